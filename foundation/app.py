@@ -1,0 +1,169 @@
+"""build_app(): routes, problems for every error, documentation, health. Flask is configured here and nowhere else."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from flask import Flask, Response, redirect, request
+from flask_swagger_ui import get_swaggerui_blueprint
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.routing import RequestRedirect
+
+from foundation import errors, http, ids, openapi
+from foundation.errors import Problem
+
+# What PostgreSQL says when it is the machine's or the network's fault and not the statement's.
+_PASSING = {"57P01", "57P02", "57P03", "53100", "53200", "53300", "55P03", "57014", "25P03", "08000", "08003", "08006"}
+_SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+}
+_DOCS = "/api/docs"
+
+log = structlog.get_logger()
+
+
+class StorageUnavailable(errors.Unavailable):
+    """The database cannot answer just now."""
+
+
+class RouteWithoutPolicy(Exception):
+    """A route was mounted past `http.Routes`, so nobody said who may call it."""
+
+
+def build_app(house: http.House, groups: Sequence[http.Routes], *, version: str) -> Flask:
+    """The WSGI application. Fails if any address exists without a declared policy."""
+    app = Flask("rookery", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = http.BODY_MAX
+    app.url_map.merge_slashes = False
+    app.extensions["rookery"] = house
+    for group in groups:
+        app.register_blueprint(group.blueprint)
+    open_endpoints = _mount_docs(app, list(groups), version) | _mount_health(app, house)
+    _check_policies(app, groups, open_endpoints)
+    surfaces = {group.blueprint.name: group.surface for group in groups}
+    prefixes = [(group.prefix + "/", group.surface) for group in groups if group.surface.name != "api"]
+
+    def surface() -> http.Surface:
+        if request.blueprint in surfaces:
+            return surfaces[request.blueprint]
+        return next((found for prefix, found in prefixes if request.path.startswith(prefix)), http.Surface())
+
+    def answer(problem: Problem) -> Response:
+        return http.problem_response(problem, surface().extend(problem))
+
+    app.register_error_handler(Problem, answer)
+    app.register_error_handler(HTTPException, lambda error: _from_http(error, answer))
+    app.register_error_handler(SQLAlchemyError, lambda error: answer(_from_storage(error)))
+    app.register_error_handler(Exception, lambda error: answer(_from_bug(error)))
+    app.before_request(_begin)
+    app.after_request(_finish)
+    return app
+
+
+def _from_http(error: HTTPException, answer: Any) -> Any:
+    if isinstance(error, RequestRedirect):
+        return answer(errors.from_status(404, "There is no such address; mind the slash at its end."))
+    headers = {
+        name: value for name, value in error.get_headers() if name in {"Allow", "Retry-After", "WWW-Authenticate"}
+    }
+    if isinstance(error, NotFound):
+        return answer(errors.from_status(404, f"There is no such address. All of them are listed at {_DOCS}/."))
+    return answer(errors.from_status(error.code or 500, error.description or error.name, headers))
+
+
+def _from_storage(error: SQLAlchemyError) -> Problem:
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    lost = isinstance(error, DBAPIError) and (error.connection_invalidated or state is None)
+    if isinstance(error, PoolTimeout) or lost or state in _PASSING:
+        log.warning("database unavailable", sqlstate=state, error=type(error).__name__)
+        return StorageUnavailable("Nothing was changed. Try again shortly.", headers={"Retry-After": "1"})
+    return _from_bug(error)
+
+
+def _from_bug(error: Exception) -> Problem:
+    log.error("unexpected failure", path=request.path, exc_info=error)
+    return errors.Internal("This is our fault, it is logged, and nothing was changed.")
+
+
+def _begin() -> None:
+    request.environ["rookery.start"] = time.perf_counter()
+
+
+def _finish(response: Response) -> Response:
+    request_id = ids.new("rqs")
+    response.headers.extend(_SAFE_HEADERS)
+    response.headers["Rookery-Request-Id"] = request_id
+    if not request.path.startswith(_DOCS):
+        response.headers["Content-Security-Policy"] = "default-src 'none'"
+    started = request.environ.get("rookery.start")
+    log.info(
+        "request",
+        id=request_id,
+        method=request.method,
+        route=request.url_rule.rule if request.url_rule else None,
+        status=response.status_code,
+        ms=None if started is None else round((time.perf_counter() - started) * 1000, 1),
+    )
+    return response
+
+
+def _check_policies(app: Flask, groups: Sequence[http.Routes], open_endpoints: set[str]) -> None:
+    declared = {f"{group.name}.{rule}" for group in groups for rule in _endpoints(group)}
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint not in declared | open_endpoints:
+            raise RouteWithoutPolicy(f"{rule.rule} has no declared policy; declare it with http.Routes.")
+
+
+def _endpoints(group: http.Routes) -> list[str]:
+    return [f"{route.method.lower()}_{route.view.__name__}" for route in group.routes]
+
+
+def _mount_health(app: Flask, house: http.House) -> set[str]:
+    def health() -> Response:
+        return _json({"status": "up"})
+
+    def ready() -> Response:
+        with house.sessions() as db:
+            db.execute(text("SELECT 1 FROM signing_keys"))
+        return _json({"status": "ready"})
+
+    app.add_url_rule("/health", "health", health)
+    app.add_url_rule("/ready", "ready", ready)
+    return {"health", "ready"}
+
+
+def _mount_docs(app: Flask, groups: list[http.Routes], version: str) -> set[str]:
+    specification = _json(openapi.document(groups, version=version)).get_data()
+
+    def problems() -> Response:
+        listed = sorted(errors.registry.items())
+        return _json({"items": [{"type": f"/problems/{name}", **_explain(kind)} for name, kind in listed]})
+
+    def problem(name: str) -> Response:
+        if name not in errors.registry:
+            raise errors.NotFound("There is no such problem type.")
+        return _json({"type": f"/problems/{name}", **_explain(errors.registry[name])})
+
+    app.add_url_rule("/", "root", lambda: redirect(_DOCS + "/"))
+    app.add_url_rule("/api/openapi.json", "openapi", lambda: Response(specification, content_type="application/json"))
+    app.add_url_rule("/problems", "problems", problems)
+    app.add_url_rule("/problems/<name>", "problem", problem)
+    page = get_swaggerui_blueprint(_DOCS, "/api/openapi.json", config={"app_name": "Rookery", "validatorUrl": None})
+    app.register_blueprint(page)
+    return {"root", "openapi", "problems", "problem"} | {
+        rule.endpoint for rule in app.url_map.iter_rules() if rule.endpoint.startswith(f"{page.name}.")
+    }
+
+
+def _explain(kind: type[Problem]) -> dict[str, Any]:
+    return {"title": kind.title(), "status": kind.status}
+
+
+def _json(document: Any) -> Response:
+    return Response(http.dump(document), content_type="application/json")

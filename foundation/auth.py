@@ -1,0 +1,224 @@
+"""Tokens and the calling actor. Every route declares its policy; each package declares its roles. No Flask here.
+
+A token is 256 random bits behind a visible prefix, with a checksum so that a scanner (and we) can tell a mistyped
+one without asking a table. Only its SHA-256 is stored; it is looked up on every request, so a revocation acts on
+the next one.
+"""
+
+import base64
+import hashlib
+import secrets
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ARRAY, DateTime, Index, LargeBinary, Text, func, select, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from foundation import ids
+from foundation.db import Base, Created, Id, Ref
+from foundation.errors import Forbidden, NotFound, Unauthorized
+
+_PREFIX = "rk_"
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_SECRET_LENGTH = 43  # 62^43 > 2^256
+_CHECKSUM_LENGTH = 6  # 62^6 > 2^32
+
+roles: dict[str, "Role"] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A kind of caller and all scopes it can ever have; a token may carry fewer."""
+
+    name: str
+    scopes: frozenset[str]
+
+    def __post_init__(self) -> None:
+        roles[self.name] = self
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who may call a route: nobody without a token, unless public; with any of the scopes, if scopes are named."""
+
+    scopes: frozenset[str] = frozenset()
+    public: bool = False
+
+    def permits(self, actor: "Actor") -> bool:
+        return not self.scopes or not self.scopes.isdisjoint(actor.scopes)
+
+
+PUBLIC = Policy(public=True)
+ANY_TOKEN = Policy()
+
+
+def allow(*scopes: str) -> Policy:
+    """The policy of a route that needs at least one of these scopes."""
+    return Policy(scopes=frozenset(scopes))
+
+
+ADMIN = Role("admin", frozenset({"admin"}))
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Whoever is calling now: which token, for whom, with which scopes."""
+
+    token_id: str
+    subject_id: str
+    role: str
+    scopes: frozenset[str]
+
+
+NOBODY = Actor(token_id="", subject_id="anonymous", role="", scopes=frozenset())
+
+
+class Token(Base):
+    """What a program authenticates with. The secret itself is nowhere."""
+
+    __tablename__ = "tokens"
+
+    id: Mapped[Id]
+    secret_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    role: Mapped[str]
+    subject_id: Mapped[Ref]
+    name: Mapped[str]
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    created_at: Mapped[Created]
+    expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    last_used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (Index(None, "subject_id"),)
+
+
+class TokenRequired(Unauthorized):
+    """A token is needed."""
+
+
+class TokenRefused(Unauthorized):
+    """This token is not valid."""
+
+
+class ScopeMissing(Forbidden):
+    """The token lacks the scope for this."""
+
+
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="rookery"'}
+
+# `stale` keeps the time of last use to the hour without a write on every request.
+AUTHENTICATE = text("""
+    SELECT id, subject_id, role, scopes,
+           last_used_at IS NULL OR last_used_at < now() - interval '1 hour' AS stale
+      FROM tokens
+     WHERE secret_hash = :secret_hash AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+""")
+_TOUCH = text("UPDATE tokens SET last_used_at = now() WHERE id = :id")
+
+
+def authenticate(db: Session, authorization: str | None) -> Actor:
+    """The actor behind an Authorization header: `Bearer <token>`, or `Basic` with the token as user."""
+    if not authorization:
+        raise TokenRequired("Send your token as 'Authorization: Bearer rk_...'.", headers=_CHALLENGE)
+    secret = _secret(authorization)
+    if not is_well_formed(secret):
+        raise TokenRefused("The token is mistyped or cut off.", headers=_CHALLENGE)
+    row = db.execute(AUTHENTICATE, {"secret_hash": _hash(secret)}).one_or_none()
+    if row is None:
+        raise TokenRefused("The token is unknown, expired or revoked.", headers=_CHALLENGE)
+    if row.stale:
+        db.execute(_TOUCH, {"id": row.id})
+    return Actor(token_id=row.id, subject_id=row.subject_id, role=row.role, scopes=frozenset(row.scopes))
+
+
+def require(actor: Actor, policy: Policy) -> None:
+    """Refuse an actor whom the route's policy does not permit."""
+    if not policy.permits(actor):
+        raise ScopeMissing(f"This needs a token with the scope {' or '.join(sorted(policy.scopes))}.")
+
+
+def issue(
+    db: Session,
+    *,
+    role: str,
+    subject_id: str,
+    name: str = "",
+    scopes: Sequence[str] | None = None,
+    days: int | None = None,
+) -> tuple[Token, str]:
+    """A new token and its secret, which is shown once and never stored."""
+    granted = sorted(scopes if scopes is not None else roles[role].scopes)
+    if foreign := set(granted) - roles[role].scopes:
+        raise ScopeMissing(f"The role {role} never has the scope {', '.join(sorted(foreign))}.")
+    secret = _new_secret()
+    token = Token(
+        id=ids.new("tok"),
+        secret_hash=_hash(secret),
+        role=role,
+        subject_id=subject_id,
+        name=name,
+        scopes=granted,
+        expires_at=None if days is None else db.scalar(select(func.now() + timedelta(days=days))),
+    )
+    db.add(token)
+    db.flush()
+    return token, secret
+
+
+def revoke(db: Session, token_id: str) -> Token:
+    """End a token; it is refused from the next request on. Revoking twice keeps the first time."""
+    token = db.get(Token, token_id, with_for_update=True)
+    if token is None:
+        raise NotFound("There is no such token.")
+    if token.revoked_at is None:
+        token.revoked_at = db.scalar(select(func.now()))
+        db.flush()
+    return token
+
+
+def rotate(db: Session, token_id: str) -> tuple[Token, str]:
+    """A new token with the rights and the end of an old one, which is revoked."""
+    old = revoke(db, token_id)
+    new, secret = issue(db, role=old.role, subject_id=old.subject_id, name=old.name, scopes=old.scopes)
+    new.expires_at = old.expires_at
+    db.flush()
+    return new, secret
+
+
+def is_well_formed(secret: str) -> bool:
+    """Whether a string has a token's shape and its checksum fits."""
+    if len(secret) != len(_PREFIX) + _SECRET_LENGTH + _CHECKSUM_LENGTH or not secret.isascii():
+        return False
+    return secret.startswith(_PREFIX) and secret[-_CHECKSUM_LENGTH:] == _checksum(secret[:-_CHECKSUM_LENGTH])
+
+
+def _new_secret() -> str:
+    body = _PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_LENGTH))
+    return body + _checksum(body)
+
+
+def _checksum(body: str) -> str:
+    number, digits = zlib.crc32(body.encode()), ""
+    for _ in range(_CHECKSUM_LENGTH):
+        number, digit = divmod(number, len(_ALPHABET))
+        digits = _ALPHABET[digit] + digits
+    return digits
+
+
+def _hash(secret: str) -> bytes:
+    # The secret has 256 random bits: a slow password hash would add nothing but load.
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def _secret(authorization: str) -> str:
+    scheme, _, rest = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return rest.strip()
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(rest.strip(), validate=True).decode().partition(":")[0]
+        except ValueError:
+            return ""
+    return ""

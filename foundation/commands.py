@@ -1,0 +1,354 @@
+"""The `rookery` command: serve, migrate, work in the background, tokens, checks. Thin like the views."""
+
+import json
+import signal
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import Flask
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from foundation import app, auth, db, http, jobs, logs, outbox, processes, settings
+from foundation.errors import Problem
+from foundation.installation import Installation, InstallationError, migrate, open_installation, require_migrated
+from foundation.program import Program
+from foundation.settings import Settings, SettingsError
+
+_READY_SECONDS = 30.0
+
+
+class OneSentence(click.ClickException):
+    """A failure that the operator can mend: one sentence, exit code 2, no traceback."""
+
+    exit_code = 2
+
+
+def build(program: Program, configured: Settings) -> Flask:
+    """The WSGI application of a web process."""
+    logs.configure(configured.log_level)
+    if configured.database_url is None:
+        raise SystemExit("Set DATABASE_URL, or run `rookery up`, which brings its own PostgreSQL.")
+    # Below us is a server that may outlive its supervisor; it must not keep the port.
+    processes.die_with_parent()
+    engine = db.make_engine(configured.database_url, pool_size=configured.web_threads)
+    bell = jobs.Bell(configured.redis_url)
+    outbox.reactions(program.reactions)
+    return app.build_app(http.House(db.sessions(engine), bell.ring), program.routes, version=program.version)
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    try:
+        yield
+    except (InstallationError, SettingsError) as error:
+        raise OneSentence(str(error)) from error
+    except Problem as problem:
+        raise OneSentence(problem.detail) from problem
+
+
+def make_cli(program: Program) -> click.Group:
+    """The command group with the house's commands and those that the packages bring."""
+
+    @click.group()
+    @click.option("--data-dir", type=click.Path(path_type=Path), help="Where the embedded engines keep their data.")
+    @click.version_option(program.version, prog_name="rookery")
+    @click.pass_context
+    def cli(context: click.Context, data_dir: Path | None) -> None:
+        """Rookery: the backend of a labelling workforce."""
+        with _sentences():
+            configured = settings.read()
+        context.obj = replace(configured, data_dir=data_dir or configured.data_dir)
+
+    cli.add_command(_migrate)
+    cli.add_command(_up(program))
+    cli.add_command(_jobs(program))
+    cli.add_command(_token)
+    cli.add_command(_check(program))
+    cli.add_command(_parked)
+    for command in program.commands:
+        cli.add_command(_with_session(command) if isinstance(command, click.Group) else command)
+    return cli
+
+
+def _with_session(group: click.Group) -> click.Group:
+    """Give a package's commands a session as their object; it commits when the command ends without an error."""
+    outer = click.Group(group.name, help=group.help)
+    for name, command in group.commands.items():
+        outer.add_command(_in_session(command), name)
+    return outer
+
+
+def _in_session(command: click.Command) -> click.Command:
+    inner = command.callback
+
+    @click.pass_obj
+    def run(configured: Settings, **options: Any) -> None:
+        with session(configured) as opened, click.get_current_context().scope() as context:
+            context.obj = opened
+            context.invoke(inner, **options)  # type: ignore[arg-type]  # a command always has a callback
+
+    return click.Command(command.name, callback=run, params=command.params, help=command.help)
+
+
+@contextmanager
+def session(configured: Settings) -> Iterator[Session]:
+    """A session for one command against a migrated database; commits at the end."""
+    with _sentences(), open_installation(configured) as installation:
+        migrate(installation.database_owner_url)
+        engine = db.make_engine(installation.database_url, patient=True, pool_size=1)
+        try:
+            with db.sessions(engine)() as opened:
+                yield opened
+                opened.commit()
+        finally:
+            engine.dispose()
+
+
+@click.command("migrate")
+@click.pass_obj
+def _migrate(configured: Settings) -> None:
+    """Bring the database to this version."""
+    with _sentences(), open_installation(configured) as installation:
+        migrate(installation.database_owner_url)
+    click.echo("The database is up to date.")
+
+
+@contextmanager
+def serving(configured: Settings, *, quiet: bool = False) -> Iterator[tuple[str, processes.Supervisor, Installation]]:
+    """Engines, web and background processes, all up and ready; stopped when this ends. Yields the address."""
+    with _sentences(), open_installation(configured) as installation:
+        _require_free_port(configured)
+        migrate(installation.database_owner_url)
+        environment = {
+            **installation.environment(),
+            "ROOKERY_LOG_LEVEL": "warning" if quiet else configured.log_level,
+            "ROOKERY_WEB_THREADS": str(configured.web_threads),
+        }
+        supervisor = processes.Supervisor(_commands(configured, installation), environment)
+        supervisor.start()
+        address = f"http://{configured.host}:{configured.port}"
+        try:
+            _await_ready(address, supervisor)
+            yield address, supervisor, installation
+        finally:
+            supervisor.stop()
+
+
+def _commands(configured: Settings, installation: Installation) -> dict[str, list[str]]:
+    this = [sys.executable, "-m", "wsgi", "jobs", "--only"]
+    commands = {"web": web_command(configured), "sweeper": [*this, "sweeper"]}
+    if installation.redis_url:
+        commands["worker"] = [*this, "worker"]
+    return commands
+
+
+def web_command(configured: Settings) -> list[str]:
+    """Granian reads slow clients outside Python; any other WSGI server can take its place."""
+    return [
+        sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws", "--http", "1",
+        "--host", configured.host, "--port", str(configured.port), "--log-level", "warning",
+        "--workers", str(configured.web_processes), "--blocking-threads", str(configured.web_threads),
+        "--respawn-failed-workers", "--workers-kill-timeout", "10", "wsgi:app",
+    ]  # fmt: skip
+
+
+def _require_free_port(configured: Settings) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((configured.host, configured.port))
+        except OSError as error:
+            raise InstallationError(
+                f"{configured.host}:{configured.port} cannot be listened on ({error.strerror}); choose another --port."
+            ) from error
+
+
+def _await_ready(address: str, supervisor: processes.Supervisor) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < deadline:
+        supervisor.tend()
+        try:
+            with urllib.request.urlopen(f"{address}/ready", timeout=2) as answer:  # noqa: S310 - our own address
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    raise InstallationError(f"The service did not answer at {address} within {_READY_SECONDS:.0f} s; see its log above.")
+
+
+def stay(supervisor: processes.Supervisor) -> None:
+    """Tend the children until Ctrl-C or SIGTERM."""
+    processes.raise_interrupt_on_terminate()
+    try:
+        while True:
+            supervisor.tend()
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        click.echo("\nStopping.", err=True)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _up(program: Program) -> click.Command:
+    @click.command("up")
+    @click.option("--host", help="Address to listen on; ROOKERY_HOST.")
+    @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on; ROOKERY_PORT.")
+    @click.pass_obj
+    def up(configured: Settings, host: str | None, port: int | None) -> None:
+        """Serve: engines, web, background work; until Ctrl-C."""
+        processes.raise_interrupt_on_terminate()
+        configured = replace(configured, host=host or configured.host, port=port or configured.port)
+        try:
+            with serving(configured) as (address, supervisor, _):
+                click.echo(f"Rookery {program.version} is up at {address} (API at {address}/api/docs/). Ctrl-C stops it.")
+                stay(supervisor)
+        except KeyboardInterrupt:
+            click.echo("Stopped while starting.", err=True)
+
+    return up
+
+
+def _jobs(program: Program) -> click.Command:
+    @click.command("jobs")
+    @click.option("--only", type=click.Choice(["worker", "sweeper"]), help="Run one of the two, without a supervisor.")
+    @click.pass_obj
+    def background(configured: Settings, only: str | None) -> None:
+        """Work in the background: deliver events, expire leases."""
+        logs.configure(configured.log_level)
+        with _sentences():
+            if only is None:
+                _supervise_jobs(configured)
+            else:
+                _run_job(program, configured, only)
+
+    return background
+
+
+def _supervise_jobs(configured: Settings) -> None:
+    with open_installation(configured) as installation:
+        commands = _commands(configured, installation)
+        del commands["web"]
+        supervisor = processes.Supervisor(commands, installation.environment())
+        supervisor.start()
+        try:
+            stay(supervisor)
+        finally:
+            supervisor.stop()
+
+
+def _run_job(program: Program, configured: Settings, only: str) -> None:
+    if configured.database_url is None:
+        raise InstallationError("Set DATABASE_URL, or leave --only away.")
+    engine = db.make_engine(configured.database_url, patient=True, pool_size=4)
+    require_migrated(engine)
+    work = jobs.Background(
+        engine=engine,
+        sessions=db.sessions(engine),
+        reactions=outbox.reactions(program.reactions),
+        sweeps=program.sweeps,
+    )
+    if only == "sweeper":
+        jobs.run_sweeper(work)
+    elif configured.redis_url is None:
+        raise InstallationError("Set REDIS_URL; without Redis the sweeper alone delivers.")
+    else:
+        jobs.run_worker(work, configured.redis_url)
+
+
+@click.group("token")
+def _token() -> None:
+    """Tokens: what programs and people authenticate with."""
+
+
+@_token.command("issue")
+@click.option("--role", required=True, help="admin, ops, finance, requester or worker.")
+@click.option("--subject", required=True, help="Whose token it is: an id such as req_..., or a staff member's name.")
+@click.option("--name", default="", help="A note for the list.")
+@click.option("--scope", "scopes", multiple=True, help="Fewer scopes than the role has.")
+@click.option("--days", type=click.IntRange(1, 3650), help="Days until it expires.")
+@click.pass_obj
+def _issue(configured: Settings, role: str, subject: str, name: str, scopes: tuple[str, ...], days: int | None) -> None:
+    """Issue a token and print it once."""
+    if role not in auth.roles:
+        raise click.BadParameter(f"There are the roles {', '.join(sorted(auth.roles))}.", param_hint="--role")
+    with session(configured) as opened:
+        token, secret = auth.issue(
+            opened, role=role, subject_id=subject, name=name, scopes=scopes or None, days=days
+        )
+        click.echo(f"{token.id}\n{secret}")
+
+
+@_token.command("list")
+@click.option("--subject", help="Only the tokens of this subject.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@click.pass_obj
+def _list(configured: Settings, subject: str | None, limit: int) -> None:
+    """List tokens, newest first; never their secrets."""
+    table = Table("id", "role", "subject", "name", "scopes", "created", "expires", "revoked", "last used")
+    with session(configured) as opened:
+        rows = select(auth.Token).order_by(auth.Token.id.desc()).limit(limit)
+        for token in opened.scalars(rows if subject is None else rows.where(auth.Token.subject_id == subject)):
+            times = (token.created_at, token.expires_at, token.revoked_at, token.last_used_at)
+            shown = [f"{moment:%Y-%m-%d %H:%M}" if moment else "" for moment in times]
+            table.add_row(token.id, token.role, token.subject_id, token.name, " ".join(token.scopes), *shown)
+    Console(width=None if sys.stdout.isatty() else 240).print(table)
+
+
+@_token.command("revoke")
+@click.argument("token_id")
+@click.pass_obj
+def _revoke(configured: Settings, token_id: str) -> None:
+    """End a token; it is refused from the next request on."""
+    with session(configured) as opened:
+        click.echo(f"{auth.revoke(opened, token_id).id} is revoked.")
+
+
+@_token.command("rotate")
+@click.argument("token_id")
+@click.pass_obj
+def _rotate(configured: Settings, token_id: str) -> None:
+    """Replace a token by a new one with the same rights and end."""
+    with session(configured) as opened:
+        token, secret = auth.rotate(opened, token_id)
+        click.echo(f"{token.id}\n{secret}")
+
+
+def _check(program: Program) -> click.Command:
+    @click.command("check")
+    @click.pass_obj
+    def check(configured: Settings) -> None:
+        """Test every invariant of the house; exit code 1 if one is broken."""
+        broken = 0
+        with session(configured) as opened:
+            for part in program.checks:
+                for name, rows in part(opened).items():
+                    click.echo(f"{'BROKEN' if rows else 'ok    '}  {name}")
+                    for row in rows:
+                        click.echo(f"          {row}")
+                    broken += bool(rows)
+        if broken:
+            sys.exit(1)
+
+    return check
+
+
+@click.command("parked")
+@click.pass_obj
+def _parked(configured: Settings) -> None:
+    """List events whose reaction failed too often, with the last error."""
+    with session(configured) as opened:
+        rows = select(outbox.OutboxEvent).where(outbox.OutboxEvent.parked_at.is_not(None)).limit(1000)
+        for event in opened.scalars(rows):
+            click.echo(json.dumps({"id": event.id, "topic": event.topic, "payload": event.payload, "error": event.last_error}))
+

@@ -1,0 +1,72 @@
+"""The mapped base class, naming convention, engine and session factory. No Flask here."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from sqlalchemy import CheckConstraint, DateTime, Engine, MetaData, Text, create_engine, event, func
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
+
+# A claim or a submission that waits longer than this has met a fault; the caller gets a 503 and may come again.
+_LOCK_TIMEOUT = "3s"
+_STATEMENT_TIMEOUT = "5s"
+_IDLE_TIMEOUT = "10s"
+
+# Ids compare byte by byte: their order is their age, whatever the database's language.
+IdText = Text(collation="C")
+
+Id = Annotated[str, mapped_column(IdText, primary_key=True)]
+Ref = Annotated[str, mapped_column(IdText)]
+Created = Annotated[datetime, mapped_column(DateTime(timezone=True), server_default=func.now())]
+Moment = Annotated[datetime, mapped_column(DateTime(timezone=True))]
+Json = Annotated[dict[str, Any], mapped_column(JSONB)]
+
+
+class Base(DeclarativeBase):
+    """Every table of the house; each package declares its own in its `models.py`."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {str: Text()}
+
+
+def one_of(column: str, values: type) -> CheckConstraint:
+    """A check that a text column holds one value of a `StrEnum`: the states are written once, in Python."""
+    allowed = ", ".join(f"'{value}'" for value in values)  # type: ignore[attr-defined]  # an enum iterates
+    return CheckConstraint(f"{column} IN ({allowed})", name=f"{column}_known")
+
+
+def make_engine(url: str, *, pool_size: int = 8, patient: bool = False) -> Engine:
+    """An engine whose every session has limits on waiting.
+
+    `patient` lifts the statement limit, for migrations, exports and checks.
+    """
+    limits = {"lock_timeout": _LOCK_TIMEOUT, "idle_in_transaction_session_timeout": _IDLE_TIMEOUT}
+    if not patient:
+        limits["statement_timeout"] = _STATEMENT_TIMEOUT
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=2,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": 5,
+            "tcp_user_timeout": 5000,
+            "application_name": "rookery",
+            "options": "-c timezone=UTC " + " ".join(f"-c {name}={value}" for name, value in limits.items()),
+        },
+    )
+
+
+def sessions(engine: Engine) -> sessionmaker[Session]:
+    """The session factory. Only the edges commit: http, jobs, work and a command at its end."""
+    return sessionmaker(engine, expire_on_commit=False, autoflush=False)
+

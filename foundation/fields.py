@@ -1,0 +1,171 @@
+"""Strict marshmallow fields and the base schema: what marshmallow would bend into shape is refused instead.
+
+By default marshmallow turns 1.5 into 1, "１２" into 12, and takes a decimal with a billion zeros (RELIABILITY,
+findings 9 to 12). Every schema of the house is built from these fields.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import marshmallow as ma
+
+from foundation import ids
+
+_AMOUNT = re.compile(r"(0|[1-9][0-9]{0,11})(\.[0-9]{1,6})?", re.ASCII)
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
+# Bidirectional overrides and isolates can make a name read as another one.
+_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+
+class Schema(ma.Schema):
+    """The base of every schema: unknown keys are refused, keys keep their order."""
+
+    class Meta:
+        unknown = ma.RAISE
+
+
+class Text(ma.fields.String):
+    """Text with a length in characters, no NUL, and (for `name=True`) something visible on one line."""
+
+    def __init__(self, *, longest: int = 10_000, shortest: int = 0, name: bool = False, **options: Any) -> None:
+        super().__init__(validate=ma.validate.Length(shortest, longest), **options)
+        self.name_like = name
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise ma.ValidationError("Contains a character that cannot be stored.")
+        return _name(value) if self.name_like else value
+
+
+def _name(value: str) -> str:
+    cleaned = unicodedata.normalize("NFC", value).strip()
+    if _BIDI.search(cleaned) or any(unicodedata.category(character) == "Cc" for character in cleaned):
+        raise ma.ValidationError("A name may not contain control or direction characters.")
+    if not any(unicodedata.category(character)[0] in "LNPS" and character not in "\u3164\u2800" for character in cleaned):
+        raise ma.ValidationError("A name needs something visible.")
+    return cleaned
+
+
+class Integer(ma.fields.Integer):
+    """A JSON integer within bounds: not 1.0, not "1", not true."""
+
+    def __init__(self, *, least: int = 0, most: int = 2**31 - 1, **options: Any) -> None:
+        super().__init__(strict=True, validate=ma.validate.Range(least, most), **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> int:
+        if type(value) is not int:
+            raise ma.ValidationError("Must be an integer.")
+        return value
+
+
+class QueryInteger(ma.fields.Integer):
+    """An integer in a query string: ASCII digits, nothing else."""
+
+    def __init__(self, *, least: int = 0, most: int = 2**31 - 1, **options: Any) -> None:
+        super().__init__(validate=ma.validate.Range(least, most), **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> int:
+        if not (isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 10):
+            raise ma.ValidationError("Must be a whole number.")
+        return int(value)
+
+
+class Fraction(ma.fields.Float):
+    """A JSON number between two bounds."""
+
+    def __init__(self, *, least: float = 0.0, most: float = 1.0, **options: Any) -> None:
+        super().__init__(validate=ma.validate.Range(least, most), **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> float:
+        if type(value) not in {int, float}:
+            raise ma.ValidationError("Must be a number.")
+        return float(value)
+
+
+class Flag(ma.fields.Boolean):
+    """A JSON true or false, nothing that merely looks like one."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ma.ValidationError("Must be true or false.")
+        return value
+
+
+class Amount(ma.fields.String):
+    """Money on the wire: a plain decimal string such as "12.50", never a JSON number, never an exponent."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
+        if not isinstance(value, str) or not _AMOUNT.fullmatch(value):
+            raise ma.ValidationError('Must be an amount as a string such as "12.50".')
+        return value
+
+
+class Currency(ma.fields.String):
+    """An ISO 4217 code in capitals; whether we keep books in it is payments' business."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
+        if not isinstance(value, str) or not _CURRENCY.fullmatch(value):
+            raise ma.ValidationError("Must be a currency code such as EUR.")
+        return value
+
+
+class Timestamp(ma.fields.AwareDateTime):
+    """An instant with its zone, sent back in UTC with a Z."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> datetime:
+        if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
+            raise ma.ValidationError("Must be a time with its zone such as 2026-01-31T12:00:00Z.")
+        try:
+            return datetime.fromisoformat(value).astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            raise ma.ValidationError("Is not a real time.") from error
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **options: Any) -> str | None:
+        if value is None:
+            return None
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")  # type: ignore[no-any-return]
+
+
+class Choice(ma.fields.String):
+    """One value of a `StrEnum`."""
+
+    def __init__(self, values: type[StrEnum], **options: Any) -> None:
+        super().__init__(validate=ma.validate.OneOf([value.value for value in values]), **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        return value
+
+
+class Identifier(ma.fields.String):
+    """An id with a known prefix. A string that cannot be one is refused before any table is asked."""
+
+    def __init__(self, prefix: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.prefix = prefix
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
+        if not isinstance(value, str) or not ids.looks_valid(value, self.prefix):
+            raise ma.ValidationError(f"Must be an id that begins with {self.prefix}_.")
+        return value
+
+
+class JsonObject(ma.fields.Dict):
+    """A JSON object kept as it came; the strict reader has bounded its depth and its numbers already."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> Any:
+        if not isinstance(value, dict):
+            raise ma.ValidationError("Must be an object.")
+        return value
+
+
+class JsonValue(ma.fields.Field[Any]):
+    """Any JSON value, kept as it came."""

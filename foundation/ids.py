@@ -1,0 +1,20 @@
+"""Ids: a three-letter prefix that says what it is, then 26 characters that sort by time and cannot be guessed."""
+
+import re
+import secrets
+import time
+
+# Crockford's base 32: no i, l, o, u, so that an id survives being read aloud.
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PATTERN = re.compile(r"[a-z]{3}_[0-7][0-9a-hjkmnp-tv-z]{25}")
+
+
+def new(prefix: str) -> str:
+    """A fresh id such as `tsk_01k9...`: 48 bits of milliseconds, then 80 random bits (the ULID layout)."""
+    number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    return f"{prefix}_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def looks_valid(value: str, prefix: str) -> bool:
+    """Whether a string from outside could be an id of this kind at all."""
+    return value.startswith(prefix + "_") and _PATTERN.fullmatch(value) is not None

@@ -1,0 +1,140 @@
+"""The rq side: wake up, deliver, sweep. Redis carries wake-ups and nothing else, so it may be lost at any moment.
+
+The worker runs one function out of an allow-list; the sweeper, one leader by advisory lock, does by the clock what a
+lost wake-up would have done.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import structlog
+from redis import Redis, RedisError
+from rq import Queue, Worker
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from foundation import outbox
+
+_QUEUE = "rookery"
+_AWAKE = "rookery:awake"
+# While a wake-up is on its way no second one is sent; if it gets lost this is how long the silence lasts.
+_AWAKE_SECONDS = 2
+_REDIS_PAUSE_SECONDS = 1.0
+_REDIS_TIMEOUT_SECONDS = 0.5
+_TICK_SECONDS = 1.0
+_LEADER_LOCK = 7_265_001
+
+Sweep = Callable[[Session], int]
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What background work needs from the composition root."""
+
+    engine: Engine
+    sessions: sessionmaker[Session]
+    reactions: outbox.Reactions
+    sweeps: Sequence[Sweep]
+
+
+class Bell:
+    """Wakes the worker after a commit. Never fails and never waits long: the sweeper is behind it."""
+
+    def __init__(self, redis_url: str | None) -> None:
+        self._redis = connect(redis_url, timeout=_REDIS_TIMEOUT_SECONDS) if redis_url else None
+        self._silent_until = 0.0
+
+    def ring(self) -> None:
+        if self._redis is None or time.monotonic() < self._silent_until:
+            return
+        try:
+            if self._redis.set(_AWAKE, 1, nx=True, ex=_AWAKE_SECONDS):
+                queue = Queue(_QUEUE, connection=self._redis, job_class=AllowedJob, serializer=JSONSerializer)
+                queue.enqueue_call("deliver", result_ttl=0, failure_ttl=60, ttl=60, timeout=60)
+        except RedisError as error:
+            self._silent_until = time.monotonic() + _REDIS_PAUSE_SECONDS
+            log.warning("redis away, the sweeper will deliver", error=type(error).__name__)
+
+
+class AllowedJob(Job):
+    """A job that can only name a function of the allow-list: write access to Redis must not run code here."""
+
+    functions: dict[str, Callable[[], None]] = {}
+
+    @property
+    def func(self) -> Callable[[], None]:
+        return self.functions[str(self.func_name)]
+
+    # A callback is another dotted name that rq would import.
+    success_callback = failure_callback = stopped_callback = property(lambda self: None)  # type: ignore[assignment]
+
+
+def connect(redis_url: str, *, timeout: float | None = None) -> "Redis[bytes]":
+    return Redis.from_url(redis_url, socket_timeout=timeout, socket_connect_timeout=_REDIS_TIMEOUT_SECONDS)
+
+
+def run_worker(background: Background, redis_url: str) -> NoReturn:
+    """Work on wake-ups until a signal or a lost Redis ends the process; the supervisor starts it again."""
+    redis = connect(redis_url)
+
+    def deliver() -> None:
+        # In the forked work-horse: its parent's connections must not be used, nor closed, by the child.
+        background.engine.dispose(close=False)
+        redis.delete(_AWAKE)
+        deliver_all(background)
+
+    AllowedJob.functions = {"deliver": deliver}
+    worker = Worker(
+        [Queue(_QUEUE, connection=redis, job_class=AllowedJob, serializer=JSONSerializer)],
+        connection=redis,
+        job_class=AllowedJob,
+        serializer=JSONSerializer,
+        worker_ttl=30,
+        maintenance_interval=10,
+        job_monitoring_interval=5,
+        log_job_description=False,
+    )
+    worker.work(with_scheduler=False, logging_level="WARNING")
+    raise SystemExit(0)
+
+
+def deliver_all(background: Background) -> int:
+    """Deliver until nothing waits; returns the number of events taken."""
+    total = 0
+    while taken := outbox.deliver(background.sessions, background.reactions):
+        total += taken
+    return total
+
+
+def run_sweeper(background: Background) -> NoReturn:
+    """Lead or stand by for ever. The lock belongs to a database session: it is free the moment its holder dies."""
+    while True:
+        try:
+            with background.engine.connect() as connection:
+                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+                connection.execute(text("SET idle_in_transaction_session_timeout = 0"))
+                while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LEADER_LOCK}):
+                    time.sleep(_TICK_SECONDS)
+                log.info("sweeper leads")
+                while connection.scalar(text("SELECT true")):
+                    sweep(background)
+                    time.sleep(_TICK_SECONDS)
+        except SQLAlchemyError as error:
+            log.warning("sweeper lost the database", error=type(error).__name__)
+            time.sleep(_TICK_SECONDS)
+
+
+def sweep(background: Background) -> dict[str, Any]:
+    """One tick: everything that is due by the clock, each sweep in its own transaction."""
+    done: dict[str, Any] = {"delivered": deliver_all(background)}
+    for act in background.sweeps:
+        with background.sessions() as db:
+            done[f"{act.__module__}.{act.__name__}"] = act(db)
+            db.commit()
+    return done

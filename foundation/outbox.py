@@ -1,0 +1,165 @@
+"""Events: facts committed with their cause and delivered in batches to the reactions of other packages. No Flask here.
+
+An event's row is deleted in the transaction of the reaction it caused, so an effect happens exactly once although
+delivery is tried at least once. Nothing here needs Redis: a wake-up only makes delivery prompt.
+"""
+
+import dataclasses
+import json
+import random
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import BigInteger, DateTime, Identity, Index, func, text
+from sqlalchemy.orm import Mapped, Session, mapped_column, sessionmaker
+
+from foundation.db import Base, Created, Json, Moment
+
+BATCH = 200
+ATTEMPTS_MAX = 8
+_ERROR_LENGTH = 500
+
+log = structlog.get_logger()
+
+
+class Event:
+    """A fact, told in the past tense. Subclasses are frozen dataclasses of ids and plain values."""
+
+
+type_of: dict[str, type[Event]] = {}
+
+Reaction = Callable[[Session, Sequence[Any]], None]
+Reactions = Mapping[type[Event], Sequence[Reaction]]
+
+
+@dataclass(frozen=True, slots=True)
+class On:
+    """One line of the map in wsgi.py: when this happens, that reacts."""
+
+    event: type[Event]
+    reaction: Reaction
+
+
+class OutboxEvent(Base):
+    """An event waiting for delivery, or parked after too many failures."""
+
+    __tablename__ = "outbox_events"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    topic: Mapped[str]
+    payload: Mapped[Json]
+    created_at: Mapped[Created]
+    due_at: Mapped[Moment] = mapped_column(server_default=func.now())
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    last_error: Mapped[str | None]
+    parked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (Index("ix_outbox_events_waiting", "due_at", "id", postgresql_where=text("parked_at IS NULL")),)
+
+
+INSERT = text("INSERT INTO outbox_events (topic, payload) VALUES (:topic, CAST(:payload AS jsonb))")
+
+_TAKE = text("""
+    DELETE FROM outbox_events
+     WHERE id IN (SELECT id FROM outbox_events
+                   WHERE parked_at IS NULL AND due_at <= now()
+                   ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED)
+    RETURNING id, topic, payload
+""")
+_TAKE_ONE = text("""
+    DELETE FROM outbox_events
+     WHERE id IN (SELECT id FROM outbox_events WHERE id = :id FOR UPDATE SKIP LOCKED)
+    RETURNING id, topic, payload
+""")
+_FAILED = text("""
+    UPDATE outbox_events
+       SET attempts = attempts + 1, last_error = :error,
+           due_at = now() + CAST(:delay AS interval) * power(2, attempts),
+           parked_at = CASE WHEN attempts + 1 >= :attempts_max THEN now() END
+     WHERE id = :id
+    RETURNING parked_at IS NOT NULL
+""")
+
+
+def reactions(pairs: Sequence[On]) -> Reactions:
+    """The delivery table from the composition root's list."""
+    table: dict[type[Event], list[Reaction]] = defaultdict(list)
+    for pair in pairs:
+        table[pair.event].append(pair.reaction)
+        type_of[pair.event.__name__] = pair.event
+    return table
+
+
+def publish(db: Session, event: Event) -> None:
+    """Tell a fact: it is delivered if, and only if, the transaction commits."""
+    db.execute(INSERT, {"topic": type(event).__name__, "payload": _dump(event)})
+    db.info["published"] = True
+
+
+def was_told(db: Session) -> bool:
+    """Whether this session has published since it was last asked; the edge that committed then wakes delivery."""
+    return bool(db.info.pop("published", False))
+
+
+def deliver(sessions: sessionmaker[Session], table: Reactions, *, batch: int = BATCH) -> int:
+    """Deliver one batch of waiting events and return how many were taken; 0 means there is nothing to do.
+
+    All of a batch commits together. If a reaction fails, the batch is tried again one event at a time, so that a
+    poisoned event neither blocks nor spoils the others.
+    """
+    taken: Sequence[Any] = ()
+    with sessions() as db:
+        try:
+            taken = db.execute(_TAKE, {"batch": batch}).all()
+            _react(db, table, taken)
+            db.commit()
+        except Exception:
+            # The edge of background work: whatever a reaction raised is recorded on the event it belongs to.
+            db.rollback()
+            log.warning("batch failed, delivering one by one", events=len(taken), exc_info=True)
+        else:
+            return len(taken)
+    for row in taken:
+        _deliver_one(sessions, table, row.id)
+    return len(taken)
+
+
+def _deliver_one(sessions: sessionmaker[Session], table: Reactions, event_id: int) -> None:
+    with sessions() as db:
+        try:
+            _react(db, table, db.execute(_TAKE_ONE, {"id": event_id}).all())
+            db.commit()
+        except Exception as error:
+            # See `deliver`: the failure becomes a state that ops can see.
+            db.rollback()
+            parked = db.execute(
+                _FAILED,
+                {
+                    "id": event_id,
+                    "error": f"{type(error).__name__}: {error}"[:_ERROR_LENGTH],
+                    "delay": timedelta(seconds=random.uniform(1, 2)),  # noqa: S311 - jitter, not a secret
+                    "attempts_max": ATTEMPTS_MAX,
+                },
+            ).scalar()
+            db.commit()
+            log.warning("event failed", event_id=event_id, parked=bool(parked), error=str(error)[:_ERROR_LENGTH])
+
+
+def _react(db: Session, table: Reactions, rows: Sequence[Any]) -> None:
+    by_topic: dict[str, list[Any]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row.id):
+        by_topic[row.topic].append(row)
+    for topic, told in by_topic.items():
+        # An unknown topic is a deployment mistake: the KeyError parks the event, where ops can see it.
+        kind = type_of[topic]
+        events = [kind(**row.payload) for row in told]
+        for reaction in table[kind]:
+            reaction(db, events)
+
+
+def _dump(event: Event) -> str:
+    return json.dumps(dataclasses.asdict(event))  # type: ignore[call-overload,no-any-return]

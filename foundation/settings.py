@@ -1,0 +1,66 @@
+"""Every setting, read once from the environment. Nothing else in the house reads `os.environ`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from environs import Env, EnvError
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; the message is one sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    database_url: str | None
+    database_owner_url: str | None
+    redis_url: str | None
+    data_dir: Path | None
+    host: str
+    port: int
+    web_processes: int
+    web_threads: int
+    log_level: str
+
+
+def read() -> Settings:
+    """Read the settings; every bad value raises `SettingsError` with the name of the variable."""
+    # The two URLs have the names that every hosting platform uses; the rest carry our prefix.
+    shared, env = Env(), Env(prefix="ROOKERY_")
+    try:
+        settings = Settings(
+            database_url=_postgres_url(shared.str("DATABASE_URL", None)),
+            database_owner_url=_postgres_url(shared.str("DATABASE_OWNER_URL", None)),
+            redis_url=_redis_url(shared.str("REDIS_URL", None)),
+            data_dir=env.path("DATA_DIR", None),
+            host=env.str("HOST", "127.0.0.1"),
+            port=env.int("PORT", 8080),
+            web_processes=env.int("WEB_PROCESSES", 2),
+            web_threads=env.int("WEB_THREADS", 8),
+            log_level=env.str("LOG_LEVEL", "info").lower(),
+        )
+    except EnvError as error:
+        raise SettingsError(f"A setting cannot be read: {error}.") from error
+    if not 0 <= settings.port <= 65535:
+        raise SettingsError(f"ROOKERY_PORT must be a port number, not {settings.port}.")
+    if settings.web_processes < 1 or settings.web_threads < 1:
+        raise SettingsError("ROOKERY_WEB_PROCESSES and ROOKERY_WEB_THREADS must be at least 1.")
+    return settings
+
+
+def _postgres_url(url: str | None) -> str | None:
+    """Any common spelling of a PostgreSQL URL, with the driver this house uses."""
+    if not url:
+        return None
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
+        raise SettingsError("DATABASE_URL must look like postgresql://user:password@host/database.")
+    return f"postgresql+psycopg://{rest}"
+
+
+def _redis_url(url: str | None) -> str | None:
+    if not url:
+        return None
+    if url.partition("://")[0] not in {"redis", "rediss", "unix"}:
+        raise SettingsError("REDIS_URL must look like redis://host:6379/0, rediss://... or unix:///path.")
+    return url

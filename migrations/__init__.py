@@ -1,0 +1,1 @@
+"""Alembic migrations; `rookery migrate` runs them as the owner."""

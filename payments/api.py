@@ -1,0 +1,70 @@
+"""The payments routes: finance's side of the books, and what owners and payees see of their own."""
+
+from flask import Response
+from sqlalchemy import select
+
+from foundation import pagination
+from foundation.auth import Role, allow
+from foundation.http import Call, Routes
+from payments import earnings, exports, funding, ledger, money, payees, schemas
+from payments.models import JournalEntry
+
+FINANCE = Role("finance", frozenset({"finance"}))
+
+routes = Routes("payments", "/api")
+
+
+@routes.post("/top-ups", allow=allow("finance"), body=schemas.TopUp, returns=schemas.TopUpBooked, status=201)
+def top_up(call: Call) -> dict[str, str]:
+    """Book money that has arrived at the bank. The bank's reference is the key: it books once for ever."""
+    currency = money.currency(call.db, call.body["currency"])
+    units = money.parse(call.body["amount"], currency)
+    given = {**call.body, "amount": units}
+    entry_id = funding.top_up(call.db, **given, actor_ref=call.actor.subject_id)
+    return {**call.body, "entry_id": entry_id}
+
+
+@routes.get("/trial-balance", allow=allow("finance"), returns=schemas.TrialBalance)
+def trial_balance(call: Call) -> dict[str, object]:
+    """Debits and credits of every account role and currency, summed from the lines themselves."""
+    return {"items": ledger.trial_balance(call.db)}
+
+
+@routes.get(
+    "/journal", allow=allow("finance"), query=schemas.JournalQuery, returns=schemas.JournalEntry, paged=True
+)
+def journal(call: Call) -> pagination.Page:
+    """The journal, newest first; `cause_ref` narrows it to one answer, batch or requester."""
+    rows = select(JournalEntry).filter_by(**call.query)
+    return pagination.read(call.db, rows, JournalEntry.id, call.page)
+
+
+@routes.get("/payables.csv", allow=allow("finance"), content_type="text/csv")
+def payables_csv(call: Call) -> Response:
+    """What is owed to every payee now, as CSV; the header fields carry the row count and SHA-256."""
+    export = exports.payables(call.db)
+    response = Response(export.chunks(), content_type="text/csv; charset=utf-8; header=present")
+    response.headers["Content-Disposition"] = 'attachment; filename="payables.csv"'
+    response.headers["Rookery-Rows"] = str(export.rows)
+    response.headers["Rookery-Sha256"] = export.sha256
+    return response
+
+
+@routes.get("/funds", allow=allow("funds"), returns=schemas.FundsList)
+def funds(call: Call) -> dict[str, object]:
+    """What you hold, have reserved and have spent, in every currency."""
+    return {"items": funding.of_owner(call.db, call.actor.subject_id)}
+
+
+@routes.get("/me/statement", allow=allow("work"), returns=schemas.Statement)
+def statement(call: Call) -> dict[str, object]:
+    """Your pay: pending (weighed, not yet accepted), due (accepted, in the books) and paid."""
+    payee = payees.of_owner(call.db, call.actor.subject_id)
+    return {"payee_id": payee.id, "name": payee.name, "totals": earnings.totals(call.db, payee.id)}
+
+
+@routes.get("/me/earnings", allow=allow("work"), returns=schemas.Earning, paged=True)
+def my_earnings(call: Call) -> pagination.Page:
+    """What each of your answers is worth and where its pay stands, newest first."""
+    payee = payees.of_owner(call.db, call.actor.subject_id)
+    return earnings.page(call.db, payee.id, call.page)

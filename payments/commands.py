@@ -1,0 +1,45 @@
+"""`rookery ledger ...` and `rookery payables ...`, thin like the views."""
+
+import sys
+from pathlib import Path
+
+import click
+from sqlalchemy.orm import Session
+
+from payments import exports, ledger
+
+
+@click.group("ledger")
+def ledger_commands() -> None:
+    """The books."""
+
+
+@ledger_commands.command("check")
+@click.pass_obj
+def check(db: Session) -> None:
+    """Test every invariant of the books; exit code 1 if one is broken."""
+    broken = 0
+    for name, rows in ledger.check(db).items():
+        click.echo(f"{'ok    ' if not rows else 'BROKEN'}  {name}" + "".join(f"\n        {row}" for row in rows))
+        broken += bool(rows)
+    if broken:
+        sys.exit(1)
+
+
+@click.group("payables")
+def payables_commands() -> None:
+    """What is owed."""
+
+
+@payables_commands.command("export")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_obj
+def export(db: Session, path: Path) -> None:
+    """Write what is owed now to PATH as CSV. Refuses to overwrite a file."""
+    try:
+        with path.open("xb") as file:
+            made = exports.payables(db)
+            file.writelines(made.chunks())
+    except FileExistsError:
+        raise click.ClickException(f"{path} exists; choose another name.") from None
+    click.echo(f"{made.rows} rows, sha256 {made.sha256}")

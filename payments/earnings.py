@@ -1,0 +1,107 @@
+"""What an answer is worth to its payee: pending when it is weighed, due when it is accepted, in the books from then on."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from foundation import ids, pagination
+from payments import funding, ledger
+from payments.ledger import HOUSE, PAYABLE, PLATFORM_FEE, RESERVE, AccountName, Entry, Line
+from payments.models import Earning
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """An answer to be paid: to whom, out of which reserve, at the price its claim fixed (ledger units)."""
+
+    answer_ref: str
+    payee_id: str
+    cause_ref: str
+    currency: str
+    amount: int
+
+
+_PEND = text("""
+    INSERT INTO earnings (id, payee_id, answer_ref, cause_ref, currency, amount, status)
+    SELECT *, 'pending' FROM unnest(CAST(:ids AS text[]), CAST(:payees AS text[]), CAST(:answers AS text[]),
+                         CAST(:causes AS text[]), CAST(:currencies AS text[]), CAST(:amounts AS bigint[]))
+    ON CONFLICT (answer_ref) DO NOTHING
+""")
+_TAKE = text("""
+    SELECT id, payee_id, answer_ref, cause_ref, currency, amount FROM earnings
+     WHERE answer_ref = ANY(:answers) AND status = 'pending' ORDER BY id FOR UPDATE
+""")
+_DUE = text("""
+    UPDATE earnings e SET status = 'due', due_at = now(), entry_id = posted.entry_id
+      FROM unnest(CAST(:ids AS text[]), CAST(:entries AS text[])) AS posted(id, entry_id) WHERE e.id = posted.id
+""")
+_SPEND = text("""
+    UPDATE reserves r SET spent = r.spent + s.amount
+      FROM unnest(CAST(:causes AS text[]), CAST(:amounts AS bigint[])) AS s(cause_ref, amount)
+     WHERE r.cause_ref = s.cause_ref
+""")
+
+
+def pend(db: Session, work: Sequence[Work]) -> None:
+    """Record what new answers will be worth. Nothing is posted yet; an answer has one earning, however often told."""
+    if work:
+        db.execute(
+            _PEND,
+            {
+                "ids": [ids.new("ern") for _ in work],
+                "payees": [item.payee_id for item in work],
+                "answers": [item.answer_ref for item in work],
+                "causes": [item.cause_ref for item in work],
+                "currencies": [item.currency for item in work],
+                "amounts": [item.amount for item in work],
+            },
+        )
+
+
+def accept(db: Session, answer_refs: Sequence[str]) -> int:
+    """Make pending earnings due and post reserve -> payable and fee, all in one set; returns how many became due."""
+    taken = db.execute(_TAKE, {"answers": list(answer_refs)}).all() if answer_refs else []
+    if not taken:
+        return 0
+    entries = [_entry(row) for row in taken]
+    posted = ledger.post(db, entries)
+    db.execute(_DUE, {"ids": [row.id for row in taken], "entries": [posted[entry.key] for entry in entries]})
+    spent: dict[str, int] = defaultdict(int)
+    for row in taken:
+        spent[row.cause_ref] += funding.with_fee(row.amount)
+    causes = sorted(spent)
+    db.execute(_SPEND, {"causes": causes, "amounts": [spent[cause] for cause in causes]})
+    return len(taken)
+
+
+def _entry(row: Any) -> Entry:
+    reserve = AccountName(RESERVE, row.cause_ref, row.currency)
+    lines = [Line(reserve, AccountName(PAYABLE, row.payee_id, row.currency), row.amount)]
+    if fee := funding.with_fee(row.amount) - row.amount:
+        lines.append(Line(reserve, AccountName(PLATFORM_FEE, HOUSE, row.currency), fee))
+    return Entry(f"earn:{row.answer_ref}:1", "earning", row.answer_ref, HOUSE, tuple(lines))
+
+
+_TOTALS = text("""
+    SELECT e.currency, c.ledger_exponent AS exponent, count(*) AS answers,
+           coalesce(sum(e.amount) FILTER (WHERE e.status = 'pending'), 0) AS pending,
+           coalesce(sum(e.amount) FILTER (WHERE e.status = 'due'), 0) AS due,
+           coalesce(sum(e.amount) FILTER (WHERE e.status = 'paid'), 0) AS paid
+      FROM earnings e JOIN currencies c ON c.code = e.currency
+     WHERE e.payee_id = :payee_id GROUP BY e.currency, c.ledger_exponent ORDER BY e.currency
+""")
+
+
+def totals(db: Session, payee_id: str) -> Sequence[Any]:
+    """A payee's pending, due and paid sums in every currency."""
+    return db.execute(_TOTALS, {"payee_id": payee_id}).all()
+
+
+def page(db: Session, payee_id: str, request: pagination.PageRequest) -> pagination.Page:
+    """A payee's earnings, newest first, each beside its currency."""
+    rows = select(Earning).where(Earning.payee_id == payee_id)
+    return pagination.read(db, rows, Earning.id, request)

@@ -1,0 +1,107 @@
+"""The current best label of a task, its confidence, and the decision that was made on it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from quality import reliability, votes
+from quality.escalation import Decision, Standing
+from quality.methods import dawid_skene
+from quality.models import Consensus
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What the votes of one task say: a class, the posterior it comes from, and where the task stands."""
+
+    task_id: str
+    label: int
+    posterior: list[float]
+    standing: Standing
+
+
+def weigh(db: Session, project_id: str, task_ids: Sequence[str], *, n_classes: int) -> list[Weighed]:
+    """Posterior and standing of some tasks from the current matrices, in the order of their ids."""
+    if not task_ids:
+        return []
+    coded = votes.read(db, project_id, n_classes=n_classes, task_ids=task_ids)
+    known = reliability.matrices(db, project_id, coded.voter_ids, n_classes=n_classes)
+    found = dawid_skene.posterior(coded.votes, confusion=known.confusion, prior=known.prior)
+    gains = dawid_skene.expected_gain(found, known.crowd, known.crowd_votes)
+    n_votes = np.bincount(coded.votes.tasks, minlength=coded.votes.n_tasks)
+    experience = np.bincount(coded.votes.tasks, weights=known.n_votes[coded.votes.voters], minlength=coded.votes.n_tasks)
+    labels = found.argmax(axis=1)
+    return [
+        Weighed(
+            task_id=task_id,
+            label=int(labels[i]),
+            posterior=[float(share) for share in found[i]],
+            standing=Standing(
+                n_answers=int(n_votes[i]),
+                confidence=float(found[i].max()),
+                gain=float(gains[i]),
+                voter_votes=float(experience[i] / max(n_votes[i], 1)),
+            ),
+        )
+        for i, task_id in enumerate(coded.task_ids)
+    ]
+
+
+_RECORD = text("""
+    INSERT INTO consensus (project_id, task_id, label, confidence, posterior, n_votes, decision, reason)
+    VALUES (:project_id, :task_id, :label, :confidence, :posterior, :n_votes, :decision, :reason)
+    ON CONFLICT (project_id, task_id) DO UPDATE SET label = excluded.label, confidence = excluded.confidence,
+        posterior = excluded.posterior, n_votes = excluded.n_votes, decision = excluded.decision,
+        reason = excluded.reason, updated_at = now()
+""")
+
+
+def record(db: Session, project_id: str, weighed: Sequence[Weighed], decisions: Mapping[str, Decision]) -> None:
+    """Keep what the votes say of each task, and what was decided on it if anything was."""
+    rows = [
+        {
+            "project_id": project_id,
+            "task_id": one.task_id,
+            "label": one.label,
+            "confidence": min(one.standing.confidence, 1.0),
+            "posterior": one.posterior,
+            "n_votes": one.standing.n_answers,
+            "decision": decisions[one.task_id].action.value if one.task_id in decisions else "open",
+            "reason": decisions[one.task_id].reason if one.task_id in decisions else "answers are still to come",
+        }
+        for one in weighed
+    ]
+    if rows:
+        db.execute(_RECORD, rows)
+
+
+_KNOWN = text("""
+    INSERT INTO known_labels (project_id, task_id, label, voter_id) VALUES (:project_id, :task_id, :label, :voter_id)
+    ON CONFLICT DO NOTHING RETURNING label
+""")
+
+
+def adjudicate(db: Session, project_id: str, *, task_id: str, label: int, voter_id: str) -> bool:
+    """Take an expert's word for a task: its label is certain from now on. False if it was certain before."""
+    where = {"project_id": project_id, "task_id": task_id, "label": label, "voter_id": voter_id}
+    return db.execute(_KNOWN, where).scalar() is not None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The consensus of a task as other packages see it."""
+
+    label: int
+    confidence: float
+    posterior: list[float]
+    n_votes: int
+    reason: str
+
+
+def find(db: Session, project_id: str, task_id: str) -> View | None:
+    """The consensus of a task, if anything has been weighed."""
+    row = db.get(Consensus, (project_id, task_id), populate_existing=True)
+    return None if row is None else View(row.label, row.confidence, row.posterior, row.n_votes, row.reason)

@@ -1,0 +1,1 @@
+"""The methods that turn votes into labels: pure arithmetic over arrays, no database."""

@@ -1,0 +1,99 @@
+"""The package's tables. Projects, tasks and voters are ids of other packages; labels are class numbers from 0."""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    DateTime,
+    Double,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    func,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from foundation.db import Base, Created, IdText, Moment, Ref
+
+
+class Vote(Base):
+    """What inference needs of an answer: (task, voter, label)."""
+
+    __tablename__ = "votes"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    task_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    voter_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    label: Mapped[int] = mapped_column(SmallInteger)
+    created_at: Mapped[Created]
+
+
+class KnownLabel(Base):
+    """A task whose label is certain: an adjudication now, gold later."""
+
+    __tablename__ = "known_labels"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    task_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    label: Mapped[int] = mapped_column(SmallInteger)
+    voter_id: Mapped[Ref]
+    created_at: Mapped[Created]
+
+
+class Consensus(Base):
+    """The current best label of a task, how sure it is, and what was decided last, with the reason."""
+
+    __tablename__ = "consensus"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    task_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    label: Mapped[int] = mapped_column(SmallInteger)
+    confidence: Mapped[float] = mapped_column(Double)
+    posterior: Mapped[list[float]] = mapped_column(ARRAY(Double))
+    n_votes: Mapped[int]
+    decision: Mapped[str]
+    reason: Mapped[str]
+    updated_at: Mapped[Moment] = mapped_column(server_default=func.now())
+
+    __table_args__ = (CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence_range"),)
+
+
+class Reliability(Base):
+    """What a project knows of a voter: expected vote counts [true, given] and the share right with its interval."""
+
+    __tablename__ = "reliability"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    voter_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    confusion: Mapped[bytes] = mapped_column(LargeBinary)
+    reliability: Mapped[float] = mapped_column(Double)
+    low: Mapped[float] = mapped_column(Double)
+    high: Mapped[float] = mapped_column(Double)
+    n_votes: Mapped[int]
+    updated_at: Mapped[Moment] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        Index(None, "project_id", "reliability"),
+        CheckConstraint(
+            "0 <= low AND low <= reliability AND reliability <= high AND high <= 1",
+            name="interval_order",
+        ),
+    )
+
+
+class ProjectFit(Base):
+    """What the last fit of a project found for everybody: class prior, the pool's matrix, and what it had seen."""
+
+    __tablename__ = "project_fits"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    n_classes: Mapped[int] = mapped_column(SmallInteger)
+    prior: Mapped[bytes] = mapped_column(LargeBinary)
+    pool: Mapped[bytes] = mapped_column(LargeBinary)
+    # Votes and known labels when it was fitted, and votes weighed since: what tells when to fit again.
+    n_votes: Mapped[int]
+    n_known: Mapped[int]
+    n_iter: Mapped[int]
+    converged: Mapped[bool]
+    fitted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

@@ -1,0 +1,158 @@
+"""How reliable each voter has shown to be: confusion matrices, one number with its interval, and the refit."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from foundation import pagination
+from quality import votes
+from quality.methods import dawid_skene
+from quality.methods.dawid_skene import FloatArray
+from quality.models import KnownLabel, ProjectFit, Reliability, Vote
+
+# Fit again when this share of votes is new. Beyond so many votes the fit no longer belongs into a settlement.
+GROWTH = 0.05
+INLINE_VOTES_MAX = 50_000
+# The next answer is expected to come from somebody like a project's most active voters.
+_CROWD = 200
+_Z = 1.96  # a 95 % interval
+
+
+@dataclass(frozen=True, slots=True)
+class Matrices:
+    """What is known of some voters, and of the crowd that the next answer will come from.
+
+    confusion, n_votes : the voters asked for, in their order, axes [voter, true, given] and (n_voters,).
+    crowd, crowd_votes : the same of a project's most active voters. prior : (n_classes,).
+    """
+
+    confusion: FloatArray
+    n_votes: FloatArray
+    crowd: FloatArray
+    crowd_votes: FloatArray
+    prior: FloatArray
+
+
+_SAVE_FIT = text("""
+    INSERT INTO project_fits (project_id, n_classes, prior, pool, n_votes, n_known, n_iter, converged)
+    VALUES (:project_id, :n_classes, :prior, :pool, :n_votes, :n_known, :n_iter, :converged)
+    ON CONFLICT (project_id) DO UPDATE SET prior = excluded.prior, pool = excluded.pool, n_votes = excluded.n_votes,
+        n_known = excluded.n_known, n_iter = excluded.n_iter, converged = excluded.converged, fitted_at = now()
+""")
+_SAVE_VOTERS = text("""
+    INSERT INTO reliability (project_id, voter_id, confusion, reliability, low, high, n_votes)
+    SELECT CAST(:project_id AS text), * FROM unnest(CAST(:voters AS text[]), CAST(:confusions AS bytea[]),
+        CAST(:reliabilities AS float8[]), CAST(:lows AS float8[]), CAST(:highs AS float8[]), CAST(:counts AS int[]))
+    ON CONFLICT (project_id, voter_id) DO UPDATE SET confusion = excluded.confusion, low = excluded.low,
+        reliability = excluded.reliability, high = excluded.high, n_votes = excluded.n_votes, updated_at = now()
+""")
+
+
+def refit_if_due(db: Session, project_id: str, *, n_classes: int) -> bool:
+    """Fit again if enough is new: a twentieth more votes, or a label that has become certain. Tells whether it did."""
+    n_votes = (
+        db.scalar(select(func.count()).select_from(Vote).where(Vote.project_id == project_id)) or 0
+    )
+    n_known = (
+        db.scalar(
+            select(func.count()).select_from(KnownLabel).where(KnownLabel.project_id == project_id)
+        )
+        or 0
+    )
+    last = db.get(ProjectFit, project_id)
+    if last is not None and n_known == last.n_known and n_votes < last.n_votes * (1 + GROWTH):
+        return False
+    if n_votes > INLINE_VOTES_MAX:
+        return False
+    refit(db, project_id, n_classes=n_classes)
+    return True
+
+
+def refit(db: Session, project_id: str, *, n_classes: int) -> None:
+    """EM over all votes of a project; matrices and reliabilities back into the tables."""
+    coded = votes.read(db, project_id, n_classes=n_classes)
+    found = dawid_skene.fit(coded.votes, known=coded.known)
+    db.execute(
+        _SAVE_FIT,
+        {
+            "project_id": project_id,
+            "n_classes": n_classes,
+            "prior": found.prior.tobytes(),
+            "pool": found.pool.tobytes(),
+            "n_votes": coded.votes.tasks.size,
+            "n_known": int((coded.known != dawid_skene.UNKNOWN).sum()),
+            "n_iter": found.n_iter,
+            "converged": found.converged,
+        },
+    )
+    right = dawid_skene.reliability(found.confusion, found.prior)
+    counts = np.bincount(coded.votes.voters, minlength=coded.votes.n_voters)
+    intervals = [
+        interval(float(share), int(count)) for share, count in zip(right, counts, strict=True)
+    ]
+    db.execute(
+        _SAVE_VOTERS,
+        {
+            "project_id": project_id,
+            "voters": coded.voter_ids,
+            "confusions": [matrix.tobytes() for matrix in found.confusion],
+            "reliabilities": [
+                min(max(float(share), low), high)
+                for share, (low, high) in zip(right, intervals, strict=True)
+            ],
+            "lows": [low for low, _ in intervals],
+            "highs": [high for _, high in intervals],
+            "counts": [int(count) for count in counts],
+        },
+    )
+
+
+def matrices(db: Session, project_id: str, voter_ids: Sequence[str], *, n_classes: int) -> Matrices:
+    """The current matrices of some voters; one that no fit has seen yet has the pool's."""
+    last = db.get(ProjectFit, project_id, populate_existing=True)
+    if last is None:
+        refit(db, project_id, n_classes=n_classes)
+        last = db.get_one(ProjectFit, project_id)
+    shape = (n_classes, n_classes)
+    pool = np.frombuffer(last.pool).reshape(shape)
+    rows = select(Reliability.voter_id, Reliability.confusion, Reliability.n_votes)
+    rows = rows.where(Reliability.project_id == project_id)
+    of = {
+        row.voter_id: (np.frombuffer(row.confusion).reshape(shape), row.n_votes)
+        for row in db.execute(rows.where(Reliability.voter_id.in_(voter_ids)))
+    }
+    crowd = db.execute(rows.order_by(Reliability.n_votes.desc(), Reliability.voter_id).limit(_CROWD)).all()
+    return Matrices(
+        confusion=np.array([of.get(voter_id, (pool, 0))[0] for voter_id in voter_ids]).reshape(-1, *shape),
+        n_votes=np.array([of.get(voter_id, (pool, 0))[1] for voter_id in voter_ids], dtype=np.float64),
+        crowd=np.array([np.frombuffer(row.confusion).reshape(shape) for row in crowd]).reshape(-1, *shape),
+        crowd_votes=np.array([row.n_votes for row in crowd], dtype=np.float64),
+        prior=np.frombuffer(last.prior),
+    )
+
+
+def interval(share: float, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share seen over count votes (Wilson 1927): bounds in [0, 1], wide where votes are few."""
+    if count == 0:
+        return 0.0, 1.0
+    middle = share + _Z**2 / (2 * count)
+    spread = _Z * math.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2))
+    scale = 1 + _Z**2 / count
+    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+
+
+def page(db: Session, project_id: str, request: pagination.PageRequest) -> pagination.Page:
+    """The voters of a project with their reliability, in the order of their ids."""
+    rows = select(Reliability).where(Reliability.project_id == project_id)
+    return pagination.read(db, rows, Reliability.voter_id, request, newest_first=False)
+
+
+def of_voters(db: Session, project_id: str, voter_ids: Sequence[str]) -> dict[str, float]:
+    """The reliability of those of these voters whom a fit has seen."""
+    rows = select(Reliability.voter_id, Reliability.reliability)
+    rows = rows.where(Reliability.project_id == project_id, Reliability.voter_id.in_(voter_ids))
+    return dict(db.execute(rows).tuples().all())

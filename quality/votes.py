@@ -1,0 +1,70 @@
+"""Votes: cast once for a task and a voter, read back as arrays of codes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from quality.methods.dawid_skene import UNKNOWN, IntArray, Votes
+from quality.models import KnownLabel, Vote
+
+CAST = text("""
+    INSERT INTO votes (project_id, task_id, voter_id, label) VALUES (:project_id, :task_id, :voter_id, :label)
+    ON CONFLICT DO NOTHING
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """Votes as arrays of codes, with the ids that the codes stand for and the labels that are certain.
+
+    known : (n_tasks,), a class or UNKNOWN.
+    """
+
+    votes: Votes
+    task_ids: list[str]
+    voter_ids: list[str]
+    known: IntArray
+
+
+def cast(db: Session, *, project_id: str, task_id: str, voter_id: str, label: int) -> None:
+    """Record a vote. A voter's first vote for a task stands."""
+    db.execute(
+        CAST, {"project_id": project_id, "task_id": task_id, "voter_id": voter_id, "label": label}
+    )
+
+
+def read(
+    db: Session, project_id: str, *, n_classes: int, task_ids: Sequence[str] | None = None
+) -> Coded:
+    """The votes of a project, or of some of its tasks, in the canonical order of ids."""
+    rows = select(Vote.task_id, Vote.voter_id, Vote.label).where(Vote.project_id == project_id)
+    certain = select(KnownLabel.task_id, KnownLabel.label).where(
+        KnownLabel.project_id == project_id
+    )
+    if task_ids is not None:
+        rows, certain = (
+            rows.where(Vote.task_id.in_(task_ids)),
+            certain.where(KnownLabel.task_id.in_(task_ids)),
+        )
+    found = db.execute(rows).all()
+    known_of = {row.task_id: row.label for row in db.execute(certain)}
+    tasks = sorted({row.task_id for row in found} | known_of.keys() | set(task_ids or ()))
+    voters = sorted({row.voter_id for row in found})
+    task_code = {task_id: code for code, task_id in enumerate(tasks)}
+    voter_code = {voter_id: code for code, voter_id in enumerate(voters)}
+    return Coded(
+        votes=Votes(
+            tasks=np.array([task_code[row.task_id] for row in found], dtype=np.int64),
+            voters=np.array([voter_code[row.voter_id] for row in found], dtype=np.int64),
+            labels=np.array([row.label for row in found], dtype=np.int64),
+            n_tasks=len(tasks),
+            n_voters=len(voters),
+            n_classes=n_classes,
+        ),
+        task_ids=tasks,
+        voter_ids=voters,
+        known=np.array([known_of.get(task_id, UNKNOWN) for task_id in tasks], dtype=np.int64),
+    )

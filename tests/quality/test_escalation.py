@@ -1,0 +1,188 @@
+"""When a task is settled, widened, escalated or left waiting, and which one an expert sees first."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quality import escalation
+from quality.escalation import Action, Decision, Progress, Rule, Standing
+
+RULE = Rule(overlap_min=5, overlap_max=12, confidence_min=0.9, voter_votes_min=40, expert_price=30, expert_share=0.2)
+UNDER_WAY = Progress(n_tasks=100, n_settled=50, n_escalated=0, n_outstanding=20)
+DRAINED = replace(UNDER_WAY, n_outstanding=0)
+
+SURE = Standing(n_answers=6, confidence=0.97, gain=0.0, voter_votes=60)
+UNSURE = Standing(n_answers=6, confidence=0.7, gain=0.05, voter_votes=60)
+FUTILE = replace(UNSURE, gain=0.001)
+EXHAUSTED = replace(UNSURE, n_answers=12)
+
+
+def decide(standing: Standing, progress: Progress = UNDER_WAY, *, experts_left: int = 1) -> Decision:
+    return escalation.decide(standing, RULE, progress, experts_left=experts_left)
+
+
+@st.composite
+def standings(draw: st.DrawFn) -> Standing:
+    confidence = draw(st.floats(0.25, 1.0))
+    return Standing(
+        n_answers=draw(st.integers(0, 14)),
+        confidence=confidence,
+        gain=draw(st.floats(0.0, 1.0)) * (1 - confidence),
+        voter_votes=draw(st.floats(0.0, 200.0)),
+    )
+
+
+@st.composite
+def progresses(draw: st.DrawFn) -> Progress:
+    n_settled, n_escalated = draw(st.integers(0, 50)), draw(st.integers(0, 20))
+    n_tasks = n_settled + n_escalated + draw(st.integers(8, 50))
+    return Progress(n_tasks, n_settled, n_escalated, n_outstanding=draw(st.integers(0, 30)))
+
+
+def test_a_sure_task_with_known_voters_is_settled() -> None:
+    decision = decide(SURE)
+
+    assert decision == Decision(Action.SETTLE, "confidence 0.97 after 6 answers reached the target 0.90")
+
+
+def test_a_task_below_its_least_overlap_gets_more_answers_however_sure() -> None:
+    decision = decide(replace(SURE, n_answers=1))
+
+    assert decision == Decision(Action.WIDEN, "confidence 0.97 after 1 answer: every task gets 5")
+
+
+def test_a_sure_task_waits_while_its_voters_are_little_known() -> None:
+    decision = decide(replace(SURE, voter_votes=12))
+
+    assert decision.action is Action.WAIT
+    assert "12 votes each of 40" in decision.reason
+
+
+def test_a_sure_task_waits_no_longer_when_nothing_more_will_come() -> None:
+    assert decide(replace(SURE, voter_votes=12), DRAINED).action is Action.SETTLE
+
+
+def test_an_answer_worth_its_price_against_an_expert_is_asked_for() -> None:
+    decision = decide(UNSURE)
+
+    assert decision.action is Action.WIDEN
+    assert decision.reason == (
+        "confidence 0.70 after 6 answers is below the target 0.90; "
+        "one more answer is expected to lower the error by 0.050"
+    )
+
+
+@pytest.mark.parametrize(("gain", "action"), [(0.0101, Action.WIDEN), (0.0099, Action.ESCALATE)])
+def test_an_answer_is_worth_asking_for_when_thirty_of_them_would_do_what_an_expert_does(
+    gain: float, action: Action
+) -> None:
+    assert decide(replace(UNSURE, gain=gain)).action is action
+
+
+def test_a_task_whose_answers_help_no_more_goes_to_an_expert() -> None:
+    decision = decide(FUTILE)
+
+    assert decision.action is Action.ESCALATE
+    assert "another answer costs more than it helps" in decision.reason
+
+
+def test_a_task_at_its_largest_overlap_goes_to_an_expert() -> None:
+    decision = decide(EXHAUSTED)
+
+    assert decision.action is Action.ESCALATE
+    assert decision.reason == (
+        "confidence 0.70 after 12 answers is below the target 0.90 and no more may be asked: an expert decides"
+    )
+
+
+def test_without_an_expert_for_now_a_task_waits_for_one() -> None:
+    assert decide(EXHAUSTED, experts_left=0).action is Action.WAIT
+
+
+def test_without_any_expert_left_a_task_is_widened_to_its_largest_overlap() -> None:
+    decision = decide(FUTILE, DRAINED, experts_left=0)
+
+    assert decision.action is Action.WIDEN
+    assert "no expert is left" in decision.reason
+
+
+def test_without_experts_and_answers_left_a_task_is_settled_and_flagged() -> None:
+    decision = decide(EXHAUSTED, DRAINED, experts_left=0)
+
+    assert decision.action is Action.SETTLE
+    assert decision.flagged
+
+
+def test_a_project_without_experts_never_waits_for_one() -> None:
+    alone = replace(RULE, expert_share=0.0)
+
+    found = escalation.decide_all([FUTILE, EXHAUSTED], alone, UNDER_WAY)
+
+    assert [decision.action for decision in found] == [Action.WIDEN, Action.SETTLE]
+
+
+def test_the_expert_sees_the_largest_errors_first() -> None:
+    tasks = [replace(EXHAUSTED, confidence=confidence) for confidence in (0.8, 0.55, 0.7, 0.6)]
+    progress = Progress(n_tasks=10, n_settled=6, n_escalated=0, n_outstanding=0)
+
+    found = escalation.decide_all(tasks, RULE, progress)
+
+    assert [decision.action for decision in found] == [
+        Action.SETTLE,
+        Action.ESCALATE,
+        Action.SETTLE,
+        Action.ESCALATE,
+    ]
+
+
+def test_experts_are_handed_out_in_step_with_the_tasks_the_crowd_is_through_with() -> None:
+    early = Progress(n_tasks=100, n_settled=7, n_escalated=0, n_outstanding=50)
+
+    assert escalation.expert_budget(RULE, early, n_wanting=3) == 2
+    assert escalation.expert_budget(RULE, replace(early, n_outstanding=0), n_wanting=3) == 20
+
+
+def test_a_budget_already_overspent_is_nothing_and_not_less() -> None:
+    overspent = Progress(n_tasks=10, n_settled=0, n_escalated=5, n_outstanding=0)
+
+    found = escalation.decide_all([EXHAUSTED, EXHAUSTED], RULE, overspent)
+
+    assert [decision.action for decision in found] == [Action.SETTLE, Action.SETTLE]
+
+
+@given(st.lists(standings(), max_size=8), progresses())
+def test_no_more_experts_are_asked_than_the_project_affords(tasks: list[Standing], progress: Progress) -> None:
+    found = escalation.decide_all(tasks, RULE, progress)
+
+    asked = sum(decision.action is Action.ESCALATE for decision in found)
+    assert asked == 0 or progress.n_escalated + asked <= 0.2 * progress.n_tasks + 1
+
+
+@given(standings(), progresses(), st.integers(0, 3))
+def test_a_task_never_gets_stuck_when_nothing_more_will_come(
+    standing: Standing, progress: Progress, experts_left: int
+) -> None:
+    drained = replace(progress, n_outstanding=0)
+
+    assert decide(standing, drained, experts_left=experts_left).action is not Action.WAIT
+
+
+@given(standings(), progresses(), st.integers(0, 3))
+def test_no_task_is_widened_beyond_its_largest_overlap(
+    standing: Standing, progress: Progress, experts_left: int
+) -> None:
+    decision = decide(standing, progress, experts_left=experts_left)
+
+    assert decision.action is not Action.WIDEN or standing.n_answers < RULE.overlap_max
+
+
+@given(standings(), progresses(), st.integers(0, 3))
+def test_only_a_task_below_its_target_is_flagged(standing: Standing, progress: Progress, experts_left: int) -> None:
+    decision = decide(standing, progress, experts_left=experts_left)
+
+    if decision.action is Action.SETTLE:
+        assert decision.flagged == (standing.confidence < RULE.confidence_min)
+    else:
+        assert not decision.flagged

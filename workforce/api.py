@@ -1,0 +1,167 @@
+"""The workforce routes: workers, requesters, ops. Parse, call, serialise."""
+
+from typing import Any
+
+from foundation import pagination
+from foundation.auth import PUBLIC, allow
+from foundation.http import Call, Routes
+from payments.rates import Price
+from workforce import assignment, onboarding, projects, requesters, schemas, settlement, tasks, tiers
+from workforce.models import Answer, Assignment, Project, Task, Worker, WorkerStatus, WorkerTier
+from workforce.models import Requester as RequesterRow
+
+routes = Routes("workforce", "/api")
+
+
+# Workers
+
+
+@routes.post("/applications", allow=PUBLIC, body=schemas.Application, returns=schemas.WorkerWithToken, status=201)
+def apply(call: Call) -> dict[str, Any]:
+    """Apply as a worker. The token shows you where your application stands; ops activates you."""
+    worker, token = onboarding.apply(call.db, **call.body)
+    return {"worker": worker, "token": token}
+
+
+@routes.get("/me", allow=allow("work"), returns=schemas.Me)
+def me(call: Call) -> dict[str, Any]:
+    """Your profile, your status and your tier in each skill."""
+    worker = onboarding.find(call.db, call.actor.subject_id)
+    return {"worker": worker, "tiers": tiers.of_worker(call.db, worker.id)}
+
+
+@routes.post("/claims", allow=allow("work"), body=schemas.Claim, returns=schemas.Lease, status=201)
+def claim(call: Call) -> assignment.Lease | None:
+    """Claim the next task you may do, at the price of now. 204 when there is none."""
+    return assignment.claim(call.db, call.actor.subject_id, **call.body)
+
+
+@routes.post(
+    "/assignments/<assignment_id>/answer",
+    allow=allow("work"), body=schemas.Submission, returns=schemas.Answer, status=201,
+)
+def submit(call: Call, assignment_id: str) -> Answer:
+    """Answer a task you hold. Once you have the 201 the answer cannot be lost, and an accepted one is paid."""
+    return assignment.submit(call.db, call.actor.subject_id, assignment_id, **call.body)
+
+
+@routes.post(
+    "/assignments/<assignment_id>/renewal", allow=allow("work"), body=schemas.Fence, returns=schemas.Assignment
+)
+def renew(call: Call, assignment_id: str) -> Assignment:
+    """Begin the time of a task you hold again."""
+    return assignment.renew(call.db, call.actor.subject_id, assignment_id, **call.body)
+
+
+@routes.post(
+    "/assignments/<assignment_id>/release", allow=allow("work"), body=schemas.Fence, returns=schemas.Assignment
+)
+def release(call: Call, assignment_id: str) -> Assignment:
+    """Give back a task you hold; someone else gets it."""
+    return assignment.release(call.db, call.actor.subject_id, assignment_id, **call.body)
+
+
+@routes.get("/me/assignments", allow=allow("work"), returns=schemas.Assignment, paged=True)
+def my_assignments(call: Call) -> pagination.Page:
+    """The tasks you hold now."""
+    return assignment.leases(call.db, call.actor.subject_id, call.page)
+
+
+@routes.get("/me/answers", allow=allow("work"), returns=schemas.Answer, paged=True)
+def my_answers(call: Call) -> pagination.Page:
+    """Your answers, newest first."""
+    return assignment.answers(call.db, call.actor.subject_id, call.page)
+
+
+@routes.get(
+    "/assignments/<assignment_id>/dossier", allow=allow("work"), returns=schemas.Dossier
+)
+def dossier(call: Call, assignment_id: str) -> settlement.Dossier:
+    """What an expert sees of an escalated task they hold: the answers under pseudonyms and why they were not enough."""
+    return settlement.dossier(call.db, call.actor.subject_id, assignment_id)
+
+
+# Ops
+
+
+@routes.get("/workers", allow=allow("ops"), query=schemas.WorkerQuery, returns=schemas.Worker, paged=True)
+def workers(call: Call) -> pagination.Page:
+    """All workers, newest first; `status` narrows the list."""
+    return pagination.read(call.db, onboarding.listed(**call.query), Worker.id, call.page)
+
+
+@routes.post("/workers/<worker_id>/activation", allow=allow("ops"), returns=schemas.Worker)
+def activate(call: Call, worker_id: str) -> Worker:
+    """Let an applicant, or a suspended worker, claim tasks."""
+    return onboarding.move(call.db, worker_id, WorkerStatus.ACTIVE)
+
+
+@routes.post("/workers/<worker_id>/suspension", allow=allow("ops"), returns=schemas.Worker)
+def suspend(call: Call, worker_id: str) -> Worker:
+    """Stop a worker from claiming, from their next request on."""
+    return onboarding.move(call.db, worker_id, WorkerStatus.SUSPENDED)
+
+
+@routes.put("/workers/<worker_id>/tiers/<skill>", allow=allow("ops"), body=schemas.TierChange, returns=schemas.WorkerTier)
+def set_tier(call: Call, worker_id: str, skill: str) -> WorkerTier:
+    """Put a worker on a step of a skill's ladder, with a reason that is kept."""
+    return tiers.set_tier(call.db, worker_id, skill=skill, moved_by=call.actor.token_id, **call.body)
+
+
+@routes.get("/escalations", allow=allow("ops"), returns=schemas.Escalation, paged=True)
+def escalations(call: Call) -> pagination.Page:
+    """Tasks that wait for an expert, with the reason, oldest first."""
+    return settlement.escalations(call.db, call.page)
+
+
+@routes.post(
+    "/requesters", allow=allow("ops", "admin"), body=schemas.RequesterName, returns=schemas.RequesterWithToken, status=201
+)
+def register_requester(call: Call) -> dict[str, Any]:
+    """Open a requester's account; its first token is shown once."""
+    requester, token = requesters.register(call.db, **call.body)
+    return {"requester": requester, "token": token}
+
+
+@routes.get("/requesters", allow=allow("ops", "admin", "finance"), returns=schemas.Requester, paged=True)
+def list_requesters(call: Call) -> pagination.Page:
+    """All requesters, newest first."""
+    return pagination.read(call.db, requesters.listed(), RequesterRow.id, call.page)
+
+
+# Requesters
+
+
+@routes.post("/projects", allow=allow("requester"), body=schemas.NewProject, returns=schemas.Project, status=201)
+def create_project(call: Call) -> Project:
+    """Make a project: labels, rate card and quality settings."""
+    name, prices = call.body.pop("name"), [Price(**price) for price in call.body.pop("rates")]
+    settings = projects.Settings(**call.body)
+    return projects.create(
+        call.db, requester_id=call.actor.subject_id, name=name, settings=settings, prices=prices
+    )
+
+
+@routes.get("/projects", allow=allow("requester"), returns=schemas.Project, paged=True)
+def list_projects(call: Call) -> pagination.Page:
+    """Your projects, newest first."""
+    return pagination.read(call.db, projects.listed(call.actor.subject_id), Project.id, call.page)
+
+
+@routes.get("/projects/<project_id>", allow=allow("requester"), returns=schemas.Project)
+def get_project(call: Call, project_id: str) -> Project:
+    """One of your projects, by its id."""
+    return projects.find(call.db, call.actor.subject_id, project_id)
+
+
+@routes.get("/projects/<project_id>/progress", allow=allow("requester"), returns=schemas.Progress)
+def progress(call: Call, project_id: str) -> projects.Progress:
+    """How far your project has come, and what it has cost with the fee."""
+    return projects.progress(call.db, projects.find(call.db, call.actor.subject_id, project_id))
+
+
+@routes.get("/projects/<project_id>/tasks", allow=allow("requester"), returns=schemas.ProjectTask, paged=True)
+def project_tasks(call: Call, project_id: str) -> pagination.Page:
+    """The tasks of your project with their labels, newest first."""
+    project = projects.find(call.db, call.actor.subject_id, project_id)
+    return pagination.read(call.db, tasks.listed(project.requester_id).filter_by(project_id=project.id), Task.id, call.page)

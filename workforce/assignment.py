@@ -1,0 +1,343 @@
+"""Claim, lease, renew, release, submit: one statement decides who gets which task.
+
+The queue. Claimable tasks of a project stand in a line by `position`; each worker keeps a cursor, so that a claim
+costs the same however many tasks there are and however many the worker has answered. Three rules keep it sound:
+a task that is reopened goes to the end, past every cursor; a worker who had to step over a task that somebody else
+was just claiming does not move their cursor past it; and because positions can become visible out of order (a
+slower transaction commits later), a cursor goes back every half minute to where it was half a minute ago, longer
+than any transaction may last.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from foundation import ids, pagination
+from foundation.errors import Conflict, Forbidden, NotFound
+from foundation.outbox import publish
+from payments import rates
+from quality import votes
+from workforce.events import AnswerSubmitted
+from workforce.models import Answer, AnswerStatus, Assignment, AssignmentStatus, Kind, TaskStatus, WorkerStatus
+from workforce.task_types import categorization
+from workforce.tiers import STARTING, Tier
+
+LEASES_MAX = 20
+_PROJECTS_TRIED = 10
+_QUEUE_OF = {Kind.ANSWER: TaskStatus.OPEN, Kind.ADJUDICATION: TaskStatus.ESCALATED}
+
+
+class NotActive(Forbidden):
+    """This worker may not claim tasks now."""
+
+
+class LeaseCapReached(Conflict):
+    """You hold as many tasks as one worker may."""
+
+
+class NoSuchAssignment(NotFound):
+    """You have no such assignment."""
+
+
+class LeaseTaken(Conflict):
+    """The lease ended and the task went to someone else."""
+
+
+class LeaseOver(Conflict):
+    """This assignment is no longer held."""
+
+
+class AlreadyAnswered(Conflict):
+    """Your first answer stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A task in a worker's hands: what it asks, until when, and what its answer is worth."""
+
+    id: str
+    task_id: str
+    project_id: str
+    kind: str
+    status: str
+    fence: int
+    lease_expires_at: datetime
+    amount: int
+    currency: str
+    exponent: int
+    instruction: str
+    params: dict[str, Any]
+    labels: list[str]
+
+
+# The advisory lock makes one worker's claims take turns, so that the cap on leases is exact.
+ELIGIBLE = text("""
+    WITH me AS MATERIALIZED (
+        SELECT w.id, w.status, w.country, pg_advisory_xact_lock(hashtextextended(w.id, 0)) AS turn
+          FROM workers w WHERE w.id = :worker_id)
+    SELECT me.status, me.country, p.*,
+           (SELECT count(*) FROM assignments a WHERE a.worker_id = me.id AND a.status = 'leased') AS held
+      FROM me LEFT JOIN LATERAL (
+           SELECT p.id AS project_id, p.lease_seconds, p.instruction, p.labels, coalesce(s.tier, :starting) AS tier
+             FROM projects p LEFT JOIN worker_tiers s ON s.worker_id = me.id AND s.skill = p.skill
+            WHERE p.status = 'active' AND p.id = coalesce(CAST(:project_id AS text), p.id)
+              AND coalesce(s.tier, :starting) >= p.tier_min
+              AND EXISTS (SELECT FROM tasks t WHERE t.project_id = p.id AND t.free_slots > 0
+                             AND t.status IN ('open', 'escalated'))
+            ORDER BY p.id LIMIT :most) p ON true
+""")
+
+CLAIM = text("""
+    WITH start AS MATERIALIZED (
+        SELECT coalesce((SELECT CASE WHEN safe_at < now() - interval '30 seconds' THEN safe_position ELSE position END
+                           FROM claim_cursors
+                          WHERE worker_id = :worker_id AND project_id = :project_id AND queue = :queue), -1) AS position),
+    head AS MATERIALIZED (
+        SELECT t.id, t.position FROM tasks t
+         WHERE t.project_id = :project_id AND t.status = :queue AND t.free_slots > 0
+           AND t.position > (SELECT position FROM start)
+           AND NOT EXISTS (SELECT FROM assignments a WHERE a.task_id = t.id AND a.worker_id = :worker_id
+                              AND a.kind = :kind)
+         ORDER BY t.position LIMIT 1 FOR UPDATE OF t SKIP LOCKED),
+    first AS MATERIALIZED (
+        SELECT t.position FROM tasks t
+         WHERE t.project_id = :project_id AND t.status = :queue AND t.free_slots > 0
+           AND t.position > (SELECT position FROM start)
+           AND NOT EXISTS (SELECT FROM assignments a WHERE a.task_id = t.id AND a.worker_id = :worker_id
+                              AND a.kind = :kind)
+         ORDER BY t.position LIMIT 1),
+    taken AS (
+        UPDATE tasks t SET free_slots = t.free_slots - 1, fence = t.fence + 1, updated_at = now()
+          FROM head WHERE t.id = head.id AND t.project_id = :project_id
+        RETURNING t.id, t.fence, t.params),
+    moved AS (
+        INSERT INTO claim_cursors AS c (worker_id, project_id, queue, position, safe_position, safe_at)
+        SELECT :worker_id, :project_id, :queue,
+               CASE WHEN head.position = first.position THEN head.position ELSE start.position END, -1, now()
+          FROM head, first, start
+        ON CONFLICT (worker_id, project_id, queue) DO UPDATE
+           SET position = excluded.position,
+               safe_position = CASE WHEN c.safe_at < now() - interval '30 seconds'
+                                    THEN least(c.position, excluded.position) ELSE c.safe_position END,
+               safe_at = CASE WHEN c.safe_at < now() - interval '30 seconds' THEN now() ELSE c.safe_at END),
+    lease AS (
+        INSERT INTO assignments (id, project_id, task_id, worker_id, kind, status, fence, lease_expires_at,
+                                 amount, currency, exponent)
+        SELECT :assignment_id, :project_id, taken.id, :worker_id, :kind, 'leased', taken.fence,
+               now() + make_interval(secs => :lease_seconds), :amount, :currency, :exponent
+          FROM taken
+        RETURNING task_id, fence, lease_expires_at)
+    SELECT lease.task_id, lease.fence, lease.lease_expires_at, taken.params
+      FROM lease JOIN taken ON taken.id = lease.task_id
+""")
+
+
+def claim(
+    db: Session, worker_id: str, *, project_id: str | None = None, kind: Kind | None = None
+) -> Lease | None:
+    """Lease the next task this worker may do, at the price of now; None if there is nothing.
+
+    An expert is offered escalated tasks first. `kind` asks for one sort of work alone.
+    """
+    eligible = db.execute(
+        ELIGIBLE,
+        {"worker_id": worker_id, "project_id": project_id, "starting": int(STARTING), "most": _PROJECTS_TRIED},
+    ).all()
+    _refuse_ineligible(eligible)
+    for project in eligible if eligible[0].project_id else ():
+        for wanted in _kinds(project.tier, kind):
+            lease = _claim_in(db, worker_id, project, wanted)
+            if lease is not None:
+                return lease
+    return None
+
+
+def _refuse_ineligible(rows: Sequence[Any]) -> None:
+    if not rows:
+        raise NotActive("This token belongs to no worker.")
+    if rows[0].status != WorkerStatus.ACTIVE:
+        raise NotActive(f"You are {rows[0].status}; ops activates workers.")
+    if rows[0].held >= LEASES_MAX:
+        raise LeaseCapReached(f"You hold {rows[0].held} tasks; answer or release one first.")
+
+
+def _kinds(tier: int, wanted: Kind | None) -> list[Kind]:
+    mine = [Kind.ADJUDICATION, Kind.ANSWER] if tier >= Tier.EXPERT else [Kind.ANSWER]
+    return [kind for kind in mine if wanted in {None, kind}]
+
+
+def _claim_in(db: Session, worker_id: str, project: Any, kind: Kind) -> Lease | None:
+    # An expert who answers beside the crowd is paid as the crowd's best.
+    tier = Tier.EXPERT if kind == Kind.ADJUDICATION else min(project.tier, Tier.SENIOR)
+    price = rates.quote(db, project.project_id, tier=tier, region=project.country)
+    assignment_id = ids.new("asg")
+    row = db.execute(
+        CLAIM,
+        {
+            "assignment_id": assignment_id,
+            "worker_id": worker_id,
+            "project_id": project.project_id,
+            "queue": _QUEUE_OF[kind].value,
+            "kind": kind.value,
+            "lease_seconds": project.lease_seconds,
+            "amount": price.amount,
+            "currency": price.currency,
+            "exponent": price.exponent,
+        },
+    ).one_or_none()
+    if row is None:
+        return None
+    return Lease(
+        id=assignment_id, task_id=row.task_id, project_id=project.project_id, kind=kind,
+        status=AssignmentStatus.LEASED, fence=row.fence, lease_expires_at=row.lease_expires_at,
+        amount=price.amount, currency=price.currency, exponent=price.exponent,
+        instruction=project.instruction, params=row.params, labels=project.labels,
+    )
+
+
+HELD = text("""
+    SELECT a.id, a.project_id, a.task_id, a.kind, a.status, a.fence, a.lease_expires_at < now() AS overdue,
+           p.labels, p.lease_seconds
+      FROM assignments a JOIN projects p ON p.id = a.project_id
+     WHERE a.id = :assignment_id AND a.worker_id = :worker_id FOR UPDATE OF a
+""")
+STORE = text("""
+    WITH done AS (UPDATE assignments SET status = 'answered' WHERE id = :assignment_id AND project_id = :project_id)
+    INSERT INTO answers (id, project_id, assignment_id, task_id, worker_id, kind, payload, label, status, late)
+    VALUES (:answer_id, :project_id, :assignment_id, :task_id, :worker_id, :kind, CAST(:payload AS jsonb), :label,
+            'submitted', :late)
+    RETURNING created_at
+""")
+_RETAKE = text("""
+    UPDATE tasks SET free_slots = free_slots - 1
+     WHERE id = :task_id AND project_id = :project_id AND status = :queue AND free_slots > 0
+""")
+
+
+def submit(db: Session, worker_id: str, assignment_id: str, *, fence: int, payload: dict[str, Any]) -> Answer:
+    """Store the answer of a held task as a vote. A late one counts if nobody has taken its slot meanwhile."""
+    held = _held(db, worker_id, assignment_id, fence)
+    label = categorization.label_of(payload, held.labels)
+    if held.status == AssignmentStatus.EXPIRED:
+        _retake(db, held)
+    answer = Answer(
+        id=ids.new("ans"), project_id=held.project_id, assignment_id=held.id, task_id=held.task_id,
+        worker_id=worker_id, kind=held.kind, payload=payload, label=label, status=AnswerStatus.SUBMITTED,
+        late=held.overdue,
+    )
+    _store(db, answer)
+    if held.kind == Kind.ANSWER:
+        votes.cast(db, project_id=held.project_id, task_id=held.task_id, voter_id=worker_id, label=label)
+    publish(db, AnswerSubmitted(answer_id=answer.id, task_id=answer.task_id, project_id=answer.project_id))
+    return answer
+
+
+def _held(db: Session, worker_id: str, assignment_id: str, fence: int) -> Any:
+    held = db.execute(HELD, {"assignment_id": assignment_id, "worker_id": worker_id}).one_or_none()
+    if held is None:
+        raise NoSuchAssignment("You have no assignment with this id.")
+    if held.fence != fence:
+        raise LeaseTaken("The fence is not that of your lease. Claim another task.")
+    if held.status == AssignmentStatus.ANSWERED:
+        raise AlreadyAnswered("You have answered this task; its first answer is kept.")
+    if held.status in {AssignmentStatus.RELEASED, AssignmentStatus.WITHDRAWN}:
+        raise LeaseOver(f"This assignment was {held.status}. Claim another task.")
+    return held
+
+
+def _retake(db: Session, held: Any) -> None:
+    where = {"task_id": held.task_id, "project_id": held.project_id, "queue": _QUEUE_OF[Kind(held.kind)].value}
+    if db.execute(_RETAKE, where).rowcount == 0:  # type: ignore[attr-defined]  # a cursor result has it
+        raise LeaseTaken("Your lease ended and someone else took the task. Claim another one.")
+
+
+def _store(db: Session, answer: Answer) -> None:
+    # One statement instead of the unit of work: this is the busiest write of the house.
+    answer.created_at = db.execute(
+        STORE,
+        {
+            "answer_id": answer.id,
+            "project_id": answer.project_id,
+            "assignment_id": answer.assignment_id,
+            "task_id": answer.task_id,
+            "worker_id": answer.worker_id,
+            "kind": answer.kind,
+            "payload": json.dumps(answer.payload),
+            "label": answer.label,
+            "late": answer.late,
+        },
+    ).scalar_one()
+
+
+_RENEW = text("""
+    UPDATE assignments SET lease_expires_at = now() + make_interval(secs => :lease_seconds)
+     WHERE id = :assignment_id AND project_id = :project_id RETURNING lease_expires_at
+""")
+
+
+def renew(db: Session, worker_id: str, assignment_id: str, *, fence: int) -> Assignment:
+    """Begin a held lease's time again."""
+    held = _held(db, worker_id, assignment_id, fence)
+    if held.status == AssignmentStatus.EXPIRED:
+        raise LeaseOver("This lease has ended. Submit quickly, if nobody took the task, or claim another one.")
+    where = {"assignment_id": held.id, "project_id": held.project_id, "lease_seconds": held.lease_seconds}
+    db.execute(_RENEW, where)
+    return _find(db, assignment_id)
+
+
+def release(db: Session, worker_id: str, assignment_id: str, *, fence: int) -> Assignment:
+    """Give a held task back; its slot goes to the end of the queue."""
+    held = _held(db, worker_id, assignment_id, fence)
+    if held.status == AssignmentStatus.LEASED:
+        _give_back(db, [held.id], AssignmentStatus.RELEASED)
+    return _find(db, assignment_id)
+
+
+def _find(db: Session, assignment_id: str) -> Assignment:
+    rows = select(Assignment).where(Assignment.id == assignment_id).execution_options(populate_existing=True)
+    return db.scalars(rows).one()
+
+
+_OVERDUE = text("""
+    SELECT id FROM assignments WHERE status = 'leased' AND lease_expires_at < now()
+     ORDER BY lease_expires_at LIMIT 500 FOR UPDATE SKIP LOCKED
+""")
+# A task that was settled or cancelled meanwhile gets no slot back.
+_GIVE_BACK = text("""
+    WITH ended AS (
+        UPDATE assignments SET status = :status WHERE id = ANY(:ids) AND status = 'leased'
+        RETURNING task_id, project_id),
+    slots AS (SELECT task_id, project_id, count(*) AS n FROM ended GROUP BY task_id, project_id)
+    UPDATE tasks t SET free_slots = t.free_slots + slots.n, position = nextval('task_positions'), updated_at = now()
+      FROM slots WHERE t.id = slots.task_id AND t.project_id = slots.project_id AND t.status IN ('open', 'escalated')
+""")
+
+
+def expire(db: Session) -> int:
+    """End leases that are past their time, and give their slots back. A sweep."""
+    overdue = list(db.scalars(_OVERDUE))
+    if overdue:
+        _give_back(db, overdue, AssignmentStatus.EXPIRED)
+    return len(overdue)
+
+
+def _give_back(db: Session, assignment_ids: list[str], status: AssignmentStatus) -> None:
+    db.execute(_GIVE_BACK, {"ids": assignment_ids, "status": status.value})
+
+
+def leases(db: Session, worker_id: str, page: pagination.PageRequest) -> pagination.Page:
+    """What a worker holds now, newest first."""
+    rows = select(Assignment).where(
+        Assignment.worker_id == worker_id, Assignment.status == AssignmentStatus.LEASED
+    )
+    return pagination.read(db, rows, Assignment.id, page)
+
+
+def answers(db: Session, worker_id: str, page: pagination.PageRequest) -> pagination.Page:
+    """What a worker has answered, newest first."""
+    return pagination.read(db, select(Answer).where(Answer.worker_id == worker_id), Answer.id, page)

@@ -1,0 +1,1 @@
+"""Other systems' requester APIs, spoken as their clients expect them."""

@@ -1,0 +1,304 @@
+"""The package's tables. Tables that grow with tasks carry the project in their keys, so that they can be sharded by it."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Sequence,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from foundation.db import Base, Created, Id, IdText, Json, Moment, Ref, one_of
+
+
+class WorkerStatus(StrEnum):
+    APPLICANT = "applicant"
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    OFFBOARDED = "offboarded"
+
+
+class ProjectStatus(StrEnum):
+    ACTIVE = "active"
+    PAUSED = "paused"
+
+
+class BatchStatus(StrEnum):
+    STAGING = "staging"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+
+
+class TaskStatus(StrEnum):
+    STAGED = "staged"
+    OPEN = "open"
+    ESCALATED = "escalated"
+    SETTLED = "settled"
+    CANCELLED = "cancelled"
+
+
+class AssignmentStatus(StrEnum):
+    LEASED = "leased"
+    ANSWERED = "answered"
+    RELEASED = "released"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+
+
+class AnswerStatus(StrEnum):
+    SUBMITTED = "submitted"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+class Kind(StrEnum):
+    """What an assignment asks for: one vote among several, or the decision on an escalated task."""
+
+    ANSWER = "answer"
+    ADJUDICATION = "adjudication"
+
+
+# The queue position of a task; a reopened task gets a new one, greater than every cursor.
+positions = Sequence("task_positions", metadata=Base.metadata)
+
+
+class Requester(Base):
+    """Who pays for projects."""
+
+    __tablename__ = "requesters"
+
+    id: Mapped[Id]
+    name: Mapped[str]
+    created_at: Mapped[Created]
+
+
+class Worker(Base):
+    """A person who answers."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[Id]
+    name: Mapped[str]
+    country: Mapped[str] = mapped_column(IdText)
+    status: Mapped[str]
+    payee_id: Mapped[Ref]
+    created_at: Mapped[Created]
+    activated_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (one_of("status", WorkerStatus), Index(None, "status", "id"))
+
+
+class WorkerTier(Base):
+    """A worker's level on the ladder of one skill."""
+
+    __tablename__ = "worker_tiers"
+
+    worker_id: Mapped[str] = mapped_column(IdText, ForeignKey("workers.id"), primary_key=True)
+    skill: Mapped[str] = mapped_column(IdText, primary_key=True)
+    tier: Mapped[int] = mapped_column(SmallInteger)
+
+    __table_args__ = (CheckConstraint("tier BETWEEN 0 AND 4", name="tier_range"),)
+
+
+class TierMove(Base):
+    """Every move on a ladder: from, to, why and by whom. Append-only."""
+
+    __tablename__ = "tier_moves"
+
+    id: Mapped[Id]
+    worker_id: Mapped[str] = mapped_column(IdText, ForeignKey("workers.id"))
+    skill: Mapped[str] = mapped_column(IdText)
+    tier_from: Mapped[int] = mapped_column(SmallInteger)
+    tier_to: Mapped[int] = mapped_column(SmallInteger)
+    reason: Mapped[str]
+    moved_by: Mapped[Ref]
+    created_at: Mapped[Created]
+
+    __table_args__ = (Index(None, "worker_id", "id"),)
+
+
+class Project(Base):
+    """Tasks with one label set, rate card and quality settings."""
+
+    __tablename__ = "projects"
+
+    id: Mapped[Id]
+    requester_id: Mapped[str] = mapped_column(IdText, ForeignKey("requesters.id"))
+    name: Mapped[str]
+    task_type: Mapped[str]
+    status: Mapped[str]
+    instruction: Mapped[str]
+    # Class names in the order of their numbers: label 0 is labels[0].
+    labels: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    skill: Mapped[str] = mapped_column(IdText)
+    tier_min: Mapped[int] = mapped_column(SmallInteger)
+    overlap_min: Mapped[int] = mapped_column(SmallInteger)
+    overlap_max: Mapped[int] = mapped_column(SmallInteger)
+    confidence_target: Mapped[float] = mapped_column(Double)
+    # The share of the project's tasks that may go to an expert.
+    expert_share: Mapped[float] = mapped_column(Double)
+    lease_seconds: Mapped[int]
+    params: Mapped[Json]
+    created_at: Mapped[Created]
+
+    __table_args__ = (
+        UniqueConstraint("requester_id", "name"),
+        CheckConstraint("1 <= overlap_min AND overlap_min <= overlap_max AND overlap_max <= 100", name="overlap_range"),
+        CheckConstraint("confidence_target BETWEEN 0.5 AND 1", name="confidence_target_range"),
+        CheckConstraint("expert_share BETWEEN 0 AND 1", name="expert_share_range"),
+        CheckConstraint("lease_seconds BETWEEN 10 AND 86400", name="lease_range"),
+        CheckConstraint("cardinality(labels) BETWEEN 2 AND 100", name="labels_range"),
+        one_of("status", ProjectStatus),
+    )
+
+
+class Batch(Base):
+    """Tasks of a project launched together. Its name is unique for the requester."""
+
+    __tablename__ = "batches"
+
+    id: Mapped[Id]
+    project_id: Mapped[str] = mapped_column(IdText, ForeignKey("projects.id"))
+    requester_id: Mapped[str] = mapped_column(IdText, ForeignKey("requesters.id"))
+    name: Mapped[str]
+    status: Mapped[str]
+    callback_url: Mapped[str]
+    # `metadata` is SQLAlchemy's own name on a mapped class.
+    metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB)
+    created_at: Mapped[Created]
+
+    __table_args__ = (UniqueConstraint("requester_id", "name"), one_of("status", BatchStatus))
+
+
+class Task(Base):
+    """One question about one thing, shown to several workers."""
+
+    __tablename__ = "tasks"
+
+    id: Mapped[Id]
+    project_id: Mapped[str] = mapped_column(IdText, ForeignKey("projects.id"), primary_key=True)
+    batch_id: Mapped[str] = mapped_column(IdText, ForeignKey("batches.id"))
+    requester_id: Mapped[Ref]
+    unique_id: Mapped[str | None] = mapped_column(IdText)
+    status: Mapped[str]
+    params: Mapped[Json]
+    metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB)
+    callback_url: Mapped[str]
+    # The queue: answers asked for, slots nobody holds, and the place in line. A slot oversold cannot be written.
+    overlap: Mapped[int] = mapped_column(SmallInteger)
+    free_slots: Mapped[int] = mapped_column(SmallInteger)
+    fence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    position: Mapped[int] = mapped_column(BigInteger)
+    # What the task has set aside out of its batch's reserve, in ledger units.
+    reserved: Mapped[int] = mapped_column(BigInteger)
+    label: Mapped[int | None] = mapped_column(SmallInteger)
+    confidence: Mapped[float | None] = mapped_column(Double)
+    settled_by: Mapped[str | None]
+    created_at: Mapped[Created]
+    updated_at: Mapped[Moment] = mapped_column(server_default=func.now())
+    settled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (
+        CheckConstraint("free_slots >= 0 AND free_slots <= overlap", name="slots_range"),
+        CheckConstraint("(status = 'settled') = (settled_at IS NOT NULL)", name="settled_when"),
+        CheckConstraint("status <> 'settled' OR label IS NOT NULL", name="settled_has_label"),
+        one_of("status", TaskStatus),
+        Index(
+            "ix_tasks_queue", "project_id", "status", "position",
+            postgresql_where=text("free_slots > 0 AND status IN ('open', 'escalated')"),
+        ),
+        Index(None, "project_id", "status"),
+        Index(None, "requester_id", "id"),
+        Index(None, "batch_id"),
+        Index(
+            "uq_tasks_requester_unique_id", "requester_id", "unique_id",
+            unique=True, postgresql_where=text("unique_id IS NOT NULL"),
+        ),
+    )
+
+
+class Assignment(Base):
+    """One task given to one worker: the lease, its fence, and the price fixed at the claim."""
+
+    __tablename__ = "assignments"
+
+    id: Mapped[Id]
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    task_id: Mapped[Ref]
+    worker_id: Mapped[str] = mapped_column(IdText, ForeignKey("workers.id"))
+    kind: Mapped[str]
+    status: Mapped[str]
+    fence: Mapped[int] = mapped_column(BigInteger)
+    lease_expires_at: Mapped[Moment]
+    currency: Mapped[str] = mapped_column(IdText)
+    amount: Mapped[int] = mapped_column(BigInteger)
+    exponent: Mapped[int] = mapped_column(SmallInteger)
+    created_at: Mapped[Created]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["task_id", "project_id"], ["tasks.id", "tasks.project_id"]),
+        # Nobody is given the same task twice; the adjudication of an escalated task is a task of its own kind.
+        UniqueConstraint("task_id", "worker_id", "kind", "project_id"),
+        CheckConstraint("amount > 0", name="amount_positive"),
+        one_of("status", AssignmentStatus),
+        one_of("kind", Kind),
+        Index("ix_assignments_leases", "lease_expires_at", postgresql_where=text("status = 'leased'")),
+        Index("ix_assignments_held", "worker_id", postgresql_where=text("status = 'leased'")),
+        Index("ix_assignments_task_held", "task_id", postgresql_where=text("status = 'leased'")),
+        Index(None, "worker_id", "id"),
+    )
+
+
+class Answer(Base):
+    """What one worker submitted for one task, as sent."""
+
+    __tablename__ = "answers"
+
+    id: Mapped[Id]
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    assignment_id: Mapped[Ref]
+    task_id: Mapped[Ref]
+    worker_id: Mapped[Ref]
+    kind: Mapped[str]
+    payload: Mapped[Json]
+    label: Mapped[int] = mapped_column(SmallInteger)
+    status: Mapped[str]
+    late: Mapped[bool]
+    created_at: Mapped[Created]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["assignment_id", "project_id"], ["assignments.id", "assignments.project_id"]),
+        UniqueConstraint("assignment_id", "project_id"),
+        one_of("status", AnswerStatus),
+        one_of("kind", Kind),
+        Index(None, "task_id"),
+        Index(None, "worker_id", "id"),
+    )
+
+
+class ClaimCursor(Base):
+    """How far down a queue a worker has come, and how far half a minute ago (see assignment.py)."""
+
+    __tablename__ = "claim_cursors"
+
+    worker_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    queue: Mapped[str] = mapped_column(IdText, primary_key=True)
+    position: Mapped[int] = mapped_column(BigInteger)
+    safe_position: Mapped[int] = mapped_column(BigInteger)
+    safe_at: Mapped[Moment]

@@ -1,0 +1,140 @@
+"""Projects and their batches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from foundation import ids
+from foundation.errors import Conflict, Invalid, NotFound
+from payments import funding, rates
+from payments.rates import Price
+from workforce.models import Answer, Batch, BatchStatus, Kind, Project, ProjectStatus, Task, TaskStatus
+from workforce.task_types import categorization
+from workforce.tiers import Tier
+
+# A task without a batch joins its project's standing batch.
+_STANDING = "{project} (standing)"
+
+
+class NameTaken(Conflict):
+    """You have one with this name already."""
+
+
+class NoSuchProject(NotFound):
+    """You have no such project."""
+
+
+class NoSuchBatch(NotFound):
+    """You have no such batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a project is run. The defaults are those that were simulated on recorded crowds (docs/ops)."""
+
+    labels: list[str]
+    instruction: str = ""
+    skill: str = "image.categorization"
+    tier_min: int = Tier.NOVICE
+    overlap_min: int = 5
+    overlap_max: int = 15
+    confidence_target: float = 0.95
+    expert_share: float = 0.2
+    lease_seconds: int = 900
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+def create(db: Session, *, requester_id: str, name: str, settings: Settings, prices: Sequence[Price]) -> Project:
+    """A new project with its rate card in force."""
+    if len(set(settings.labels)) != len(settings.labels):
+        raise Invalid("The labels of a project must differ from each other.")
+    if db.scalar(select(Project.id).where(Project.requester_id == requester_id, Project.name == name)):
+        raise NameTaken(f"You have a project called {name!r} already.")
+    project = Project(
+        id=ids.new("prj"), requester_id=requester_id, name=name, task_type=categorization.NAME,
+        status=ProjectStatus.ACTIVE, **{key: getattr(settings, key) for key in Settings.__slots__},
+    )
+    db.add(project)
+    db.flush()
+    rates.publish(db, project.id, prices)
+    return project
+
+
+def find(db: Session, requester_id: str, name_or_id: str) -> Project:
+    """A requester's own project by its id or name; another's looks as if it did not exist."""
+    column = Project.id if ids.looks_valid(name_or_id, "prj") else Project.name
+    found = db.scalar(select(Project).where(Project.requester_id == requester_id, column == name_or_id))
+    if found is None:
+        raise NoSuchProject("You have no project with this name or id.")
+    return found
+
+
+def listed(requester_id: str) -> Select[tuple[Project]]:
+    """All projects of a requester."""
+    return select(Project).where(Project.requester_id == requester_id)
+
+
+def create_batch(
+    db: Session, project: Project, *, name: str, status: BatchStatus, callback_url: str = "", metadata: Any = None
+) -> Batch:
+    """A new batch. In progress, each task reserves its worst case when it is made; staging, all do at the launch."""
+    if db.scalar(select(Batch.id).where(Batch.requester_id == project.requester_id, Batch.name == name)):
+        raise NameTaken(f"You have a batch called {name!r} already.")
+    batch = Batch(
+        id=ids.new("bat"), project_id=project.id, requester_id=project.requester_id, name=name, status=status,
+        callback_url=callback_url, metadata_=metadata or {},
+    )
+    db.add(batch)
+    db.flush()
+    return batch
+
+
+def find_batch(db: Session, requester_id: str, name_or_id: str) -> Batch:
+    """A requester's own batch by its id or name."""
+    column = Batch.id if ids.looks_valid(name_or_id, "bat") else Batch.name
+    found = db.scalar(select(Batch).where(Batch.requester_id == requester_id, column == name_or_id))
+    if found is None:
+        raise NoSuchBatch("You have no batch with this name or id.")
+    return found
+
+
+def standing_batch(db: Session, project: Project) -> Batch:
+    """The batch of tasks that named none, made when it is first needed."""
+    name = _STANDING.format(project=project.name)
+    # Two first tasks at once: the second waits here and then finds the batch.
+    db.execute(select(Project.id).where(Project.id == project.id).with_for_update())
+    found = db.scalar(select(Batch).where(Batch.requester_id == project.requester_id, Batch.name == name))
+    return found or create_batch(db, project, name=name, status=BatchStatus.IN_PROGRESS)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a project stands; amounts in ledger units of its one currency."""
+
+    tasks: dict[str, int]
+    answers: int
+    adjudications: int
+    spent: int
+    currency: str
+    exponent: int
+
+
+def progress(db: Session, project: Project) -> Progress:
+    """How far a project has come and what it has cost, fee included."""
+    tasks = select(Task.status, func.count()).where(Task.project_id == project.id).group_by(Task.status)
+    by_status = dict(db.execute(tasks).tuples().all())
+    answers = select(Answer.kind, func.count()).where(Answer.project_id == project.id).group_by(Answer.kind)
+    by_kind = dict(db.execute(answers).tuples().all())
+    batches = db.scalars(select(Batch.id).where(Batch.project_id == project.id)).all()
+    price = rates.dearest(db, project.id, tier_max=Tier.EXPERT)
+    return Progress(
+        tasks={status.value: by_status.get(status, 0) for status in TaskStatus},
+        answers=by_kind.get(Kind.ANSWER, 0),
+        adjudications=by_kind.get(Kind.ADJUDICATION, 0),
+        spent=funding.spent(db, batches),
+        currency=price.currency,
+        exponent=price.exponent,
+    )

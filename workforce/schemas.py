@@ -1,0 +1,215 @@
+"""What comes in and goes out at the workforce routes."""
+
+import marshmallow as ma
+
+from foundation.fields import (
+    Amount,
+    Choice,
+    Currency,
+    Flag,
+    Fraction,
+    Identifier,
+    Integer,
+    JsonObject,
+    Schema,
+    Text,
+    Timestamp,
+)
+from payments import money
+from workforce.models import Kind, WorkerStatus
+from workforce.tiers import Tier
+
+_COUNTRY = ma.validate.Regexp(r"\A[A-Z]{2}\Z", error="Must be a country code such as KE.")
+_SKILL = ma.validate.Regexp(r"\A[a-z]+(\.[a-z]+)*\Z", error="Must be a skill such as image.categorization.")
+
+
+class Application(Schema):
+    name = Text(required=True, shortest=1, longest=200, name=True)
+    country = ma.fields.String(required=True, validate=_COUNTRY)
+
+
+class Worker(Schema):
+    id = Identifier("wrk")
+    name = Text()
+    country = Text()
+    status = Choice(WorkerStatus)
+    created_at = Timestamp()
+    activated_at = Timestamp(allow_none=True)
+
+
+class WorkerWithToken(Schema):
+    worker = ma.fields.Nested(Worker)
+    token = Text(metadata={"description": "Shown once; keep it."})
+
+
+class WorkerQuery(Schema):
+    status = Choice(WorkerStatus)
+
+
+class TierChange(Schema):
+    tier = Integer(required=True, least=Tier.CANDIDATE, most=Tier.EXPERT)
+    reason = Text(required=True, shortest=1, longest=1000)
+
+
+class WorkerTier(Schema):
+    skill = Text()
+    tier = Integer()
+
+
+class Me(Schema):
+    worker = ma.fields.Nested(Worker)
+    tiers = ma.fields.List(ma.fields.Nested(WorkerTier))
+
+
+class RequesterName(Schema):
+    name = Text(required=True, shortest=1, longest=200, name=True)
+
+
+class Requester(Schema):
+    id = Identifier("req")
+    name = Text()
+    created_at = Timestamp()
+
+
+class RequesterWithToken(Schema):
+    requester = ma.fields.Nested(Requester)
+    token = Text(metadata={"description": "Shown once; keep it."})
+
+
+class Price(Schema):
+    tier = Integer(required=True, least=Tier.CANDIDATE, most=Tier.EXPERT)
+    amount = Amount(required=True)
+    currency = Currency(required=True)
+    region = ma.fields.String(validate=_COUNTRY, metadata={"description": "A country; left out: everywhere."})
+
+
+class NewProject(Schema):
+    name = Text(required=True, shortest=1, longest=200, name=True)
+    labels = ma.fields.List(
+        Text(shortest=1, longest=200, name=True), required=True, validate=ma.validate.Length(2, 100)
+    )
+    rates = ma.fields.List(ma.fields.Nested(Price), required=True, validate=ma.validate.Length(1, 500))
+    instruction = Text(longest=10_000)
+    skill = ma.fields.String(validate=[_SKILL, ma.validate.Length(max=100)])
+    tier_min = Integer(least=Tier.CANDIDATE, most=Tier.SENIOR)
+    overlap_min = Integer(least=1, most=100)
+    overlap_max = Integer(least=1, most=100)
+    confidence_target = Fraction(least=0.5, most=0.9999)
+    expert_share = Fraction()
+    lease_seconds = Integer(least=10, most=86_400)
+    params = JsonObject()
+
+    @ma.validates_schema
+    def _overlap_in_order(self, data: dict[str, int], **_options: object) -> None:
+        if data.get("overlap_min", 1) > data.get("overlap_max", 100):
+            raise ma.ValidationError({"overlap_min": ["Must not be above overlap_max."]})
+
+
+class Project(Schema):
+    id = Identifier("prj")
+    name = Text()
+    task_type = Text()
+    status = Text()
+    instruction = Text()
+    labels = ma.fields.List(Text())
+    skill = Text()
+    tier_min = Integer()
+    overlap_min = Integer()
+    overlap_max = Integer()
+    confidence_target = Fraction()
+    expert_share = Fraction()
+    lease_seconds = Integer()
+    params = JsonObject()
+    created_at = Timestamp()
+
+
+class Progress(Schema):
+    tasks = ma.fields.Dict(keys=Text(), values=Integer())
+    answers = Integer()
+    adjudications = Integer()
+    spent = ma.fields.Function(lambda row: money.format_amount(row.spent, row.exponent), metadata={"type": "string"})
+    currency = Currency()
+
+
+class ProjectTask(Schema):
+    id = Identifier("tsk")
+    unique_id = Text(allow_none=True)
+    status = Text()
+    overlap = Integer()
+    label = ma.fields.Function(lambda row: row.label, metadata={"type": ["integer", "null"]})
+    confidence = Fraction(allow_none=True)
+    settled_by = Text(allow_none=True)
+    created_at = Timestamp()
+    settled_at = Timestamp(allow_none=True)
+
+
+class Claim(Schema):
+    project_id = Identifier("prj")
+    kind = Choice(Kind)
+
+
+class Lease(Schema):
+    id = Identifier("asg")
+    task_id = Identifier("tsk")
+    project_id = Identifier("prj")
+    kind = Choice(Kind)
+    fence = Integer()
+    lease_expires_at = Timestamp()
+    pay = ma.fields.Function(lambda row: money.format_amount(row.amount, row.exponent), metadata={"type": "string"})
+    currency = Currency()
+    instruction = Text()
+    params = JsonObject()
+    labels = ma.fields.List(Text())
+
+
+class Fence(Schema):
+    fence = Integer(required=True, most=2**53 - 1)
+
+
+class Submission(Fence):
+    payload = JsonObject(required=True)
+
+
+class Assignment(Schema):
+    id = Identifier("asg")
+    task_id = Identifier("tsk")
+    project_id = Identifier("prj")
+    kind = Choice(Kind)
+    status = Text()
+    fence = Integer()
+    lease_expires_at = Timestamp()
+    pay = ma.fields.Function(lambda row: money.format_amount(row.amount, row.exponent), metadata={"type": "string"})
+    currency = Currency()
+
+
+class Answer(Schema):
+    id = Identifier("ans")
+    assignment_id = Identifier("asg")
+    task_id = Identifier("tsk")
+    kind = Choice(Kind)
+    payload = JsonObject()
+    status = Text()
+    late = Flag()
+    created_at = Timestamp()
+
+
+class Escalation(Schema):
+    task_id = Identifier("tsk")
+    project_id = Identifier("prj")
+    confidence = Fraction()
+    n_votes = Integer()
+    reason = Text()
+    waiting_since = Timestamp()
+
+
+class DossierAnswer(Schema):
+    pseudonym = Text()
+    category = Text()
+    reliability = Fraction(allow_none=True)
+
+
+class Dossier(Schema):
+    task_id = Identifier("tsk")
+    reason = Text()
+    posterior = ma.fields.Dict(keys=Text(), values=Fraction())
+    answers = ma.fields.List(ma.fields.Nested(DossierAnswer))

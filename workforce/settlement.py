@@ -1,0 +1,250 @@
+"""The reaction that weighs answers in batches and makes them count: votes to quality, decisions to tasks, pay to payments.
+
+One project is settled by one transaction at a time. Everything flows down by ordinary calls and comes back as
+values; nothing here is arithmetic.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from foundation import pagination
+from foundation.errors import NotFound
+from payments import earnings, funding
+from payments.earnings import Work
+from quality import consensus, escalation, reliability
+from quality.consensus import Weighed
+from quality.escalation import Action, Decision, Progress, Rule
+from workforce import tasks
+from workforce.events import AnswerSubmitted
+from workforce.models import Answer, AnswerStatus, Assignment, Kind, Project, Task, TaskStatus
+from workforce.tasks import Settled
+
+_ACTOR = "settlement"
+# A task may wait for its voters to become better known, but not longer than this after its last claim.
+PATIENCE = timedelta(hours=1)
+
+# Answers are joined to what their claims fixed; in the order of their ids, which is the order of their arrival.
+_ANSWERS = text("""
+    SELECT n.id, n.task_id, n.worker_id, n.kind, n.label, n.status, w.payee_id, t.batch_id, a.currency, a.amount
+      FROM answers n
+      JOIN assignments a ON a.id = n.assignment_id AND a.project_id = n.project_id
+      JOIN tasks t ON t.id = n.task_id AND t.project_id = n.project_id
+      JOIN workers w ON w.id = n.worker_id
+     WHERE n.project_id = :project_id AND n.id = ANY(:answer_ids) ORDER BY n.id
+""")
+_WAITING_LONG = text("""
+    SELECT DISTINCT t.project_id FROM tasks t
+     WHERE t.status = 'open' AND t.free_slots = 0 AND t.updated_at < now() - CAST(:patience AS interval)
+       AND NOT EXISTS (SELECT FROM assignments a WHERE a.task_id = t.id AND a.status = 'leased')
+     ORDER BY t.project_id LIMIT 20
+""")
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:project_id, 1))")
+
+
+def settle_answers(db: Session, told: Sequence[AnswerSubmitted]) -> None:
+    """React to answers: price them, weigh them, decide on their tasks, and make accepted ones due."""
+    by_project: dict[str, list[str]] = defaultdict(list)
+    for event in told:
+        by_project[event.project_id].append(event.answer_id)
+    for project_id in sorted(by_project):
+        _settle_project(db, project_id, by_project[project_id])
+
+
+def _settle_project(db: Session, project_id: str, answer_ids: Sequence[str]) -> None:
+    db.execute(_LOCK, {"project_id": project_id})
+    project = db.get_one(Project, project_id, populate_existing=True)
+    found = db.execute(_ANSWERS, {"project_id": project_id, "answer_ids": list(answer_ids)}).all()
+    earnings.pend(db, [Work(row.id, row.payee_id, row.batch_id, row.currency, row.amount) for row in found])
+    _adjudicate(db, project, [row for row in found if row.kind == Kind.ADJUDICATION])
+    _decide(db, project, {row.task_id for row in found if row.kind == Kind.ANSWER}, _progress(db, project))
+    # Their tasks were settled while they were on their way here: their votes counted, so they are due.
+    earnings.accept(db, [row.id for row in found if row.status == AnswerStatus.ACCEPTED])
+
+
+def revisit(db: Session) -> int:
+    """Decide on tasks that have waited long for better matrices as if nothing more would come. A sweep."""
+    waiting = list(db.scalars(_WAITING_LONG, {"patience": PATIENCE}))
+    for project_id in waiting:
+        db.execute(_LOCK, {"project_id": project_id})
+        project = db.get_one(Project, project_id, populate_existing=True)
+        progress = replace(_progress(db, project), n_outstanding=0)
+        _decide(db, project, set(), progress)
+    return len(waiting)
+
+
+def _adjudicate(db: Session, project: Project, rulings: Sequence[Any]) -> None:
+    first = [
+        row
+        for row in rulings
+        if consensus.adjudicate(db, project.id, task_id=row.task_id, label=row.label, voter_id=row.worker_id)
+    ]
+    locked = {task.id: task for task in tasks.lock(db, project.id, [row.task_id for row in first])}
+    _close(db, [(locked[row.task_id], row.label, 1.0, "expert") for row in first if row.task_id in locked])
+
+
+def _decide(db: Session, project: Project, touched: set[str], progress: Progress) -> None:
+    """Weigh the touched tasks, and all undecided ones after a new fit; then settle, widen or escalate."""
+    n_classes = len(project.labels)
+    refitted = reliability.refit_if_due(db, project.id, n_classes=n_classes)
+    candidates = set(touched)
+    if refitted or progress.n_outstanding == 0:
+        candidates.update(tasks.undecided(db, project.id))
+    complete = {task.id: task for task in tasks.lock_answered(db, project.id, sorted(candidates))}
+    weighed = consensus.weigh(db, project.id, sorted(touched | complete.keys()), n_classes=n_classes)
+    ready = [one for one in weighed if one.task_id in complete]
+    decisions = dict(
+        zip(
+            [one.task_id for one in ready],
+            escalation.decide_all([one.standing for one in ready], rule_of(project), progress),
+            strict=True,
+        )
+    )
+    consensus.record(db, project.id, weighed, decisions)
+    _execute(db, complete, ready, decisions)
+
+
+def rule_of(project: Project) -> Rule:
+    """A project's settings as the rule that decides."""
+    return Rule(
+        overlap_min=project.overlap_min,
+        overlap_max=project.overlap_max,
+        confidence_min=project.confidence_target,
+        expert_share=project.expert_share,
+    )
+
+
+_PROGRESS = text("""
+    SELECT count(*) AS n_tasks,
+           count(*) FILTER (WHERE status = 'settled' AND settled_by <> 'expert') AS n_settled,
+           count(*) FILTER (WHERE status = 'escalated' OR settled_by = 'expert') AS n_escalated,
+           count(*) FILTER (WHERE status IN ('open', 'escalated') AND (free_slots > 0 OR EXISTS (
+               SELECT FROM assignments a WHERE a.task_id = t.id AND a.status = 'leased'))) AS n_outstanding
+      FROM tasks t WHERE project_id = :project_id AND status <> 'cancelled'
+""")
+
+
+def _progress(db: Session, project: Project) -> Progress:
+    row = db.execute(_PROGRESS, {"project_id": project.id}).one()
+    return Progress(**row._mapping)
+
+
+def _execute(
+    db: Session, complete: dict[str, Task], ready: Sequence[Weighed], decisions: dict[str, Decision]
+) -> None:
+    chosen: dict[Action, list[Weighed]] = defaultdict(list)
+    for one in ready:
+        chosen[decisions[one.task_id].action].append(one)
+    tasks.widen(db, [complete[one.task_id] for one in chosen[Action.WIDEN]])
+    tasks.escalate(db, [complete[one.task_id] for one in chosen[Action.ESCALATE]])
+    _close(
+        db,
+        [(complete[one.task_id], one.label, one.standing.confidence, "consensus") for one in chosen[Action.SETTLE]],
+    )
+
+
+_ACCEPT = text("""
+    UPDATE answers n SET status = 'accepted'
+      FROM assignments a
+     WHERE a.id = n.assignment_id AND a.project_id = n.project_id AND n.project_id = :project_id
+       AND n.task_id = ANY(:task_ids) AND n.status = 'submitted'
+    RETURNING n.id, n.task_id, a.amount
+""")
+
+
+def _close(db: Session, final: Sequence[tuple[Task, int, float, str]]) -> None:
+    """Settle tasks and accept their answers: an honest answer that was outvoted is paid like any other."""
+    if not final:
+        return
+    project_id = final[0][0].project_id
+    task_ids = [task.id for task, *_ in final]
+    accepted = db.execute(_ACCEPT, {"project_id": project_id, "task_ids": task_ids}).all()
+    spent: dict[str, int] = defaultdict(int)
+    for row in accepted:
+        spent[row.task_id] += funding.with_fee(row.amount)
+    earnings.accept(db, [row.id for row in accepted])
+    settled = [Settled(task, label, confidence, by, spent[task.id]) for task, label, confidence, by in final]
+    tasks.settle(db, settled, actor_ref=_ACTOR)
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """A task that waits for an expert, and why."""
+
+    task_id: str
+    project_id: str
+    confidence: float
+    n_votes: int
+    reason: str
+    waiting_since: datetime
+
+
+def escalations(db: Session, page: pagination.PageRequest) -> pagination.Page:
+    """The experts' queue, oldest task first."""
+    rows = select(Task).where(Task.status == TaskStatus.ESCALATED)
+    found = pagination.read(db, rows, Task.id, page, newest_first=False)
+    views = {(task.project_id, task.id): consensus.find(db, task.project_id, task.id) for task in found.items}
+    items = [
+        Escalation(task.id, task.project_id, view.confidence, view.n_votes, view.reason, task.updated_at)
+        for task in found.items
+        if (view := views[task.project_id, task.id]) is not None
+    ]
+    return replace(found, items=items)
+
+
+@dataclass(frozen=True, slots=True)
+class DossierAnswer:
+    """One answer as the expert sees it: by a pseudonym that holds for this task alone."""
+
+    pseudonym: str
+    category: str
+    reliability: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """What an expert sees of an escalated task."""
+
+    task_id: str
+    reason: str
+    posterior: dict[str, float]
+    answers: list[DossierAnswer]
+
+
+def dossier(db: Session, worker_id: str, assignment_id: str) -> Dossier:
+    """The dossier of an escalated task, for the expert who holds it."""
+    held = db.scalar(
+        select(Assignment).where(
+            Assignment.id == assignment_id, Assignment.worker_id == worker_id, Assignment.kind == Kind.ADJUDICATION
+        )
+    )
+    view = None if held is None else consensus.find(db, held.project_id, held.task_id)
+    if held is None or view is None:
+        raise NotFound("You hold no escalated task under this id.")
+    project = db.get_one(Project, held.project_id)
+    rows = select(Answer).where(Answer.task_id == held.task_id, Answer.kind == Kind.ANSWER).order_by(Answer.id)
+    given = db.scalars(rows).all()
+    shares = reliability.of_voters(db, project.id, [answer.worker_id for answer in given])
+    return Dossier(
+        task_id=held.task_id,
+        reason=view.reason,
+        posterior=dict(zip(project.labels, view.posterior, strict=True)),
+        answers=[
+            DossierAnswer(
+                pseudonym=_pseudonym(held.task_id, answer.worker_id),
+                category=project.labels[answer.label],
+                reliability=shares.get(answer.worker_id),
+            )
+            for answer in given
+        ],
+    )
+
+
+def _pseudonym(task_id: str, worker_id: str) -> str:
+    return hashlib.sha256(f"{task_id}:{worker_id}".encode()).hexdigest()[:8]

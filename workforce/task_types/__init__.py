@@ -1,0 +1,1 @@
+"""Kinds of work, one file each: what a requester sends, what a worker answers, how the answer becomes a vote."""

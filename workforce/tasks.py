@@ -1,0 +1,232 @@
+"""Tasks: staged, open, escalated, settled, cancelled. Whoever changes a task holds its row's lock."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, select, text
+from sqlalchemy.orm import Session
+
+from foundation import clock, ids
+from foundation.errors import BadRequest, Conflict, NotFound
+from payments import funding, rates
+from payments.funding import Rest
+from workforce import projects
+from workforce.models import Batch, BatchStatus, Project, Task, TaskStatus, positions
+from workforce.tiers import Tier
+
+
+class UniqueIdTaken(Conflict):
+    """Another task of yours has this unique_id."""
+
+
+class BatchClosed(Conflict):
+    """No more tasks may enter this batch."""
+
+
+class TaskInWork(BadRequest):
+    """This task can no longer be cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a requester sends for one task, already checked."""
+
+    params: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    unique_id: str | None = None
+    callback_url: str = ""
+
+
+def create(db: Session, project: Project, batch: Batch, question: Question) -> Task:
+    """A new task. In a running batch it is open at once, with its worst case reserved; in a staging one it waits."""
+    if batch.status == BatchStatus.COMPLETED:
+        raise BatchClosed("This batch is completed; make a new one.")
+    if question.unique_id is not None:
+        _refuse_taken(db, project.requester_id, question.unique_id)
+    running = batch.status == BatchStatus.IN_PROGRESS
+    task = Task(
+        id=ids.new("tsk"), project_id=project.id, batch_id=batch.id, requester_id=project.requester_id,
+        unique_id=question.unique_id, status=TaskStatus.OPEN if running else TaskStatus.STAGED,
+        params=question.params, metadata_=question.metadata, callback_url=question.callback_url,
+        overlap=project.overlap_min, free_slots=project.overlap_min, position=db.scalar(positions.next_value()),
+        reserved=0,
+    )
+    if running:
+        task.reserved = _reserve(db, project, batch, key=task.id, n_tasks=1)
+    db.add(task)
+    db.flush()
+    return task
+
+
+def launch(db: Session, batch: Batch) -> Batch:
+    """Reserve the worst case of every staged task of a batch and open them all; a second call changes nothing."""
+    db.refresh(batch, with_for_update=True)
+    if batch.status != BatchStatus.STAGING:
+        return batch
+    staged = db.scalars(select(Task).where(Task.batch_id == batch.id, Task.status == TaskStatus.STAGED)).all()
+    if staged:
+        project = db.get_one(Project, batch.project_id)
+        total = _reserve(db, project, batch, key=batch.id, n_tasks=len(staged))
+        for task in staged:
+            task.status, task.reserved = TaskStatus.OPEN, total // len(staged)
+    batch.status = BatchStatus.IN_PROGRESS
+    db.flush()
+    return batch
+
+
+def worst_case(db: Session, project: Project) -> rates.Quote:
+    """The most that one task can cost: every answer at the dearest price, an adjudication, and the fee on each."""
+    answer = rates.dearest(db, project.id, tier_max=Tier.SENIOR)
+    expert = rates.dearest(db, project.id, tier_max=Tier.EXPERT)
+    amount = project.overlap_max * funding.with_fee(answer.amount) + funding.with_fee(expert.amount)
+    return rates.Quote(amount=amount, currency=answer.currency, exponent=answer.exponent)
+
+
+def _reserve(db: Session, project: Project, batch: Batch, *, key: str, n_tasks: int) -> int:
+    worst = worst_case(db, project)
+    total = worst.amount * n_tasks
+    funding.reserve(
+        db, owner_ref=project.requester_id, cause_ref=batch.id, key=key, currency=worst.currency, amount=total
+    )
+    return total
+
+
+def _refuse_taken(db: Session, requester_id: str, unique_id: str) -> None:
+    # Two posts of one unique_id at once: the second waits for the first one's commit, then sees its task.
+    db.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"{requester_id}:{unique_id}"})
+    taken = db.scalar(select(Task.id).where(Task.requester_id == requester_id, Task.unique_id == unique_id))
+    if taken is not None:
+        raise UniqueIdTaken(f"The task {taken} has the unique_id {unique_id!r}.", task_id=taken)
+
+
+def find(db: Session, requester_id: str, task_id: str) -> Task:
+    """A requester's own task; another's looks as if it did not exist."""
+    found = db.scalar(select(Task).where(Task.id == task_id, Task.requester_id == requester_id))
+    if found is None:
+        raise NotFound("You have no task with this id.")
+    return found
+
+
+def listed(requester_id: str) -> Select[tuple[Task]]:
+    """All tasks of a requester."""
+    return select(Task).where(Task.requester_id == requester_id)
+
+
+def cancel(db: Session, requester_id: str, task_id: str, *, actor_ref: str) -> Task:
+    """Take a task back on which nobody has begun, and release its reserve. Cancelling twice changes nothing."""
+    task = find(db, requester_id, task_id)
+    db.refresh(task, with_for_update=True)
+    if task.status == TaskStatus.CANCELLED:
+        return task
+    if task.status not in {TaskStatus.OPEN, TaskStatus.STAGED} or task.fence > 0:
+        raise TaskInWork("Somebody works on this task or has answered it; it will be paid and settled.")
+    task.status, task.free_slots, task.updated_at = TaskStatus.CANCELLED, 0, clock.now(db)
+    db.flush()
+    _release(db, [(task, 0)], actor_ref=actor_ref)
+    return task
+
+
+_OUTSTANDING = text("""
+    SELECT task_id, count(*) FROM assignments
+     WHERE project_id = :project_id AND task_id = ANY(:task_ids) AND status = 'leased' GROUP BY task_id
+""")
+_UNDECIDED = text("""
+    SELECT t.id FROM tasks t
+     WHERE t.project_id = :project_id AND t.status = 'open' AND t.free_slots = 0
+       AND NOT EXISTS (SELECT FROM assignments a WHERE a.task_id = t.id AND a.status = 'leased')
+     ORDER BY t.id LIMIT :most
+""")
+
+
+def undecided(db: Session, project_id: str, *, most: int = 1000) -> list[str]:
+    """Open tasks whose answers are all in and that nobody holds: those that a better fit may decide otherwise."""
+    return list(db.scalars(_UNDECIDED, {"project_id": project_id, "most": most}))
+
+
+def lock(db: Session, project_id: str, task_ids: Sequence[str]) -> Sequence[Task]:
+    """Lock those of these tasks that are not final yet, in the order of their ids."""
+    rows = (
+        select(Task)
+        .where(Task.project_id == project_id, Task.id.in_(task_ids))
+        .where(Task.status.in_([TaskStatus.OPEN, TaskStatus.ESCALATED]))
+        .order_by(Task.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return db.scalars(rows).all() if task_ids else []
+
+
+def lock_answered(db: Session, project_id: str, task_ids: Sequence[str]) -> list[Task]:
+    """Lock those of these tasks that are open, have no free slot and no live lease."""
+    locked = lock(db, project_id, task_ids)
+    held = dict(db.execute(_OUTSTANDING, {"project_id": project_id, "task_ids": list(task_ids)}).tuples().all())
+    return [
+        task for task in locked if task.status == TaskStatus.OPEN and task.free_slots == 0 and not held.get(task.id)
+    ]
+
+
+def widen(db: Session, chosen: Sequence[Task]) -> None:
+    """Ask one more worker for each task; it joins the end of the queue."""
+    for task in chosen:
+        task.overlap += 1
+        _reopen(db, task)
+    db.flush()
+
+
+def escalate(db: Session, chosen: Sequence[Task]) -> None:
+    """Ask an expert for each task: one slot in the experts' queue."""
+    for task in chosen:
+        task.status = TaskStatus.ESCALATED
+        _reopen(db, task)
+    db.flush()
+
+
+def _reopen(db: Session, task: Task) -> None:
+    task.free_slots += 1
+    task.position = db.scalar(positions.next_value()) or 0
+    task.updated_at = clock.now(db)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A task whose label is final: by what, how surely, and what it has cost (ledger units, fee included)."""
+
+    task: Task
+    label: int
+    confidence: float
+    settled_by: str
+    spent: int
+
+
+def settle(db: Session, decided: Sequence[Settled], *, actor_ref: str) -> None:
+    """Make labels final and release what the tasks had reserved and not spent."""
+    now = clock.now(db)
+    for one in decided:
+        task = one.task
+        task.status, task.free_slots, task.settled_by = TaskStatus.SETTLED, 0, one.settled_by
+        task.label, task.confidence, task.settled_at, task.updated_at = one.label, one.confidence, now, now
+    db.flush()
+    _release(db, [(one.task, one.spent) for one in decided], actor_ref=actor_ref)
+
+
+def _release(db: Session, finished: Sequence[tuple[Task, int]], *, actor_ref: str) -> None:
+    rests = [Rest(task.batch_id, task.id, task.reserved - spent) for task, spent in finished]
+    funding.release(db, rests, actor_ref=actor_ref)
+
+
+def status_counts(db: Session, batch_id: str) -> dict[str, int]:
+    """How many tasks of a batch are in each status."""
+    rows = db.execute(text("SELECT status, count(*) FROM tasks WHERE batch_id = :id GROUP BY status"), {"id": batch_id})
+    return dict(rows.tuples().all())
+
+
+def batch_for(db: Session, requester_id: str, *, project: str | None, batch: str | None) -> tuple[Project, Batch]:
+    """Where a new task goes: a batch alone decides the project; a project alone means its standing batch."""
+    if batch is not None:
+        found = projects.find_batch(db, requester_id, batch)
+        return db.get_one(Project, found.project_id), found
+    if project is None:
+        raise BadRequest("Name the project or the batch that this task belongs to.")
+    own = projects.find(db, requester_id, project)
+    return own, projects.standing_batch(db, own)

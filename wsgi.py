@@ -1,0 +1,58 @@
+"""The composition root and the map of the system: every route, reaction, sweep, check and command hangs here."""
+
+from typing import Any
+
+import demo.commands
+import payments.api
+import payments.commands
+import payments.ledger
+import quality.api
+import workforce.api
+import workforce.checks
+import workforce.dialects.scale
+from foundation import commands, idempotency, settings
+from foundation.outbox import On
+from foundation.program import Program
+from workforce import assignment, settlement
+from workforce.events import AnswerSubmitted
+
+VERSION = "0.1.0"
+
+program = Program(
+    version=VERSION,
+    routes=(
+        workforce.api.routes,
+        quality.api.routes,
+        payments.api.routes,
+        workforce.dialects.scale.routes,
+    ),
+    # When this happens, that reacts.
+    reactions=(On(AnswerSubmitted, settlement.settle_answers),),
+    # What is due by the clock.
+    sweeps=(assignment.expire, settlement.revisit, idempotency.forget),
+    # What must always be true.
+    checks=(payments.ledger.check, workforce.checks.check),
+    commands=(
+        payments.commands.ledger_commands,
+        payments.commands.payables_commands,
+        demo.commands.demo,
+    ),
+)
+
+cli = commands.make_cli(program)
+
+
+def create_app() -> Any:
+    """The WSGI application for the database and Redis that the environment names."""
+    return commands.build(program, settings.read())
+
+
+def __getattr__(name: str) -> Any:
+    # `wsgi:app` for any WSGI server, without a database for those who import this file for its commands.
+    if name == "app":
+        return create_app()
+    raise AttributeError(name)
+
+
+if __name__ == "__main__":
+    cli()
