@@ -30,6 +30,12 @@ def trial_balance(call: Call) -> dict[str, object]:
     return {"items": ledger.trial_balance(call.db)}
 
 
+@routes.get("/tie-out", allow=allow("finance"), returns=schemas.TieOut)
+def tie_out(call: Call) -> dict[str, object]:
+    """The sums that must agree: payable = unpaid, reserved = spent + released + remaining, stored = recomputed."""
+    return {"items": ledger.tie_out(call.db)}
+
+
 @routes.get(
     "/journal", allow=allow("finance"), query=schemas.JournalQuery, returns=schemas.JournalEntry, paged=True
 )

@@ -261,6 +261,30 @@ def balance(db: Session, role: Role, owner_ref: str, currency: str) -> int:
     return int(db.execute(BALANCE, {"role": role.name, "owner_ref": owner_ref, "currency": currency}).scalar_one())
 
 
+_TIE_OUT = text("""
+    SELECT c.code AS currency, c.ledger_exponent AS exponent,
+           coalesce((SELECT sum(b.credits - b.debits) FROM accounts a JOIN balances b ON b.account_id = a.id
+                      WHERE a.role = 'payable' AND a.currency = c.code), 0) AS payable,
+           coalesce((SELECT sum(amount) FROM earnings WHERE status = 'due' AND currency = c.code), 0) AS unpaid,
+           coalesce((SELECT sum(reserved) FROM reserves WHERE currency = c.code), 0) AS reserved,
+           coalesce((SELECT sum(spent) FROM reserves WHERE currency = c.code), 0) AS spent,
+           coalesce((SELECT sum(released) FROM reserves WHERE currency = c.code), 0) AS released,
+           coalesce((SELECT sum(b.credits - b.debits) FROM accounts a JOIN balances b ON b.account_id = a.id
+                      WHERE a.role = 'reserve' AND a.currency = c.code), 0) AS remaining,
+           coalesce((SELECT sum(b.credits + b.debits) FROM accounts a JOIN balances b ON b.account_id = a.id
+                      WHERE a.currency = c.code), 0) AS stored,
+           coalesce((SELECT sum(abs(p.amount)) FROM postings p JOIN accounts a ON a.id = p.account_id AND a.bounded
+                      WHERE p.currency = c.code), 0) AS recomputed
+      FROM currencies c WHERE EXISTS (SELECT FROM accounts a WHERE a.currency = c.code) ORDER BY c.code
+""")
+
+
+def tie_out(db: Session) -> Sequence[Any]:
+    """The sums that must agree, in every currency: payable = unpaid, reserved = spent + released + remaining,
+    stored = recomputed (the turnover of all accounts with a live balance)."""
+    return db.execute(_TIE_OUT).all()
+
+
 # Each must return no row (PAYMENTS, section 14; the names are its numbers).
 CHECKS = {
     "I1 every entry balances in each currency": """

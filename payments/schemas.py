@@ -86,3 +86,19 @@ class JournalEntry(Schema):
     cause_ref = Text()
     actor_ref = Text()
     created_at = Timestamp()
+
+
+class TieOutRow(Schema):
+    currency = Currency()
+    payable = _amount("payable")
+    unpaid = _amount("unpaid")
+    reserved = _amount("reserved")
+    spent = _amount("spent")
+    released = _amount("released")
+    remaining = _amount("remaining")
+    stored = _amount("stored")
+    recomputed = _amount("recomputed")
+
+
+class TieOut(Schema):
+    items = ma.fields.List(ma.fields.Nested(TieOutRow))
