@@ -9,8 +9,9 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from demo import bluebird, crowd, report
+from demo import crowd, recorded, report
 from demo.crowd import Api, DemoFailure, Journey
+from demo.recorded import Recorded
 from foundation import auth, commands, db, processes
 from foundation.installation import Installation
 from foundation.settings import Settings
@@ -44,16 +45,16 @@ def demo(configured: Settings, leave: bool, orders: int, port: int | None) -> No
 
 def _run(console: Console, address: str, installation: Installation, orders: int) -> bool:
     tokens = _staff_tokens(installation)
-    recorded = bluebird.read()
+    people = recorded.read()
     limits = httpx.Limits(max_connections=32, max_keepalive_connections=32)
     with httpx.Client(base_url=address, timeout=30, limits=limits) as http:
         ops, finance = Api(http, tokens["ops"]), Api(http, tokens["finance"])
-        journeys = [_order(console, recorded, ops, finance, number) for number in range(1, orders + 1)]
+        journeys = [_order(console, people, ops, finance, number) for number in range(1, orders + 1)]
         results = [report.result(journey) for journey in journeys]
         last = journeys[-1]
         if orders > 1:
             report.show_orders(console, results)
-        report.show_table(console, recorded, results)
+        report.show_table(console, people, results)
         report.show_people(console, last)
         healthy = report.show_books(console, last)
         report.show_statement(console, last)
@@ -74,11 +75,11 @@ def _staff_tokens(installation: Installation) -> dict[str, str]:
     return issued
 
 
-def _order(console: Console, recorded: bluebird.Recorded, ops: Api, finance: Api, number: int) -> Journey:
-    journey = crowd.prepare(recorded, ops, finance, tag=f"{time.time_ns():x}", order=number)
+def _order(console: Console, people: Recorded, ops: Api, finance: Api, number: int) -> Journey:
+    journey = crowd.prepare(people, ops, finance, tag=f"{time.time_ns():x}", order=number)
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} of {task.total} settled")
     with Progress(*columns, TimeElapsedColumn(), console=console) as bar:
-        row = bar.add_task(f"Order {number}", total=len(recorded.truth))
+        row = bar.add_task(f"Order {number}", total=len(people.truth))
 
         def told(journey: Journey, settled: int) -> None:
             said = f"Order {number}: {journey.answers} answers, {journey.decisions} expert decisions"

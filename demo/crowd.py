@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from demo.bluebird import CATEGORIES, Recorded
+from demo.recorded import CATEGORIES, Recorded
 
 ANSWER_PRICE = "0.02"
 EXPERT_PRICE = "0.60"

@@ -9,8 +9,8 @@ from statistics import fmean
 from rich.console import Console
 from rich.table import Table
 
-from demo import bluebird, crowd
-from demo.bluebird import Recorded
+from demo import crowd
+from demo.recorded import Recorded, majority_right
 from demo.crowd import Journey
 
 # Beside the price of an answer a requester pays the platform's fee.
@@ -38,7 +38,7 @@ def alternatives(recorded: Recorded) -> list[Result]:
     """The three ways that need no model, out of the recorded answers: (a), (b) and (d)."""
     n_tasks, n_people = len(recorded.truth), len(recorded.people)
     answer, expert = (Decimal(price) * _FEE for price in (crowd.ANSWER_PRICE, crowd.EXPERT_PRICE))
-    five, everybody = (bluebird.majority_right(recorded, n_answers=n) for n in (5, n_people))
+    five, everybody = (majority_right(recorded, n_answers=n) for n in (5, n_people))
     return [
         Result("(a) five answers and a majority", 5 * n_tasks, 0, five, 5 * n_tasks * answer),
         Result(f"(b) all {n_people} and a majority", n_people * n_tasks, 0, everybody, n_people * n_tasks * answer),

@@ -183,7 +183,7 @@ def _answer(db: Session, route: Route, values: Mapping[str, str]) -> Response:
     result = route.view(call, **values)
     if isinstance(result, Response):
         return result
-    status = 204 if result is None and route.returns is not None and route.status != 201 else route.status
+    status = 204 if result is None else route.status
     body, headers = _serialise(db, route, call, result)
     if key is not None:
         idempotency.finish(db, actor.subject_id, key, status=status, body=body)
