@@ -1,5 +1,6 @@
 """What came of it, for anyone to read: the table, the people, the books, one statement. Every figure of Rookery's row
-is read back through the public API."""
+is read back through the public API.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from demo import crowd
-from demo.recorded import Recorded, majority_right
 from demo.crowd import Journey
+from demo.recorded import Recorded, majority_right
 
 # Beside the price of an answer a requester pays the platform's fee.
 _FEE = Decimal("1.2")
@@ -148,6 +149,8 @@ def show_curls(console: Console, address: str, callers: dict[str, tuple[str, str
     for who, (what, path, token) in callers.items():
         console.print(f"[dim]# {who}: {what}[/dim]")
         console.print(
-            f"curl -s -H 'Authorization: Bearer {token}' '{address}{path}'", soft_wrap=True, highlight=False, markup=False
+            f"curl -s -H 'Authorization: Bearer {token}' '{address}{path}'",
+            soft_wrap=True,
+            highlight=False,
+            markup=False,
         )
-

@@ -185,7 +185,9 @@ def _await_ready(address: str, supervisor: processes.Supervisor) -> None:
                     return
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
-    raise InstallationError(f"The service did not answer at {address} within {_READY_SECONDS:.0f} s; see its log above.")
+    raise InstallationError(
+        f"The service did not answer at {address} within {_READY_SECONDS:.0f} s; see its log above."
+    )
 
 
 def stay(supervisor: processes.Supervisor) -> None:
@@ -211,7 +213,9 @@ def _up(program: Program) -> click.Command:
         configured = replace(configured, host=host or configured.host, port=port or configured.port)
         try:
             with serving(configured) as (address, supervisor, _):
-                click.echo(f"Rookery {program.version} is up at {address} (API at {address}/api/docs/). Ctrl-C stops it.")
+                click.echo(
+                    f"Rookery {program.version} is up at {address} (API at {address}/api/docs/). Ctrl-C stops it."
+                )
                 stay(supervisor)
         except KeyboardInterrupt:
             click.echo("Stopped while starting.", err=True)
@@ -283,9 +287,7 @@ def _issue(configured: Settings, role: str, subject: str, name: str, scopes: tup
     if role not in auth.roles:
         raise click.BadParameter(f"There are the roles {', '.join(sorted(auth.roles))}.", param_hint="--role")
     with session(configured) as opened:
-        token, secret = auth.issue(
-            opened, role=role, subject_id=subject, name=name, scopes=scopes or None, days=days
-        )
+        token, secret = auth.issue(opened, role=role, subject_id=subject, name=name, scopes=scopes or None, days=days)
         click.echo(f"{token.id}\n{secret}")
 
 
@@ -350,5 +352,6 @@ def _parked(configured: Settings) -> None:
     with session(configured) as opened:
         rows = select(outbox.OutboxEvent).where(outbox.OutboxEvent.parked_at.is_not(None)).limit(1000)
         for event in opened.scalars(rows):
-            click.echo(json.dumps({"id": event.id, "topic": event.topic, "payload": event.payload, "error": event.last_error}))
-
+            click.echo(
+                json.dumps({"id": event.id, "topic": event.topic, "payload": event.payload, "error": event.last_error})
+            )

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from sqlalchemy import CheckConstraint, DateTime, Engine, MetaData, Text, create_engine, event, func
+from sqlalchemy import CheckConstraint, DateTime, Engine, MetaData, Text, create_engine, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
 
@@ -69,4 +69,3 @@ def make_engine(url: str, *, pool_size: int = 8, patient: bool = False) -> Engin
 def sessions(engine: Engine) -> sessionmaker[Session]:
     """The session factory. Only the edges commit: http, jobs, work and a command at its end."""
     return sessionmaker(engine, expire_on_commit=False, autoflush=False)
-

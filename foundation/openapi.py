@@ -29,7 +29,9 @@ def document(groups: list[http.Routes], *, version: str) -> dict[str, Any]:
     for group in groups:
         spec.tag({"name": group.name})
         for route in group.routes:
-            spec.path(path=_PARAMETER.sub(r"{\1}", route.path), operations={route.method.lower(): _operation(group, route)})
+            spec.path(
+                path=_PARAMETER.sub(r"{\1}", route.path), operations={route.method.lower(): _operation(group, route)}
+            )
     return spec.to_dict()
 
 
@@ -40,7 +42,9 @@ def _schema_name(schema: Any) -> str:
 
 def _operation(group: http.Routes, route: http.Route) -> dict[str, Any]:
     description = (route.view.__doc__ or "").strip()
-    needs = "No token is needed." if route.policy.public else f"Scope: {' or '.join(sorted(route.policy.scopes)) or 'any'}."
+    needs = (
+        "No token is needed." if route.policy.public else f"Scope: {' or '.join(sorted(route.policy.scopes)) or 'any'}."
+    )
     operation: dict[str, Any] = {
         "operationId": f"{group.name}_{route.view.__name__}",
         "tags": [group.name],
@@ -87,7 +91,9 @@ def _success(route: http.Route) -> dict[str, Any]:
     if route.content_type != "application/json":
         response["content"] = {route.content_type: {"schema": {"type": "string"}}}
     elif route.returns is not None:
-        response["content"] = {"application/json": {"schema": _page_of(route.returns) if route.paged else route.returns}}
+        response["content"] = {
+            "application/json": {"schema": _page_of(route.returns) if route.paged else route.returns}
+        }
     return response
 
 

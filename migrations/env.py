@@ -2,8 +2,6 @@
 
 from alembic import context
 
-import payments.models
-import quality.models
 import workforce.models  # noqa: F401 - the three imports fill the metadata
 from foundation import auth, idempotency, outbox, pagination  # noqa: F401 - so do these
 from foundation.db import Base

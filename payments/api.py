@@ -36,9 +36,7 @@ def tie_out(call: Call) -> dict[str, object]:
     return {"items": ledger.tie_out(call.db)}
 
 
-@routes.get(
-    "/journal", allow=allow("finance"), query=schemas.JournalQuery, returns=schemas.JournalEntry, paged=True
-)
+@routes.get("/journal", allow=allow("finance"), query=schemas.JournalQuery, returns=schemas.JournalEntry, paged=True)
 def journal(call: Call) -> pagination.Page:
     """The journal, newest first; `cause_ref` narrows it to one answer, batch or requester."""
     rows = select(JournalEntry).filter_by(**call.query)

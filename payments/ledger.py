@@ -194,7 +194,9 @@ def _accounts(db: Session, names: Iterable[AccountName]) -> dict[AccountName, st
     return found
 
 
-def _insert_lines(db: Session, entries: Sequence[Entry], fresh: dict[str, str], accounts: dict[AccountName, str]) -> None:
+def _insert_lines(
+    db: Session, entries: Sequence[Entry], fresh: dict[str, str], accounts: dict[AccountName, str]
+) -> None:
     numbered = [(fresh[entry.key], number, line) for entry in entries for number, line in enumerate(entry.lines, 1)]
     if numbered:
         db.execute(
@@ -281,7 +283,8 @@ _TIE_OUT = text("""
 
 def tie_out(db: Session) -> Sequence[Any]:
     """The sums that must agree, in every currency: payable = unpaid, reserved = spent + released + remaining,
-    stored = recomputed (the turnover of all accounts with a live balance)."""
+    stored = recomputed (the turnover of all accounts with a live balance).
+    """
     return db.execute(_TIE_OUT).all()
 
 

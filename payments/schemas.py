@@ -1,6 +1,5 @@
 """What comes in and goes out at the payments routes. Money is a decimal string beside its currency."""
 
-
 import marshmallow as ma
 
 from foundation.fields import Amount, Currency, Identifier, Integer, Schema, Text, Timestamp

@@ -32,7 +32,9 @@ def weigh(db: Session, project_id: str, task_ids: Sequence[str], *, n_classes: i
     found = dawid_skene.posterior(coded.votes, confusion=known.confusion, prior=known.prior)
     gains = dawid_skene.expected_gain(found, known.crowd, known.crowd_votes)
     n_votes = np.bincount(coded.votes.tasks, minlength=coded.votes.n_tasks)
-    experience = np.bincount(coded.votes.tasks, weights=known.n_votes[coded.votes.voters], minlength=coded.votes.n_tasks)
+    experience = np.bincount(
+        coded.votes.tasks, weights=known.n_votes[coded.votes.voters], minlength=coded.votes.n_tasks
+    )
     labels = found.argmax(axis=1)
     return [
         Weighed(

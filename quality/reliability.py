@@ -54,15 +54,8 @@ _SAVE_VOTERS = text("""
 
 def refit_if_due(db: Session, project_id: str, *, n_classes: int) -> bool:
     """Fit again if enough is new: a twentieth more votes, or a label that has become certain. Tells whether it did."""
-    n_votes = (
-        db.scalar(select(func.count()).select_from(Vote).where(Vote.project_id == project_id)) or 0
-    )
-    n_known = (
-        db.scalar(
-            select(func.count()).select_from(KnownLabel).where(KnownLabel.project_id == project_id)
-        )
-        or 0
-    )
+    n_votes = db.scalar(select(func.count()).select_from(Vote).where(Vote.project_id == project_id)) or 0
+    n_known = db.scalar(select(func.count()).select_from(KnownLabel).where(KnownLabel.project_id == project_id)) or 0
     last = db.get(ProjectFit, project_id)
     if last is not None and n_known == last.n_known and n_votes < last.n_votes * (1 + GROWTH):
         return False
@@ -91,9 +84,7 @@ def refit(db: Session, project_id: str, *, n_classes: int) -> None:
     )
     right = dawid_skene.reliability(found.confusion, found.prior)
     counts = np.bincount(coded.votes.voters, minlength=coded.votes.n_voters)
-    intervals = [
-        interval(float(share), int(count)) for share, count in zip(right, counts, strict=True)
-    ]
+    intervals = [interval(float(share), int(count)) for share, count in zip(right, counts, strict=True)]
     db.execute(
         _SAVE_VOTERS,
         {
@@ -101,8 +92,7 @@ def refit(db: Session, project_id: str, *, n_classes: int) -> None:
             "voters": coded.voter_ids,
             "confusions": [matrix.tobytes() for matrix in found.confusion],
             "reliabilities": [
-                min(max(float(share), low), high)
-                for share, (low, high) in zip(right, intervals, strict=True)
+                min(max(float(share), low), high) for share, (low, high) in zip(right, intervals, strict=True)
             ],
             "lows": [low for low, _ in intervals],
             "highs": [high for _, high in intervals],

@@ -31,19 +31,13 @@ class Coded:
 
 def cast(db: Session, *, project_id: str, task_id: str, voter_id: str, label: int) -> None:
     """Record a vote. A voter's first vote for a task stands."""
-    db.execute(
-        CAST, {"project_id": project_id, "task_id": task_id, "voter_id": voter_id, "label": label}
-    )
+    db.execute(CAST, {"project_id": project_id, "task_id": task_id, "voter_id": voter_id, "label": label})
 
 
-def read(
-    db: Session, project_id: str, *, n_classes: int, task_ids: Sequence[str] | None = None
-) -> Coded:
+def read(db: Session, project_id: str, *, n_classes: int, task_ids: Sequence[str] | None = None) -> Coded:
     """The votes of a project, or of some of its tasks, in the canonical order of ids."""
     rows = select(Vote.task_id, Vote.voter_id, Vote.label).where(Vote.project_id == project_id)
-    certain = select(KnownLabel.task_id, KnownLabel.label).where(
-        KnownLabel.project_id == project_id
-    )
+    certain = select(KnownLabel.task_id, KnownLabel.label).where(KnownLabel.project_id == project_id)
     if task_ids is not None:
         rows, certain = (
             rows.where(Vote.task_id.in_(task_ids)),

@@ -38,7 +38,10 @@ def claim(call: Call) -> assignment.Lease | None:
 
 @routes.post(
     "/assignments/<assignment_id>/answer",
-    allow=allow("work"), body=schemas.Submission, returns=schemas.Answer, status=201,
+    allow=allow("work"),
+    body=schemas.Submission,
+    returns=schemas.Answer,
+    status=201,
 )
 def submit(call: Call, assignment_id: str) -> Answer:
     """Answer a task you hold. Once you have the 201 the answer cannot be lost, and an accepted one is paid."""
@@ -73,9 +76,7 @@ def my_answers(call: Call) -> pagination.Page:
     return assignment.answers(call.db, call.actor.subject_id, call.page)
 
 
-@routes.get(
-    "/assignments/<assignment_id>/dossier", allow=allow("work"), returns=schemas.Dossier
-)
+@routes.get("/assignments/<assignment_id>/dossier", allow=allow("work"), returns=schemas.Dossier)
 def dossier(call: Call, assignment_id: str) -> settlement.Dossier:
     """What an expert sees of an escalated task they hold: the answers under pseudonyms and why they were not enough."""
     return settlement.dossier(call.db, call.actor.subject_id, assignment_id)
@@ -102,7 +103,9 @@ def suspend(call: Call, worker_id: str) -> Worker:
     return onboarding.move(call.db, worker_id, WorkerStatus.SUSPENDED)
 
 
-@routes.put("/workers/<worker_id>/tiers/<skill>", allow=allow("ops"), body=schemas.TierChange, returns=schemas.WorkerTier)
+@routes.put(
+    "/workers/<worker_id>/tiers/<skill>", allow=allow("ops"), body=schemas.TierChange, returns=schemas.WorkerTier
+)
 def set_tier(call: Call, worker_id: str, skill: str) -> WorkerTier:
     """Put a worker on a step of a skill's ladder, with a reason that is kept."""
     return tiers.set_tier(call.db, worker_id, skill=skill, moved_by=call.actor.token_id, **call.body)
@@ -115,7 +118,11 @@ def escalations(call: Call) -> pagination.Page:
 
 
 @routes.post(
-    "/requesters", allow=allow("ops", "admin"), body=schemas.RequesterName, returns=schemas.RequesterWithToken, status=201
+    "/requesters",
+    allow=allow("ops", "admin"),
+    body=schemas.RequesterName,
+    returns=schemas.RequesterWithToken,
+    status=201,
 )
 def register_requester(call: Call) -> dict[str, Any]:
     """Open a requester's account; its first token is shown once."""
@@ -137,9 +144,7 @@ def create_project(call: Call) -> Project:
     """Make a project: labels, rate card and quality settings."""
     name, prices = call.body.pop("name"), [Price(**price) for price in call.body.pop("rates")]
     settings = projects.Settings(**call.body)
-    return projects.create(
-        call.db, requester_id=call.actor.subject_id, name=name, settings=settings, prices=prices
-    )
+    return projects.create(call.db, requester_id=call.actor.subject_id, name=name, settings=settings, prices=prices)
 
 
 @routes.get("/projects", allow=allow("requester"), returns=schemas.Project, paged=True)
@@ -164,4 +169,6 @@ def progress(call: Call, project_id: str) -> projects.Progress:
 def project_tasks(call: Call, project_id: str) -> pagination.Page:
     """The tasks of your project with their labels, newest first."""
     project = projects.find(call.db, call.actor.subject_id, project_id)
-    return pagination.read(call.db, tasks.listed(project.requester_id).filter_by(project_id=project.id), Task.id, call.page)
+    return pagination.read(
+        call.db, tasks.listed(project.requester_id).filter_by(project_id=project.id), Task.id, call.page
+    )

@@ -137,9 +137,7 @@ CLAIM = text("""
 """)
 
 
-def claim(
-    db: Session, worker_id: str, *, project_id: str | None = None, kind: Kind | None = None
-) -> Lease | None:
+def claim(db: Session, worker_id: str, *, project_id: str | None = None, kind: Kind | None = None) -> Lease | None:
     """Lease the next task this worker may do, at the price of now; None if there is nothing.
 
     An expert is offered escalated tasks first. `kind` asks for one sort of work alone.
@@ -193,10 +191,19 @@ def _claim_in(db: Session, worker_id: str, project: Any, kind: Kind) -> Lease | 
     if row is None:
         return None
     return Lease(
-        id=assignment_id, task_id=row.task_id, project_id=project.project_id, kind=kind,
-        status=AssignmentStatus.LEASED, fence=row.fence, lease_expires_at=row.lease_expires_at,
-        amount=price.amount, currency=price.currency, exponent=price.exponent,
-        instruction=project.instruction, params=row.params, labels=project.labels,
+        id=assignment_id,
+        task_id=row.task_id,
+        project_id=project.project_id,
+        kind=kind,
+        status=AssignmentStatus.LEASED,
+        fence=row.fence,
+        lease_expires_at=row.lease_expires_at,
+        amount=price.amount,
+        currency=price.currency,
+        exponent=price.exponent,
+        instruction=project.instruction,
+        params=row.params,
+        labels=project.labels,
     )
 
 
@@ -226,8 +233,15 @@ def submit(db: Session, worker_id: str, assignment_id: str, *, fence: int, paylo
     if held.status == AssignmentStatus.EXPIRED:
         _retake(db, held)
     answer = Answer(
-        id=ids.new("ans"), project_id=held.project_id, assignment_id=held.id, task_id=held.task_id,
-        worker_id=worker_id, kind=held.kind, payload=payload, label=label, status=AnswerStatus.SUBMITTED,
+        id=ids.new("ans"),
+        project_id=held.project_id,
+        assignment_id=held.id,
+        task_id=held.task_id,
+        worker_id=worker_id,
+        kind=held.kind,
+        payload=payload,
+        label=label,
+        status=AnswerStatus.SUBMITTED,
         late=held.overdue,
     )
     _store(db, answer)
@@ -332,9 +346,7 @@ def _give_back(db: Session, assignment_ids: list[str], status: AssignmentStatus)
 
 def leases(db: Session, worker_id: str, page: pagination.PageRequest) -> pagination.Page:
     """What a worker holds now, newest first."""
-    rows = select(Assignment).where(
-        Assignment.worker_id == worker_id, Assignment.status == AssignmentStatus.LEASED
-    )
+    rows = select(Assignment).where(Assignment.worker_id == worker_id, Assignment.status == AssignmentStatus.LEASED)
     return pagination.read(db, rows, Assignment.id, page)
 
 

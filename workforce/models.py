@@ -219,15 +219,21 @@ class Task(Base):
         CheckConstraint("status <> 'settled' OR label IS NOT NULL", name="settled_has_label"),
         one_of("status", TaskStatus),
         Index(
-            "ix_tasks_queue", "project_id", "status", "position",
+            "ix_tasks_queue",
+            "project_id",
+            "status",
+            "position",
             postgresql_where=text("free_slots > 0 AND status IN ('open', 'escalated')"),
         ),
         Index(None, "project_id", "status"),
         Index(None, "requester_id", "id"),
         Index(None, "batch_id"),
         Index(
-            "uq_tasks_requester_unique_id", "requester_id", "unique_id",
-            unique=True, postgresql_where=text("unique_id IS NOT NULL"),
+            "uq_tasks_requester_unique_id",
+            "requester_id",
+            "unique_id",
+            unique=True,
+            postgresql_where=text("unique_id IS NOT NULL"),
         ),
     )
 

@@ -54,8 +54,12 @@ def create(db: Session, *, requester_id: str, name: str, settings: Settings, pri
     if db.scalar(select(Project.id).where(Project.requester_id == requester_id, Project.name == name)):
         raise NameTaken(f"You have a project called {name!r} already.")
     project = Project(
-        id=ids.new("prj"), requester_id=requester_id, name=name, task_type=categorization.NAME,
-        status=ProjectStatus.ACTIVE, **{key: getattr(settings, key) for key in Settings.__slots__},
+        id=ids.new("prj"),
+        requester_id=requester_id,
+        name=name,
+        task_type=categorization.NAME,
+        status=ProjectStatus.ACTIVE,
+        **{key: getattr(settings, key) for key in Settings.__slots__},
     )
     db.add(project)
     db.flush()
@@ -84,8 +88,13 @@ def create_batch(
     if db.scalar(select(Batch.id).where(Batch.requester_id == project.requester_id, Batch.name == name)):
         raise NameTaken(f"You have a batch called {name!r} already.")
     batch = Batch(
-        id=ids.new("bat"), project_id=project.id, requester_id=project.requester_id, name=name, status=status,
-        callback_url=callback_url, metadata_=metadata or {},
+        id=ids.new("bat"),
+        project_id=project.id,
+        requester_id=project.requester_id,
+        name=name,
+        status=status,
+        callback_url=callback_url,
+        metadata_=metadata or {},
     )
     db.add(batch)
     db.flush()

@@ -135,9 +135,7 @@ def _progress(db: Session, project: Project) -> Progress:
     return Progress(**row._mapping)
 
 
-def _execute(
-    db: Session, complete: dict[str, Task], ready: Sequence[Weighed], decisions: dict[str, Decision]
-) -> None:
+def _execute(db: Session, complete: dict[str, Task], ready: Sequence[Weighed], decisions: dict[str, Decision]) -> None:
     chosen: dict[Action, list[Weighed]] = defaultdict(list)
     for one in ready:
         chosen[decisions[one.task_id].action].append(one)

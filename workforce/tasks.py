@@ -46,10 +46,18 @@ def create(db: Session, project: Project, batch: Batch, question: Question) -> T
         _refuse_taken(db, project.requester_id, question.unique_id)
     running = batch.status == BatchStatus.IN_PROGRESS
     task = Task(
-        id=ids.new("tsk"), project_id=project.id, batch_id=batch.id, requester_id=project.requester_id,
-        unique_id=question.unique_id, status=TaskStatus.OPEN if running else TaskStatus.STAGED,
-        params=question.params, metadata_=question.metadata, callback_url=question.callback_url,
-        overlap=project.overlap_min, free_slots=project.overlap_min, position=db.scalar(positions.next_value()),
+        id=ids.new("tsk"),
+        project_id=project.id,
+        batch_id=batch.id,
+        requester_id=project.requester_id,
+        unique_id=question.unique_id,
+        status=TaskStatus.OPEN if running else TaskStatus.STAGED,
+        params=question.params,
+        metadata_=question.metadata,
+        callback_url=question.callback_url,
+        overlap=project.overlap_min,
+        free_slots=project.overlap_min,
+        position=db.scalar(positions.next_value()),
         reserved=0,
     )
     if running:

@@ -36,8 +36,13 @@ def set_tier(db: Session, worker_id: str, *, skill: str, tier: int, reason: str,
     place.tier = tier
     db.add(
         TierMove(
-            id=ids.new("mov"), worker_id=worker_id, skill=skill, tier_from=before, tier_to=tier,
-            reason=reason, moved_by=moved_by,
+            id=ids.new("mov"),
+            worker_id=worker_id,
+            skill=skill,
+            tier_from=before,
+            tier_to=tier,
+            reason=reason,
+            moved_by=moved_by,
         )
     )
     db.flush()

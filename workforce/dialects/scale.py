@@ -113,7 +113,11 @@ def create_batch(call: Call) -> dict[str, Any]:
     """Make a batch in a project."""
     project = projects.find(call.db, call.actor.subject_id, call.body["project"])
     batch = projects.create_batch(
-        call.db, project, name=call.body["name"], callback_url=call.body["callback"], metadata=call.body["metadata"],
+        call.db,
+        project,
+        name=call.body["name"],
+        callback_url=call.body["callback"],
+        metadata=call.body["metadata"],
         status=BatchStatus.STAGING if call.body["staging"] else BatchStatus.IN_PROGRESS,
     )
     return _batch(batch, project)
@@ -170,7 +174,9 @@ def create_task(call: Call) -> dict[str, Any]:
     named = {"project", "batch", "unique_id", "callback_url", "metadata"}
     question = tasks.Question(
         params={key: value for key, value in body.items() if key not in named},
-        metadata=body["metadata"], unique_id=body.get("unique_id"), callback_url=body["callback_url"],
+        metadata=body["metadata"],
+        unique_id=body.get("unique_id"),
+        callback_url=body["callback_url"],
     )
     return _task(tasks.create(call.db, project, batch, question), project, batch)
 
@@ -207,7 +213,10 @@ def list_tasks(call: Call) -> dict[str, Any]:
     found = call.db.scalars(rows.order_by(Task.id.desc()).limit(limit + 1)).all()
     answer: dict[str, Any] = {
         "docs": [_with_home(call, task) for task in found[:limit]],
-        "total": total, "limit": limit, "offset": 0, "has_more": len(found) > limit,
+        "total": total,
+        "limit": limit,
+        "offset": 0,
+        "has_more": len(found) > limit,
     }
     if len(found) > limit:
         answer["next_token"] = found[limit - 1].id
@@ -217,7 +226,9 @@ def list_tasks(call: Call) -> dict[str, Any]:
 def _settings(params: dict[str, Any]) -> tuple[projects.Settings, list[Price]]:
     """Our settings out of a project's free params; what is not ours is kept beside them."""
     known = {"rates": params.get("rates"), "labels": params.get("categories")}
-    ours = {key: params[key] for key in projects.Settings.__slots__ if key in params and key not in {"params", "labels"}}
+    ours = {
+        key: params[key] for key in projects.Settings.__slots__ if key in params and key not in {"params", "labels"}
+    }
     checked = load(schemas.NewProject(exclude=("name",)), {**{k: v for k, v in known.items() if v is not None}, **ours})
     prices = [Price(**price) for price in checked.pop("rates")]
     return projects.Settings(**checked, params=params), prices
@@ -227,15 +238,23 @@ def _project(project: Project) -> dict[str, Any]:
     version = {"version": 0, "created_at": _time(project.created_at), **project.params}
     version["instruction"] = project.instruction
     return {
-        "id": project.id, "type": project.task_type, "name": project.name, "param_history": [version],
+        "id": project.id,
+        "type": project.task_type,
+        "name": project.name,
+        "param_history": [version],
         "created_at": _time(project.created_at),
     }
 
 
 def _batch(batch: Batch, project: Project) -> dict[str, Any]:
     return {
-        "id": batch.id, "name": batch.name, "status": batch.status, "project": project.name,
-        "callback": batch.callback_url, "metadata": batch.metadata_, "created_at": _time(batch.created_at),
+        "id": batch.id,
+        "name": batch.name,
+        "status": batch.status,
+        "project": project.name,
+        "callback": batch.callback_url,
+        "metadata": batch.metadata_,
+        "created_at": _time(batch.created_at),
     }
 
 
@@ -246,12 +265,19 @@ def _with_home(call: Call, task: Task) -> dict[str, Any]:
 def _task(task: Task, project: Project, batch: Batch) -> dict[str, Any]:
     own = task.params.get("instruction", "")
     shown: dict[str, Any] = {
-        "task_id": task.id, "type": project.task_type, "status": _STATUS[TaskStatus(task.status)],
-        "created_at": _time(task.created_at), "updated_at": _time(task.updated_at),
+        "task_id": task.id,
+        "type": project.task_type,
+        "status": _STATUS[TaskStatus(task.status)],
+        "created_at": _time(task.created_at),
+        "updated_at": _time(task.updated_at),
         # The project's text stands behind the task's own.
         "instruction": "\n\n".join(text for text in (own, project.instruction) if text),
-        "params": {"categories": project.labels, **task.params}, "metadata": task.metadata_,
-        "callback_url": task.callback_url, "project": project.name, "batch": batch.name, "is_test": False,
+        "params": {"categories": project.labels, **task.params},
+        "metadata": task.metadata_,
+        "callback_url": task.callback_url,
+        "project": project.name,
+        "batch": batch.name,
+        "is_test": False,
     }
     if task.unique_id is not None:
         shown["unique_id"] = task.unique_id

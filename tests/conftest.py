@@ -1,0 +1,188 @@
+"""The machinery of the tests: real engines, a database for each test process, and two ways to use it.
+
+`db` and `client` live in one transaction that is rolled back. `house` commits for real in a database of its own, for
+what needs several connections: concurrency, background work, crashes.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import Engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session, sessionmaker
+
+import wsgi
+from foundation import app as foundation_app
+from foundation import auth, embedded, http, jobs, outbox
+from foundation import db as database
+from foundation.installation import migrate
+
+# Speed over durability: a test machine may lose its data.
+_CONF = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+_TEMPLATE = "rookery_template"
+
+
+@dataclass(frozen=True)
+class Urls:
+    """The two logins of one database."""
+
+    app: str
+    owner: str
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Engines]:
+    """Engines that all test processes of one run share."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with embedded.engines(shared / "engines", conf=_CONF) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def new_database(engines: embedded.Engines, worker_name: str) -> Callable[[], Urls]:
+    """Makes a migrated database that is this test's alone."""
+    made = 0
+    template = f"{_TEMPLATE}_{worker_name}"
+
+    def urls(name: str) -> Urls:
+        return Urls(_named(engines.database_url, name), _named(engines.database_owner_url, name))
+
+    embedded.create_database(engines.superuser, template)
+    migrate(urls(template).owner)
+
+    def make() -> Urls:
+        nonlocal made
+        made += 1
+        name = f"test_{worker_name}_{made}"
+        embedded.create_database(engines.superuser, name, template=template)
+        return urls(name)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def worker_name() -> str:
+    """The name of this test process."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "only")
+
+
+def _named(url: str, name: str) -> str:
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def shared_engine(new_database: Callable[[], Urls]) -> Iterator[Engine]:
+    """The application's engine on the database whose changes are always rolled back."""
+    engine = database.make_engine(new_database().app)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sessions(shared_engine: Engine) -> Iterator[sessionmaker[Session]]:
+    """A session factory whose commits are savepoints of one transaction that is rolled back."""
+    with shared_engine.connect() as connection:
+        outer = connection.begin()
+        yield sessionmaker(
+            connection, join_transaction_mode="create_savepoint", expire_on_commit=False, autoflush=False
+        )
+        outer.rollback()
+
+
+@pytest.fixture
+def db(sessions: sessionmaker[Session]) -> Iterator[Session]:
+    """A session in the transaction that is rolled back."""
+    with sessions() as session:
+        yield session
+
+
+@pytest.fixture
+def client(sessions: sessionmaker[Session]) -> FlaskClient:
+    """An HTTP client of the whole application, in the transaction that is rolled back."""
+    return _app(sessions).test_client()
+
+
+def _app(factory: sessionmaker[Session]) -> Any:
+    house = http.House(factory, wake=lambda: None)
+    return foundation_app.build_app(house, wsgi.program.routes, version=wsgi.VERSION)
+
+
+@dataclass(frozen=True)
+class House:
+    """A whole installation of its own that commits for real."""
+
+    urls: Urls
+    engine: Engine
+    sessions: sessionmaker[Session]
+    app: Any
+
+    @property
+    def background(self) -> jobs.Background:
+        """What the jobs process works with."""
+        return jobs.Background(
+            self.engine, self.sessions, outbox.reactions(wsgi.program.reactions), wsgi.program.sweeps
+        )
+
+    def settle(self) -> int:
+        """Deliver everything that waits, as the jobs process would; returns how many events were taken."""
+        return jobs.deliver_all(self.background)
+
+    def token(self, role: str, subject_id: str) -> str:
+        """A token for anybody."""
+        with self.sessions() as session:
+            _, secret = auth.issue(session, role=role, subject_id=subject_id)
+            session.commit()
+        return secret
+
+
+@pytest.fixture
+def house(new_database: Callable[[], Urls]) -> Iterator[House]:
+    """A database of this test's own, committed for real, with the invariants checked at the end."""
+    urls = new_database()
+    engine = database.make_engine(urls.app, pool_size=20)
+    factory = database.sessions(engine)
+    yield House(urls, engine, factory, _app(factory))
+    with factory() as session:
+        broken = {name: rows for check in wsgi.program.checks for name, rows in check(session).items() if rows}
+    engine.dispose()
+    assert broken == {}
+
+
+@pytest.fixture
+def books(sessions: sessionmaker[Session]) -> Iterator[None]:
+    """Every invariant of the house holds after the test; ask for it wherever money moves."""
+    yield
+    with sessions() as session:
+        broken = {name: rows for check in wsgi.program.checks for name, rows in check(session).items() if rows}
+    assert broken == {}
+
+
+@pytest.fixture
+def token(sessions: sessionmaker[Session]) -> Callable[..., str]:
+    """Makes a token: `token("ops")`, `token("requester", subject_id)`."""
+
+    def issue(role: str, subject_id: str = "somebody", **options: Any) -> str:
+        with sessions() as session:
+            _, secret = auth.issue(session, role=role, subject_id=subject_id, **options)
+            session.commit()
+        return secret
+
+    return issue
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The folder of the checkout."""
+    return Path(__file__).parent.parent
+
+
+def age(session: Session, table: str, column: str, seconds: int) -> None:
+    """Let time pass for one column: the clock is the database's, so its rows are moved instead."""
+    session.execute(text(f"UPDATE {table} SET {column} = {column} - make_interval(secs => :s)"), {"s": seconds})
