@@ -39,7 +39,8 @@ class RouteWithoutPolicy(Exception):
 def build_app(house: http.House, groups: Sequence[http.Routes], *, version: str) -> Flask:
     """The WSGI application. Fails if any address exists without a declared policy."""
     app = Flask("rookery", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = http.BODY_MAX
+    # One more than allowed, so that `http` can tell a body that ends at the limit from one that was cut there.
+    app.config["MAX_CONTENT_LENGTH"] = http.BODY_MAX + 1
     app.url_map.merge_slashes = False
     app.extensions["rookery"] = house
     for group in groups:

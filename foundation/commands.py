@@ -94,7 +94,7 @@ def _in_session(command: click.Command) -> click.Command:
     inner = command.callback
 
     @click.pass_obj
-    def run(configured: Settings, **options: Any) -> None:
+    def run(configured: Settings, /, **options: Any) -> None:
         with session(configured) as opened, click.get_current_context().scope() as context:
             context.obj = opened
             context.invoke(inner, **options)  # type: ignore[arg-type]  # a command always has a callback
@@ -282,7 +282,9 @@ def _token() -> None:
 @click.option("--scope", "scopes", multiple=True, help="Fewer scopes than the role has.")
 @click.option("--days", type=click.IntRange(1, 3650), help="Days until it expires.")
 @click.pass_obj
-def _issue(configured: Settings, role: str, subject: str, name: str, scopes: tuple[str, ...], days: int | None) -> None:
+def _issue(
+    configured: Settings, *, role: str, subject: str, name: str, scopes: tuple[str, ...], days: int | None
+) -> None:
     """Issue a token and print it once."""
     if role not in auth.roles:
         raise click.BadParameter(f"There are the roles {', '.join(sorted(auth.roles))}.", param_hint="--role")

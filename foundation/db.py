@@ -1,7 +1,7 @@
 """The mapped base class, naming convention, engine and session factory. No Flask here."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from sqlalchemy import CheckConstraint, DateTime, Engine, MetaData, Text, create_engine, func
 from sqlalchemy.dialects.postgresql import JSONB
@@ -34,7 +34,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {str: Text()}
+    type_annotation_map: ClassVar[dict[Any, Any]] = {str: Text()}
 
 
 def one_of(column: str, values: type) -> CheckConstraint:

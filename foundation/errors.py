@@ -4,12 +4,14 @@ A problem is a class next to the function that raises it. The class name gives t
 `lease-taken`), the docstring the title, the message the advice. Every class enters one registry that the docs list.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-# An error body stays small whatever was sent: at most this many places, each with a short reason.
+# An error body stays below 8 kB whatever was sent: at most this many places, each with a short reason.
 _ERRORS_MAX = 20
+_ERRORS_BYTES_MAX = 5_000
 _REASON_MAX = 200
 
 registry: dict[str, type["Problem"]] = {}
@@ -55,9 +57,9 @@ class Problem(Exception):
             **self.extensions,
         }
         if self.errors:
-            document["errors"] = [dict(error) for error in self.errors[:_ERRORS_MAX]]
-            if len(self.errors) > _ERRORS_MAX:
-                document["errors_left_out"] = len(self.errors) - _ERRORS_MAX
+            document["errors"] = list(_first(self.errors))
+            if len(self.errors) > len(document["errors"]):
+                document["errors_left_out"] = len(self.errors) - len(document["errors"])
         return document
 
 
@@ -160,6 +162,16 @@ def invalid(messages: Any, *, within: str = "") -> Invalid:
     ]
     first = errors[0] if errors else {"pointer": within, "reason": "not valid"}
     return Invalid(f"{first['pointer'] or 'The body'}: {first['reason']}", errors=errors)
+
+
+def _first(errors: Sequence[Mapping[str, str]]) -> Iterator[dict[str, str]]:
+    # Counted in bytes with every character escaped: a key of emoji or control characters grows on its way out.
+    left = _ERRORS_BYTES_MAX
+    for error in errors[:_ERRORS_MAX]:
+        left -= len(json.dumps(dict(error)))
+        if left < 0:
+            return
+        yield dict(error)
 
 
 def _leaves(messages: Any, pointer: str) -> Iterator[tuple[str, str]]:

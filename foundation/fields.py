@@ -20,6 +20,10 @@ _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 # Bidirectional overrides and isolates can make a name read as another one.
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
+# Control characters and the two separators that begin a new line.
+_NOT_IN_A_LINE = {"Cc", "Zl", "Zp"}
+# Letters and symbols by category that show nothing: Hangul fillers and the empty braille pattern.
+_BLANK = "\u115f\u1160\u2800\u3164\uffa0"
 
 
 class Schema(ma.Schema):
@@ -46,11 +50,9 @@ class Text(ma.fields.String):
 
 def _name(value: str) -> str:
     cleaned = unicodedata.normalize("NFC", value).strip()
-    if _BIDI.search(cleaned) or any(unicodedata.category(character) == "Cc" for character in cleaned):
+    if _BIDI.search(cleaned) or any(unicodedata.category(character) in _NOT_IN_A_LINE for character in cleaned):
         raise ma.ValidationError("A name may not contain control or direction characters.")
-    if not any(
-        unicodedata.category(character)[0] in "LNPS" and character not in "\u3164\u2800" for character in cleaned
-    ):
+    if not any(unicodedata.category(character)[0] in "LNPS" and character not in _BLANK for character in cleaned):
         raise ma.ValidationError("A name needs something visible.")
     return cleaned
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from foundation import auth, idempotency, outbox, pagination, strict_json
-from foundation.errors import BadRequest, ContentTooLarge, Invalid, Problem, UnsupportedMediaType, invalid
+from foundation.errors import BadRequest, ContentTooLarge, Invalid, NotFound, Problem, UnsupportedMediaType, invalid
 from foundation.fields import QueryInteger, Schema, Text
 
 BODY_MAX = 256 * 1024
@@ -44,7 +44,7 @@ class Call:
     actor: auth.Actor
     body: Any = None
     query: dict[str, Any] = field(default_factory=dict)
-    page: pagination.PageRequest = pagination.PageRequest(pagination.LIMIT_DEFAULT)
+    page: pagination.PageRequest = field(default_factory=lambda: pagination.PageRequest(pagination.LIMIT_DEFAULT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Routes:
         key: Literal["optional", "required"] = "optional",
         content_type: str = "application/json",
     ) -> Callable[[View], View]:
-        unknown = ma.INCLUDE if self.surface.lenient else ma.RAISE
+        unknown: Literal["include", "raise"] = "include" if self.surface.lenient else "raise"
 
         def declare(view: View) -> View:
             route = Route(
@@ -130,7 +130,7 @@ class Routes:
                 view=view,
                 policy=allow,
                 body=body(unknown=unknown) if body else None,
-                query=query(unknown=ma.EXCLUDE if self.surface.lenient else ma.RAISE) if query else None,
+                query=query(unknown="exclude" if self.surface.lenient else "raise") if query else None,
                 returns=returns() if returns else None,
                 status=status,
                 paged=paged,
@@ -156,7 +156,7 @@ def _handle(route: Route, values: Mapping[str, str]) -> Response:
                 response = _answer(db, route, values)
                 if response.status_code < 400:
                     db.commit()
-                told = outbox.was_told(db)
+                told = outbox.was_told(db) and response.status_code < 400
         except DBAPIError as error:
             if tries_left and getattr(error.orig, "sqlstate", None) in _RETRYABLE:
                 continue
@@ -171,6 +171,8 @@ def _answer(db: Session, route: Route, values: Mapping[str, str]) -> Response:
     if not route.policy.public:
         actor = auth.authenticate(db, request.headers.get("Authorization"))
         auth.require(actor, route.policy)
+    if any("\x00" in value for value in values.values()):
+        raise NotFound("There is nothing with such a name or id.")
     key = _key(route)
     raw = _raw_body() if route.method in _UNSAFE else b""
     call = Call(db=db, actor=actor, body=_body(route, raw))
@@ -191,7 +193,8 @@ def _answer(db: Session, route: Route, values: Mapping[str, str]) -> Response:
 
 
 def _key(route: Route) -> str | None:
-    if route.method not in _UNSAFE:
+    # Strangers own no keys: with a guessed one, anybody would be handed the answer that another stranger got.
+    if route.method not in _UNSAFE or route.policy.public:
         return None
     key = request.headers.get("Idempotency-Key")
     if key is None and route.key == "required":
@@ -202,7 +205,12 @@ def _key(route: Route) -> str | None:
 def _raw_body() -> bytes:
     if request.content_length is not None and request.content_length > BODY_MAX:
         raise ContentTooLarge(f"A body may have at most {BODY_MAX} bytes.")
-    return request.get_data(cache=False)
+    # Kept on the request: a transaction that is tried again reads the same body.
+    raw = request.get_data()
+    # A chunked body says no length beforehand, and the stream is cut silently one byte past the limit.
+    if len(raw) > BODY_MAX:
+        raise ContentTooLarge(f"A body may have at most {BODY_MAX} bytes.")
+    return raw
 
 
 def _body(route: Route, raw: bytes) -> Any:
@@ -228,7 +236,7 @@ def load(schema: Schema, value: Any) -> Any:
     try:
         return schema.load(value)
     except ma.ValidationError as error:
-        raise invalid(error.normalized_messages()) from error
+        raise invalid(error.messages) from error
 
 
 def _read_query(route: Route, call: Call) -> None:
@@ -244,18 +252,18 @@ def _read_query(route: Route, call: Call) -> None:
     elif given and not route.surface.lenient:
         raise invalid({name: ["Is not a parameter of this address."] for name in given}, within="?")
     if route.paged:
-        call.page = _page(route, call, load(_PageQuery(), paging))
+        call.page = _page(call, load(_PageQuery(), paging))
 
 
-def _page(route: Route, call: Call, paging: Mapping[str, Any]) -> pagination.PageRequest:
+def _page(call: Call, paging: Mapping[str, Any]) -> pagination.PageRequest:
     after = None
     if "cursor" in paging:
         secret = pagination.signing_secret(call.db)
-        after = pagination.unseal(secret, paging["cursor"], _list_context(route, call))
+        after = pagination.unseal(secret, paging["cursor"], _list_context(call))
     return pagination.PageRequest(limit=paging.get("limit", pagination.LIMIT_DEFAULT), after=after)
 
 
-def _list_context(route: Route, call: Call) -> str:
+def _list_context(call: Call) -> str:
     """What a cursor is bound to: the caller, the address and the filter."""
     return json.dumps([call.actor.subject_id, request.path, sorted(map(str, call.query.items()))])
 
@@ -268,7 +276,7 @@ def _serialise(db: Session, route: Route, call: Call, result: Any) -> tuple[byte
     document: dict[str, Any] = {"items": route.returns.dump(result.items, many=True), "next_cursor": None}
     headers = {}
     if result.last is not None:
-        cursor = pagination.seal(pagination.signing_secret(db), result.last, _list_context(route, call))
+        cursor = pagination.seal(pagination.signing_secret(db), result.last, _list_context(call))
         document["next_cursor"] = cursor
         following = {**call_args(), "cursor": cursor}
         target = "&".join(f"{name}={value}" for name, value in following.items())

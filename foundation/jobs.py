@@ -7,7 +7,7 @@ lost wake-up would have done.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import structlog
 from redis import Redis, RedisError
@@ -65,17 +65,17 @@ class Bell:
 class AllowedJob(Job):
     """A job that can only name a function of the allow-list: write access to Redis must not run code here."""
 
-    functions: dict[str, Callable[[], None]] = {}
+    functions: ClassVar[dict[str, Callable[[], None]]] = {}
 
     @property
     def func(self) -> Callable[[], None]:
         return self.functions[str(self.func_name)]
 
     # A callback is another dotted name that rq would import.
-    success_callback = failure_callback = stopped_callback = property(lambda self: None)  # type: ignore[assignment]
+    success_callback = failure_callback = stopped_callback = property(lambda _: None)
 
 
-def connect(redis_url: str, *, timeout: float | None = None) -> "Redis[bytes]":
+def connect(redis_url: str, *, timeout: float | None = None) -> Redis:
     return Redis.from_url(redis_url, socket_timeout=timeout, socket_connect_timeout=_REDIS_TIMEOUT_SECONDS)
 
 
@@ -116,8 +116,7 @@ def run_sweeper(background: Background) -> NoReturn:
     """Lead or stand by for ever. The lock belongs to a database session: it is free the moment its holder dies."""
     while True:
         try:
-            with background.engine.connect() as connection:
-                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            with background.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.execute(text("SET idle_in_transaction_session_timeout = 0"))
                 while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LEADER_LOCK}):
                     time.sleep(_TICK_SECONDS)

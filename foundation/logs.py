@@ -3,7 +3,7 @@
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -44,6 +44,15 @@ def configure(level: str) -> None:
 def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace what looks like a token or a password in a URL, wherever it stands in a log line."""
     for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = _PASSWORD.sub(r"\1:***@", _TOKEN.sub("rk_***", value))
+        event[key] = _masked(value)
     return event
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return _PASSWORD.sub(r"\1:***@", _TOKEN.sub("rk_***", value))
+    if isinstance(value, Mapping):
+        return {_masked(key): _masked(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(item) for item in value]
+    return _masked(repr(value)) if isinstance(value, BaseException) else value

@@ -14,7 +14,7 @@ _PARAMETER = re.compile(r"<(?:(?:path|string):)?([a-z_]+)>")
 
 def document(groups: list[http.Routes], *, version: str) -> dict[str, Any]:
     """The whole document. Operation ids are the names of the views."""
-    plugin = MarshmallowPlugin(schema_name_resolver=lambda schema: _schema_name(schema))
+    plugin = MarshmallowPlugin(schema_name_resolver=_schema_name)
     spec = APISpec(
         title="Rookery",
         version=version,
@@ -68,7 +68,7 @@ def _parameters(route: http.Route) -> list[Any]:
         {"in": "path", "name": name, "required": True, "schema": {"type": "string"}}
         for name in _PARAMETER.findall(route.path)
     ]
-    if route.method != "GET":
+    if route.method != "GET" and not route.policy.public:
         found.append(
             {
                 "in": "header",

@@ -123,7 +123,7 @@ def deliver(sessions: sessionmaker[Session], table: Reactions, *, batch: int = B
             log.warning("batch failed, delivering one by one", events=len(taken), exc_info=True)
         else:
             return len(taken)
-    for row in taken:
+    for row in sorted(taken, key=lambda row: row.id):
         _deliver_one(sessions, table, row.id)
     return len(taken)
 
@@ -133,20 +133,26 @@ def _deliver_one(sessions: sessionmaker[Session], table: Reactions, event_id: in
         try:
             _react(db, table, db.execute(_TAKE_ONE, {"id": event_id}).all())
             db.commit()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a reaction may raise anything
             # See `deliver`: the failure becomes a state that ops can see.
             db.rollback()
             parked = db.execute(
                 _FAILED,
                 {
                     "id": event_id,
-                    "error": f"{type(error).__name__}: {error}"[:_ERROR_LENGTH],
+                    "error": _storable(error),
                     "delay": timedelta(seconds=random.uniform(1, 2)),  # noqa: S311 - jitter, not a secret
                     "attempts_max": ATTEMPTS_MAX,
                 },
             ).scalar()
             db.commit()
-            log.warning("event failed", event_id=event_id, parked=bool(parked), error=str(error)[:_ERROR_LENGTH])
+            log.warning("event failed", event_id=event_id, parked=bool(parked), error=_storable(error))
+
+
+def _storable(error: Exception) -> str:
+    # The text may quote what made the reaction fail; if it could not be stored, the event would block for ever.
+    told = f"{type(error).__name__}: {error}"[:_ERROR_LENGTH].replace("\x00", "\\x00")
+    return told.encode(errors="backslashreplace").decode()
 
 
 def _react(db: Session, table: Reactions, rows: Sequence[Any]) -> None:
@@ -162,4 +168,4 @@ def _react(db: Session, table: Reactions, rows: Sequence[Any]) -> None:
 
 
 def _dump(event: Event) -> str:
-    return json.dumps(dataclasses.asdict(event))  # type: ignore[call-overload,no-any-return]
+    return json.dumps(dataclasses.asdict(event))  # type: ignore[call-overload]

@@ -73,7 +73,10 @@ class Supervisor:
     def _start(self, child: Child) -> None:
         # A session of its own: Ctrl-C reaches the supervisor alone, which then stops the children in order.
         child.process = subprocess.Popen(  # noqa: S603 - our own command lines
-            child.command, env=self._environment, start_new_session=True, preexec_fn=die_with_parent
+            child.command,
+            env=self._environment,
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - the supervisor has one thread
         )
         child.started = time.monotonic()
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from environs import Env, EnvError
 
+_LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+
 
 class SettingsError(Exception):
     """A setting that cannot be used; the message is one sentence for the operator."""
@@ -29,8 +31,8 @@ def read() -> Settings:
     shared, env = Env(), Env(prefix="ROOKERY_")
     try:
         settings = Settings(
-            database_url=_postgres_url(shared.str("DATABASE_URL", None)),
-            database_owner_url=_postgres_url(shared.str("DATABASE_OWNER_URL", None)),
+            database_url=_postgres_url("DATABASE_URL", shared.str("DATABASE_URL", None)),
+            database_owner_url=_postgres_url("DATABASE_OWNER_URL", shared.str("DATABASE_OWNER_URL", None)),
             redis_url=_redis_url(shared.str("REDIS_URL", None)),
             data_dir=env.path("DATA_DIR", None),
             host=env.str("HOST", "127.0.0.1"),
@@ -45,22 +47,25 @@ def read() -> Settings:
         raise SettingsError(f"ROOKERY_PORT must be a port number, not {settings.port}.")
     if settings.web_processes < 1 or settings.web_threads < 1:
         raise SettingsError("ROOKERY_WEB_PROCESSES and ROOKERY_WEB_THREADS must be at least 1.")
+    if settings.log_level not in _LOG_LEVELS:
+        raise SettingsError(f"ROOKERY_LOG_LEVEL must be one of {', '.join(_LOG_LEVELS)}.")
     return settings
 
 
-def _postgres_url(url: str | None) -> str | None:
+def _postgres_url(name: str, url: str | None) -> str | None:
     """Any common spelling of a PostgreSQL URL, with the driver this house uses."""
     if not url:
         return None
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
-        raise SettingsError("DATABASE_URL must look like postgresql://user:password@host/database.")
+        raise SettingsError(f"{name} must look like postgresql://user:password@host/database.")
     return f"postgresql+psycopg://{rest}"
 
 
 def _redis_url(url: str | None) -> str | None:
     if not url:
         return None
-    if url.partition("://")[0] not in {"redis", "rediss", "unix"}:
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme not in {"redis", "rediss", "unix"}:
         raise SettingsError("REDIS_URL must look like redis://host:6379/0, rediss://... or unix:///path.")
     return url

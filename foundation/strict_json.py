@@ -17,7 +17,8 @@ ITEMS_MAX = 1_000
 # Beyond 2^53 other people's JSON readers lose digits.
 INTEGER_MAX = 2**53 - 1
 
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# A string that is never closed ends with the body; otherwise each quote in it would be tried as a beginning.
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -47,6 +48,8 @@ def read(body: bytes) -> Any:
         raise MalformedJson(f"The body is not JSON at line {error.lineno}, column {error.colno}.") from error
     if b"\\u" in body or b"\x00" in body:
         _check_text(value)
+    if body.count(b",") >= ITEMS_MAX:
+        _check_items(value)
     return value
 
 
@@ -88,6 +91,14 @@ def _float(digits: str) -> float:
     if not math.isfinite(value):
         raise MalformedJson("A number is too large or has too many digits.")
     return value
+
+
+def _check_items(value: Any) -> None:
+    if isinstance(value, list) and len(value) > ITEMS_MAX:
+        raise MalformedJson(f"A list has more than {ITEMS_MAX} items.")
+    if isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_items(item)
 
 
 def _check_text(value: Any) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
@@ -106,7 +107,8 @@ def db(sessions: sessionmaker[Session]) -> Iterator[Session]:
 @pytest.fixture
 def client(sessions: sessionmaker[Session]) -> FlaskClient:
     """An HTTP client of the whole application, in the transaction that is rolled back."""
-    return _app(sessions).test_client()
+    application: Flask = _app(sessions)
+    return application.test_client()
 
 
 def _app(factory: sessionmaker[Session]) -> Any:

@@ -3,12 +3,25 @@
 import itertools
 from typing import Any
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from payments import funding, money
 from payments.rates import Price
-from workforce import onboarding, projects, requesters, tasks, tiers
-from workforce.models import Batch, BatchStatus, Project, Requester, Task, Worker, WorkerStatus
+from workforce import assignment, onboarding, projects, requesters, settlement, tasks, tiers
+from workforce.events import AnswerSubmitted
+from workforce.models import (
+    Answer,
+    Batch,
+    BatchStatus,
+    Kind,
+    Project,
+    Requester,
+    Task,
+    TaskStatus,
+    Worker,
+    WorkerStatus,
+)
 
 _numbers = itertools.count(1)
 
@@ -62,3 +75,50 @@ def create_task(db: Session, project: Project, batch: Batch | None = None, **que
     batch = batch or projects.standing_batch(db, project)
     given = {"params": {"attachment": "a bird"}, "metadata": {}, **question}
     return tasks.create(db, project, batch, tasks.Question(**given))
+
+
+def claim(db: Session, worker: Worker, project: Project | None = None, kind: Kind | None = None) -> assignment.Lease:
+    """A lease that there must be."""
+    lease = assignment.claim(db, worker.id, project_id=None if project is None else project.id, kind=kind)
+    assert lease is not None
+    return lease
+
+
+def submit(db: Session, worker: Worker, lease: assignment.Lease, category: str = "rook") -> Answer:
+    return assignment.submit(db, worker.id, lease.id, fence=lease.fence, payload={"category": category})
+
+
+def answer(
+    db: Session, worker: Worker, category: str = "rook", *, project: Project | None = None, kind: Kind | None = None
+) -> Answer:
+    """Claim whatever comes next and answer it."""
+    return submit(db, worker, claim(db, worker, project, kind), category)
+
+
+def answer_all(db: Session, project: Project, *categories: str) -> list[Answer]:
+    """One answer for each category, every one by a new worker."""
+    return [answer(db, create_worker(db), category, project=project) for category in categories]
+
+
+def told(db: Session) -> list[AnswerSubmitted]:
+    """Take every waiting event out of the outbox."""
+    rows = db.execute(text("DELETE FROM outbox_events RETURNING id, payload")).all()
+    return [AnswerSubmitted(**row.payload) for row in sorted(rows, key=lambda row: row.id)]
+
+
+def settle(db: Session) -> list[AnswerSubmitted]:
+    """Deliver everything that waits, inside the caller's transaction."""
+    events = told(db)
+    settlement.settle_answers(db, events)
+    return events
+
+
+def create_escalated(db: Session, **settings: Any) -> tuple[Project, Task]:
+    """A task on which two workers disagreed and that now waits for an expert."""
+    chosen = {"overlap_min": 2, "overlap_max": 2, "expert_share": 1.0, "confidence_target": 0.95, **settings}
+    project = create_project(db, **chosen)
+    task = create_task(db, project)
+    answer_all(db, project, "crow", "rook")
+    settle(db)
+    assert task.status == TaskStatus.ESCALATED
+    return project, task

@@ -151,7 +151,7 @@ def upgrade() -> None:
         sa.Column("prior", sa.LargeBinary(), nullable=False),
         sa.Column("pool", sa.LargeBinary(), nullable=False),
         sa.Column("n_votes", sa.Integer(), nullable=False),
-        sa.Column("n_known", sa.Integer(), nullable=False),
+        sa.Column("n_since", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("n_iter", sa.Integer(), nullable=False),
         sa.Column("converged", sa.Boolean(), nullable=False),
         sa.Column("fitted_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -259,6 +259,8 @@ def upgrade() -> None:
         sa.Column("overlap_max", sa.SmallInteger(), nullable=False),
         sa.Column("confidence_target", sa.Double(), nullable=False),
         sa.Column("expert_share", sa.Double(), nullable=False),
+        sa.Column("n_settled", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("n_escalated", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("lease_seconds", sa.Integer(), nullable=False),
         sa.Column("params", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -508,7 +510,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_assignments_task_held",
         "assignments",
-        ["task_id"],
+        ["project_id", "task_id"],
         unique=False,
         postgresql_where=sa.text("status = 'leased'"),
     )

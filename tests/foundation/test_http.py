@@ -1,0 +1,596 @@
+"""A request's whole way: policy, strict input, one transaction, and what is not yours does not exist."""
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import marshmallow as ma
+import psycopg.errors
+import pytest
+from flask import Response
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+import wsgi
+from foundation import app as foundation_app
+from foundation import auth, fields, http, ids, outbox
+from foundation.auth import PUBLIC, allow
+from foundation.errors import Conflict
+from payments import earnings, payees
+from tests import factories
+from tests.conftest import House
+from workforce import assignment
+
+Token = Callable[..., str]
+
+
+class _Note(fields.Schema):
+    name = fields.Text(required=True)
+
+
+@dataclass
+class _Probe:
+    """An application with one route of the test's own, which writes a row and then does what the test says."""
+
+    sessions: sessionmaker[Session]
+    then: Callable[[], Any] = lambda: {"name": "done"}
+    calls: int = 0
+    woken: int = 0
+
+    def client(self) -> FlaskClient:
+        routes = http.Routes("probe", "/probe")
+
+        @routes.post("/<note>", allow=PUBLIC, body=_Note, returns=_Note)
+        def write(call: http.Call, note: str) -> Any:
+            """Write a note."""
+            self.calls += 1
+            call.db.execute(outbox.INSERT, {"topic": f"{note} {call.body['name']}", "payload": "{}"})
+            call.db.info["published"] = True
+            return self.then()
+
+        return foundation_app.build_app(http.House(self.sessions, self.wake), [routes], version="0").test_client()
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def written(self) -> list[str]:
+        with self.sessions() as db:
+            return list(db.scalars(text("SELECT topic FROM outbox_events ORDER BY id")))
+
+
+@pytest.fixture
+def probe(sessions: sessionmaker[Session]) -> _Probe:
+    """A route whose behaviour the test decides."""
+    return _Probe(sessions)
+
+
+# One transaction
+
+
+def test_a_good_answer_commits_and_wakes_the_background(probe: _Probe) -> None:
+    answer = probe.client().post("/probe/a", json={"name": "b"})
+
+    assert (answer.status_code, answer.json) == (200, {"name": "done"})
+    assert probe.written() == ["a b"]
+    assert probe.woken == 1
+
+
+def _raise(error: Exception) -> Any:
+    raise error
+
+
+REFUSALS: dict[str, tuple[Callable[[], Any], int]] = {
+    "problem": (lambda: _raise(Conflict("No.")), 409),
+    "bug": (lambda: _raise(ZeroDivisionError()), 500),
+    "assertion": (lambda: _raise(AssertionError()), 500),
+    "response 400": (lambda: Response("no", status=400), 400),
+    "response 503": (lambda: Response("no", status=503), 503),
+    "an answer that cannot be sent": (lambda: {"name": "\ud800"}, 500),
+}
+
+
+@pytest.mark.parametrize(("then", "status"), REFUSALS.values(), ids=REFUSALS.keys())
+def test_any_other_answer_changes_nothing_and_wakes_nobody(probe: _Probe, then: Callable[[], Any], status: int) -> None:
+    probe.then = then
+
+    answer = probe.client().post("/probe/a", json={"name": "b"})
+
+    assert answer.status_code == status
+    assert probe.written() == []
+    assert probe.woken == 0
+
+
+def test_a_response_below_400_commits(probe: _Probe) -> None:
+    probe.then = lambda: Response("found", status=302)
+
+    assert probe.client().post("/probe/a", json={"name": "b"}).status_code == 302
+    assert probe.written() == ["a b"]
+
+
+def _database_says(state: type[psycopg.Error]) -> Any:
+    raise OperationalError("SELECT 1", {}, state("again"))
+
+
+@pytest.mark.parametrize("state", [psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected])
+def test_a_deadlock_is_tried_again_and_nobody_notices(probe: _Probe, state: type[psycopg.Error]) -> None:
+    probe.then = lambda: _database_says(state) if probe.calls < 3 else {"name": "third"}
+
+    answer = probe.client().post("/probe/a", json={"name": "b"})
+
+    assert (answer.status_code, answer.json) == (200, {"name": "third"})
+    assert probe.written() == ["a b"]
+    assert probe.woken == 1
+
+
+def test_a_deadlock_without_end_is_given_up(probe: _Probe) -> None:
+    probe.then = lambda: _database_says(psycopg.errors.DeadlockDetected)
+
+    answer = probe.client().post("/probe/a", json={"name": "b"})
+
+    assert answer.status_code == 500
+    assert probe.calls == 3
+    assert probe.written() == []
+
+
+PASSING = [psycopg.errors.LockNotAvailable, psycopg.errors.AdminShutdown, psycopg.errors.TooManyConnections]
+
+
+@pytest.mark.parametrize("state", PASSING)
+def test_a_passing_fault_of_the_database_says_when_to_come_again(probe: _Probe, state: type[psycopg.Error]) -> None:
+    probe.then = lambda: _database_says(state)
+
+    answer = probe.client().post("/probe/a", json={"name": "b"})
+
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "1"
+    assert probe.calls == 1
+
+
+def test_a_real_conflict_of_two_transactions_is_invisible(house: House) -> None:
+    trip = _Probe(house.sessions)
+    house.token("ops", "ada")
+    with house.sessions() as other:
+        rows = other.scalars(text("SELECT id FROM tokens")).all()
+
+        def conflict() -> Any:
+            if trip.calls == 1:
+                # A connection that ends in a serialization failure, as PostgreSQL itself reports it.
+                with house.sessions() as db:
+                    db.connection(execution_options={"isolation_level": "SERIALIZABLE"})
+                    db.execute(text("SELECT name FROM tokens"))
+                    other.execute(text("UPDATE tokens SET name = 'x' WHERE id = :id"), {"id": rows[0]})
+                    other.commit()
+                    db.execute(text("UPDATE tokens SET name = 'y'"))
+            return {"name": "done"}
+
+        trip.then = conflict
+        answer = trip.client().post("/probe/a", json={"name": "b"})
+
+    assert (answer.status_code, trip.calls) == (200, 2)
+    assert trip.written() == ["a b"]
+    with house.sessions() as db:
+        db.execute(text("DELETE FROM outbox_events"))
+        db.commit()
+
+
+# Policies
+
+
+def test_a_route_without_a_policy_cannot_be_declared() -> None:
+    routes = http.Routes("open", "/open")
+
+    with pytest.raises(TypeError, match="allow"):
+        routes.get("")(lambda _call: None)
+
+
+def test_a_route_mounted_past_the_declaration_fails_the_build(sessions: sessionmaker[Session]) -> None:
+    routes = http.Routes("open", "/open")
+    routes.blueprint.add_url_rule("/back-door", "back_door", lambda: "come in")
+
+    with pytest.raises(foundation_app.RouteWithoutPolicy, match="/open/back-door"):
+        foundation_app.build_app(http.House(sessions, lambda: None), [routes], version="0")
+
+
+def test_whoever_may_not_call_a_route_learns_nothing_about_its_input(client: FlaskClient, token: Token) -> None:
+    answer = client.post("/api/top-ups?x=1", data=b"{", auth=(token("worker"), ""))
+
+    assert answer.status_code == 403
+
+
+# What is not yours
+
+
+@dataclass(frozen=True)
+class _Strangers:
+    """What belongs to somebody else, and the tokens of two who have nothing to do with it."""
+
+    ids: dict[str, str]
+    requester: str
+    worker: str
+    fence: int
+
+
+@pytest.fixture
+def strangers(db: Session, token: Token) -> _Strangers:
+    """A project with a batch, a task and a lease, and a requester and a worker who do not own them."""
+    project = factories.create_project(db)
+    batch = factories.create_batch(db, project)
+    task = factories.create_task(db, project, batch)
+    holder = factories.create_worker(db)
+    lease = assignment.claim(db, holder.id)
+    assert lease is not None
+    return _Strangers(
+        ids={"project": project.id, "batch": batch.id, "task": task.id, "assignment": lease.id,
+             "project by name": project.name, "batch by name": batch.name},
+        requester=token("requester", factories.create_requester(db).id),
+        worker=token("worker", factories.create_worker(db).id),
+        fence=lease.fence,
+    )  # fmt: skip
+
+
+_ABSENT = {
+    "project": ids.new("prj"), "batch": ids.new("bat"), "task": ids.new("tsk"), "assignment": ids.new("asg"),
+    "project by name": "Nobody's project", "batch by name": "Nobody's batch",
+}  # fmt: skip
+_FENCED = {"fence": 1}
+_ANSWER = {"fence": 1, "payload": {"category": "rook"}}
+
+FOREIGN: list[tuple[str, str, str, Any]] = [
+    ("GET", "/api/projects/{}", "project", None),
+    ("GET", "/api/projects/{}", "project by name", None),
+    ("GET", "/api/projects/{}/progress", "project", None),
+    ("GET", "/api/projects/{}/tasks", "project", None),
+    ("POST", "/api/assignments/{}/answer", "assignment", _ANSWER),
+    ("POST", "/api/assignments/{}/answer", "assignment", {"fence": 999, "payload": {}}),
+    ("POST", "/api/assignments/{}/renewal", "assignment", _FENCED),
+    ("POST", "/api/assignments/{}/release", "assignment", _FENCED),
+    ("GET", "/api/assignments/{}/dossier", "assignment", None),
+    ("GET", "/v1/projects/{}", "project", None),
+    ("GET", "/v1/projects/{}", "project by name", None),
+    ("GET", "/v1/batches/{}", "batch", None),
+    ("GET", "/v1/batches/{}", "batch by name", None),
+    ("GET", "/v1/batches/{}/status", "batch", None),
+    ("POST", "/v1/batches/{}/finalize", "batch", {}),
+    ("GET", "/v1/task/{}", "task", None),
+    ("POST", "/v1/task/{}/cancel", "task", {}),
+    ("GET", "/v1/tasks?project={}", "project by name", None),
+    ("GET", "/v1/tasks?batch={}", "batch by name", None),
+    ("GET", "/v1/batches?project={}", "project by name", None),
+    ("POST", "/v1/batches", "project", {"project": "{}", "name": "Mine"}),
+    ("POST", "/v1/task/categorization", "project", {"project": "{}", "attachment": "x"}),
+    ("POST", "/v1/task/categorization", "batch", {"batch": "{}", "attachment": "x"}),
+]
+
+
+def _fill(body: Any, found: str) -> Any:
+    return body and {key: found if value == "{}" else value for key, value in body.items()}
+
+
+@pytest.mark.parametrize("attempt", FOREIGN, ids=lambda attempt: f"{attempt[0]} {attempt[1]} {attempt[2]}")
+def test_what_is_not_yours_looks_as_if_it_did_not_exist(
+    client: FlaskClient, strangers: _Strangers, attempt: tuple[str, str, str, Any]
+) -> None:
+    method, path, kind, body = attempt
+    secret = strangers.worker if kind == "assignment" else strangers.requester
+
+    foreign, absent = (
+        client.open(path.format(one), method=method, json=_fill(body, one), auth=(secret, ""))
+        for one in (strangers.ids[kind], _ABSENT[kind])
+    )
+
+    assert foreign.status_code == absent.status_code
+    assert foreign.text.replace(strangers.ids[kind], "ID") == absent.text.replace(_ABSENT[kind], "ID")
+    assert foreign.status_code == 404 or foreign.json["docs"] == []  # type: ignore[index]
+
+
+def test_every_route_to_one_thing_of_an_owner_is_tried_by_strangers() -> None:
+    owned = {
+        (route.method, route.path)
+        for group in wsgi.program.routes
+        for route in group.routes
+        if "<" in route.path and not route.policy.scopes <= {"ops", "finance", "admin"}
+    }
+
+    tried = {(method, path) for method, path, _, _ in FOREIGN}
+    assert {(method, _shape(path)) for method, path in owned} <= tried
+
+
+def _shape(path: str) -> str:
+    return "/".join("{}" if part.startswith("<") else part for part in path.split("/"))
+
+
+def test_a_strangers_attempts_change_nothing(client: FlaskClient, db: Session, strangers: _Strangers) -> None:
+    before = _fingerprint(db)
+
+    for method, path, kind, body in FOREIGN:
+        secret, one = strangers.worker if kind == "assignment" else strangers.requester, strangers.ids[kind]
+        client.open(path.format(one), method=method, json=_fill(body, one), auth=(secret, ""))
+
+    assert _fingerprint(db) == before
+
+
+def _fingerprint(db: Session) -> list[Any]:
+    tables = ("projects", "batches", "tasks", "assignments", "answers", "journal_entries", "outbox_events")
+    return [db.scalars(text(f"SELECT t::text FROM {table} t ORDER BY 1")).all() for table in tables]
+
+
+def test_lists_show_ones_own_alone(client: FlaskClient, strangers: _Strangers) -> None:
+    for path in ("/api/projects", "/v1/projects", "/v1/batches", "/v1/tasks", "/api/funds"):
+        answer = client.get(path, auth=(strangers.requester, ""))
+        assert answer.status_code == 200
+        assert not any(one in answer.text for one in strangers.ids.values()), path
+
+
+def test_a_worker_sees_their_own_leases_alone(client: FlaskClient, strangers: _Strangers) -> None:
+    answer = client.get("/api/me/assignments", auth=(strangers.worker, ""))
+
+    assert answer.json == {"items": [], "next_cursor": None}
+
+
+# Paths and queries
+
+NO_IDS = [
+    "%00", "a%00b", "%FF", "%ED%A0%80", "%C0%80", "%D9%A1", "1", "-1", "0", "1.0", "+1", "%201", "9" * 400, "prj_",
+    "prj_" + "0" * 26, "..%2f..%2fetc", "%2e%2e", ";", "%", "%zz", "%2500", "'%20OR%201=1--", "%E2%80%AE", "a" * 3000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NO_IDS, ids=lambda name: name[:20])
+@pytest.mark.parametrize(
+    "path",
+    ["/api/projects/{}", "/v1/projects/{}", "/v1/batches/{}", "/v1/batches/{}/status", "/v1/task/{}",
+     "/api/projects/{}/tasks"],
+)  # fmt: skip
+def test_a_path_that_names_nothing_is_not_found(client: FlaskClient, token: Token, path: str, name: str) -> None:
+    answer = client.get(path.format(name), auth=(token("requester"), ""))
+
+    assert answer.status_code == 404
+    assert len(answer.data) <= 8192
+
+
+@pytest.mark.parametrize("name", NO_IDS, ids=lambda name: name[:20])
+def test_ops_find_no_worker_of_such_a_name(client: FlaskClient, token: Token, name: str) -> None:
+    for method, path, body in [
+        ("POST", f"/api/workers/{name}/activation", None),
+        ("PUT", f"/api/workers/{name}/tiers/image.categorization", {"tier": 1, "reason": "x"}),
+    ]:
+        assert client.open(path, method=method, json=body, auth=(token("ops"), "")).status_code == 404
+
+
+def test_a_skill_that_cannot_be_one_is_refused(client: FlaskClient, db: Session, token: Token) -> None:
+    worker = factories.create_worker(db)
+
+    answer = client.put(f"/api/workers/{worker.id}/tiers/%00", json={"tier": 1, "reason": "x"}, auth=(token("ops"), ""))
+
+    assert answer.status_code == 404
+
+
+QUERIES = {
+    "unknown": ("x=1", "x"),
+    "unknown beside a known one": ("limit=1&x=1", "x"),
+    "repeated": ("limit=1&limit=2", "limit"),
+    "repeated with the same value": ("status=active&status=active", "status"),
+    "array": ("status[]=active", "status[]"),
+    "nested": ("status[a]=active", "status[a]"),
+    "not a status": ("status=asleep", "status"),
+    "a status in capitals": ("status=ACTIVE", "status"),
+    "an empty status": ("status=", "status"),
+    "SQL": ("status=' OR 1=1 --", "status"),
+    "NUL": ("status=%00", "status"),
+    "not UTF-8": ("status=%FF", "status"),
+    "sort": ("sort=name;DROP TABLE workers", "sort"),
+    "a token": ("token=rk_abc", "token"),
+}
+
+
+@pytest.mark.parametrize(("query", "named"), QUERIES.values(), ids=QUERIES.keys())
+def test_a_query_has_known_parameters_once_each(client: FlaskClient, token: Token, query: str, named: str) -> None:
+    answer = client.get(f"/api/workers?{query}", auth=(token("ops"), ""))
+
+    assert answer.status_code == 422
+    assert answer.json is not None
+    assert answer.json["errors"][0]["pointer"].lstrip("?").lstrip("/") == named
+
+
+def test_a_route_without_parameters_takes_none(client: FlaskClient, token: Token) -> None:
+    assert client.get("/api/trial-balance?x=1", auth=(token("finance"), "")).status_code == 422
+    assert client.post("/api/applications?x=1", json={"name": "A", "country": "KE"}).status_code == 422
+
+
+@pytest.mark.parametrize("query", ["unique_id=%00", "next_token=%00", "project=%00", "batch=%FF", "status=%00"])
+def test_scales_parameters_are_bounded_too(client: FlaskClient, token: Token, query: str) -> None:
+    assert client.get(f"/v1/tasks?{query}", auth=(token("requester"), "")).status_code in {200, 404, 422}
+
+
+@pytest.mark.parametrize("body", [b"x", b"[]", b'{"a":1}', b"null"])
+def test_a_route_without_a_body_takes_none(client: FlaskClient, db: Session, token: Token, body: bytes) -> None:
+    worker = factories.create_worker(db)
+
+    answer = client.post(f"/api/workers/{worker.id}/suspension", data=body, auth=(token("ops"), ""))
+
+    assert answer.status_code == 422
+
+
+# Fields: what a client may not set, and what may not be null
+
+PROBES = ["id", "owner_id", "role", "tier", "is_gold", "gold_answer", "price", "status", "approved_by", "created_at"]
+BODIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "/api/applications": ("", {"name": "Ada", "country": "KE"}),
+    "/api/requesters": ("ops", {"name": "Ada"}),
+    "/api/claims": ("worker", {"kind": "answer"}),
+    "/api/projects": ("requester", {"name": "P", "labels": ["a", "b"], "rates": [
+        {"tier": 0, "amount": "0.02", "currency": "USD"}, {"tier": 4, "amount": "0.60", "currency": "USD"}]}),
+    "/api/top-ups": ("finance", {"owner_ref": "req_" + "0" * 26, "currency": "USD", "amount": "1",
+        "bank_reference": "b"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", BODIES)
+@pytest.mark.parametrize("name", [*PROBES, "worker_id", "org_id", "version", "balance", "", "__class__"])
+def test_a_field_that_a_route_does_not_know_is_refused_by_name(
+    client: FlaskClient, token: Token, path: str, name: str
+) -> None:
+    role, body = BODIES[path]
+
+    answer = client.post(path, json={**body, name: 1}, auth=(token(role), "") if role else None)
+
+    assert answer.status_code == 422
+    assert answer.json is not None
+    assert [error["pointer"] for error in answer.json["errors"]] == [f"/{name}"]
+
+
+@pytest.mark.parametrize(("path", "name"), [(path, name) for path, (_, body) in BODIES.items() for name in body])
+@pytest.mark.parametrize("wrong", [None, [], {}, 1, True, [[]], "\u202e"], ids=repr)
+def test_a_value_of_the_wrong_kind_is_refused_by_the_name_of_its_field(
+    client: FlaskClient, token: Token, path: str, name: str, wrong: Any
+) -> None:
+    role, body = BODIES[path]
+
+    answer = client.post(path, json={**body, name: wrong}, auth=(token(role), "") if role else None)
+
+    assert answer.status_code == 422
+    assert answer.json is not None
+    assert all(error["pointer"].split("/")[1] == name for error in answer.json["errors"])
+
+
+MONEY = [
+    "NaN", "sNaN", "Infinity", "1e999999999", "1e1000000", "0.00005", "0.0000001", "-1", "0", "0.0000", "", " 1", "1 ",
+    "1,000.00", "1.000,00", "£5", "５", "+1", "01", ".5", "1.", "0x1", "9" * 400, "1000000000000", "999999999999.9999",
+    1, 0.1, 0.1 + 0.2, True, None,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("amount", MONEY, ids=lambda value: repr(value)[:24])
+def test_money_is_a_decimal_string_that_its_currency_has(
+    client: FlaskClient, db: Session, token: Token, amount: Any
+) -> None:
+    body = {"owner_ref": factories.create_requester(db).id, "currency": "USD", "bank_reference": "b1", "amount": amount}
+
+    answer = client.post("/api/top-ups", json=body, auth=(token("finance"), ""))
+
+    assert answer.status_code == 422
+    assert answer.json is not None
+    assert "amount" in answer.json["detail"] or "decimals" in answer.json["detail"]
+
+
+@pytest.mark.usefixtures("books")
+@pytest.mark.parametrize("amount", ["0.0001", "1", "1.50", "10000000000"])
+def test_money_that_fits_is_booked_to_the_letter(client: FlaskClient, db: Session, token: Token, amount: str) -> None:
+    body = {
+        "owner_ref": factories.create_requester(db, funds=None).id, "currency": "USD", "bank_reference": "b1",
+        "amount": amount,
+    }  # fmt: skip
+
+    answer = client.post("/api/top-ups", json=body, auth=(token("finance"), ""))
+
+    assert answer.status_code == 201
+    assert answer.json is not None
+    assert answer.json["amount"] == amount
+
+
+@pytest.mark.parametrize("currency", ["usd", "XXX", "ZWL", "US", "USDT", "ＵＳＤ", "", None, 840])
+def test_a_currency_is_one_of_the_books(client: FlaskClient, db: Session, token: Token, currency: Any) -> None:
+    owner = factories.create_requester(db).id
+    body = {"owner_ref": owner, "currency": currency, "amount": "1", "bank_reference": "b1"}
+
+    assert client.post("/api/top-ups", json=body, auth=(token("finance"), "")).status_code == 422
+
+
+def test_a_project_pays_in_no_more_decimals_than_its_currency_has(
+    client: FlaskClient, db: Session, token: Token
+) -> None:
+    secret = token("requester", factories.create_requester(db).id)
+    body = {**BODIES["/api/projects"][1], "rates": [{"tier": 0, "amount": "0.000001", "currency": "USD"}]}
+
+    answer = client.post("/api/projects", json=body, auth=(secret, ""))
+
+    assert answer.status_code == 422
+
+
+FORMULAS = [
+    "=1+1",
+    "+1+1",
+    "-1+1",
+    "@SUM(A1)",
+    "=cmd|' /C calc'!A0",
+    "＝1+1",
+    "＋1",
+    "－1",
+    "＠x",
+    '=HYPERLINK("x","y")',
+]
+
+
+@pytest.mark.usefixtures("books")
+def test_no_name_in_a_finance_export_is_a_formula(client: FlaskClient, db: Session, token: Token) -> None:
+    cause = factories.create_task(db, factories.create_project(db)).batch_id
+    for number, name in enumerate(FORMULAS):
+        applied = client.post("/api/applications", json={"name": name, "country": "KE"}).json
+        assert applied is not None
+        payee = payees.of_owner(db, applied["worker"]["id"])
+        earnings.pend(db, [earnings.Work(f"ans_{number}", payee.id, cause, "USD", 200)])
+        earnings.accept(db, [f"ans_{number}"])
+
+    answer = client.get("/api/payables.csv", auth=(token("finance"), ""))
+
+    rows = list(csv.reader(io.StringIO(answer.text, newline="")))
+    assert answer.mimetype == "text/csv"
+    assert sorted(row[1] for row in rows[1:]) == sorted("'" + name for name in FORMULAS)
+    assert answer.headers["Rookery-Rows"] == str(len(FORMULAS))
+
+
+# Headers
+
+
+def test_every_answer_says_how_it_may_be_used(client: FlaskClient) -> None:
+    for path in ("/health", "/api/workers", "/nowhere", "/api/openapi.json"):
+        headers = client.get(path).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Cache-Control"] == "no-store"
+        assert headers["Content-Security-Policy"] == "default-src 'none'"
+        assert ids.looks_valid(headers["Rookery-Request-Id"], "rqs")
+
+
+def test_a_hostile_host_is_in_no_link(client: FlaskClient, db: Session, token: Token) -> None:
+    for _ in range(2):
+        factories.create_worker(db)
+
+    answer = client.get("/api/workers?limit=1", headers={"Host": "evil.example"}, auth=(token("ops"), ""))
+
+    assert "evil" not in answer.headers["Link"]
+
+
+def test_an_overriding_method_header_is_ignored(client: FlaskClient, token: Token) -> None:
+    answer = client.get("/api/projects", headers={"X-HTTP-Method-Override": "DELETE"}, auth=(token("requester"), ""))
+
+    assert answer.status_code == 200
+
+
+def test_head_says_what_get_would_and_sends_nothing(client: FlaskClient, token: Token) -> None:
+    answer = client.head("/api/workers", auth=(token("ops"), ""))
+
+    assert (answer.status_code, answer.data) == (200, b"")
+    assert client.head("/api/workers").status_code == 401
+
+
+def test_what_is_sent_is_compact_json_in_utf8() -> None:
+    assert http.dump({"name": "Zoë 😀"}) == '{"name":"Zoë 😀"}'.encode()
+    with pytest.raises(ValueError, match="JSON"):
+        http.dump(float("nan"))
+
+
+def test_a_schemas_complaint_becomes_a_problem_with_a_pointer() -> None:
+    with pytest.raises(Exception, match="/name: Missing data for required field") as refused:
+        http.load(_Note(), {})
+
+    assert isinstance(refused.value.__cause__, ma.ValidationError)
+
+
+def test_every_declared_route_is_listed() -> None:
+    assert len(http.all_routes(wsgi.program.routes)) == sum(len(group.routes) for group in wsgi.program.routes)
+    assert all(isinstance(route.policy, auth.Policy) for route in http.all_routes(wsgi.program.routes))
+    assert allow("x") == auth.Policy(frozenset({"x"}))

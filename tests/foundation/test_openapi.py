@@ -1,0 +1,76 @@
+"""The OpenAPI document: every declared route, as it is run."""
+
+import re
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+import wsgi
+from foundation import errors, http
+
+ROUTES = http.all_routes(wsgi.program.routes)
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> Any:
+    """The document as it is served."""
+    return client.get("/api/openapi.json").json
+
+
+def _operation(document: Any, route: http.Route) -> Any:
+    path = re.sub(r"<(?:[a-z]+:)?([a-z_]+)>", r"{\1}", route.path)
+    return document["paths"][path][route.method.lower()]
+
+
+def test_the_document_is_openapi_3_1(document: Any) -> None:
+    assert document["openapi"] == "3.1.0"
+    assert document["info"]["version"] == wsgi.VERSION
+
+
+def test_the_document_holds_the_declared_routes_and_no_other(document: Any) -> None:
+    operations = [one for path in document["paths"].values() for one in path.values()]
+
+    assert len(operations) == len(ROUTES)
+    assert len({one["operationId"] for one in operations}) == len(ROUTES)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_a_route_is_documented_as_it_is_declared(document: Any, route: http.Route) -> None:
+    operation = _operation(document, route)
+
+    assert operation["summary"].endswith(".")
+    assert str(route.status) in operation["responses"]
+    assert operation["responses"]["default"] == {"$ref": "#/components/responses/Problem"}
+    assert ("requestBody" in operation) == (route.body is not None)
+    assert (operation.get("security") == []) == route.policy.public
+    assert all(scope in operation["description"] for scope in route.policy.scopes)
+    named = {one["name"] for one in operation["parameters"] if one["in"] == "path"}
+    assert named == set(re.findall(r"<(?:[a-z]+:)?([a-z_]+)>", route.path))
+    assert ({"limit", "cursor"} <= {one["name"] for one in operation["parameters"]}) or not route.paged
+
+
+def test_every_reference_leads_somewhere(document: Any) -> None:
+    targets = set(re.findall(r"'\$ref': '#/([^']+)'", str(document)))
+
+    assert targets
+    for target in targets:
+        place = document
+        for step in target.split("/"):
+            place = place[step]
+
+
+def test_every_type_of_problem_is_named(document: Any) -> None:
+    described = document["components"]["responses"]["Problem"]["description"]
+
+    assert all(name in described for name in errors.registry)
+
+
+def test_a_key_is_offered_where_it_is_heeded(document: Any) -> None:
+    for route in ROUTES:
+        named = {one["name"] for one in _operation(document, route)["parameters"]}
+        assert ("Idempotency-Key" in named) == (route.method != "GET" and not route.policy.public)
+
+
+def test_nothing_in_the_document_names_a_python_object(document: Any) -> None:
+    assert not re.search(r"<[\w.]+ object at 0x|<function ", str(document))

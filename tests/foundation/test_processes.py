@@ -1,0 +1,183 @@
+"""Child processes: started again when they die, stopped together, and never left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from foundation import processes
+from foundation.processes import Supervisor
+
+_SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+
+@pytest.fixture
+def supervise() -> Iterator[Callable[..., Supervisor]]:
+    """Makes supervisors whose children end with the test."""
+    made: list[Supervisor] = []
+
+    def make(*command: str, **environment: str) -> Supervisor:
+        made.append(Supervisor({"child": command or _SLEEP}, environment))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for supervisor in made:
+        for child in supervisor.children:
+            if child.process is not None:
+                child.process.kill()
+                child.process.wait()
+
+
+def _pid(supervisor: Supervisor) -> int:
+    process = supervisor.children[0].process
+    assert process is not None
+    return process.pid
+
+
+def _until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def _tended(supervisor: Supervisor) -> bool:
+    supervisor.tend()
+    return supervisor.children[0].process is not None
+
+
+def test_a_child_that_dies_is_started_again(supervise: Callable[..., Supervisor]) -> None:
+    supervisor = supervise()
+    first = _pid(supervisor)
+
+    os.kill(first, signal.SIGKILL)
+    _until(lambda: not psutil.pid_exists(first) or not _tended(supervisor))
+    _until(lambda: _tended(supervisor))
+
+    assert _pid(supervisor) != first
+
+
+def test_a_living_child_is_left_alone(supervise: Callable[..., Supervisor]) -> None:
+    supervisor = supervise()
+    first = _pid(supervisor)
+
+    for _ in range(10):
+        supervisor.tend()
+
+    assert _pid(supervisor) == first
+
+
+def test_a_child_that_dies_at_once_waits_longer_each_time(supervise: Callable[..., Supervisor]) -> None:
+    supervisor = supervise(sys.executable, "-c", "raise SystemExit(1)")
+    child = supervisor.children[0]
+
+    delays = []
+    for _ in range(7):
+        assert child.process is not None
+        child.process.wait()
+        supervisor.tend()
+        delays.append(child.delay)
+        child.due = 0.0
+        supervisor.tend()
+
+    assert delays == [0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0]
+
+
+def test_a_child_that_has_lived_long_starts_again_at_once(supervise: Callable[..., Supervisor]) -> None:
+    supervisor = supervise()
+    child = supervisor.children[0]
+    child.delay, child.started = 5.0, time.monotonic() - 60
+    assert child.process is not None
+    child.process.kill()
+    child.process.wait()
+
+    supervisor.tend()
+
+    assert child.delay == 0.2
+
+
+def test_a_stop_lets_children_finish_their_work(supervise: Callable[..., Supervisor], tmp_path: Path) -> None:
+    finish = (
+        "import pathlib, signal, sys, time\n"
+        "def end(*_): time.sleep(0.3); pathlib.Path(sys.argv[1] + '/done').touch(); sys.exit()\n"
+        "signal.signal(signal.SIGTERM, end); pathlib.Path(sys.argv[1] + '/up').touch(); time.sleep(60)"
+    )
+    supervisor = supervise(sys.executable, "-c", finish, str(tmp_path))
+    _until((tmp_path / "up").exists)
+
+    supervisor.stop()
+
+    assert (tmp_path / "done").exists()
+
+
+def test_a_child_that_will_not_end_is_ended(
+    supervise: Callable[..., Supervisor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_STOP_SECONDS", 0.2)
+    deaf = (
+        "import pathlib, signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN); pathlib.Path(sys.argv[1]).touch(); time.sleep(60)"
+    )
+    supervisor = supervise(sys.executable, "-c", deaf, str(tmp_path / "up"))
+    _until((tmp_path / "up").exists)
+
+    supervisor.stop()
+
+    assert not psutil.pid_exists(_pid(supervisor))
+
+
+def test_stopping_twice_is_no_error(supervise: Callable[..., Supervisor]) -> None:
+    supervisor = supervise()
+
+    supervisor.stop()
+    supervisor.stop()
+
+
+def test_children_get_the_given_environment_beside_ours(supervise: Callable[..., Supervisor], tmp_path: Path) -> None:
+    show = (
+        'import os, pathlib, sys; pathlib.Path(sys.argv[1]).write_text(f\'{os.environ["A"]} {"PATH" in os.environ}\')'
+    )
+    supervisor = supervise(sys.executable, "-c", show, str(tmp_path / "said"), A="given")
+    process = supervisor.children[0].process
+    assert process is not None
+
+    process.wait()
+
+    assert (tmp_path / "said").read_text() == "given True"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
+def test_children_end_with_a_parent_that_was_killed(tmp_path: Path, root: Path) -> None:
+    parent = (
+        "import pathlib, sys, time\n"
+        "from foundation.processes import Supervisor\n"
+        "made = Supervisor({'child': [sys.executable, '-c', 'import time; time.sleep(60)']}, {})\n"
+        "made.start(); path = pathlib.Path(sys.argv[1])\n"
+        "path.with_suffix('.new').write_text(str(made.children[0].process.pid))\n"
+        "path.with_suffix('.new').rename(path); time.sleep(60)"
+    )
+    running = subprocess.Popen([sys.executable, "-c", parent, str(tmp_path / "pid")], cwd=root)
+    _until((tmp_path / "pid").exists)
+    child = psutil.Process(int((tmp_path / "pid").read_text()))
+
+    running.kill()
+    running.wait()
+
+    _until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_sigterm_ends_a_command_through_its_finally() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    processes.raise_interrupt_on_terminate()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
