@@ -1,4 +1,4 @@
-"""What an answer is worth to its payee: pending when it is weighed, due when it is accepted, in the books from then on."""
+"""What an answer is worth to its payee: pending when it is weighed, due and in the books when it is accepted."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -69,7 +69,7 @@ def accept(db: Session, answer_refs: Sequence[str]) -> int:
         return 0
     entries = [_entry(row) for row in taken]
     posted = ledger.post(db, entries)
-    db.execute(_DUE, {"ids": [row.id for row in taken], "entries": [posted[entry.key] for entry in entries]})
+    db.execute(_DUE, {"ids": [row.id for row in taken], "entries": [posted.ids[entry.key] for entry in entries]})
     spent: dict[str, int] = defaultdict(int)
     for row in taken:
         spent[row.cause_ref] += funding.with_fee(row.amount)

@@ -35,7 +35,7 @@ def top_up(db: Session, *, owner_ref: str, currency: str, amount: int, bank_refe
     """Book money that the bank says has arrived. The bank's reference books once, however often it is sent."""
     line = Line(AccountName(BANK, HOUSE, currency), AccountName(FUNDS, owner_ref, currency), amount)
     entry = Entry(f"fund:{bank_reference}", "top_up", owner_ref, actor_ref, (line,))
-    return ledger.post(db, [entry])[entry.key]
+    return ledger.post(db, [entry]).ids[entry.key]
 
 
 _ADD = text("""
@@ -48,8 +48,9 @@ _ADD = text("""
 def reserve(db: Session, *, owner_ref: str, cause_ref: str, key: str, currency: str, amount: int) -> None:
     """Set money aside for a cause, once per key. Raises `InsufficientFunds` if the owner holds less."""
     line = Line(AccountName(FUNDS, owner_ref, currency), AccountName(RESERVE, cause_ref, currency), amount)
-    ledger.post(db, [Entry(f"res:{key}", "reserve", cause_ref, owner_ref, (line,))])
-    db.execute(_ADD, {"cause_ref": cause_ref, "owner_ref": owner_ref, "currency": currency, "amount": amount})
+    posted = ledger.post(db, [Entry(f"res:{key}", "reserve", cause_ref, owner_ref, (line,))])
+    if posted.fresh:
+        db.execute(_ADD, {"cause_ref": cause_ref, "owner_ref": owner_ref, "currency": currency, "amount": amount})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,11 @@ def release(db: Session, rests: Sequence[Rest], *, actor_ref: str) -> None:
     """Give what was reserved and not spent back to its owners, all in one set."""
     wanted = [rest for rest in rests if rest.amount > 0]
     held = _held(db, {rest.cause_ref for rest in wanted})
-    ledger.post(db, [_release_entry(rest, held[rest.cause_ref], actor_ref) for rest in wanted])
+    entries = {_release_entry(rest, held[rest.cause_ref], actor_ref): rest for rest in wanted}
+    posted = ledger.post(db, list(entries))
     by_cause: dict[str, int] = defaultdict(int)
-    for rest in wanted:
-        by_cause[rest.cause_ref] += rest.amount
+    for entry, rest in entries.items():
+        by_cause[rest.cause_ref] += rest.amount if entry.key in posted.fresh else 0
     if by_cause:
         causes = sorted(by_cause)
         db.execute(_RETURN, {"causes": causes, "amounts": [by_cause[cause] for cause in causes]})

@@ -75,6 +75,14 @@ class Entry:
         return hashlib.sha256("\n".join(parts).encode()).digest()
 
 
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """The entry id of every key, and the keys that were written now."""
+
+    ids: dict[str, str]
+    fresh: frozenset[str]
+
+
 _OPEN = text("""
     INSERT INTO accounts (id, role, owner_ref, currency, kind, bounded)
     SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:roles AS text[]), CAST(:owners AS text[]),
@@ -120,21 +128,32 @@ _MOVE_BALANCES = text("""
 """)
 
 
-def post(db: Session, entries: Sequence[Entry]) -> dict[str, str]:
-    """Write entries and move balances; returns the entry id of every key.
+def post(db: Session, entries: Sequence[Entry]) -> Posted:
+    """Write entries and move balances.
 
     An entry whose key is already in the books is not written again; if it says something else, `EntryConflict`.
     If a bounded account would go below zero, `InsufficientFunds`, and the caller's transaction must not commit.
     """
     if not entries:
-        return {}
-    fresh = _insert_entries(db, entries)
-    written = [entry for entry in entries if entry.key in fresh]
-    known = {} if len(written) == len(entries) else _existing(db, [e for e in entries if e.key not in fresh])
+        return Posted({}, frozenset())
+    distinct = _distinct(entries)
+    fresh = _insert_entries(db, distinct)
+    written = [entry for entry in distinct if entry.key in fresh]
+    known = {} if len(written) == len(distinct) else _existing(db, [e for e in distinct if e.key not in fresh])
     accounts = _accounts(db, (name for entry in written for line in entry.lines for name in (line.debit, line.credit)))
     _insert_lines(db, written, fresh, accounts)
     _move_balances(db, written, accounts)
-    return fresh | known
+    return Posted(fresh | known, frozenset(fresh))
+
+
+def _distinct(entries: Sequence[Entry]) -> list[Entry]:
+    # In the order of their keys, so that two batches with the same entries cannot wait for each other.
+    by_key: dict[str, Entry] = {}
+    for entry in sorted(entries, key=lambda entry: entry.key):
+        first = by_key.setdefault(entry.key, entry)
+        if first is not entry and first.request_hash() != entry.request_hash():
+            raise EntryConflict(f"The entry {entry.key} is there twice with different lines.")
+    return list(by_key.values())
 
 
 def _insert_entries(db: Session, entries: Sequence[Entry]) -> dict[str, str]:

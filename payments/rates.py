@@ -22,6 +22,10 @@ class RatesMixCurrencies(Invalid):
     """A rate card has one currency."""
 
 
+class RatesRepeat(Invalid):
+    """A rate card has one price for each tier and region."""
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
     """One line of a rate card as its author writes it; the amount is a decimal string."""
@@ -45,6 +49,8 @@ def publish(db: Session, owner_ref: str, prices: Sequence[Price]) -> None:
     """Put prices into force from now on. A published row never changes; a newer one takes its place."""
     if len({price.currency for price in prices}) != 1:
         raise RatesMixCurrencies("Give all prices of a rate card in one currency.")
+    if len({(price.tier, price.region) for price in prices}) != len(prices):
+        raise RatesRepeat("Give one price for each tier and region.")
     currency = money.currency(db, prices[0].currency)
     rows = [
         {

@@ -11,6 +11,7 @@ from sqlalchemy import (
     LargeBinary,
     SmallInteger,
     func,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -91,9 +92,9 @@ class ProjectFit(Base):
     n_classes: Mapped[int] = mapped_column(SmallInteger)
     prior: Mapped[bytes] = mapped_column(LargeBinary)
     pool: Mapped[bytes] = mapped_column(LargeBinary)
-    # Votes and known labels when it was fitted, and votes weighed since: what tells when to fit again.
+    # Votes when it was fitted, and votes weighed since: what tells when to fit again.
     n_votes: Mapped[int]
-    n_known: Mapped[int]
+    n_since: Mapped[int] = mapped_column(server_default=text("0"))
     n_iter: Mapped[int]
     converged: Mapped[bool]
     fitted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from foundation import pagination
 from quality import votes
 from quality.methods import dawid_skene
 from quality.methods.dawid_skene import FloatArray
-from quality.models import KnownLabel, ProjectFit, Reliability, Vote
+from quality.models import ProjectFit, Reliability
 
 # Fit again when this share of votes is new. Beyond so many votes the fit no longer belongs into a settlement.
 GROWTH = 0.05
-INLINE_VOTES_MAX = 50_000
+INLINE_VOTES_MAX = 500_000
 # The next answer is expected to come from somebody like a project's most active voters.
 _CROWD = 200
 _Z = 1.96  # a 95 % interval
@@ -38,10 +38,10 @@ class Matrices:
 
 
 _SAVE_FIT = text("""
-    INSERT INTO project_fits (project_id, n_classes, prior, pool, n_votes, n_known, n_iter, converged)
-    VALUES (:project_id, :n_classes, :prior, :pool, :n_votes, :n_known, :n_iter, :converged)
+    INSERT INTO project_fits (project_id, n_classes, prior, pool, n_votes, n_iter, converged)
+    VALUES (:project_id, :n_classes, :prior, :pool, :n_votes, :n_iter, :converged)
     ON CONFLICT (project_id) DO UPDATE SET prior = excluded.prior, pool = excluded.pool, n_votes = excluded.n_votes,
-        n_known = excluded.n_known, n_iter = excluded.n_iter, converged = excluded.converged, fitted_at = now()
+        n_since = 0, n_iter = excluded.n_iter, converged = excluded.converged, fitted_at = now()
 """)
 _SAVE_VOTERS = text("""
     INSERT INTO reliability (project_id, voter_id, confusion, reliability, low, high, n_votes)
@@ -52,17 +52,18 @@ _SAVE_VOTERS = text("""
 """)
 
 
-def refit_if_due(db: Session, project_id: str, *, n_classes: int) -> bool:
-    """Fit again if enough is new: a twentieth more votes, or a label that has become certain. Tells whether it did."""
-    n_votes = db.scalar(select(func.count()).select_from(Vote).where(Vote.project_id == project_id)) or 0
-    n_known = db.scalar(select(func.count()).select_from(KnownLabel).where(KnownLabel.project_id == project_id)) or 0
-    last = db.get(ProjectFit, project_id)
-    if last is not None and n_known == last.n_known and n_votes < last.n_votes * (1 + GROWTH):
-        return False
-    if n_votes > INLINE_VOTES_MAX:
-        return False
-    refit(db, project_id, n_classes=n_classes)
-    return True
+_SEEN = text("""
+    UPDATE project_fits SET n_since = n_since + :n_new WHERE project_id = :project_id RETURNING n_votes, n_since
+""")
+
+
+def is_due(db: Session, project_id: str, *, n_new: int) -> bool:
+    """Count votes that were just weighed, and tell whether enough is new to fit again: a twentieth more votes.
+
+    The work for each vote stays the same however many there are, since fits become rarer as votes become more.
+    """
+    last = db.execute(_SEEN, {"project_id": project_id, "n_new": n_new}).one_or_none()
+    return last is None or (last.n_since >= last.n_votes * GROWTH and last.n_votes <= INLINE_VOTES_MAX)
 
 
 def refit(db: Session, project_id: str, *, n_classes: int) -> None:
@@ -77,7 +78,6 @@ def refit(db: Session, project_id: str, *, n_classes: int) -> None:
             "prior": found.prior.tobytes(),
             "pool": found.pool.tobytes(),
             "n_votes": coded.votes.tasks.size,
-            "n_known": int((coded.known != dawid_skene.UNKNOWN).sum()),
             "n_iter": found.n_iter,
             "converged": found.converged,
         },
@@ -145,4 +145,4 @@ def of_voters(db: Session, project_id: str, voter_ids: Sequence[str]) -> dict[st
     """The reliability of those of these voters whom a fit has seen."""
     rows = select(Reliability.voter_id, Reliability.reliability)
     rows = rows.where(Reliability.project_id == project_id, Reliability.voter_id.in_(voter_ids))
-    return dict(db.execute(rows).tuples().all())
+    return dict(db.execute(rows).all())

@@ -1,1 +1,1 @@
-"""The marketplace itself: requesters, workers, projects, tasks, assignment, settlement. Stands on quality and payments."""
+"""The marketplace: requesters, workers, projects, tasks, assignment, settlement. Stands on quality and payments."""

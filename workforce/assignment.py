@@ -75,7 +75,8 @@ class Lease:
     labels: list[str]
 
 
-# The advisory lock makes one worker's claims take turns, so that the cap on leases is exact.
+# The advisory lock makes one worker's claims take turns. A claim that waited here still counts what was held before it
+# waited; the count that keeps the cap exact is the one in CLAIM, a statement of its own.
 ELIGIBLE = text("""
     WITH me AS MATERIALIZED (
         SELECT w.id, w.status, w.country, pg_advisory_xact_lock(hashtextextended(w.id, 0)) AS turn
@@ -85,7 +86,7 @@ ELIGIBLE = text("""
       FROM me LEFT JOIN LATERAL (
            SELECT p.id AS project_id, p.lease_seconds, p.instruction, p.labels, coalesce(s.tier, :starting) AS tier
              FROM projects p LEFT JOIN worker_tiers s ON s.worker_id = me.id AND s.skill = p.skill
-            WHERE p.status = 'active' AND p.id = coalesce(CAST(:project_id AS text), p.id)
+            WHERE p.status = 'active' AND p.id > :after AND p.id = coalesce(CAST(:project_id AS text), p.id)
               AND coalesce(s.tier, :starting) >= p.tier_min
               AND EXISTS (SELECT FROM tasks t WHERE t.project_id = p.id AND t.free_slots > 0
                              AND t.status IN ('open', 'escalated'))
@@ -94,12 +95,14 @@ ELIGIBLE = text("""
 
 CLAIM = text("""
     WITH start AS MATERIALIZED (
-        SELECT coalesce((SELECT CASE WHEN safe_at < now() - interval '30 seconds' THEN safe_position ELSE position END
-                           FROM claim_cursors
-                          WHERE worker_id = :worker_id AND project_id = :project_id AND queue = :queue), -1) AS position),
+        SELECT coalesce((
+            SELECT CASE WHEN safe_at < now() - interval '30 seconds' THEN safe_position ELSE position END
+              FROM claim_cursors
+             WHERE worker_id = :worker_id AND project_id = :project_id AND queue = :queue), -1) AS position),
     head AS MATERIALIZED (
         SELECT t.id, t.position FROM tasks t
          WHERE t.project_id = :project_id AND t.status = :queue AND t.free_slots > 0
+           AND (SELECT count(*) FROM assignments WHERE worker_id = :worker_id AND status = 'leased') < :leases_max
            AND t.position > (SELECT position FROM start)
            AND NOT EXISTS (SELECT FROM assignments a WHERE a.task_id = t.id AND a.worker_id = :worker_id
                               AND a.kind = :kind)
@@ -142,17 +145,19 @@ def claim(db: Session, worker_id: str, *, project_id: str | None = None, kind: K
 
     An expert is offered escalated tasks first. `kind` asks for one sort of work alone.
     """
-    eligible = db.execute(
-        ELIGIBLE,
-        {"worker_id": worker_id, "project_id": project_id, "starting": int(STARTING), "most": _PROJECTS_TRIED},
-    ).all()
-    _refuse_ineligible(eligible)
-    for project in eligible if eligible[0].project_id else ():
-        for wanted in _kinds(project.tier, kind):
-            lease = _claim_in(db, worker_id, project, wanted)
-            if lease is not None:
-                return lease
-    return None
+    wanted = {"worker_id": worker_id, "project_id": project_id, "starting": int(STARTING), "most": _PROJECTS_TRIED}
+    after = ""
+    while True:
+        eligible = db.execute(ELIGIBLE, {**wanted, "after": after}).all()
+        _refuse_ineligible(eligible)
+        for project in eligible if eligible[0].project_id else ():
+            for one in _kinds(project.tier, kind):
+                lease = _claim_in(db, worker_id, project, one)
+                if lease is not None:
+                    return lease
+        if len(eligible) < _PROJECTS_TRIED:
+            return None
+        after = eligible[-1].project_id
 
 
 def _refuse_ineligible(rows: Sequence[Any]) -> None:
@@ -172,7 +177,11 @@ def _kinds(tier: int, wanted: Kind | None) -> list[Kind]:
 def _claim_in(db: Session, worker_id: str, project: Any, kind: Kind) -> Lease | None:
     # An expert who answers beside the crowd is paid as the crowd's best.
     tier = Tier.EXPERT if kind == Kind.ADJUDICATION else min(project.tier, Tier.SENIOR)
-    price = rates.quote(db, project.project_id, tier=tier, region=project.country)
+    try:
+        price = rates.quote(db, project.project_id, tier=tier, region=project.country)
+    except rates.RateMissing:
+        # A gap in one requester's card must not keep the worker from everybody else's tasks.
+        return None
     assignment_id = ids.new("asg")
     row = db.execute(
         CLAIM,
@@ -182,6 +191,7 @@ def _claim_in(db: Session, worker_id: str, project: Any, kind: Kind) -> Lease | 
             "project_id": project.project_id,
             "queue": _QUEUE_OF[kind].value,
             "kind": kind.value,
+            "leases_max": LEASES_MAX,
             "lease_seconds": project.lease_seconds,
             "amount": price.amount,
             "currency": price.currency,

@@ -1,4 +1,4 @@
-"""The package's tables. Tables that grow with tasks carry the project in their keys, so that they can be sharded by it."""
+"""The package's tables. Those that grow with tasks carry the project in their keys, to be sharded by it one day."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -152,6 +152,9 @@ class Project(Base):
     confidence_target: Mapped[float] = mapped_column(Double)
     # The share of the project's tasks that may go to an expert.
     expert_share: Mapped[float] = mapped_column(Double)
+    # Counted by the settlement, so that a decision does not have to count a million tasks.
+    n_settled: Mapped[int] = mapped_column(server_default=text("0"))
+    n_escalated: Mapped[int] = mapped_column(server_default=text("0"))
     lease_seconds: Mapped[int]
     params: Mapped[Json]
     created_at: Mapped[Created]
@@ -265,7 +268,7 @@ class Assignment(Base):
         one_of("kind", Kind),
         Index("ix_assignments_leases", "lease_expires_at", postgresql_where=text("status = 'leased'")),
         Index("ix_assignments_held", "worker_id", postgresql_where=text("status = 'leased'")),
-        Index("ix_assignments_task_held", "task_id", postgresql_where=text("status = 'leased'")),
+        Index("ix_assignments_task_held", "project_id", "task_id", postgresql_where=text("status = 'leased'")),
         Index(None, "worker_id", "id"),
     )
 

@@ -57,7 +57,7 @@ def find(db: Session, worker_id: str) -> Worker:
     return worker
 
 
-def listed(status: str | None = None) -> Select[tuple[Worker]]:
+def listed(status: str | None = None) -> Select[Worker]:
     """All workers, or those in one status."""
     rows = select(Worker)
     return rows if status is None else rows.where(Worker.status == status)

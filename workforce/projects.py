@@ -11,7 +11,7 @@ from foundation import ids
 from foundation.errors import Conflict, Invalid, NotFound
 from payments import funding, rates
 from payments.rates import Price
-from workforce.models import Answer, Batch, BatchStatus, Kind, Project, ProjectStatus, Task, TaskStatus
+from workforce.models import Answer, Batch, BatchStatus, Kind, Project, ProjectStatus, Requester, Task, TaskStatus
 from workforce.task_types import categorization
 from workforce.tiers import Tier
 
@@ -39,9 +39,9 @@ class Settings:
     instruction: str = ""
     skill: str = "image.categorization"
     tier_min: int = Tier.NOVICE
-    overlap_min: int = 5
-    overlap_max: int = 15
-    confidence_target: float = 0.95
+    overlap_min: int = 6
+    overlap_max: int = 13
+    confidence_target: float = 0.9
     expert_share: float = 0.2
     lease_seconds: int = 900
     params: dict[str, Any] = field(default_factory=dict)
@@ -51,6 +51,10 @@ def create(db: Session, *, requester_id: str, name: str, settings: Settings, pri
     """A new project with its rate card in force."""
     if len(set(settings.labels)) != len(settings.labels):
         raise Invalid("The labels of a project must differ from each other.")
+    if settings.overlap_min > settings.overlap_max:
+        # The schema sees what was sent; here the defaults are filled in.
+        raise Invalid(f"overlap_min {settings.overlap_min} must not be above overlap_max {settings.overlap_max}.")
+    _take_turns(db, requester_id)
     if db.scalar(select(Project.id).where(Project.requester_id == requester_id, Project.name == name)):
         raise NameTaken(f"You have a project called {name!r} already.")
     project = Project(
@@ -76,7 +80,7 @@ def find(db: Session, requester_id: str, name_or_id: str) -> Project:
     return found
 
 
-def listed(requester_id: str) -> Select[tuple[Project]]:
+def listed(requester_id: str) -> Select[Project]:
     """All projects of a requester."""
     return select(Project).where(Project.requester_id == requester_id)
 
@@ -85,6 +89,7 @@ def create_batch(
     db: Session, project: Project, *, name: str, status: BatchStatus, callback_url: str = "", metadata: Any = None
 ) -> Batch:
     """A new batch. In progress, each task reserves its worst case when it is made; staging, all do at the launch."""
+    _take_turns(db, project.requester_id)
     if db.scalar(select(Batch.id).where(Batch.requester_id == project.requester_id, Batch.name == name)):
         raise NameTaken(f"You have a batch called {name!r} already.")
     batch = Batch(
@@ -101,6 +106,11 @@ def create_batch(
     return batch
 
 
+def _take_turns(db: Session, requester_id: str) -> None:
+    # Two posts of one name at once: the second waits for the first one's commit, then sees that the name is taken.
+    db.execute(select(Requester.id).where(Requester.id == requester_id).with_for_update(key_share=True))
+
+
 def find_batch(db: Session, requester_id: str, name_or_id: str) -> Batch:
     """A requester's own batch by its id or name."""
     column = Batch.id if ids.looks_valid(name_or_id, "bat") else Batch.name
@@ -113,9 +123,12 @@ def find_batch(db: Session, requester_id: str, name_or_id: str) -> Batch:
 def standing_batch(db: Session, project: Project) -> Batch:
     """The batch of tasks that named none, made when it is first needed."""
     name = _STANDING.format(project=project.name)
-    # Two first tasks at once: the second waits here and then finds the batch.
-    db.execute(select(Project.id).where(Project.id == project.id).with_for_update())
-    found = db.scalar(select(Batch).where(Batch.requester_id == project.requester_id, Batch.name == name))
+    rows = select(Batch).where(Batch.requester_id == project.requester_id, Batch.name == name)
+    found = db.scalar(rows)
+    if found is None:
+        # Two first tasks at once: the second waits here and then finds the batch.
+        _take_turns(db, project.requester_id)
+        found = db.scalar(rows)
     return found or create_batch(db, project, name=name, status=BatchStatus.IN_PROGRESS)
 
 
@@ -134,9 +147,9 @@ class Progress:
 def progress(db: Session, project: Project) -> Progress:
     """How far a project has come and what it has cost, fee included."""
     tasks = select(Task.status, func.count()).where(Task.project_id == project.id).group_by(Task.status)
-    by_status = dict(db.execute(tasks).tuples().all())
+    by_status = dict(db.execute(tasks).all())
     answers = select(Answer.kind, func.count()).where(Answer.project_id == project.id).group_by(Answer.kind)
-    by_kind = dict(db.execute(answers).tuples().all())
+    by_kind = dict(db.execute(answers).all())
     batches = db.scalars(select(Batch.id).where(Batch.project_id == project.id)).all()
     price = rates.dearest(db, project.id, tier_max=Tier.EXPERT)
     return Progress(

@@ -18,6 +18,6 @@ def register(db: Session, *, name: str) -> tuple[Requester, str]:
     return requester, secret
 
 
-def listed() -> Select[tuple[Requester]]:
+def listed() -> Select[Requester]:
     """All requesters."""
     return select(Requester)

@@ -1,4 +1,4 @@
-"""The reaction that weighs answers in batches and makes them count: votes to quality, decisions to tasks, pay to payments.
+"""The reaction that makes answers count, in batches: votes to quality, decisions to tasks, pay to payments.
 
 One project is settled by one transaction at a time. Everything flows down by ordinary calls and comes back as
 values; nothing here is arithmetic.
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from foundation import pagination
 from foundation.errors import NotFound
-from payments import earnings, funding
+from payments import earnings, funding, rates
 from payments.earnings import Work
 from quality import consensus, escalation, reliability
 from quality.consensus import Weighed
@@ -25,6 +25,7 @@ from workforce import tasks
 from workforce.events import AnswerSubmitted
 from workforce.models import Answer, AnswerStatus, Assignment, Kind, Project, Task, TaskStatus
 from workforce.tasks import Settled
+from workforce.tiers import Tier
 
 _ACTOR = "settlement"
 # A task may wait for its voters to become better known, but not longer than this after its last claim.
@@ -62,8 +63,13 @@ def _settle_project(db: Session, project_id: str, answer_ids: Sequence[str]) -> 
     project = db.get_one(Project, project_id, populate_existing=True)
     found = db.execute(_ANSWERS, {"project_id": project_id, "answer_ids": list(answer_ids)}).all()
     earnings.pend(db, [Work(row.id, row.payee_id, row.batch_id, row.currency, row.amount) for row in found])
-    _adjudicate(db, project, [row for row in found if row.kind == Kind.ADJUDICATION])
-    _decide(db, project, {row.task_id for row in found if row.kind == Kind.ANSWER}, _progress(db, project))
+    rulings = [row for row in found if row.kind == Kind.ADJUDICATION]
+    cast = [row for row in found if row.kind == Kind.ANSWER]
+    _adjudicate(db, project, rulings)
+    progress = _progress(db, project)
+    due = reliability.is_due(db, project_id, n_new=len(cast))
+    refit = due or bool(rulings) or progress.n_outstanding == 0
+    _decide(db, project, {row.task_id for row in cast}, progress, refit=refit)
     # Their tasks were settled while they were on their way here: their votes counted, so they are due.
     earnings.accept(db, [row.id for row in found if row.status == AnswerStatus.ACCEPTED])
 
@@ -74,8 +80,9 @@ def revisit(db: Session) -> int:
     for project_id in waiting:
         db.execute(_LOCK, {"project_id": project_id})
         project = db.get_one(Project, project_id, populate_existing=True)
-        progress = replace(_progress(db, project), n_outstanding=0)
-        _decide(db, project, set(), progress)
+        progress = _progress(db, project)
+        through = progress.n_tasks + (len(tasks.undecided(db, project_id)) if progress.n_outstanding else 0)
+        _decide(db, project, set(), replace(progress, n_tasks=through, n_outstanding=0), refit=True)
     return len(waiting)
 
 
@@ -86,65 +93,72 @@ def _adjudicate(db: Session, project: Project, rulings: Sequence[Any]) -> None:
         if consensus.adjudicate(db, project.id, task_id=row.task_id, label=row.label, voter_id=row.worker_id)
     ]
     locked = {task.id: task for task in tasks.lock(db, project.id, [row.task_id for row in first])}
-    _close(db, [(locked[row.task_id], row.label, 1.0, "expert") for row in first if row.task_id in locked])
+    _close(db, project, [(locked[row.task_id], row.label, 1.0, "expert") for row in first if row.task_id in locked])
 
 
-def _decide(db: Session, project: Project, touched: set[str], progress: Progress) -> None:
+def _decide(db: Session, project: Project, touched: set[str], progress: Progress, *, refit: bool) -> None:
     """Weigh the touched tasks, and all undecided ones after a new fit; then settle, widen or escalate."""
     n_classes = len(project.labels)
-    refitted = reliability.refit_if_due(db, project.id, n_classes=n_classes)
-    candidates = set(touched)
-    if refitted or progress.n_outstanding == 0:
-        candidates.update(tasks.undecided(db, project.id))
+    if refit:
+        reliability.refit(db, project.id, n_classes=n_classes)
+    candidates = touched.union(tasks.undecided(db, project.id) if refit else ())
     complete = {task.id: task for task in tasks.lock_answered(db, project.id, sorted(candidates))}
     weighed = consensus.weigh(db, project.id, sorted(touched | complete.keys()), n_classes=n_classes)
     ready = [one for one in weighed if one.task_id in complete]
-    decisions = dict(
-        zip(
-            [one.task_id for one in ready],
-            escalation.decide_all([one.standing for one in ready], rule_of(project), progress),
-            strict=True,
-        )
-    )
+    made = escalation.decide_all([one.standing for one in ready], _rule(db, project), progress)
+    decisions = dict(zip([one.task_id for one in ready], made, strict=True))
     consensus.record(db, project.id, weighed, decisions)
-    _execute(db, complete, ready, decisions)
+    _execute(db, project, complete, ready, decisions)
 
 
-def rule_of(project: Project) -> Rule:
-    """A project's settings as the rule that decides."""
+def _rule(db: Session, project: Project) -> Rule:
+    """A project's settings, and what an expert costs in answers, as the rule that decides."""
+    answer = rates.dearest(db, project.id, tier_max=Tier.SENIOR)
+    expert = rates.dearest(db, project.id, tier_max=Tier.EXPERT)
     return Rule(
         overlap_min=project.overlap_min,
         overlap_max=project.overlap_max,
         confidence_min=project.confidence_target,
+        expert_price=expert.amount / answer.amount,
         expert_share=project.expert_share,
     )
 
 
-_PROGRESS = text("""
-    SELECT count(*) AS n_tasks,
-           count(*) FILTER (WHERE status = 'settled' AND settled_by <> 'expert') AS n_settled,
-           count(*) FILTER (WHERE status = 'escalated' OR settled_by = 'expert') AS n_escalated,
-           count(*) FILTER (WHERE status IN ('open', 'escalated') AND (free_slots > 0 OR EXISTS (
-               SELECT FROM assignments a WHERE a.task_id = t.id AND a.status = 'leased'))) AS n_outstanding
-      FROM tasks t WHERE project_id = :project_id AND status <> 'cancelled'
+_OUTSTANDING = text("""
+    SELECT EXISTS (SELECT FROM tasks WHERE project_id = :project_id AND status = 'open' AND free_slots > 0)
+        OR EXISTS (SELECT FROM tasks WHERE project_id = :project_id AND status = 'escalated')
+        OR EXISTS (SELECT FROM assignments WHERE project_id = :project_id AND status = 'leased')
 """)
 
 
 def _progress(db: Session, project: Project) -> Progress:
-    row = db.execute(_PROGRESS, {"project_id": project.id}).one()
-    return Progress(**row._mapping)
+    outstanding = bool(db.scalar(_OUTSTANDING, {"project_id": project.id}))
+    through = project.n_settled + project.n_escalated
+    return Progress(
+        # Where nothing is outstanding every task is either through or waits for a decision.
+        n_tasks=through if outstanding else through + len(tasks.undecided(db, project.id)),
+        n_settled=project.n_settled,
+        n_escalated=project.n_escalated,
+        n_outstanding=int(outstanding),
+    )
 
 
-def _execute(db: Session, complete: dict[str, Task], ready: Sequence[Weighed], decisions: dict[str, Decision]) -> None:
+def _execute(
+    db: Session,
+    project: Project,
+    complete: dict[str, Task],
+    ready: Sequence[Weighed],
+    decisions: dict[str, Decision],
+) -> None:
     chosen: dict[Action, list[Weighed]] = defaultdict(list)
     for one in ready:
         chosen[decisions[one.task_id].action].append(one)
     tasks.widen(db, [complete[one.task_id] for one in chosen[Action.WIDEN]])
-    tasks.escalate(db, [complete[one.task_id] for one in chosen[Action.ESCALATE]])
-    _close(
-        db,
-        [(complete[one.task_id], one.label, one.standing.confidence, "consensus") for one in chosen[Action.SETTLE]],
-    )
+    tasks.escalate(db, project, [complete[one.task_id] for one in chosen[Action.ESCALATE]])
+    settled = [
+        (complete[one.task_id], one.label, one.standing.confidence, "consensus") for one in chosen[Action.SETTLE]
+    ]
+    _close(db, project, settled)
 
 
 _ACCEPT = text("""
@@ -156,19 +170,18 @@ _ACCEPT = text("""
 """)
 
 
-def _close(db: Session, final: Sequence[tuple[Task, int, float, str]]) -> None:
+def _close(db: Session, project: Project, final: Sequence[tuple[Task, int, float, str]]) -> None:
     """Settle tasks and accept their answers: an honest answer that was outvoted is paid like any other."""
     if not final:
         return
-    project_id = final[0][0].project_id
     task_ids = [task.id for task, *_ in final]
-    accepted = db.execute(_ACCEPT, {"project_id": project_id, "task_ids": task_ids}).all()
+    accepted = db.execute(_ACCEPT, {"project_id": project.id, "task_ids": task_ids}).all()
     spent: dict[str, int] = defaultdict(int)
     for row in accepted:
         spent[row.task_id] += funding.with_fee(row.amount)
     earnings.accept(db, [row.id for row in accepted])
     settled = [Settled(task, label, confidence, by, spent[task.id]) for task, label, confidence, by in final]
-    tasks.settle(db, settled, actor_ref=_ACTOR)
+    tasks.settle(db, project, settled, actor_ref=_ACTOR)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,9 @@ class Question:
 
 def create(db: Session, project: Project, batch: Batch, question: Question) -> Task:
     """A new task. In a running batch it is open at once, with its worst case reserved; in a staging one it waits."""
+    if batch.status == BatchStatus.STAGING:
+        # A launch that is under way would miss this task: wait for it, or hold it up until the task is in.
+        db.refresh(batch, with_for_update={"read": True})
     if batch.status == BatchStatus.COMPLETED:
         raise BatchClosed("This batch is completed; make a new one.")
     if question.unique_id is not None:
@@ -116,7 +119,7 @@ def find(db: Session, requester_id: str, task_id: str) -> Task:
     return found
 
 
-def listed(requester_id: str) -> Select[tuple[Task]]:
+def listed(requester_id: str) -> Select[Task]:
     """All tasks of a requester."""
     return select(Task).where(Task.requester_id == requester_id)
 
@@ -168,7 +171,8 @@ def lock(db: Session, project_id: str, task_ids: Sequence[str]) -> Sequence[Task
 def lock_answered(db: Session, project_id: str, task_ids: Sequence[str]) -> list[Task]:
     """Lock those of these tasks that are open, have no free slot and no live lease."""
     locked = lock(db, project_id, task_ids)
-    held = dict(db.execute(_OUTSTANDING, {"project_id": project_id, "task_ids": list(task_ids)}).tuples().all())
+    rows = db.execute(_OUTSTANDING, {"project_id": project_id, "task_ids": list(task_ids)})
+    held: dict[str, int] = dict(rows.all())
     return [
         task for task in locked if task.status == TaskStatus.OPEN and task.free_slots == 0 and not held.get(task.id)
     ]
@@ -182,11 +186,12 @@ def widen(db: Session, chosen: Sequence[Task]) -> None:
     db.flush()
 
 
-def escalate(db: Session, chosen: Sequence[Task]) -> None:
+def escalate(db: Session, project: Project, chosen: Sequence[Task]) -> None:
     """Ask an expert for each task: one slot in the experts' queue."""
     for task in chosen:
         task.status = TaskStatus.ESCALATED
         _reopen(db, task)
+    project.n_escalated += len(chosen)
     db.flush()
 
 
@@ -207,11 +212,12 @@ class Settled:
     spent: int
 
 
-def settle(db: Session, decided: Sequence[Settled], *, actor_ref: str) -> None:
+def settle(db: Session, project: Project, decided: Sequence[Settled], *, actor_ref: str) -> None:
     """Make labels final and release what the tasks had reserved and not spent."""
     now = clock.now(db)
     for one in decided:
         task = one.task
+        project.n_settled += task.status == TaskStatus.OPEN
         task.status, task.free_slots, task.settled_by = TaskStatus.SETTLED, 0, one.settled_by
         task.label, task.confidence, task.settled_at, task.updated_at = one.label, one.confidence, now, now
     db.flush()
@@ -226,7 +232,7 @@ def _release(db: Session, finished: Sequence[tuple[Task, int]], *, actor_ref: st
 def status_counts(db: Session, batch_id: str) -> dict[str, int]:
     """How many tasks of a batch are in each status."""
     rows = db.execute(text("SELECT status, count(*) FROM tasks WHERE batch_id = :id GROUP BY status"), {"id": batch_id})
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def batch_for(db: Session, requester_id: str, *, project: str | None, batch: str | None) -> tuple[Project, Batch]:

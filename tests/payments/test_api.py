@@ -1,0 +1,209 @@
+"""The payments routes over HTTP: finance, owners and payees."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from foundation import ids
+from tests import factories
+
+Token = Callable[..., str]
+
+
+def _as(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def _top_up(client: FlaskClient, secret: str, **changes: Any) -> TestResponse:
+    body = {"owner_ref": ids.new("req"), "currency": "USD", "amount": "12.50", "bank_reference": "b1", **changes}
+    return client.post("/api/top-ups", json=body, headers=_as(secret))
+
+
+def _problem(response: TestResponse) -> tuple[int, str]:
+    assert response.content_type == "application/problem+json"
+    return response.status_code, response.get_json()["type"].removeprefix("/problems/")
+
+
+def _paid_worker(db: Session) -> str:
+    """A worker with a due answer of 0.02 and a pending one; returns their id."""
+    project = factories.create_project(db, overlap_min=1, overlap_max=1, confidence_target=0.5, expert_share=0.0)
+    worker = factories.create_worker(db)
+    factories.create_task(db, project)
+    factories.answer(db, worker)
+    factories.settle(db)
+    waiting = factories.create_project(db, overlap_min=2, overlap_max=2)
+    factories.create_task(db, waiting)
+    factories.answer(db, worker)
+    factories.settle(db)
+    db.commit()
+    return worker.id
+
+
+# Finance
+
+
+def test_a_top_up_is_booked_once_for_ever(client: FlaskClient, token: Token, books: None) -> None:
+    finance, owner = token("finance"), ids.new("req")
+
+    first = _top_up(client, finance, owner_ref=owner)
+    again = _top_up(client, finance, owner_ref=owner)
+
+    assert first.status_code == again.status_code == 201
+    assert first.get_json() == again.get_json()
+    assert first.get_json()["amount"] == "12.50"
+    funds = client.get("/api/funds", headers=_as(token("requester", owner))).get_json()["items"]
+    assert funds == [{"currency": "USD", "available": "12.5000", "reserved": "0.0000", "spent": "0.0000"}]
+
+
+def test_a_bank_reference_with_another_amount_is_a_conflict(client: FlaskClient, token: Token, books: None) -> None:
+    finance, owner = token("finance"), ids.new("req")
+    _top_up(client, finance, owner_ref=owner)
+
+    assert _problem(_top_up(client, finance, owner_ref=owner, amount="13")) == (409, "entry-conflict")
+
+
+BAD = {
+    "a number": ({"amount": 12.5}, "invalid"),
+    "nothing": ({"amount": "0"}, "amount-invalid"),
+    "negative": ({"amount": "-1"}, "invalid"),
+    "an exponent": ({"amount": "1e3"}, "invalid"),
+    "too fine": ({"amount": "0.00001"}, "amount-invalid"),
+    "too much": ({"amount": "999999999999"}, "amount-invalid"),
+    "foreign currency": ({"currency": "XAU"}, "currency-unknown"),
+    "small letters": ({"currency": "usd"}, "invalid"),
+    "no owner": ({"owner_ref": "me"}, "invalid"),
+    "no reference": ({"bank_reference": ""}, "invalid"),
+    "unknown key": ({"rate": "1"}, "invalid"),
+}
+
+
+@pytest.mark.parametrize(("changes", "problem"), BAD.values(), ids=BAD.keys())
+def test_a_top_up_that_cannot_be_is_refused(
+    client: FlaskClient, token: Token, books: None, changes: dict[str, Any], problem: str
+) -> None:
+    assert _problem(_top_up(client, token("finance"), **changes)) == (422, problem)
+
+
+FINANCE_ONLY = ["/api/trial-balance", "/api/tie-out", "/api/journal", "/api/payables.csv"]
+
+
+@pytest.mark.parametrize("path", FINANCE_ONLY)
+@pytest.mark.parametrize("role", ["requester", "worker", "ops", "admin"])
+def test_the_books_are_for_finance_alone(client: FlaskClient, token: Token, path: str, role: str) -> None:
+    assert _problem(client.get(path, headers=_as(token(role)))) == (403, "scope-missing")
+    assert client.get(path, headers=_as(token("finance"))).status_code == 200
+
+
+@pytest.mark.parametrize("role", ["requester", "worker", "ops", "admin"])
+def test_nobody_else_books_money(client: FlaskClient, token: Token, role: str) -> None:
+    assert _problem(_top_up(client, token(role))) == (403, "scope-missing")
+
+
+@pytest.mark.parametrize("path", [*FINANCE_ONLY, "/api/funds", "/api/me/statement", "/api/me/earnings"])
+def test_without_a_token_there_is_nothing(client: FlaskClient, path: str) -> None:
+    assert _problem(client.get(path)) == (401, "token-required")
+
+
+def test_the_trial_balance_adds_up(client: FlaskClient, token: Token, db: Session, books: None) -> None:
+    _paid_worker(db)
+
+    rows = client.get("/api/trial-balance", headers=_as(token("finance"))).get_json()["items"]
+
+    shown = {row["role"]: (row["kind"], row["debits"], row["credits"]) for row in rows}
+    assert shown["bank"] == ("asset", "2000.0000", "0.0000")
+    assert shown["payable"] == ("liability", "0.0000", "0.0200")
+    assert shown["platform_fee"] == ("income", "0.0000", "0.0040")
+
+
+def test_the_tie_out_agrees(client: FlaskClient, token: Token, db: Session, books: None) -> None:
+    _paid_worker(db)
+
+    (row,) = client.get("/api/tie-out", headers=_as(token("finance"))).get_json()["items"]
+
+    assert row["payable"] == row["unpaid"] == "0.0200"
+    assert row["spent"] == "0.0240"
+    assert row["stored"] == row["recomputed"]
+
+
+def test_the_journal_is_newest_first_and_narrowed_by_its_cause(client: FlaskClient, token: Token, books: None) -> None:
+    finance, owner = token("finance"), ids.new("req")
+    for reference in ("b1", "b2", "b3"):
+        _top_up(client, finance, owner_ref=owner, bank_reference=reference)
+    _top_up(client, finance, bank_reference="b4")
+
+    page = client.get(f"/api/journal?cause_ref={owner}&limit=2", headers=_as(finance)).get_json()
+    rest = client.get(
+        "/api/journal",
+        query_string={"cause_ref": owner, "limit": 2, "cursor": page["next_cursor"]},
+        headers=_as(finance),
+    ).get_json()
+
+    keys = [entry["idempotency_key"] for entry in page["items"] + rest["items"]]
+    assert keys == ["fund:b3", "fund:b2", "fund:b1"]
+    assert rest["next_cursor"] is None
+
+
+def test_the_payables_come_as_a_file_with_its_totals(
+    client: FlaskClient, token: Token, db: Session, books: None
+) -> None:
+    _paid_worker(db)
+
+    response = client.get("/api/payables.csv", headers=_as(token("finance")))
+
+    assert response.mimetype == "text/csv"
+    assert "attachment" in response.headers["Content-Disposition"]
+    assert response.headers["Rookery-Rows"] == "1"
+    assert response.headers["Rookery-Sha256"] == hashlib.sha256(response.data).hexdigest()
+    assert ",USD,0.0200,1," in response.text
+
+
+# Owners and payees
+
+
+def test_an_owner_sees_what_is_reserved_and_spent(client: FlaskClient, token: Token, db: Session, books: None) -> None:
+    requester = factories.create_requester(db, funds="10")
+    project = factories.create_project(db, requester, overlap_min=1, overlap_max=1)
+    factories.create_task(db, project)
+    db.commit()
+
+    (row,) = client.get("/api/funds", headers=_as(token("requester", requester.id))).get_json()["items"]
+
+    assert row == {"currency": "USD", "available": "9.2560", "reserved": "0.7440", "spent": "0.0000"}
+
+
+def test_an_owner_without_money_has_an_empty_list(client: FlaskClient, token: Token) -> None:
+    assert client.get("/api/funds", headers=_as(token("requester"))).get_json() == {"items": []}
+
+
+def test_a_worker_sees_what_is_pending_and_due(client: FlaskClient, token: Token, db: Session, books: None) -> None:
+    secret = token("worker", _paid_worker(db))
+
+    statement = client.get("/api/me/statement", headers=_as(secret)).get_json()
+    earnings = client.get("/api/me/earnings", headers=_as(secret)).get_json()["items"]
+
+    assert statement["totals"] == [
+        {"currency": "USD", "answers": 2, "pending": "0.0200", "due": "0.0200", "paid": "0.0000"}
+    ]
+    assert [(row["status"], row["amount"]) for row in earnings] == [("pending", "0.0200"), ("due", "0.0200")]
+    assert earnings[0]["due_at"] is None
+    assert earnings[1]["due_at"] is not None
+
+
+def test_a_worker_sees_nothing_of_others(client: FlaskClient, token: Token, db: Session) -> None:
+    _paid_worker(db)
+    other = factories.create_worker(db)
+    db.commit()
+    secret = token("worker", other.id)
+
+    assert client.get("/api/me/statement", headers=_as(secret)).get_json()["totals"] == []
+    assert client.get("/api/me/earnings", headers=_as(secret)).get_json()["items"] == []
+
+
+@pytest.mark.parametrize("path", ["/api/me/statement", "/api/me/earnings"])
+def test_a_token_of_no_payee_finds_nothing(client: FlaskClient, token: Token, path: str) -> None:
+    assert _problem(client.get(path, headers=_as(token("worker", "wrk_nobody")))) == (404, "no-payee")

@@ -1,0 +1,441 @@
+"""The books: what is posted, what is refused, and that every check can turn red."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlalchemy.orm import Session
+
+from payments import earnings, funding, ledger, payees, rates
+from payments.earnings import Work
+from payments.ledger import (
+    BANK,
+    FUNDS,
+    HOUSE,
+    PLATFORM_FEE,
+    AccountName,
+    Entry,
+    EntryConflict,
+    InsufficientFunds,
+    Line,
+)
+from payments.rates import Price
+from tests.conftest import House, Urls
+
+CASH = AccountName(BANK, HOUSE, "USD")
+FEE = AccountName(PLATFORM_FEE, HOUSE, "USD")
+
+
+def _funds(owner: str) -> AccountName:
+    return AccountName(FUNDS, owner, "USD")
+
+
+def _entry(key: str, *lines: Line) -> Entry:
+    return Entry(key, "test", "cause", "somebody", lines)
+
+
+def _paid_in(owner: str, amount: int) -> Entry:
+    return _entry(f"in:{owner}", Line(CASH, _funds(owner), amount))
+
+
+def _count(db: Session, table: str) -> int:
+    return int(db.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
+
+
+# Known answers
+
+
+def test_an_entry_moves_both_its_accounts(db: Session, books: None) -> None:
+    ledger.post(db, [_paid_in("a", 500)])
+    ledger.post(db, [_entry("move", Line(_funds("a"), _funds("b"), 120), Line(_funds("a"), FEE, 30))])
+
+    assert ledger.balance(db, FUNDS, "a", "USD") == 350
+    assert ledger.balance(db, FUNDS, "b", "USD") == 120
+    sums = {row.role: (int(row.debits), int(row.credits)) for row in ledger.trial_balance(db)}
+    assert sums == {"bank": (500, 0), "funds": (150, 620), "platform_fee": (0, 30)}
+
+
+def test_an_account_nobody_posted_to_holds_nothing(db: Session) -> None:
+    assert ledger.balance(db, FUNDS, "nobody", "USD") == 0
+
+
+def test_one_batch_opens_accounts_and_uses_what_it_brought_itself(db: Session, books: None) -> None:
+    batch = [_paid_in("a", 500), _entry("on", Line(_funds("a"), _funds("b"), 500))]
+
+    posted = ledger.post(db, batch)
+
+    assert sorted(posted.ids) == ["in:a", "on"]
+    assert ledger.balance(db, FUNDS, "b", "USD") == 500
+
+
+def test_currencies_of_one_owner_are_kept_apart(db: Session, books: None) -> None:
+    euros = Line(AccountName(BANK, HOUSE, "EUR"), AccountName(FUNDS, "a", "EUR"), 7)
+
+    ledger.post(db, [_paid_in("a", 500), _entry("euros", euros)])
+
+    assert (ledger.balance(db, FUNDS, "a", "USD"), ledger.balance(db, FUNDS, "a", "EUR")) == (500, 7)
+
+
+def test_posting_nothing_writes_nothing(db: Session) -> None:
+    assert ledger.post(db, []).ids == {}
+
+
+_moves = st.lists(
+    st.tuples(st.sampled_from("abc"), st.sampled_from("abc"), st.integers(1, 10**12)).filter(lambda m: m[0] != m[1]),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=25, deadline=None, database=None)
+@given(_moves)
+def test_whatever_is_posted_the_trial_balance_is_zero(shared_engine: Engine, moves: list[tuple[str, str, int]]) -> None:
+    with shared_engine.connect() as connection, Session(connection) as db:
+        ledger.post(db, [_paid_in(owner, 10**14) for owner in "abc"])
+
+        ledger.post(db, [_entry(f"m{i}", Line(_funds(a), _funds(b), n)) for i, (a, b, n) in enumerate(moves)])
+
+        assert sum(row.debits - row.credits for row in ledger.trial_balance(db)) == 0
+        assert not any(ledger.check(db).values())
+
+
+# The same key again
+
+
+def test_a_key_books_once(db: Session, books: None) -> None:
+    first = ledger.post(db, [_paid_in("a", 500)])
+    again = ledger.post(db, [_paid_in("a", 500)])
+
+    assert again.ids == first.ids
+    assert first.fresh == {"in:a"}
+    assert not again.fresh
+    assert ledger.balance(db, FUNDS, "a", "USD") == 500
+    assert _count(db, "journal_entries") == 1
+
+
+def test_a_key_books_once_within_one_batch(db: Session, books: None) -> None:
+    ledger.post(db, [_paid_in("a", 500), _paid_in("a", 500)])
+
+    assert ledger.balance(db, FUNDS, "a", "USD") == 500
+
+
+def test_a_batch_writes_what_is_new_beside_what_is_known(db: Session, books: None) -> None:
+    known = ledger.post(db, [_paid_in("a", 500)])
+
+    both = ledger.post(db, [_paid_in("a", 500), _paid_in("b", 40)])
+
+    assert both.ids["in:a"] == known.ids["in:a"]
+    assert both.fresh == {"in:b"}
+    assert ledger.balance(db, FUNDS, "b", "USD") == 40
+
+
+OTHERS = {
+    "amount": Line(CASH, _funds("a"), 501),
+    "account": Line(CASH, _funds("b"), 500),
+    "currency": Line(AccountName(BANK, HOUSE, "EUR"), AccountName(FUNDS, "a", "EUR"), 500),
+    "direction": Line(_funds("a"), CASH, 500),
+}
+
+
+@pytest.mark.parametrize("line", OTHERS.values(), ids=OTHERS.keys())
+def test_a_key_with_other_lines_is_refused_and_nothing_is_written(db: Session, books: None, line: Line) -> None:
+    ledger.post(db, [_paid_in("a", 500)])
+
+    with pytest.raises(EntryConflict, match="in:a"), db.begin_nested():
+        ledger.post(db, [_paid_in("c", 9), _entry("in:a", line)])
+
+    assert ledger.balance(db, FUNDS, "a", "USD") == 500
+    assert ledger.balance(db, FUNDS, "c", "USD") == 0
+    assert _count(db, "journal_entries") == 1
+
+
+def test_a_key_with_two_meanings_in_one_batch_is_refused(db: Session, books: None) -> None:
+    with pytest.raises(EntryConflict), db.begin_nested():
+        ledger.post(db, [_paid_in("a", 500), _entry("in:a", Line(CASH, _funds("a"), 501))])
+
+    assert _count(db, "journal_entries") == 0
+
+
+# What cannot be written
+
+
+def test_more_than_an_account_holds_is_refused_and_nothing_is_written(db: Session, books: None) -> None:
+    ledger.post(db, [_paid_in("a", 500)])
+
+    with pytest.raises(InsufficientFunds), db.begin_nested():
+        ledger.post(db, [_paid_in("c", 9), _entry("out", Line(_funds("a"), _funds("b"), 501))])
+
+    assert ledger.balance(db, FUNDS, "a", "USD") == 500
+    assert ledger.balance(db, FUNDS, "c", "USD") == 0
+    assert _count(db, "journal_entries") == 1
+
+
+def test_the_last_unit_may_be_spent(db: Session, books: None) -> None:
+    ledger.post(db, [_paid_in("a", 500)])
+
+    ledger.post(db, [_entry("out", Line(_funds("a"), _funds("b"), 500))])
+
+    assert ledger.balance(db, FUNDS, "a", "USD") == 0
+
+
+BAD_LINES = {
+    "nothing": Line(CASH, _funds("a"), 0),
+    "less than nothing": Line(_funds("a"), CASH, -5),
+    "one account": Line(CASH, CASH, 5),
+    "two currencies": Line(CASH, AccountName(FUNDS, "a", "EUR"), 5),
+}
+
+
+@pytest.mark.parametrize("line", BAD_LINES.values(), ids=BAD_LINES.keys())
+def test_a_line_that_does_not_balance_cannot_be_written(db: Session, books: None, line: Line) -> None:
+    with pytest.raises(IntegrityError), db.begin_nested():
+        ledger.post(db, [_entry("bad", line)])
+
+    assert _count(db, "journal_entries") == 0
+
+
+def test_an_entry_without_lines_cannot_be_written(db: Session, books: None) -> None:
+    with pytest.raises(IntegrityError, match="has_lines"), db.begin_nested():
+        ledger.post(db, [_entry("empty")])
+
+
+# Append-only
+
+
+APPEND_ONLY = ["journal_entries", "journal_lines", "rates", "tier_moves", "known_labels"]
+CHANGES = ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}", "TRUNCATE {table} CASCADE"]
+_COLUMN = {"journal_entries": "kind", "journal_lines": "amount", "known_labels": "label"}
+
+
+@pytest.fixture(scope="module")
+def written(new_database: Callable[[], Urls]) -> Urls:
+    """A database with one settled answer in its books, committed: what the checks and the triggers look at."""
+    urls = new_database()
+    engine = create_engine(urls.app)
+    with Session(engine) as db:
+        payee = payees.register(db, owner_ref="wrk_1", name="Ada", country="KE")
+        funding.top_up(db, owner_ref="req_1", currency="USD", amount=9_000, bank_reference="b", actor_ref="f")
+        funding.reserve(db, owner_ref="req_1", cause_ref="bat_1", key="t", currency="USD", amount=5_000)
+        earnings.pend(db, [Work("ans_1", payee.id, "bat_1", "USD", 200)])
+        earnings.accept(db, ["ans_1"])
+        rates.publish(db, "prj_1", [Price(tier=0, amount="0.02", currency="USD")])
+        db.execute(text("INSERT INTO workers (id, name, country, status, payee_id) SELECT 'w','n','KE','active','p'"))
+        db.execute(text("INSERT INTO tier_moves SELECT 'm', 'w', 's', 1, 2, 'why', 'ops', now()"))
+        db.execute(text("INSERT INTO known_labels (project_id, task_id, label, voter_id) SELECT 'p', 't', 1, 'w'"))
+        db.commit()
+    engine.dispose()
+    return urls
+
+
+@pytest.fixture
+def owner(written: Urls) -> Iterator[Session]:
+    """The owner's session on the written books; what it does is rolled back."""
+    engine = create_engine(written.owner)
+    with Session(engine) as session:
+        yield session
+    engine.dispose()
+
+
+@pytest.fixture
+def application(written: Urls) -> Iterator[Session]:
+    """The application's session on the written books; what it does is rolled back."""
+    engine = create_engine(written.app)
+    with Session(engine) as session:
+        yield session
+    engine.dispose()
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_application_may_not_change_what_is_written_once(application: Session, table: str, change: str) -> None:
+    statement = change.format(table=table, column=_COLUMN.get(table, "id"))
+
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        application.execute(text(statement))
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+@pytest.mark.parametrize("change", CHANGES)
+def test_even_the_owner_is_refused(owner: Session, table: str, change: str) -> None:
+    statement = change.format(table=table, column=_COLUMN.get(table, "id"))
+
+    with pytest.raises(ProgrammingError, match="is append-only"):
+        owner.execute(text(statement))
+
+
+@pytest.mark.parametrize("statement", ["ALTER TABLE journal_lines DISABLE TRIGGER ALL", "DROP TABLE balances"])
+def test_the_application_may_not_alter_tables(application: Session, statement: str) -> None:
+    with pytest.raises(ProgrammingError, match="must be owner"):
+        application.execute(text(statement))
+
+
+# Every check can turn red: a rule is broken by the owner, with what guards it taken away, and rolled back.
+# Paired lines cannot be unbalanced, so I1 and I3 can only go wrong with the view that shows them.
+
+BREAKS = {
+    "I1 every entry balances in each currency": """
+        CREATE OR REPLACE VIEW postings AS
+          SELECT entry_id, line, debit_id AS account_id, currency, amount FROM journal_lines""",
+    "I2 every entry is complete": """
+        INSERT INTO journal_entries (id, idempotency_key, request_hash, kind, lines, cause_ref, actor_ref)
+        VALUES ('jnl_x', 'x', '', 'test', 1, 'c', 'a')""",
+    "I3 the trial balance is zero": """
+        CREATE OR REPLACE VIEW postings AS
+          SELECT entry_id, line, debit_id AS account_id, currency, amount FROM journal_lines""",
+    "I4 stored balances equal recomputed ones": """
+        UPDATE balances SET credits = credits + 1""",
+    "I5 no bounded account is below zero": """
+        ALTER TABLE balances DROP CONSTRAINT ck_balances_not_negative;
+        UPDATE balances SET debits = credits + 1""",
+    "I6 payable equals unpaid due earnings": """
+        UPDATE earnings SET amount = amount + 1""",
+    "I13 reserved = spent + released + remaining": """
+        UPDATE reserves SET spent = spent - 1""",
+    "I16 no entry without a key": """
+        ALTER TABLE journal_entries ALTER idempotency_key DROP NOT NULL;
+        INSERT INTO journal_entries (id, request_hash, kind, lines, cause_ref, actor_ref)
+        VALUES ('jnl_x', '', 'test', 1, 'c', 'a')""",
+}
+
+
+def test_every_check_has_a_way_to_break_it() -> None:
+    assert BREAKS.keys() == ledger.CHECKS.keys()
+
+
+def test_untouched_books_are_in_order(owner: Session) -> None:
+    assert not any(ledger.check(owner).values())
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_check_turns_red_when_its_rule_is_broken(owner: Session, name: str) -> None:
+    for statement in BREAKS[name].split(";"):
+        owner.execute(text(statement))
+
+    assert ledger.check(owner)[name]
+
+
+def test_an_earning_that_is_missing_from_the_books_is_found(owner: Session) -> None:
+    owner.execute(text("DELETE FROM earnings"))
+
+    assert ledger.check(owner)["I6 payable equals unpaid due earnings"]
+
+
+def test_a_balance_that_is_missing_is_found(owner: Session) -> None:
+    owner.execute(text("DELETE FROM balances"))
+
+    found = ledger.check(owner)
+
+    assert found["I4 stored balances equal recomputed ones"]
+    assert found["I6 payable equals unpaid due earnings"]
+    assert found["I13 reserved = spent + released + remaining"]
+
+
+def test_the_tie_out_shows_sums_that_agree(application: Session) -> None:
+    (row,) = ledger.tie_out(application)
+
+    assert (row.currency, row.payable, row.unpaid) == ("USD", 200, 200)
+    assert (row.reserved, row.spent, row.released, row.remaining) == (5_000, 240, 0, 4_760)
+    assert row.stored == row.recomputed > 0
+
+
+# Many at once
+
+
+def _together(house: House, acts: list[Callable[[Session], object]]) -> None:
+    """Run every act in a transaction of its own, all started at the same moment; an error is raised here."""
+    start = threading.Barrier(len(acts))
+
+    def run(act: Callable[[Session], object]) -> None:
+        with house.sessions() as db:
+            db.execute(text("SELECT 1"))
+            start.wait(timeout=10)
+            act(db)
+            db.commit()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        for done in [pool.submit(run, act) for act in acts]:
+            done.result(timeout=30)
+
+
+def _posting(*batches: Sequence[Entry]) -> Callable[[Session], object]:
+    return lambda db: [ledger.post(db, batch) for batch in batches]
+
+
+def _fund(house: House, *owners: str) -> None:
+    with house.sessions() as db:
+        ledger.post(db, [_paid_in(owner, 10**6) for owner in owners])
+        db.commit()
+
+
+def test_batches_over_the_same_accounts_in_opposite_order_never_wait_for_each_other(house: House) -> None:
+    owners = [f"owner {i}" for i in range(20)]
+    _fund(house, *owners)
+    ring = [Line(_funds(a), _funds(b), 1) for a, b in zip(owners, owners[1:] + owners[:1], strict=True)]
+
+    for turn in range(10):
+        there = [_entry(f"there {turn} {i}", line) for i, line in enumerate(ring)]
+        back = [_entry(f"back {turn} {i}", line) for i, line in enumerate(reversed(ring))]
+        _together(house, [_posting(there), _posting(back)])
+
+    with house.sessions() as db:
+        assert {ledger.balance(db, FUNDS, owner, "USD") for owner in owners} == {10**6}
+
+
+def test_the_same_entries_in_opposite_order_are_booked_once(house: House) -> None:
+    _fund(house, "a")
+
+    for turn in range(10):
+        batch = [_entry(f"{turn} {i}", Line(_funds("a"), _funds(f"b{i}"), 1)) for i in range(20)]
+        _together(house, [_posting(batch), _posting(batch[::-1])])
+
+    with house.sessions() as db:
+        assert ledger.balance(db, FUNDS, "a", "USD") == 10**6 - 200
+
+
+def test_one_hot_account_loses_nothing(house: House) -> None:
+    def pay_in(writer: int) -> Callable[[Session], object]:
+        return _posting(*[[_entry(f"{writer} {i}", Line(CASH, _funds("hot"), 3))] for i in range(20)])
+
+    _together(house, [pay_in(writer) for writer in range(8)])
+
+    with house.sessions() as db:
+        assert ledger.balance(db, FUNDS, "hot", "USD") == 8 * 20 * 3
+
+
+def test_an_account_cannot_be_spent_twice_at_once(house: House) -> None:
+    _fund(house, "a")
+    refused: list[int] = []
+
+    def spend(writer: int) -> Callable[[Session], object]:
+        def act(db: Session) -> None:
+            try:
+                ledger.post(db, [_entry(f"spend {writer}", Line(_funds("a"), _funds("b"), 10**6))])
+            except InsufficientFunds:
+                refused.append(writer)
+                db.rollback()
+
+        return act
+
+    _together(house, [spend(writer) for writer in range(4)])
+
+    assert len(refused) == 3
+    with house.sessions() as db:
+        assert ledger.balance(db, FUNDS, "b", "USD") == 10**6
+
+
+def test_accounts_of_one_name_are_opened_once_by_many(house: House) -> None:
+    def open_all(writer: int) -> Callable[[Session], object]:
+        names = [f"o{i}" for i in range(10)]
+        ordered = names if writer % 2 else names[::-1]
+        return _posting([_entry(f"{writer} {name}", Line(CASH, _funds(name), 1)) for name in ordered])
+
+    _together(house, [open_all(writer) for writer in range(4)])
+
+    with house.sessions() as db:
+        assert {ledger.balance(db, FUNDS, f"o{i}", "USD") for i in range(10)} == {4}
+        assert _count(db, "accounts") == 11

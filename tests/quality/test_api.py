@@ -1,0 +1,42 @@
+"""The quality routes over HTTP."""
+
+from collections.abc import Callable
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from tests import factories
+
+Token = Callable[..., str]
+
+
+def _as(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def test_ops_see_how_reliable_everybody_is(client: FlaskClient, token: Token, db: Session, books: None) -> None:
+    project = factories.create_project(db, overlap_min=3, overlap_max=3, confidence_target=0.6, expert_share=0.0)
+    factories.create_task(db, project)
+    answers = factories.answer_all(db, project, "rook", "rook", "crow")
+    factories.settle(db)
+    db.commit()
+
+    address = f"/api/projects/{project.id}/reliability"
+    rows = client.get(address, headers=_as(token("ops"))).get_json()["items"]
+
+    assert [row["voter_id"] for row in rows] == sorted(answer.worker_id for answer in answers)
+    assert all(0 <= row["low"] <= row["reliability"] <= row["high"] <= 1 for row in rows)
+    shares = {row["voter_id"]: row["reliability"] for row in rows}
+    assert shares[answers[0].worker_id] > shares[answers[2].worker_id]
+
+
+def test_an_unknown_project_has_no_voters(client: FlaskClient, token: Token) -> None:
+    response = client.get("/api/projects/prj_none/reliability", headers=_as(token("ops")))
+
+    assert response.get_json() == {"items": [], "next_cursor": None}
+
+
+@pytest.mark.parametrize("role", ["worker", "requester", "finance", "admin"])
+def test_reliability_is_for_ops_alone(client: FlaskClient, token: Token, role: str) -> None:
+    assert client.get("/api/projects/prj_x/reliability", headers=_as(token(role))).status_code == 403

@@ -1,0 +1,192 @@
+"""Reliability: what a project has learned of its voters, and when it is time to learn again."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from foundation.pagination import PageRequest
+from quality import consensus, reliability, votes
+from quality.models import ProjectFit, Reliability
+
+PROJECT = "prj_1"
+
+
+def _cast(db: Session, voter: str, labels: list[int], project: str = PROJECT) -> None:
+    for number, label in enumerate(labels):
+        votes.cast(db, project_id=project, task_id=f"t{number:03}", voter_id=voter, label=label)
+
+
+def _crowd(db: Session) -> None:
+    """Three who agree and one who does the opposite, over twenty tasks."""
+    truth = [0, 1] * 10
+    for voter in ("good 1", "good 2", "good 3"):
+        _cast(db, voter, truth)
+    _cast(db, "wrong", [1 - label for label in truth])
+
+
+def _refit(db: Session) -> None:
+    reliability.refit(db, PROJECT, n_classes=2)
+
+
+# The fit
+
+
+def test_those_who_agree_are_reliable_and_the_contrary_is_not(db: Session) -> None:
+    _crowd(db)
+
+    _refit(db)
+
+    shares = reliability.of_voters(db, PROJECT, ["good 1", "good 2", "good 3", "wrong", "nobody"])
+    assert shares.keys() == {"good 1", "good 2", "good 3", "wrong"}
+    assert min(shares[f"good {i}"] for i in (1, 2, 3)) > 0.8
+    assert shares["wrong"] < 0.3
+
+
+def test_a_fit_is_written_with_its_matrices(db: Session) -> None:
+    _crowd(db)
+
+    _refit(db)
+
+    last = db.get_one(ProjectFit, PROJECT)
+    assert (last.n_classes, last.n_votes, last.n_since, last.converged) == (2, 80, 0, True)
+    assert np.frombuffer(last.prior).sum() == pytest.approx(1)
+    row = db.get_one(Reliability, (PROJECT, "good 1"))
+    assert np.frombuffer(row.confusion).reshape(2, 2).sum(axis=1) == pytest.approx([1, 1])
+    assert row.n_votes == 20
+    assert 0 <= row.low <= row.reliability <= row.high <= 1
+
+
+def test_a_second_fit_takes_the_place_of_the_first(db: Session) -> None:
+    _crowd(db)
+    _refit(db)
+    for number in range(20):
+        consensus.adjudicate(db, PROJECT, task_id=f"t{number:03}", label=1 - number % 2, voter_id="expert")
+
+    _refit(db)
+
+    db.expire_all()
+    shares = reliability.of_voters(db, PROJECT, ["good 1", "wrong"])
+    assert shares["wrong"] > shares["good 1"]
+    assert db.scalar(text("SELECT count(*) FROM project_fits")) == 1
+
+
+def test_the_same_votes_in_another_order_give_the_same_fit(db: Session) -> None:
+    _crowd(db)
+    for voter in ("wrong", "good 3", "good 1", "good 2"):
+        rows = db.execute(text("SELECT task_id, label FROM votes WHERE voter_id = :v ORDER BY 1 DESC"), {"v": voter})
+        for task, label in rows.all():
+            votes.cast(db, project_id="prj_2", task_id=task, voter_id=voter, label=label)
+
+    _refit(db)
+    reliability.refit(db, "prj_2", n_classes=2)
+
+    first, second = (reliability.of_voters(db, project, ["good 1", "wrong"]) for project in (PROJECT, "prj_2"))
+    assert first == pytest.approx(second, abs=1e-9)
+
+
+def test_a_project_without_votes_can_be_fitted(db: Session) -> None:
+    _refit(db)
+
+    found = reliability.matrices(db, PROJECT, ["nobody"], n_classes=2)
+    assert found.confusion.shape == (1, 2, 2)
+    assert found.crowd.shape == (0, 2, 2)
+
+
+# Matrices
+
+
+def test_matrices_come_in_the_order_asked_and_strangers_have_the_pools(db: Session) -> None:
+    _crowd(db)
+    _refit(db)
+
+    found = reliability.matrices(db, PROJECT, ["wrong", "stranger", "good 1"], n_classes=2)
+
+    assert found.n_votes.tolist() == [20, 0, 20]
+    wrong, stranger, good = found.confusion
+    assert wrong[0, 0] < stranger[0, 0] < good[0, 0]
+    pool = np.frombuffer(db.get_one(ProjectFit, PROJECT).pool).reshape(2, 2)
+    assert stranger == pytest.approx(pool)
+    assert found.crowd.shape == (4, 2, 2)
+
+
+def test_the_first_look_makes_the_first_fit(db: Session) -> None:
+    _crowd(db)
+
+    found = reliability.matrices(db, PROJECT, ["good 1"], n_classes=2)
+
+    assert found.confusion[0, 0, 0] > 0.8
+
+
+def test_nobody_asked_for_is_an_empty_array(db: Session) -> None:
+    _crowd(db)
+
+    assert reliability.matrices(db, PROJECT, [], n_classes=2).confusion.shape == (0, 2, 2)
+
+
+# When to fit again
+
+
+def test_a_project_that_was_never_fitted_is_due(db: Session) -> None:
+    assert reliability.is_due(db, PROJECT, n_new=1)
+
+
+def test_a_fit_is_due_when_a_twentieth_is_new(db: Session) -> None:
+    _crowd(db)
+    _refit(db)
+
+    seen = [reliability.is_due(db, PROJECT, n_new=1) for _ in range(4)]
+    _refit(db)
+
+    assert seen == [False, False, False, True]
+    assert not reliability.is_due(db, PROJECT, n_new=1)
+
+
+def test_a_fit_too_large_for_a_settlement_is_never_due(db: Session) -> None:
+    _crowd(db)
+    _refit(db)
+    db.execute(text("UPDATE project_fits SET n_votes = :n"), {"n": reliability.INLINE_VOTES_MAX + 1})
+
+    assert not reliability.is_due(db, PROJECT, n_new=reliability.INLINE_VOTES_MAX)
+
+
+# The interval
+
+
+@pytest.mark.parametrize(
+    ("share", "count", "low", "high"),
+    [(0.5, 10, 0.2366, 0.7634), (1.0, 10, 0.7225, 1.0), (0.0, 10, 0.0, 0.2775), (0.9, 100, 0.8256, 0.9448)],
+)
+def test_the_interval_is_wilsons(share: float, count: int, low: float, high: float) -> None:
+    assert reliability.interval(share, count) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_of_somebody_without_votes_nothing_is_known() -> None:
+    assert reliability.interval(0.7, 0) == (0.0, 1.0)
+
+
+@given(st.floats(0, 1), st.integers(1, 10_000))
+def test_an_interval_stays_in_bounds_and_narrows_with_votes(share: float, count: int) -> None:
+    low, high = reliability.interval(share, count)
+    closer_low, closer_high = reliability.interval(share, count * 2)
+
+    assert 0 <= low <= share + 1e-12
+    assert share - 1e-12 <= high <= 1
+    assert closer_high - closer_low < high - low
+
+
+# Lists
+
+
+def test_voters_are_listed_in_the_order_of_their_ids(db: Session) -> None:
+    _crowd(db)
+    _refit(db)
+    _cast(db, "elsewhere", [1], project="prj_2")
+    reliability.refit(db, "prj_2", n_classes=2)
+
+    first = reliability.page(db, PROJECT, PageRequest(3))
+    rest = reliability.page(db, PROJECT, PageRequest(3, after=first.last))
+
+    assert [row.voter_id for row in [*first.items, *rest.items]] == ["good 1", "good 2", "good 3", "wrong"]

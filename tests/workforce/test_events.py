@@ -1,0 +1,16 @@
+"""Facts that workforce tells: their shape is what waits in the outbox across an upgrade."""
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from tests import factories
+
+
+def test_a_submitted_answer_is_told_with_its_ids_alone(db: Session) -> None:
+    task = factories.create_task(db, factories.create_project(db))
+
+    answer = factories.answer(db, factories.create_worker(db))
+
+    row = db.execute(text("SELECT topic, payload FROM outbox_events")).one()
+    assert row.topic == "AnswerSubmitted"
+    assert row.payload == {"answer_id": answer.id, "task_id": task.id, "project_id": task.project_id}

@@ -1,0 +1,419 @@
+"""Settlement: answers are weighed, tasks are decided, honest work is paid, and a second delivery changes nothing."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from foundation.errors import NotFound
+from foundation.pagination import PageRequest
+from payments import funding, ledger
+from tests import factories
+from tests.conftest import House, age
+from workforce import assignment, settlement
+from workforce.models import Answer, Kind, Project, Task, TaskStatus, Worker
+from workforce.settlement import PATIENCE
+
+# Settings that decide fast, whatever the defaults are.
+QUICK: dict[str, Any] = {"overlap_min": 3, "overlap_max": 3, "confidence_target": 0.8, "expert_share": 0.0}
+PRICE, COST = 200, 240
+
+
+def _due(db: Session, worker_id: str) -> int:
+    payee_id = db.execute(text("SELECT payee_id FROM workers WHERE id = :id"), {"id": worker_id}).scalar_one()
+    return ledger.balance(db, ledger.PAYABLE, payee_id, "USD")
+
+
+def _funds(db: Session, project: Project) -> funding.Funds:
+    (funds,) = funding.of_owner(db, project.requester_id)
+    return funds
+
+
+def _decision(db: Session, task: Task) -> tuple[str, str]:
+    row = db.execute(text("SELECT decision, reason FROM consensus WHERE task_id = :id"), {"id": task.id}).one()
+    return row.decision, row.reason
+
+
+def _snapshot(db: Session) -> list[Any]:
+    """Everything a second delivery could spoil."""
+    tables = ("tasks", "answers", "earnings", "journal_lines", "reserves", "votes", "known_labels", "balances")
+    return [sorted(map(str, db.execute(text(f"SELECT * FROM {table}")))) for table in tables]
+
+
+# Settled by the crowd
+
+
+def test_agreeing_answers_settle_a_task_and_are_paid(db: Session, books: None) -> None:
+    project = factories.create_project(db, **QUICK)
+    task = factories.create_task(db, project)
+
+    answers = factories.answer_all(db, project, "rook", "rook", "rook")
+    factories.settle(db)
+
+    db.refresh(task)
+    assert (task.status, task.label, task.settled_by) == (TaskStatus.SETTLED, 1, "consensus")
+    assert task.confidence is not None
+    assert 0.8 <= task.confidence <= 1
+    assert [_due(db, answer.worker_id) for answer in answers] == [PRICE] * 3
+
+
+def test_an_outvoted_honest_answer_is_paid_like_any_other(db: Session, books: None) -> None:
+    project = factories.create_project(db, **QUICK)
+    factories.create_task(db, project)
+
+    outvoted, *others = factories.answer_all(db, project, "crow", "rook", "rook")
+    factories.settle(db)
+
+    assert db.scalar(text("SELECT label FROM tasks")) == 1
+    assert _due(db, outvoted.worker_id) == _due(db, others[0].worker_id) == PRICE
+    assert set(db.scalars(text("SELECT status FROM answers"))) == {"accepted"}
+
+
+def test_what_was_reserved_and_not_spent_comes_back(db: Session, books: None) -> None:
+    project = factories.create_project(db, **{**QUICK, "overlap_max": 5})
+    factories.create_task(db, project)
+    before = _funds(db, project)
+
+    factories.answer_all(db, project, "rook", "rook", "rook")
+    factories.settle(db)
+
+    after = _funds(db, project)
+    assert (after.reserved, after.spent) == (0, 3 * COST)
+    assert after.available == before.available + before.reserved - 3 * COST
+
+
+def test_a_task_waits_for_all_its_answers(db: Session, books: None) -> None:
+    project = factories.create_project(db, **QUICK)
+    task = factories.create_task(db, project)
+
+    answers = factories.answer_all(db, project, "rook", "rook")
+    factories.settle(db)
+
+    db.refresh(task)
+    assert (task.status, _decision(db, task)[0]) == (TaskStatus.OPEN, "open")
+    assert [_due(db, answer.worker_id) for answer in answers] == [0, 0]
+    assert set(db.scalars(text("SELECT status FROM earnings"))) == {"pending"}
+
+
+def test_a_task_that_somebody_still_holds_is_not_decided(db: Session, books: None) -> None:
+    project = factories.create_project(db, **QUICK)
+    task = factories.create_task(db, project)
+    factories.answer_all(db, project, "rook", "rook")
+    late = factories.create_worker(db)
+    lease = factories.claim(db, late)
+    factories.settle(db)
+
+    factories.submit(db, late, lease)
+    factories.settle(db)
+
+    db.refresh(task)
+    assert task.status == TaskStatus.SETTLED
+
+
+def test_disagreement_asks_one_more_worker(db: Session, books: None) -> None:
+    project = factories.create_project(db, **{**QUICK, "overlap_min": 2})
+    task = factories.create_task(db, project)
+    answers = factories.answer_all(db, project, "crow", "rook")
+
+    factories.settle(db)
+
+    db.refresh(task)
+    assert (task.status, task.overlap, task.free_slots) == (TaskStatus.OPEN, 3, 1)
+    assert assignment.claim(db, answers[0].worker_id) is None
+    factories.answer_all(db, project, "rook")
+    factories.settle(db)
+    db.refresh(task)
+    assert (task.status, task.label) == (TaskStatus.SETTLED, 1)
+
+
+def test_a_widened_task_joins_the_end_of_the_queue(db: Session, books: None) -> None:
+    project = factories.create_project(db, **{**QUICK, "overlap_min": 2})
+    first = factories.create_task(db, project)
+    factories.answer_all(db, project, "crow", "rook")
+    second = factories.create_task(db, project)
+
+    factories.settle(db)
+
+    worker = factories.create_worker(db)
+    assert [factories.claim(db, worker).task_id for _ in range(2)] == [second.id, first.id]
+
+
+def test_without_answers_or_experts_left_the_best_guess_settles(db: Session, books: None) -> None:
+    project = factories.create_project(db, **{**QUICK, "overlap_min": 2, "overlap_max": 2})
+    task = factories.create_task(db, project)
+
+    factories.answer_all(db, project, "crow", "rook")
+    factories.settle(db)
+
+    db.refresh(task)
+    assert task.status == TaskStatus.SETTLED
+    assert task.confidence == pytest.approx(0.5)
+
+
+# Settled by an expert
+
+
+def test_an_expert_settles_what_the_crowd_could_not(db: Session, books: None) -> None:
+    project, task = factories.create_escalated(db)
+    expert = factories.create_worker(db, tier=4)
+
+    factories.answer(db, expert, "crow", project=project)
+    factories.settle(db)
+
+    db.refresh(task)
+    assert (task.status, task.label, task.settled_by) == (TaskStatus.SETTLED, 0, "expert")
+    assert task.confidence == 1.0
+    assert _due(db, expert.id) == 6000
+
+
+def test_an_adjudication_pays_the_crowd_too_and_frees_the_rest(db: Session, books: None) -> None:
+    project, _ = factories.create_escalated(db)
+
+    factories.answer(db, factories.create_worker(db, tier=4), "crow")
+    factories.settle(db)
+
+    crowd = db.scalars(text("SELECT worker_id FROM answers WHERE kind = 'answer'")).all()
+    assert [_due(db, worker_id) for worker_id in crowd] == [PRICE, PRICE]
+    assert _funds(db, project).reserved == 0
+    assert _funds(db, project).spent == 2 * COST + 7200
+
+
+def test_an_adjudication_is_certain_and_measures_those_who_answered(db: Session, books: None) -> None:
+    project, task = factories.create_escalated(db)
+
+    factories.answer(db, factories.create_worker(db, tier=4), "crow")
+    factories.settle(db)
+
+    assert db.execute(text("SELECT task_id, label FROM known_labels")).one() == (task.id, 0)
+    rows = db.execute(
+        text("""SELECT n.label, r.reliability FROM answers n JOIN reliability r ON r.voter_id = n.worker_id
+                 WHERE n.kind = 'answer' AND r.project_id = :id ORDER BY n.label"""),
+        {"id": project.id},
+    ).all()
+    assert rows[0].reliability > rows[1].reliability
+
+
+def test_nobody_is_paid_before_the_expert_has_decided(db: Session, books: None) -> None:
+    factories.create_escalated(db)
+
+    assert set(db.scalars(text("SELECT status FROM earnings"))) == {"pending"}
+
+
+def test_escalations_are_listed_oldest_first_with_their_reason(db: Session, books: None) -> None:
+    _, first = factories.create_escalated(db)
+    _, second = factories.create_escalated(db)
+
+    listed = settlement.escalations(db, PageRequest(10)).items
+
+    assert [one.task_id for one in listed] == [first.id, second.id]
+    assert all(one.n_votes == 2 and "expert" in one.reason for one in listed)
+    assert settlement.escalations(db, PageRequest(1)).last == first.id
+
+
+def test_an_experts_dossier_shows_answers_without_saying_whose(db: Session, books: None) -> None:
+    _, task = factories.create_escalated(db)
+    expert = factories.create_worker(db, tier=4)
+    lease = factories.claim(db, expert)
+
+    dossier = settlement.dossier(db, expert.id, lease.id)
+
+    assert dossier.task_id == task.id
+    assert sorted(dossier.posterior) == ["crow", "rook"]
+    assert sum(dossier.posterior.values()) == pytest.approx(1)
+    assert [answer.category for answer in dossier.answers] == ["crow", "rook"]
+    assert len({answer.pseudonym for answer in dossier.answers}) == 2
+    shown = str(dossier)
+    for worker in db.query(Worker):
+        assert worker.id not in shown
+        assert worker.name not in shown
+
+
+def test_the_same_worker_has_another_pseudonym_on_another_task() -> None:
+    assert settlement._pseudonym("tsk_1", "wrk_1") != settlement._pseudonym("tsk_2", "wrk_1")
+
+
+@pytest.mark.parametrize("whose", ["another expert", "a crowd lease", "nothing"])
+def test_a_dossier_is_for_the_expert_who_holds_the_task(db: Session, books: None, whose: str) -> None:
+    project, _ = factories.create_escalated(db)
+    factories.create_task(db, project)
+    expert, other = factories.create_worker(db, tier=4), factories.create_worker(db, tier=4)
+    ruling = factories.claim(db, expert)
+    crowd = factories.claim(db, expert)
+    asked = {
+        "another expert": (other.id, ruling.id),
+        "a crowd lease": (expert.id, crowd.id),
+        "nothing": (expert.id, "asg_none"),
+    }
+
+    with pytest.raises(NotFound):
+        settlement.dossier(db, *asked[whose])
+
+
+# Delivered late, together, again
+
+
+def test_an_answer_is_paid_although_its_task_settled_before_its_event_came(db: Session, books: None) -> None:
+    project = factories.create_project(db, **QUICK)
+    factories.create_task(db, project)
+    answers = factories.answer_all(db, project, "rook", "rook", "rook")
+    first, *others = factories.told(db)
+
+    settlement.settle_answers(db, others)
+    unpaid = _due(db, answers[0].worker_id)
+    settlement.settle_answers(db, [first])
+
+    assert db.scalar(text("SELECT status FROM tasks")) == "settled"
+    assert (unpaid, _due(db, answers[0].worker_id)) == (0, PRICE)
+
+
+def test_events_delivered_again_change_nothing(db: Session, books: None) -> None:
+    project = factories.create_project(db, **QUICK)
+    for _ in range(2):
+        factories.create_task(db, project)
+    workers = [factories.create_worker(db) for _ in range(3)]
+    for worker in workers:
+        factories.answer(db, worker)
+        factories.answer(db, worker)
+    events = factories.settle(db)
+    before = _snapshot(db)
+
+    for told in (events, events[::-1], events[:1], [*events, *events]):
+        settlement.settle_answers(db, told)
+
+    assert _snapshot(db) == before
+
+
+def test_an_adjudication_delivered_again_changes_nothing(db: Session, books: None) -> None:
+    factories.create_escalated(db)
+    factories.answer(db, factories.create_worker(db, tier=4), "crow")
+    events = factories.settle(db)
+    before = _snapshot(db)
+
+    settlement.settle_answers(db, events)
+
+    assert _snapshot(db) == before
+
+
+def test_one_batch_settles_several_projects(db: Session, books: None) -> None:
+    projects = [factories.create_project(db, **QUICK) for _ in range(3)]
+    for project in projects:
+        factories.create_task(db, project)
+        factories.answer_all(db, project, "rook", "rook", "rook")
+    events = factories.told(db)
+
+    settlement.settle_answers(db, events[::2] + events[1::2])
+
+    assert db.scalars(text("SELECT status FROM tasks")).all() == ["settled"] * 3
+    assert [_funds(db, project).spent for project in projects] == [3 * COST] * 3
+
+
+def test_no_events_are_no_work(db: Session) -> None:
+    settlement.settle_answers(db, [])
+
+    assert settlement.revisit(db) == 0
+
+
+@pytest.mark.parametrize("n_at_once", [2, 4])
+def test_settlements_at_once_pay_everybody_once(house: House, n_at_once: int) -> None:
+    with house.sessions() as db:
+        project = factories.create_project(db, **QUICK)
+        for _ in range(6):
+            factories.create_task(db, project)
+        workers = [factories.create_worker(db) for _ in range(3)]
+        for worker in workers:
+            for _ in range(6):
+                factories.answer(db, worker)
+        events = factories.told(db)
+        db.commit()
+    start = threading.Barrier(n_at_once)
+
+    def settle(number: int) -> None:
+        with house.sessions() as session:
+            start.wait(timeout=10)
+            # Each has most of the events, in another order.
+            told = events[number:] + events[: number + 3]
+            settlement.settle_answers(session, told)
+            session.commit()
+
+    with ThreadPoolExecutor(n_at_once) as pool:
+        list(pool.map(settle, range(n_at_once)))
+
+    with house.sessions() as db:
+        assert db.scalars(text("SELECT DISTINCT status FROM tasks")).all() == ["settled"]
+        assert [_due(db, worker.id) for worker in workers] == [6 * PRICE] * 3
+
+
+# Waiting
+
+
+def _waiting(db: Session) -> tuple[Project, Task]:
+    """A task whose answers agree, by voters whom nobody knows yet, while another task is still open."""
+    project = factories.create_project(db, **{**QUICK, "expert_share": 0.1})
+    task = factories.create_task(db, project)
+    workers = [factories.create_worker(db) for _ in range(3)]
+    for worker in workers:
+        factories.answer(db, worker)
+    factories.create_task(db, project)
+    factories.settle(db)
+    return project, task
+
+
+def test_a_consensus_of_unknown_voters_waits_while_more_is_to_come(db: Session, books: None) -> None:
+    _, task = _waiting(db)
+
+    db.refresh(task)
+    assert task.status == TaskStatus.OPEN
+    assert _decision(db, task)[0] == "wait"
+
+
+def test_a_task_that_waits_is_decided_with_the_last_answer(db: Session, books: None) -> None:
+    project, task = _waiting(db)
+
+    factories.answer_all(db, project, "rook", "rook", "rook")
+    factories.settle(db)
+
+    assert db.scalars(text("SELECT status FROM tasks")).all() == ["settled", "settled"]
+    db.refresh(task)
+    assert task.label == 1
+
+
+def test_a_task_that_waits_too_long_is_decided_as_if_nothing_more_came(db: Session, books: None) -> None:
+    _, task = _waiting(db)
+    early = settlement.revisit(db)
+
+    age(db, "tasks", "updated_at", int(PATIENCE.total_seconds()) + 1)
+    revisited = settlement.revisit(db)
+
+    db.refresh(task)
+    assert (early, revisited) == (0, 1)
+    assert task.status == TaskStatus.SETTLED
+    assert settlement.revisit(db) == 0
+
+
+def test_no_open_slot_is_decided_by_the_clock(db: Session, books: None) -> None:
+    _waiting(db)
+
+    age(db, "tasks", "updated_at", int(PATIENCE.total_seconds()) + 1)
+    settlement.revisit(db)
+
+    assert sorted(db.scalars(text("SELECT status FROM tasks"))) == ["open", "settled"]
+
+
+def test_a_cap_on_answers_is_never_passed(db: Session, books: None) -> None:
+    project = factories.create_project(db, overlap_min=2, overlap_max=4, confidence_target=0.9999, expert_share=0.0)
+    task = factories.create_task(db, project)
+
+    for i in range(6):
+        worker = factories.create_worker(db)
+        if assignment.claim(db, worker.id) is not None:
+            (lease,) = assignment.leases(db, worker.id, PageRequest(1)).items
+            category = "crow" if i % 2 else "rook"
+            assignment.submit(db, worker.id, lease.id, fence=lease.fence, payload={"category": category})
+        factories.settle(db)
+
+    db.refresh(task)
+    assert (task.status, task.overlap) == (TaskStatus.SETTLED, 4)
+    assert db.query(Answer).filter_by(kind=Kind.ANSWER).count() == 4
