@@ -80,7 +80,13 @@ class Journey:
     expert: Api
     answers: int = 0
     decisions: int = 0
-    _count: threading.Lock = field(default_factory=threading.Lock)
+    _counting: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, *, answers: int = 0, decisions: int = 0) -> None:
+        """Add to what has been done; called from every thread."""
+        with self._counting:
+            self.answers += answers
+            self.decisions += decisions
 
 
 def prepare(recorded: Recorded, ops: Api, finance: Api, *, tag: str, order: int) -> Journey:
@@ -154,8 +160,7 @@ def _session(journey: Journey, person: str, n_tasks: int, done: threading.Event)
             return worked
         category = journey.recorded.answers[_photo(lease), person]
         _answer(api, lease, category)
-        with journey._count:
-            journey.answers += 1
+        journey.count(answers=1)
     return n_tasks
 
 
@@ -168,8 +173,7 @@ def _adjudicate(journey: Journey, done: threading.Event) -> None:
             continue
         journey.expert("GET", f"/api/assignments/{lease['id']}/dossier")
         _answer(journey.expert, lease, journey.recorded.truth[_photo(lease)])
-        with journey._count:
-            journey.decisions += 1
+        journey.count(decisions=1)
 
 
 def _answer(api: Api, lease: Any, category: str) -> None:
