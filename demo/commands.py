@@ -2,7 +2,8 @@
 
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import click
 import httpx
@@ -30,7 +31,7 @@ def demo(configured: Settings, leave: bool, orders: int, port: int | None) -> No
     try:
         console.print("Starting PostgreSQL, Redis, web and background processes ...")
         with commands.serving(configured, quiet=True) as (address, supervisor, installation):
-            healthy = _run(console, address, installation, orders)
+            healthy = _run(_Stage(console, address, supervisor.tend), installation, orders)
             if not leave:
                 console.print(f"\nRookery stays up at {address} (API at {address}/api/docs/) until Ctrl-C.")
                 commands.stay(supervisor)
@@ -43,22 +44,31 @@ def demo(configured: Settings, leave: bool, orders: int, port: int | None) -> No
         raise commands.OneSentence("The books do not agree; `rookery check` says where.")
 
 
-def _run(console: Console, address: str, installation: Installation, orders: int) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """Where the demo is told and plays, and what keeps the service up meanwhile."""
+
+    console: Console
+    address: str
+    tend: Callable[[], None]
+
+
+def _run(stage: _Stage, installation: Installation, orders: int) -> bool:
     tokens = _staff_tokens(installation)
     people = recorded.read()
     limits = httpx.Limits(max_connections=32, max_keepalive_connections=32)
-    with httpx.Client(base_url=address, timeout=30, limits=limits) as http:
+    with httpx.Client(base_url=stage.address, timeout=30, limits=limits) as http:
         ops, finance = Api(http, tokens["ops"]), Api(http, tokens["finance"])
-        journeys = [_order(console, people, ops, finance, number) for number in range(1, orders + 1)]
+        journeys = [_order(stage, people, ops, finance, number) for number in range(1, orders + 1)]
         results = [report.result(journey) for journey in journeys]
         last = journeys[-1]
         if orders > 1:
-            report.show_orders(console, results)
-        report.show_table(console, people, results)
-        report.show_people(console, last)
-        healthy = report.show_books(console, last)
-        report.show_statement(console, last)
-        report.show_curls(console, address, _callers(last))
+            report.show_orders(stage.console, results)
+        report.show_table(stage.console, people, results)
+        report.show_people(stage.console, last)
+        healthy = report.show_books(stage.console, last)
+        report.show_statement(stage.console, last)
+        report.show_curls(stage.console, stage.address, _callers(last))
     return healthy
 
 
@@ -75,15 +85,16 @@ def _staff_tokens(installation: Installation) -> dict[str, str]:
     return issued
 
 
-def _order(console: Console, people: Recorded, ops: Api, finance: Api, number: int) -> Journey:
+def _order(stage: _Stage, people: Recorded, ops: Api, finance: Api, number: int) -> Journey:
     journey = crowd.prepare(people, ops, finance, tag=f"{time.time_ns():x}", order=number)
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} of {task.total} settled")
-    with Progress(*columns, TimeElapsedColumn(), console=console) as bar:
+    with Progress(*columns, TimeElapsedColumn(), console=stage.console) as bar:
         row = bar.add_task(f"Order {number}", total=len(people.truth))
 
         def told(journey: Journey, settled: int) -> None:
             said = f"Order {number}: {journey.answers} answers, {journey.decisions} expert decisions"
             bar.update(row, completed=settled, description=said)
+            stage.tend()
 
         crowd.work(journey, order=number, told=told)
     return journey

@@ -136,7 +136,7 @@ def serving(configured: Settings, *, quiet: bool = False) -> Iterator[tuple[str,
             "ROOKERY_LOG_LEVEL": "warning" if quiet else configured.log_level,
             "ROOKERY_WEB_THREADS": str(configured.web_threads),
         }
-        supervisor = processes.Supervisor(_commands(configured, installation), environment)
+        supervisor = processes.Supervisor(_commands(configured, installation), environment, first=installation.tend)
         supervisor.start()
         address = f"http://{configured.host}:{configured.port}"
         try:
@@ -243,7 +243,7 @@ def _supervise_jobs(configured: Settings) -> None:
     with open_installation(configured) as installation:
         commands = _commands(configured, installation)
         del commands["web"]
-        supervisor = processes.Supervisor(commands, installation.environment())
+        supervisor = processes.Supervisor(commands, installation.environment(), first=installation.tend)
         supervisor.start()
         try:
             stay(supervisor)

@@ -121,6 +121,16 @@ def engines(data_dir: Path, *, conf: Mapping[str, str] | None = None) -> Iterato
             _leave(folder, mine)
 
 
+def revive(data_dir: Path, *, conf: Mapping[str, str] | None = None) -> bool:
+    """Start an engine again that died while this process uses the folder; whether one had to be. Cheap otherwise."""
+    folder = _Folder.prepare(data_dir)
+    if _live_postmaster(folder) and (_live_redis(folder) or _redis_server() is None):
+        return False
+    with _one_sentence(folder.path), folder.lock("start.lock"):
+        _start(folder, conf or {})
+    return True
+
+
 def _leave(folder: "_Folder", mine: int) -> None:
     """Stop the engines unless somebody else holds the users' lock.
 

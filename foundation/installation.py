@@ -1,10 +1,12 @@
 """Where this house's PostgreSQL and Redis are: those of the URLs, or embedded ones in the data folder."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, text
@@ -15,19 +17,28 @@ from foundation import db, embedded
 from foundation.settings import Settings
 
 _MIGRATION_LOCK = 7_265_002
+# Between two tries to start an engine that does not want to.
+_PAUSE_SECONDS = 1.0
+
+log = structlog.get_logger()
 
 
 class InstallationError(Exception):
     """Something outside this program is missing; the message is one sentence for the operator."""
 
 
+def _nothing() -> None:
+    """Engines reached by URL are somebody else's to keep alive."""
+
+
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The two database logins and the Redis of this house."""
+    """The two database logins and the Redis of this house, and what keeps its engines alive; call that often."""
 
     database_url: str
     database_owner_url: str
     redis_url: str | None
+    tend: Callable[[], None] = _nothing
 
     def environment(self) -> dict[str, str]:
         """The same as environment variables, for child processes; the owner's login stays here."""
@@ -43,10 +54,20 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
         _reach(owner)
         yield installation
         return
+    data_dir = settings.data_dir or embedded.default_data_dir()
+
+    def tend() -> None:
+        try:
+            if embedded.revive(data_dir):
+                log.warning("an engine had died and runs again")
+        except embedded.EnginesError as error:
+            log.warning("an engine died and does not start", error=str(error))
+            time.sleep(_PAUSE_SECONDS)
+
     try:
-        with embedded.engines(settings.data_dir or embedded.default_data_dir()) as engines:
+        with embedded.engines(data_dir) as engines:
             redis_url = settings.redis_url or engines.redis_url
-            yield Installation(engines.database_url, engines.database_owner_url, redis_url)
+            yield Installation(engines.database_url, engines.database_owner_url, redis_url, tend)
     except embedded.EnginesError as error:
         raise InstallationError(str(error)) from error
 

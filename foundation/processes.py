@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import FrameType
@@ -36,9 +36,13 @@ class Child:
 class Supervisor:
     """Keeps its children alive until `stop`. A child that dies early waits longer before it is started again."""
 
-    def __init__(self, commands: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, commands: Mapping[str, Sequence[str]], environment: Mapping[str, str], *, first: Callable[[], None]
+    ) -> None:
+        """`first` tends to what the children stand on, before them and as often."""
         self.children = [Child(name, command) for name, command in commands.items()]
         self._environment = {**os.environ, **environment}
+        self._first = first
 
     def start(self) -> None:
         for child in self.children:
@@ -46,6 +50,7 @@ class Supervisor:
 
     def tend(self) -> None:
         """Start again what has died; call it often."""
+        self._first()
         now = time.monotonic()
         for child in self.children:
             if child.process is not None and child.process.poll() is not None:

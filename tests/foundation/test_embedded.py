@@ -24,6 +24,8 @@ from foundation import capabilities, db, embedded
 
 _ROOT = os.geteuid() == 0
 _NOBODY = pwd.getpwnam("nobody")
+# What these tests kill are processes, never the machine: nothing has to reach the disk.
+_FAST = {"fsync": "off"}
 # Starts the engines of a folder, tells about them, and keeps them until its standard input closes.
 _KEEPER = """
 import dataclasses, json, sys
@@ -66,8 +68,7 @@ def keep(root: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
 
 
 def _use(folder: Path) -> AbstractContextManager[embedded.Engines]:
-    # What these tests kill are processes, never the machine: nothing has to reach the disk.
-    return embedded.engines(folder, conf={"fsync": "off"})
+    return embedded.engines(folder, conf=_FAST)
 
 
 def _told(keeper: "subprocess.Popen[str]") -> embedded.Engines:
@@ -302,6 +303,22 @@ def test_killed_engines_recover_with_everything_that_was_acknowledged(folder: Pa
         assert after.postmaster_pid != before.postmaster_pid
         assert (_notes(after), _redis_note(after)) == (["kept"], "kept")
     busy.close()
+
+
+def test_an_engine_that_dies_under_its_user_is_started_again_with_everything(folder: Path) -> None:
+    with _use(folder) as running:
+        assert not embedded.revive(folder, conf=_FAST)
+        _note(running, "before")
+        pids = [pid for pid in (running.postmaster_pid, running.redis_pid) if pid]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        _await(lambda: not any(_is_running(pid) for pid in pids))
+
+        assert embedded.revive(folder, conf=_FAST)
+
+        assert _notes(running) == ["before"]
+        assert _redis_note(running) in {"before", None}
+        assert not embedded.revive(folder, conf=_FAST)
 
 
 def test_engines_that_another_user_recovered_are_stopped_by_the_last(folder: Path, keep: Any) -> None:

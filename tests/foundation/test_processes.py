@@ -23,7 +23,7 @@ def supervise() -> Iterator[Callable[..., Supervisor]]:
     made: list[Supervisor] = []
 
     def make(*command: str, **environment: str) -> Supervisor:
-        made.append(Supervisor({"child": command or _SLEEP}, environment))
+        made.append(Supervisor({"child": command or _SLEEP}, environment, first=lambda: None))
         made[-1].start()
         return made[-1]
 
@@ -158,7 +158,7 @@ def test_children_end_with_a_parent_that_was_killed(tmp_path: Path, root: Path) 
     parent = (
         "import pathlib, sys, time\n"
         "from foundation.processes import Supervisor\n"
-        "made = Supervisor({'child': [sys.executable, '-c', 'import time; time.sleep(60)']}, {})\n"
+        "made = Supervisor({'child': [sys.executable, '-c', 'import time; time.sleep(60)']}, {}, first=lambda: None)\n"
         "made.start(); path = pathlib.Path(sys.argv[1])\n"
         "path.with_suffix('.new').write_text(str(made.children[0].process.pid))\n"
         "path.with_suffix('.new').rename(path); time.sleep(60)"
