@@ -40,8 +40,7 @@ def build(program: Program, configured: Settings) -> Flask:
     logs.configure(configured.log_level)
     if configured.database_url is None:
         raise SystemExit("Set DATABASE_URL, or run `rookery up`, which brings its own PostgreSQL.")
-    # Below us is a server that may outlive its supervisor; it must not keep the port.
-    processes.die_with_parent()
+    processes.die_with_server()
     engine = db.make_engine(configured.database_url, pool_size=configured.web_threads)
     bell = jobs.Bell(configured.redis_url)
     outbox.reactions(program.reactions)
@@ -126,7 +125,9 @@ def _migrate(configured: Settings) -> None:
 
 
 @contextmanager
-def serving(configured: Settings, *, quiet: bool = False) -> Iterator[tuple[str, processes.Supervisor, Installation]]:
+def serving(
+    configured: Settings, *, quiet: bool = False, application: str = "wsgi:app"
+) -> Iterator[tuple[str, processes.Supervisor, Installation]]:
     """Engines, web and background processes, all up and ready; stopped when this ends. Yields the address."""
     with _sentences(), open_installation(configured) as installation:
         _require_free_port(configured)
@@ -136,7 +137,8 @@ def serving(configured: Settings, *, quiet: bool = False) -> Iterator[tuple[str,
             "ROOKERY_LOG_LEVEL": "warning" if quiet else configured.log_level,
             "ROOKERY_WEB_THREADS": str(configured.web_threads),
         }
-        supervisor = processes.Supervisor(_commands(configured, installation), environment, first=installation.tend)
+        commands = _commands(configured, installation, application)
+        supervisor = processes.Supervisor(commands, environment, first=installation.tend)
         supervisor.start()
         address = f"http://{configured.host}:{configured.port}"
         try:
@@ -146,21 +148,25 @@ def serving(configured: Settings, *, quiet: bool = False) -> Iterator[tuple[str,
             supervisor.stop()
 
 
-def _commands(configured: Settings, installation: Installation) -> dict[str, list[str]]:
+def _commands(configured: Settings, installation: Installation, application: str) -> dict[str, list[str]]:
+    return {"web": web_command(configured, application), **_jobs_commands(installation)}
+
+
+def _jobs_commands(installation: Installation) -> dict[str, list[str]]:
     this = [sys.executable, "-m", "wsgi", "jobs", "--only"]
-    commands = {"web": web_command(configured), "sweeper": [*this, "sweeper"]}
+    commands = {"sweeper": [*this, "sweeper"]}
     if installation.redis_url:
         commands["worker"] = [*this, "worker"]
     return commands
 
 
-def web_command(configured: Settings) -> list[str]:
+def web_command(configured: Settings, application: str) -> list[str]:
     """Granian reads slow clients outside Python; any other WSGI server can take its place."""
     return [
         sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws", "--http", "1",
         "--host", configured.host, "--port", str(configured.port), "--log-level", "warning",
         "--workers", str(configured.web_processes), "--blocking-threads", str(configured.web_threads),
-        "--respawn-failed-workers", "--workers-kill-timeout", "10", "wsgi:app",
+        "--respawn-failed-workers", "--workers-kill-timeout", "10", application,
     ]  # fmt: skip
 
 
@@ -241,8 +247,7 @@ def _jobs(program: Program) -> click.Command:
 
 def _supervise_jobs(configured: Settings) -> None:
     with open_installation(configured) as installation:
-        commands = _commands(configured, installation)
-        del commands["web"]
+        commands = _jobs_commands(installation)
         supervisor = processes.Supervisor(commands, installation.environment(), first=installation.tend)
         supervisor.start()
         try:

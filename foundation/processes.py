@@ -1,6 +1,7 @@
 """Child processes of `rookery up`: started together, started again when they die, stopped together."""
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -76,20 +77,37 @@ class Supervisor:
                 process.wait()
 
     def _start(self, child: Child) -> None:
+        parent = os.getpid()
         # A session of its own: Ctrl-C reaches the supervisor alone, which then stops the children in order.
         child.process = subprocess.Popen(  # noqa: S603 - our own command lines
             child.command,
             env=self._environment,
             start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - the supervisor has one thread
+            preexec_fn=lambda: _die_with_parent(parent, signal.SIGTERM),  # noqa: PLW1509 - the supervisor has one thread
         )
         child.started = time.monotonic()
 
 
-def die_with_parent() -> None:
+def _die_with_parent(parent: int, told: signal.Signals) -> None:
     """Ask the kernel to end this process when its parent dies, so that kill -9 of a parent leaves no orphans."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, told)
+        # It may have died before we asked.
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def die_with_server() -> None:
+    """In a worker process that its server forked: end when the server does, and stop when told to while starting.
+
+    Such a worker inherits the server's own handlers, which ignore what they are told here; and it would keep the port.
+    Does nothing under servers that load the application in other ways.
+    """
+    server = multiprocessing.parent_process()
+    if server is not None and server.pid is not None:
+        for told in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(told, signal.SIG_DFL)
+        _die_with_parent(server.pid, signal.SIGKILL)
 
 
 def raise_interrupt_on_terminate() -> None:

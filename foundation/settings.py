@@ -38,7 +38,7 @@ def read() -> Settings:
             host=env.str("HOST", "127.0.0.1"),
             port=env.int("PORT", 8080),
             web_processes=env.int("WEB_PROCESSES", 2),
-            web_threads=env.int("WEB_THREADS", 8),
+            web_threads=env.int("WEB_THREADS", 4),
             log_level=env.str("LOG_LEVEL", "info").lower(),
         )
     except EnvError as error:
