@@ -1,0 +1,24 @@
+"""`make bench`: all benchmarks, or those that are named."""
+
+import argparse
+from pathlib import Path
+
+from benchmarks import claims, trip
+from foundation import logs
+
+_ALL = {"trip": lambda _data: trip.run(), "claims": lambda _data: claims.run()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*_ALL, []], help="left out: all")
+    parser.add_argument("--data", type=Path, help="a folder of crowd data sets, each with labels.csv and truth.csv")
+    wanted = parser.parse_args()
+    logs.configure("error")
+    for name in wanted.names or _ALL:
+        _ALL[name](wanted.data)
+        print(flush=True)
+
+
+if __name__ == "__main__":
+    main()

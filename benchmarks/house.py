@@ -1,0 +1,94 @@
+"""A house to measure: real engines with the settings of production, the application, and people to work in it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, sessionmaker
+
+import wsgi
+from foundation import app, auth, db, embedded, http, jobs, outbox
+from foundation.installation import migrate
+from workforce import onboarding, requesters
+from workforce.models import WorkerStatus
+
+SKILL = "image.categorization"
+LABELS = ("crow", "rook")
+_RATES = [{"tier": 0, "amount": "0.02", "currency": "USD"}, {"tier": 4, "amount": "0.60", "currency": "USD"}]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """An installation and shorthand for what people do in it over HTTP, in this process."""
+
+    engines: embedded.Engines
+    engine: Engine
+    sessions: sessionmaker[Session]
+    application: Flask
+    requester: str
+
+    def send(self, token: str, path: str, body: Any = None) -> Any:
+        """The JSON of a successful POST."""
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = self.application.test_client().post(path, json=body, headers=headers)
+        assert answer.status_code < 400, answer.text
+        return answer.get_json(silent=True)
+
+    def project(self, *, name: str = "Bench", overlap: int, **settings: Any) -> str:
+        rules = {"labels": list(LABELS), "rates": _RATES, "overlap_min": overlap, "overlap_max": overlap, **settings}
+        return str(self.send(self.requester, "/api/projects", {"name": name, **rules})["id"])
+
+    def task(self, project_id: str) -> None:
+        self.send(self.requester, "/v1/task/categorization", {"project": project_id, "attachment": "a bird"})
+
+    def worker(self) -> str:
+        """The token of a new active worker."""
+        with self.sessions() as opened_session:
+            worker, token = onboarding.apply(opened_session, name="Worker", country="KE")
+            onboarding.move(opened_session, worker.id, WorkerStatus.ACTIVE)
+            opened_session.commit()
+        return token
+
+    def claim(self, token: str, project_id: str) -> Any:
+        return self.send(token, "/api/claims", {"project_id": project_id})
+
+    def submit(self, token: str, lease: Any) -> Any:
+        body = {"fence": lease["fence"], "payload": {"category": LABELS[1]}}
+        return self.send(token, f"/api/assignments/{lease['id']}/answer", body)
+
+    def answer(self, token: str, project_id: str) -> None:
+        self.submit(token, self.claim(token, project_id))
+
+    def deliver(self) -> None:
+        jobs.deliver_all(self._background())
+
+    def deliver_once(self) -> None:
+        assert outbox.deliver(self.sessions, outbox.reactions(wsgi.program.reactions)) > 0
+
+    def _background(self) -> jobs.Background:
+        return jobs.Background(self.engine, self.sessions, outbox.reactions(wsgi.program.reactions), ())
+
+
+@contextmanager
+def opened(data_dir: Path) -> Iterator[House]:
+    """A house in a folder of its own, with a requester who has paid in."""
+    with embedded.engines(data_dir) as engines:
+        migrate(engines.database_owner_url)
+        engine = db.make_engine(engines.database_url, patient=True)
+        sessions = db.sessions(engine)
+        application = app.build_app(http.House(sessions, lambda: None), wsgi.program.routes, version=wsgi.VERSION)
+        with sessions() as opened_session:
+            requester, token = requesters.register(opened_session, name="Bench")
+            _, finance = auth.issue(opened_session, role="finance", subject_id="bench")
+            opened_session.commit()
+        house = House(engines, engine, sessions, application, token)
+        paid = {"owner_ref": requester.id, "currency": "USD", "amount": "10000000", "bank_reference": "bench"}
+        house.send(finance, "/api/top-ups", paid)
+        try:
+            yield house
+        finally:
+            engine.dispose()
