@@ -29,7 +29,7 @@ program = Program(
     # When this happens, that reacts.
     reactions=(On(AnswerSubmitted, settlement.settle_answers),),
     # What is due by the clock.
-    sweeps=(assignment.expire, settlement.revisit, idempotency.forget),
+    sweeps=(assignment.expire, settlement.revisit, settlement.refit_grown, idempotency.forget),
     # What must always be true.
     checks=(payments.ledger.check, workforce.checks.check),
     commands=(

@@ -14,6 +14,7 @@ from foundation import auth, db, ids, outbox, settings
 from payments import rates
 from quality import votes
 from workforce import assignment
+from workforce.models import Kind
 from workforce.tiers import STARTING
 
 app = flask.Flask("floor")
@@ -35,10 +36,10 @@ def claim() -> Any:
         price = connection.execute(rates.QUOTE, asked).one()
         assignment_id = ids.new("asg")
         lease = connection.execute(
-            assignment.CLAIM,
+            assignment.CLAIM[Kind.ANSWER],
             {
                 "assignment_id": assignment_id, "worker_id": me.subject_id, "project_id": project.project_id,
-                "queue": "open", "kind": "answer", "leases_max": assignment.LEASES_MAX,
+                "leases_max": assignment.LEASES_MAX,
                 "lease_seconds": project.lease_seconds, **price._asdict(),
             },
         ).one()  # fmt: skip
@@ -68,7 +69,9 @@ def submit(assignment_id: str) -> Any:
         vote = {"project_id": held.project_id, "task_id": held.task_id, "voter_id": me.subject_id, "label": label}
         connection.execute(votes.CAST, vote)
         told = {"answer_id": answer_id, "task_id": held.task_id, "project_id": held.project_id}
-        connection.execute(outbox.INSERT, {"topic": "AnswerSubmitted", "payload": json.dumps(told)})
+        connection.execute(
+            outbox.INSERT, {"topic": "AnswerSubmitted", "stream": held.project_id, "payload": json.dumps(told)}
+        )
         return {
             "id": answer_id, "assignment_id": assignment_id, "task_id": held.task_id, "kind": held.kind,
             "payload": sent["payload"], "status": "submitted", "late": held.overdue, "created_at": created.isoformat(),

@@ -77,7 +77,7 @@ class House:
 def opened(data_dir: Path) -> Iterator[House]:
     """A house in a folder of its own, with a requester who has paid in."""
     with embedded.engines(data_dir) as engines:
-        migrate(engines.database_owner_url)
+        migrate(engines.database_owner_url, engines.database_url)
         engine = db.make_engine(engines.database_url, patient=True)
         sessions = db.sessions(engine)
         application = app.build_app(http.House(sessions, lambda: None), wsgi.program.routes, version=wsgi.VERSION)

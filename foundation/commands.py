@@ -105,7 +105,7 @@ def _in_session(command: click.Command) -> click.Command:
 def session(configured: Settings) -> Iterator[Session]:
     """A session for one command against a migrated database; commits at the end."""
     with _sentences(), open_installation(configured) as installation:
-        migrate(installation.database_owner_url)
+        migrate(installation.database_owner_url, installation.database_url)
         engine = db.make_engine(installation.database_url, patient=True, pool_size=1)
         try:
             with db.sessions(engine)() as opened:
@@ -120,7 +120,7 @@ def session(configured: Settings) -> Iterator[Session]:
 def _migrate(configured: Settings) -> None:
     """Bring the database to this version."""
     with _sentences(), open_installation(configured) as installation:
-        migrate(installation.database_owner_url)
+        migrate(installation.database_owner_url, installation.database_url)
     click.echo("The database is up to date.")
 
 
@@ -131,7 +131,7 @@ def serving(
     """Engines, web and background processes, all up and ready; stopped when this ends. Yields the address."""
     with _sentences(), open_installation(configured) as installation:
         _require_free_port(configured)
-        migrate(installation.database_owner_url)
+        migrate(installation.database_owner_url, installation.database_url)
         environment = {
             **installation.environment(),
             "ROOKERY_LOG_LEVEL": "warning" if quiet else configured.log_level,
@@ -352,13 +352,30 @@ def _check(program: Program) -> click.Command:
     return check
 
 
-@click.command("parked")
+@click.group("parked")
+def _parked() -> None:
+    """Events whose reaction failed too often."""
+
+
+@_parked.command("list")
 @click.pass_obj
-def _parked(configured: Settings) -> None:
-    """List events whose reaction failed too often, with the last error."""
+def _list_parked(configured: Settings) -> None:
+    """List them as JSON lines, oldest first, with their last error."""
     with session(configured) as opened:
-        rows = select(outbox.OutboxEvent).where(outbox.OutboxEvent.parked_at.is_not(None)).limit(1000)
-        for event in opened.scalars(rows):
+        rows = select(outbox.OutboxEvent).where(outbox.OutboxEvent.parked_at.is_not(None))
+        for event in opened.scalars(rows.order_by(outbox.OutboxEvent.id).limit(1000)):
             click.echo(
                 json.dumps({"id": event.id, "topic": event.topic, "payload": event.payload, "error": event.last_error})
             )
+
+
+@_parked.command("retry")
+@click.argument("event_id", type=click.IntRange(1), required=False)
+@click.option("--all", "everything", is_flag=True, help="Every parked event.")
+@click.pass_obj
+def _retry_parked(configured: Settings, event_id: int | None, *, everything: bool) -> None:
+    """Let a parked event be delivered again: mend the cause first."""
+    if (event_id is None) is not everything:
+        raise click.UsageError("Name one event, or say --all.")
+    with session(configured) as opened:
+        click.echo(f"{outbox.retry_parked(opened, event_id)} will be delivered again.")

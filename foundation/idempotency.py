@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import LargeBinary, text
+from sqlalchemy import Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from foundation.db import Base, Created, IdText
@@ -30,6 +30,8 @@ class IdempotencyKey(Base):
     status: Mapped[int | None]
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
     created_at: Mapped[Created]
+
+    __table_args__ = (Index(None, "created_at"),)
 
 
 class IdempotencyKeyMalformed(BadRequest):

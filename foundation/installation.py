@@ -9,8 +9,9 @@ from pathlib import Path
 import structlog
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, text
-from sqlalchemy.exc import OperationalError
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, make_url, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 import migrations
 from foundation import db, embedded
@@ -42,7 +43,7 @@ class Installation:
 
     def environment(self) -> dict[str, str]:
         """The same as environment variables, for child processes; the owner's login stays here."""
-        return {"DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url or ""}
+        return {"DATABASE_URL": self.database_url, "DATABASE_OWNER_URL": "", "REDIS_URL": self.redis_url or ""}
 
 
 @contextmanager
@@ -50,9 +51,12 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
     """Use the configured engines, or start (or adopt) the embedded ones for as long as this lasts."""
     if settings.database_url:
         owner = settings.database_owner_url or settings.database_url
-        installation = Installation(settings.database_url, owner, settings.redis_url)
-        _reach(owner)
-        yield installation
+        _reach(settings.database_url, "DATABASE_URL")
+        if owner == settings.database_url:
+            log.warning("the application's login owns its tables; give it one of its own, see docs/operators.md")
+        else:
+            _reach(owner, "DATABASE_OWNER_URL")
+        yield Installation(settings.database_url, owner, settings.redis_url)
         return
     data_dir = settings.data_dir or embedded.default_data_dir()
 
@@ -72,41 +76,55 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
         raise InstallationError(str(error)) from error
 
 
-def _reach(url: str) -> None:
+def _reach(url: str, name: str) -> None:
     engine = db.make_engine(url)
     try:
         with engine.connect():
             pass
     except OperationalError as error:
-        reason = str(error.orig).strip().splitlines()[-1]
-        raise InstallationError(f"The database of DATABASE_URL cannot be reached: {reason}") from error
+        raise InstallationError(f"The database of {name} cannot be reached: {_reason(error)}") from error
     finally:
         engine.dispose()
 
 
-def migrate(owner_url: str) -> None:
-    """Bring the database to this program's version. Two at once take turns; a killed one is simply run again."""
+def _reason(error: DBAPIError) -> str:
+    """What the server or the system says, without the hints below it."""
+    return str(error.orig).strip().splitlines()[0]
+
+
+def migrate(owner_url: str, application_url: str) -> None:
+    """Bring the database to this program's version, and the application's login to just the rights it needs.
+
+    Two at once take turns; a killed one is simply run again.
+    """
+    owner, application = make_url(owner_url).username, make_url(application_url).username
     engine = db.make_engine(owner_url, patient=True)
     try:
         with engine.begin() as connection:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
             config = _alembic()
             config.attributes["connection"] = connection
+            config.attributes["application_role"] = None if application == owner else application
             command.upgrade(config, "head")
+    except DBAPIError as error:
+        raise InstallationError(f"The database cannot be brought up to date: {_reason(error)}") from error
     finally:
         engine.dispose()
 
 
 def require_migrated(engine: Engine) -> None:
-    """Refuse to serve a database that `rookery migrate` has not brought up."""
+    """Refuse to serve a database that `rookery migrate` has not brought to this program's version."""
     try:
         with engine.connect() as connection:
-            found = connection.scalar(text("SELECT to_regclass('signing_keys')"))
-    except OperationalError as error:
-        reason = str(error.orig).strip().splitlines()[-1]
-        raise InstallationError(f"The database cannot be reached: {reason}") from error
-    if found is None:
-        raise InstallationError("The database has no tables of Rookery; run `rookery migrate` first.")
+            known = connection.scalar(text("SELECT to_regclass('alembic_version')"))
+            found = connection.scalar(text("SELECT version_num FROM alembic_version")) if known else None
+    except DBAPIError as error:
+        raise InstallationError(f"The database cannot be used: {_reason(error)}") from error
+    wanted = ScriptDirectory.from_config(_alembic()).get_current_head()
+    if found != wanted:
+        raise InstallationError(
+            f"The database is at version {found or 'none'} and this program needs {wanted}; run `rookery migrate`."
+        )
 
 
 def _alembic() -> Config:

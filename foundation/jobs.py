@@ -4,17 +4,19 @@ The worker runs one function out of an allow-list; the sweeper, one leader by ad
 lost wake-up would have done.
 """
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn
+from typing import ClassVar, NoReturn
 
 import structlog
 from redis import Redis, RedisError
 from rq import Queue, Worker
 from rq.job import Job
 from rq.serializers import JSONSerializer
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -27,6 +29,11 @@ _AWAKE_SECONDS = 2
 _REDIS_PAUSE_SECONDS = 1.0
 _REDIS_TIMEOUT_SECONDS = 0.5
 _TICK_SECONDS = 1.0
+# How long one wake-up delivers, and how long one tick may before the sweeps have their turn again.
+_DELIVER_SECONDS = 60.0
+_SWEEP_DELIVER_SECONDS = 2.0
+# rq would raise its time-out into whatever reaction is running; delivery ends by itself long before this.
+_JOB_SECONDS = 600
 _LEADER_LOCK = 7_265_001
 
 Sweep = Callable[[Session], int]
@@ -56,7 +63,7 @@ class Bell:
         try:
             if self._redis.set(_AWAKE, 1, nx=True, ex=_AWAKE_SECONDS):
                 queue = Queue(_QUEUE, connection=self._redis, job_class=AllowedJob, serializer=JSONSerializer)
-                queue.enqueue_call("deliver", result_ttl=0, failure_ttl=60, ttl=60, timeout=60)
+                queue.enqueue_call("deliver", result_ttl=0, failure_ttl=60, ttl=60, timeout=_JOB_SECONDS)
         except RedisError as error:
             self._silent_until = time.monotonic() + _REDIS_PAUSE_SECONDS
             log.warning("redis away, the sweeper will deliver", error=type(error).__name__)
@@ -87,7 +94,7 @@ def run_worker(background: Background, redis_url: str) -> NoReturn:
         # In the forked work-horse: its parent's connections must not be used, nor closed, by the child.
         background.engine.dispose(close=False)
         redis.delete(_AWAKE)
-        deliver_all(background)
+        deliver_all(background, seconds=_DELIVER_SECONDS)
 
     AllowedJob.functions = {"deliver": deliver}
     worker = Worker(
@@ -100,14 +107,18 @@ def run_worker(background: Background, redis_url: str) -> NoReturn:
         job_monitoring_interval=5,
         log_job_description=False,
     )
-    worker.work(with_scheduler=False, logging_level="WARNING")
+    try:
+        worker.work(with_scheduler=False, logging_level="WARNING")
+    except RedisError as error:
+        log.warning("worker has no redis, the sweeper delivers", error=type(error).__name__)
+        raise SystemExit(1) from None
     raise SystemExit(0)
 
 
-def deliver_all(background: Background) -> int:
-    """Deliver until nothing waits; returns the number of events taken."""
-    total = 0
-    while taken := outbox.deliver(background.sessions, background.reactions):
+def deliver_all(background: Background, *, seconds: float = math.inf) -> int:
+    """Deliver until nothing waits or the time is up; returns the number of events taken."""
+    total, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end and (taken := outbox.deliver(background.sessions, background.reactions)):
         total += taken
     return total
 
@@ -116,8 +127,7 @@ def run_sweeper(background: Background) -> NoReturn:
     """Lead or stand by for ever. The lock belongs to a database session: it is free the moment its holder dies."""
     while True:
         try:
-            with background.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.execute(text("SET idle_in_transaction_session_timeout = 0"))
+            with _own_connection(background.engine) as connection:
                 while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LEADER_LOCK}):
                     time.sleep(_TICK_SECONDS)
                 log.info("sweeper leads")
@@ -129,11 +139,32 @@ def run_sweeper(background: Background) -> NoReturn:
             time.sleep(_TICK_SECONDS)
 
 
-def sweep(background: Background) -> dict[str, Any]:
-    """One tick: everything that is due by the clock, each sweep in its own transaction."""
-    done: dict[str, Any] = {"delivered": deliver_all(background)}
-    for act in background.sweeps:
-        with background.sessions() as db:
-            done[f"{act.__module__}.{act.__name__}"] = act(db)
+@contextmanager
+def _own_connection(engine: Engine) -> Iterator[Connection]:
+    # Out of the pool for good: a connection that went back there would keep the lock and nobody could lead again.
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.detach()
+        connection.execute(text("SET idle_in_transaction_session_timeout = 0"))
+        yield connection
+
+
+def sweep(background: Background) -> dict[str, int | None]:
+    """One tick: everything that is due by the clock, then a while of delivery. None stands for a sweep that failed.
+
+    Each sweep has its own transaction, and one that fails holds up neither the others nor the tick.
+    """
+    done = {f"{act.__module__}.{act.__name__}": _attempt(background, act) for act in background.sweeps}
+    return {**done, "delivered": deliver_all(background, seconds=_SWEEP_DELIVER_SECONDS)}
+
+
+def _attempt(background: Background, act: Sweep) -> int | None:
+    with background.sessions() as db:
+        try:
+            done = act(db)
             db.commit()
+        except Exception:
+            # The edge of background work: a sweep is tried again at the next tick, whatever it raised.
+            db.rollback()
+            log.warning("sweep failed", name=act.__name__, exc_info=True)
+            return None
     return done

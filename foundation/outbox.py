@@ -1,7 +1,9 @@
 """Events: facts committed with their cause and delivered in batches to the reactions of other packages. No Flask here.
 
 An event's row is deleted in the transaction of the reaction it caused, so an effect happens exactly once although
-delivery is tried at least once. Nothing here needs Redis: a wake-up only makes delivery prompt.
+delivery is tried at least once. Events belong to streams, and one transaction at a time delivers the events of one
+stream: reactions of one project never wait for each other, nor for another project's. Nothing here needs Redis: a
+wake-up only makes delivery prompt.
 """
 
 import dataclasses
@@ -17,17 +19,24 @@ import structlog
 from sqlalchemy import BigInteger, DateTime, Identity, Index, func, text
 from sqlalchemy.orm import Mapped, Session, mapped_column, sessionmaker
 
-from foundation.db import Base, Created, Json, Moment
+from foundation.db import Base, Created, Json, Moment, Ref
 
 BATCH = 200
 ATTEMPTS_MAX = 8
 _ERROR_LENGTH = 500
+# Waiting events that are looked at to find a stream which nobody delivers.
+_LOOK_AHEAD = 2000
 
 log = structlog.get_logger()
 
 
 class Event:
     """A fact, told in the past tense. Subclasses are frozen dataclasses of ids and plain values."""
+
+    @property
+    def stream(self) -> str:
+        """The thing whose events are delivered by one transaction at a time; events that name none share one."""
+        return ""
 
 
 type_of: dict[str, type[Event]] = {}
@@ -51,6 +60,7 @@ class OutboxEvent(Base):
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     topic: Mapped[str]
+    stream: Mapped[Ref]
     payload: Mapped[Json]
     created_at: Mapped[Created]
     due_at: Mapped[Moment] = mapped_column(server_default=func.now())
@@ -58,22 +68,34 @@ class OutboxEvent(Base):
     last_error: Mapped[str | None]
     parked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
-    __table_args__ = (Index("ix_outbox_events_waiting", "due_at", "id", postgresql_where=text("parked_at IS NULL")),)
+    __table_args__ = (
+        Index("ix_outbox_events_waiting", "id", postgresql_where=text("parked_at IS NULL")),
+        Index("ix_outbox_events_stream", "stream", "id", postgresql_where=text("parked_at IS NULL")),
+    )
 
 
-INSERT = text("INSERT INTO outbox_events (topic, payload) VALUES (:topic, CAST(:payload AS jsonb))")
+INSERT = text("""
+    INSERT INTO outbox_events (topic, stream, payload) VALUES (:topic, :stream, CAST(:payload AS jsonb))
+""")
 
+_STREAMS = text("""
+    SELECT stream FROM (SELECT stream, id FROM outbox_events WHERE parked_at IS NULL AND due_at <= now()
+                         ORDER BY id LIMIT :look_ahead) AS waiting
+     GROUP BY stream ORDER BY min(id)
+""")
+_TRY = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:stream, 2))")
+_HOLD = text("SELECT pg_advisory_xact_lock(hashtextextended(:stream, 2))")
 _TAKE = text("""
     DELETE FROM outbox_events
      WHERE id IN (SELECT id FROM outbox_events
-                   WHERE parked_at IS NULL AND due_at <= now()
+                   WHERE stream = :stream AND parked_at IS NULL AND due_at <= now()
                    ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED)
     RETURNING id, topic, payload
 """)
 _TAKE_ONE = text("""
     DELETE FROM outbox_events
-     WHERE id IN (SELECT id FROM outbox_events WHERE id = :id FOR UPDATE SKIP LOCKED)
-    RETURNING id, topic, payload
+     WHERE id IN (SELECT id FROM outbox_events WHERE id = :id AND parked_at IS NULL FOR UPDATE SKIP LOCKED)
+    RETURNING id, topic, stream, payload
 """)
 _FAILED = text("""
     UPDATE outbox_events
@@ -96,7 +118,7 @@ def reactions(pairs: Sequence[On]) -> Reactions:
 
 def publish(db: Session, event: Event) -> None:
     """Tell a fact: it is delivered if, and only if, the transaction commits."""
-    db.execute(INSERT, {"topic": type(event).__name__, "payload": _dump(event)})
+    db.execute(INSERT, {"topic": type(event).__name__, "stream": event.stream, "payload": _dump(event)})
     db.info["published"] = True
 
 
@@ -108,13 +130,13 @@ def was_told(db: Session) -> bool:
 def deliver(sessions: sessionmaker[Session], table: Reactions, *, batch: int = BATCH) -> int:
     """Deliver one batch of waiting events and return how many were taken; 0 means there is nothing to do.
 
-    All of a batch commits together. If a reaction fails, the batch is tried again one event at a time, so that a
-    poisoned event neither blocks nor spoils the others.
+    A batch is of one stream and commits together. If a reaction fails, it is tried again one event at a time, so
+    that a poisoned event neither blocks nor spoils the others.
     """
     taken: Sequence[Any] = ()
     with sessions() as db:
         try:
-            taken = db.execute(_TAKE, {"batch": batch}).all()
+            taken = _take(db, batch)
             _react(db, table, taken)
             db.commit()
         except Exception:
@@ -128,10 +150,31 @@ def deliver(sessions: sessionmaker[Session], table: Reactions, *, batch: int = B
     return len(taken)
 
 
+def _take(db: Session, batch: int) -> Sequence[Any]:
+    """The oldest events of the first stream that nobody else delivers, now this transaction's alone."""
+    for stream in db.scalars(_STREAMS, {"look_ahead": _LOOK_AHEAD}).all():
+        if try_stream(db, stream) and (taken := db.execute(_TAKE, {"stream": stream, "batch": batch}).all()):
+            return taken
+    return ()
+
+
+def try_stream(db: Session, stream: str) -> bool:
+    """Take a stream for this transaction, unless somebody has it: then False at once."""
+    return bool(db.scalar(_TRY, {"stream": stream}))
+
+
+def hold_stream(db: Session, stream: str) -> None:
+    """Take a stream for this transaction, waiting for whoever has it. A transaction that has it goes on at once."""
+    db.execute(_HOLD, {"stream": stream})
+
+
 def _deliver_one(sessions: sessionmaker[Session], table: Reactions, event_id: int) -> None:
     with sessions() as db:
         try:
-            _react(db, table, db.execute(_TAKE_ONE, {"id": event_id}).all())
+            taken = db.execute(_TAKE_ONE, {"id": event_id}).all()
+            for event in taken:
+                hold_stream(db, event.stream)
+            _react(db, table, taken)
             db.commit()
         except Exception as error:  # noqa: BLE001 - a reaction may raise anything
             # See `deliver`: the failure becomes a state that ops can see.
@@ -147,6 +190,17 @@ def _deliver_one(sessions: sessionmaker[Session], table: Reactions, event_id: in
             ).scalar()
             db.commit()
             log.warning("event failed", event_id=event_id, parked=bool(parked), error=_storable(error))
+
+
+_RETRY = text("""
+    UPDATE outbox_events SET parked_at = NULL, attempts = 0, due_at = now()
+     WHERE parked_at IS NOT NULL AND id = coalesce(CAST(:id AS bigint), id)
+""")
+
+
+def retry_parked(db: Session, event_id: int | None = None) -> int:
+    """Let a parked event, or every one, be delivered again from the first attempt on; returns how many."""
+    return db.execute(_RETRY, {"id": event_id}).rowcount  # type: ignore[attr-defined,no-any-return]
 
 
 def _storable(error: Exception) -> str:

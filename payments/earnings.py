@@ -1,6 +1,5 @@
 """What an answer is worth to its payee: pending when it is weighed, due and in the books when it is accepted."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from foundation import ids, pagination
 from payments import funding, ledger
+from payments.funding import Rest
 from payments.ledger import HOUSE, PAYABLE, PLATFORM_FEE, RESERVE, AccountName, Entry, Line
 from payments.models import Earning
 
@@ -39,11 +39,6 @@ _DUE = text("""
     UPDATE earnings e SET status = 'due', due_at = now(), entry_id = posted.entry_id
       FROM unnest(CAST(:ids AS text[]), CAST(:entries AS text[])) AS posted(id, entry_id) WHERE e.id = posted.id
 """)
-_SPEND = text("""
-    UPDATE reserves r SET spent = r.spent + s.amount
-      FROM unnest(CAST(:causes AS text[]), CAST(:amounts AS bigint[])) AS s(cause_ref, amount)
-     WHERE r.cause_ref = s.cause_ref
-""")
 
 
 def pend(db: Session, work: Sequence[Work]) -> None:
@@ -62,19 +57,21 @@ def pend(db: Session, work: Sequence[Work]) -> None:
         )
 
 
-def accept(db: Session, answer_refs: Sequence[str]) -> int:
-    """Make pending earnings due and post reserve -> payable and fee, all in one set; returns how many became due."""
+def accept(db: Session, answer_refs: Sequence[str], *, rests: Sequence[Rest] = (), actor_ref: str = HOUSE) -> int:
+    """Make pending earnings due, and give back what their causes will not need; returns how many became due.
+
+    One posting for both, reserve -> payable and fee beside reserve -> funds, so that every balance is locked once and
+    in one order however many others post at the same time.
+    """
     taken = db.execute(_TAKE, {"answers": list(answer_refs)}).all() if answer_refs else []
-    if not taken:
-        return 0
-    entries = [_entry(row) for row in taken]
-    posted = ledger.post(db, entries)
-    db.execute(_DUE, {"ids": [row.id for row in taken], "entries": [posted.ids[entry.key] for entry in entries]})
-    spent: dict[str, int] = defaultdict(int)
-    for row in taken:
-        spent[row.cause_ref] += funding.with_fee(row.amount)
-    causes = sorted(spent)
-    db.execute(_SPEND, {"causes": causes, "amounts": [spent[cause] for cause in causes]})
+    due = {_entry(row): row for row in taken}
+    given_back = funding.release_entries(db, rests, actor_ref=actor_ref)
+    posted = ledger.post(db, [*due, *given_back])
+    if due:
+        ids_of = {row.id: posted.ids[entry.key] for entry, row in due.items()}
+        db.execute(_DUE, {"ids": list(ids_of), "entries": list(ids_of.values())})
+    spent = [Rest(row.cause_ref, row.id, funding.with_fee(row.amount)) for row in taken]
+    funding.book(db, spent=spent, released=[rest for entry, rest in given_back.items() if entry.key in posted.fresh])
     return len(taken)
 
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -47,6 +48,8 @@ _ADD = text("""
 
 def reserve(db: Session, *, owner_ref: str, cause_ref: str, key: str, currency: str, amount: int) -> None:
     """Set money aside for a cause, once per key. Raises `InsufficientFunds` if the owner holds less."""
+    if amount > money.AMOUNT_MAX:
+        raise ledger.InsufficientFunds("Nobody holds that much; make the batch smaller or its rates lower.")
     line = Line(AccountName(FUNDS, owner_ref, currency), AccountName(RESERVE, cause_ref, currency), amount)
     posted = ledger.post(db, [Entry(f"res:{key}", "reserve", cause_ref, owner_ref, (line,))])
     if posted.fresh:
@@ -55,43 +58,59 @@ def reserve(db: Session, *, owner_ref: str, cause_ref: str, key: str, currency: 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """A part of a cause's reserve that will not be needed, in ledger units: given back once per key."""
+    """A part of a cause's reserve that leaves it, in ledger units: spent or given back, once per key."""
 
     cause_ref: str
     key: str
     amount: int
 
 
-_RETURN = text("""
-    UPDATE reserves r SET released = r.released + s.amount
-      FROM unnest(CAST(:causes AS text[]), CAST(:amounts AS bigint[])) AS s(cause_ref, amount)
-     WHERE r.cause_ref = s.cause_ref
-""")
+_OWNERS = text("SELECT cause_ref, owner_ref, currency FROM reserves WHERE cause_ref = ANY(:causes)")
 
 
 def release(db: Session, rests: Sequence[Rest], *, actor_ref: str) -> None:
     """Give what was reserved and not spent back to its owners, all in one set."""
-    wanted = [rest for rest in rests if rest.amount > 0]
-    held = _held(db, {rest.cause_ref for rest in wanted})
-    entries = {_release_entry(rest, held[rest.cause_ref], actor_ref): rest for rest in wanted}
+    entries = release_entries(db, rests, actor_ref=actor_ref)
     posted = ledger.post(db, list(entries))
-    by_cause: dict[str, int] = defaultdict(int)
-    for entry, rest in entries.items():
-        by_cause[rest.cause_ref] += rest.amount if entry.key in posted.fresh else 0
-    if by_cause:
-        causes = sorted(by_cause)
-        db.execute(_RETURN, {"causes": causes, "amounts": [by_cause[cause] for cause in causes]})
+    book(db, released=[rest for entry, rest in entries.items() if entry.key in posted.fresh])
 
 
-def _held(db: Session, causes: set[str]) -> dict[str, Reserve]:
-    rows = select(Reserve).where(Reserve.cause_ref.in_(causes)).order_by(Reserve.cause_ref).with_for_update()
-    return {reserve.cause_ref: reserve for reserve in db.scalars(rows)} if causes else {}
+def release_entries(db: Session, rests: Sequence[Rest], *, actor_ref: str) -> dict[Entry, Rest]:
+    """The entries that give rests back, for whoever posts them together with others; `book` them when posted."""
+    assert all(rest.amount >= 0 for rest in rests), "more was spent than reserved"
+    wanted = [rest for rest in rests if rest.amount > 0]
+    rows = db.execute(_OWNERS, {"causes": sorted({rest.cause_ref for rest in wanted})}) if wanted else ()
+    held = {row.cause_ref: row for row in rows}
+    return {_release_entry(rest, held[rest.cause_ref], actor_ref): rest for rest in wanted}
 
 
-def _release_entry(rest: Rest, held: Reserve, actor_ref: str) -> Entry:
+def _release_entry(rest: Rest, held: Any, actor_ref: str) -> Entry:
     reserve = AccountName(RESERVE, rest.cause_ref, held.currency)
     funds = AccountName(FUNDS, held.owner_ref, held.currency)
     return Entry(f"rel:{rest.key}", "release", rest.cause_ref, actor_ref, (Line(reserve, funds, rest.amount),))
+
+
+_BOOK = text("""
+    UPDATE reserves r SET spent = r.spent + s.spent, released = r.released + s.released
+      FROM unnest(CAST(:causes AS text[]), CAST(:spent AS bigint[]), CAST(:released AS bigint[]))
+           AS s(cause_ref, spent, released)
+     WHERE r.cause_ref = s.cause_ref
+""")
+
+
+def book(db: Session, *, spent: Sequence[Rest] = (), released: Sequence[Rest] = ()) -> None:
+    """Move the totals of reserves along with what was just posted out of them.
+
+    Always after the posting: whoever touches reserves holds the balances' locks already, and nobody waits in a circle.
+    """
+    moved: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for column, parts in enumerate((spent, released)):
+        for part in parts:
+            moved[part.cause_ref][column] += part.amount
+    if moved:
+        causes = sorted(moved)
+        columns = {"spent": [moved[cause][0] for cause in causes], "released": [moved[cause][1] for cause in causes]}
+        db.execute(_BOOK, {"causes": causes, **columns})
 
 
 def spent(db: Session, cause_refs: Sequence[str]) -> int:

@@ -331,11 +331,21 @@ CHECKS = {
                        FROM accounts a JOIN balances b ON b.account_id = a.id WHERE a.role = 'payable') l
           USING (payee_id, currency)
          WHERE coalesce(owed, 0) <> coalesce(held, 0)""",
+    "I6b every due earning has the entry that pays its payee, and no other": """
+        SELECT coalesce(e.id, p.entry_id)
+          FROM (SELECT id, entry_id, payee_id, currency, amount FROM earnings WHERE status IN ('due', 'paid')) e
+          FULL JOIN (SELECT l.entry_id, a.owner_ref AS payee_id, a.currency, l.amount
+                       FROM journal_lines l JOIN journal_entries j ON j.id = l.entry_id AND j.kind = 'earning'
+                       JOIN accounts a ON a.id = l.credit_id AND a.role = 'payable') p USING (entry_id)
+         WHERE e.payee_id IS DISTINCT FROM p.payee_id OR e.currency IS DISTINCT FROM p.currency
+            OR e.amount IS DISTINCT FROM p.amount""",
     "I13 reserved = spent + released + remaining": """
-        SELECT r.cause_ref FROM reserves r
-          LEFT JOIN accounts a ON a.role = 'reserve' AND a.owner_ref = r.cause_ref AND a.currency = r.currency
-          LEFT JOIN balances b ON b.account_id = a.id
-         WHERE r.reserved <> r.spent + r.released + coalesce(b.credits - b.debits, 0)""",
+        SELECT coalesce(r.cause_ref, l.cause_ref)
+          FROM reserves r
+          FULL JOIN (SELECT a.owner_ref AS cause_ref, a.currency, b.credits, b.debits
+                       FROM accounts a JOIN balances b ON b.account_id = a.id WHERE a.role = 'reserve') l
+            ON l.cause_ref = r.cause_ref AND l.currency = r.currency
+         WHERE r.reserved IS DISTINCT FROM l.credits OR r.spent + r.released IS DISTINCT FROM l.debits""",
     "I16 no entry without a key": """
         SELECT id FROM journal_entries WHERE idempotency_key IS NULL OR request_hash IS NULL""",
 }

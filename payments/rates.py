@@ -66,12 +66,13 @@ def publish(db: Session, owner_ref: str, prices: Sequence[Price]) -> None:
     db.execute(insert(Rate), rows)
 
 
-# The nearest price: the worker's region before everywhere, the highest tier reached, the newest row.
+# The nearest price: the highest tier reached, in it the worker's region before everywhere, the newest row. A region's
+# price for the crowd is not its price for an expert.
 QUOTE = text("""
     SELECT r.amount, r.currency, c.ledger_exponent AS exponent
       FROM rates r JOIN currencies c ON c.code = r.currency
      WHERE r.owner_ref = :owner_ref AND r.tier <= :tier AND r.region IN (:region, '') AND r.valid_from <= now()
-     ORDER BY r.region DESC, r.tier DESC, r.valid_from DESC LIMIT 1
+     ORDER BY r.tier DESC, r.region DESC, r.valid_from DESC LIMIT 1
 """)
 _DEAREST = text("""
     SELECT max(amount) AS amount, min(currency) AS currency, min(ledger_exponent) AS exponent FROM (

@@ -86,10 +86,22 @@ _KNOWN = text("""
 """)
 
 
+_RULED = text("""
+    UPDATE consensus
+       SET label = :label, confidence = 1, decision = 'settle', reason = 'an expert decided: ' || reason,
+           posterior = (SELECT array_agg((i = :label + 1)::int::float8 ORDER BY i)
+                          FROM generate_series(1, cardinality(posterior)) i), updated_at = now()
+     WHERE project_id = :project_id AND task_id = :task_id
+""")
+
+
 def adjudicate(db: Session, project_id: str, *, task_id: str, label: int, voter_id: str) -> bool:
     """Take an expert's word for a task: its label is certain from now on. False if it was certain before."""
-    where = {"project_id": project_id, "task_id": task_id, "label": label, "voter_id": voter_id}
-    return db.execute(_KNOWN, where).scalar() is not None
+    where = {"project_id": project_id, "task_id": task_id, "label": label}
+    if db.execute(_KNOWN, {**where, "voter_id": voter_id}).scalar() is None:
+        return False
+    db.execute(_RULED, where)
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,16 @@
 """Settle a task, ask one more worker, or call an expert: the rule, in pure functions.
 
-Numbers in, decisions with their reasons out. What a decision changes (closing a task, widening it,
-opening an adjudication) is done in `quality.settlement`; the numbers come from `quality.methods`.
+Numbers in, decisions with their reasons out. What a decision changes (closing a task, widening it, opening an
+adjudication) is the caller's business; the numbers come from `quality.methods`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil, floor
+
+# 7 % of 100 tasks are 7 experts, whatever binary fractions make of it.
+_DIGITS = 9
 
 
 class Action(StrEnum):
@@ -139,10 +142,10 @@ def expert_budget(rule: Rule, progress: Progress, *, n_wanting: int) -> int:
     with the crowd: the first ones would use up what later ones need more.
     """
     if progress.n_outstanding == 0:
-        allowed = ceil(rule.expert_share * progress.n_tasks)
+        allowed = ceil(round(rule.expert_share * progress.n_tasks, _DIGITS))
     else:
         n_through = progress.n_settled + progress.n_escalated + n_wanting
-        allowed = floor(rule.expert_share * n_through)
+        allowed = floor(round(rule.expert_share * n_through, _DIGITS))
     return max(allowed - progress.n_escalated, 0)
 
 

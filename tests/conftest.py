@@ -56,7 +56,7 @@ def new_database(engines: embedded.Engines, worker_name: str) -> Callable[[], Ur
         return Urls(_named(engines.database_url, name), _named(engines.database_owner_url, name))
 
     embedded.create_database(engines.superuser, template)
-    migrate(urls(template).owner)
+    migrate(urls(template).owner, urls(template).app)
 
     def make() -> Urls:
         nonlocal made

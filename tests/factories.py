@@ -109,7 +109,8 @@ def told(db: Session) -> list[AnswerSubmitted]:
 def settle(db: Session) -> list[AnswerSubmitted]:
     """Deliver everything that waits, inside the caller's transaction."""
     events = told(db)
-    settlement.settle_answers(db, events)
+    for project_id in sorted({event.project_id for event in events}):
+        settlement.settle_answers(db, [event for event in events if event.project_id == project_id])
     return events
 
 

@@ -2,10 +2,11 @@
 
 The queue. Claimable tasks of a project stand in a line by `position`; each worker keeps a cursor, so that a claim
 costs the same however many tasks there are and however many the worker has answered. Three rules keep it sound:
-a task that is reopened goes to the end, past every cursor; a worker who had to step over a task that somebody else
+a task that is opened goes to the end, past every cursor; a worker who had to step over a task that somebody else
 was just claiming does not move their cursor past it; and because positions can become visible out of order (a
-slower transaction commits later), a cursor goes back every half minute to where it was half a minute ago, longer
-than any transaction may last.
+slower transaction commits later), a cursor looks back every half minute: it starts again from where it was at the
+look before the last. Whatever it passed unseen was drawn before the last look, so it has had half a minute to be
+committed, longer than any transaction that draws a position lasts after it.
 """
 
 import json
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import TextClause, select, text
 from sqlalchemy.orm import Session
 
 from foundation import ids, pagination
@@ -75,9 +76,14 @@ class Lease:
     labels: list[str]
 
 
+# Where a worker's next look into a queue begins: at their cursor, or every half minute where it safely was.
+_START = """
+    CASE WHEN c.safe_at < now() - interval '30 seconds' THEN c.safe_position ELSE coalesce(c.position, -1) END
+"""
+
 # The advisory lock makes one worker's claims take turns. A claim that waited here still counts what was held before it
 # waited; the count that keeps the cap exact is the one in CLAIM, a statement of its own.
-ELIGIBLE = text("""
+ELIGIBLE = text(f"""
     WITH me AS MATERIALIZED (
         SELECT w.id, w.status, w.country, pg_advisory_xact_lock(hashtextextended(w.id, 0)) AS turn
           FROM workers w WHERE w.id = :worker_id)
@@ -86,58 +92,77 @@ ELIGIBLE = text("""
       FROM me LEFT JOIN LATERAL (
            SELECT p.id AS project_id, p.lease_seconds, p.instruction, p.labels, coalesce(s.tier, :starting) AS tier
              FROM projects p LEFT JOIN worker_tiers s ON s.worker_id = me.id AND s.skill = p.skill
+             LEFT JOIN claim_cursors c ON c.worker_id = me.id AND c.project_id = p.id AND c.queue = 'open'
             WHERE p.status = 'active' AND p.id > :after AND p.id = coalesce(CAST(:project_id AS text), p.id)
               AND coalesce(s.tier, :starting) >= p.tier_min
-              AND EXISTS (SELECT FROM tasks t WHERE t.project_id = p.id AND t.free_slots > 0
-                             AND t.status IN ('open', 'escalated'))
+              AND (EXISTS (SELECT FROM tasks t WHERE t.project_id = p.id AND t.status = 'open' AND t.free_slots > 0
+                              AND t.position > {_START})
+                   OR coalesce(s.tier, :starting) >= {int(Tier.EXPERT)} AND EXISTS (
+                      SELECT FROM tasks t WHERE t.project_id = p.id AND t.status = 'escalated' AND t.free_slots > 0))
             ORDER BY p.id LIMIT :most) p ON true
 """)
 
-CLAIM = text("""
+
+def _claim(kind: Kind, mine: str) -> TextClause:
+    """The statement that leases the next task of a queue; `mine` tells the assignments that keep a worker from it.
+
+    The queue's name stands in the text, so that every plan of the statement uses the queue's own index.
+    """
+    queue = _QUEUE_OF[kind].value
+    claimable = f"""t.project_id = :project_id AND t.status = '{queue}' AND t.free_slots > 0
+           AND t.position > (SELECT position FROM start)
+           AND NOT EXISTS (SELECT FROM assignments a
+                            WHERE a.task_id = t.id AND a.worker_id = :worker_id AND a.project_id = :project_id
+                              AND a.status IN ('leased', 'answered') {mine})"""
+    return text(f"""
     WITH start AS MATERIALIZED (
-        SELECT coalesce((
-            SELECT CASE WHEN safe_at < now() - interval '30 seconds' THEN safe_position ELSE position END
-              FROM claim_cursors
-             WHERE worker_id = :worker_id AND project_id = :project_id AND queue = :queue), -1) AS position),
+        SELECT coalesce(max({_START}), -1) AS position, coalesce(max(c.position), -1) AS reached,
+               coalesce(bool_or(c.safe_at < now() - interval '30 seconds'), false) AS looks_back
+          FROM claim_cursors c
+         WHERE c.worker_id = :worker_id AND c.project_id = :project_id AND c.queue = '{queue}'),
     head AS MATERIALIZED (
         SELECT t.id, t.position FROM tasks t
-         WHERE t.project_id = :project_id AND t.status = :queue AND t.free_slots > 0
-           AND (SELECT count(*) FROM assignments WHERE worker_id = :worker_id AND status = 'leased') < :leases_max
-           AND t.position > (SELECT position FROM start)
-           AND NOT EXISTS (SELECT FROM assignments a WHERE a.task_id = t.id AND a.worker_id = :worker_id
-                              AND a.kind = :kind)
+         WHERE (SELECT count(*) FROM assignments WHERE worker_id = :worker_id AND status = 'leased') < :leases_max
+           AND {claimable}
          ORDER BY t.position LIMIT 1 FOR UPDATE OF t SKIP LOCKED),
-    first AS MATERIALIZED (
-        SELECT t.position FROM tasks t
-         WHERE t.project_id = :project_id AND t.status = :queue AND t.free_slots > 0
-           AND t.position > (SELECT position FROM start)
-           AND NOT EXISTS (SELECT FROM assignments a WHERE a.task_id = t.id AND a.worker_id = :worker_id
-                              AND a.kind = :kind)
-         ORDER BY t.position LIMIT 1),
+    first AS MATERIALIZED (SELECT t.position FROM tasks t WHERE {claimable} ORDER BY t.position LIMIT 1),
     taken AS (
         UPDATE tasks t SET free_slots = t.free_slots - 1, fence = t.fence + 1, updated_at = now()
           FROM head WHERE t.id = head.id AND t.project_id = :project_id
         RETURNING t.id, t.fence, t.params),
     moved AS (
-        INSERT INTO claim_cursors AS c (worker_id, project_id, queue, position, safe_position, safe_at)
-        SELECT :worker_id, :project_id, :queue,
-               CASE WHEN head.position = first.position THEN head.position ELSE start.position END, -1, now()
-          FROM head, first, start
+        INSERT INTO claim_cursors AS c (worker_id, project_id, queue, position, next_safe_position, safe_position,
+                                        safe_at)
+        SELECT :worker_id, :project_id, '{queue}',
+               CASE WHEN first.position IS NULL THEN start.reached
+                    WHEN head.position = first.position THEN head.position ELSE start.position END, -1, -1, now()
+          FROM start LEFT JOIN head ON true LEFT JOIN first ON true
+            -- Nothing there for this worker: only the look back goes on, or they would look in vain for ever.
+         WHERE head.position IS NOT NULL OR (first.position IS NULL AND start.looks_back)
         ON CONFLICT (worker_id, project_id, queue) DO UPDATE
            SET position = excluded.position,
                safe_position = CASE WHEN c.safe_at < now() - interval '30 seconds'
-                                    THEN least(c.position, excluded.position) ELSE c.safe_position END,
+                                    THEN least(c.next_safe_position, excluded.position) ELSE c.safe_position END,
+               next_safe_position = CASE WHEN c.safe_at < now() - interval '30 seconds'
+                                         THEN least(c.position, excluded.position) ELSE c.next_safe_position END,
                safe_at = CASE WHEN c.safe_at < now() - interval '30 seconds' THEN now() ELSE c.safe_at END),
     lease AS (
         INSERT INTO assignments (id, project_id, task_id, worker_id, kind, status, fence, lease_expires_at,
                                  amount, currency, exponent)
-        SELECT :assignment_id, :project_id, taken.id, :worker_id, :kind, 'leased', taken.fence,
+        SELECT :assignment_id, :project_id, taken.id, :worker_id, '{kind.value}', 'leased', taken.fence,
                now() + make_interval(secs => :lease_seconds), :amount, :currency, :exponent
           FROM taken
         RETURNING task_id, fence, lease_expires_at)
     SELECT lease.task_id, lease.fence, lease.lease_expires_at, taken.params
       FROM lease JOIN taken ON taken.id = lease.task_id
-""")
+    """)
+
+
+CLAIM = {
+    Kind.ANSWER: _claim(Kind.ANSWER, "AND a.kind = 'answer'"),
+    # Whoever answered with the crowd does not decide the dispute.
+    Kind.ADJUDICATION: _claim(Kind.ADJUDICATION, ""),
+}
 
 
 def claim(db: Session, worker_id: str, *, project_id: str | None = None, kind: Kind | None = None) -> Lease | None:
@@ -184,13 +209,11 @@ def _claim_in(db: Session, worker_id: str, project: Any, kind: Kind) -> Lease | 
         return None
     assignment_id = ids.new("asg")
     row = db.execute(
-        CLAIM,
+        CLAIM[kind],
         {
             "assignment_id": assignment_id,
             "worker_id": worker_id,
             "project_id": project.project_id,
-            "queue": _QUEUE_OF[kind].value,
-            "kind": kind.value,
             "leases_max": LEASES_MAX,
             "lease_seconds": project.lease_seconds,
             "amount": price.amount,
@@ -219,8 +242,8 @@ def _claim_in(db: Session, worker_id: str, project: Any, kind: Kind) -> Lease | 
 
 HELD = text("""
     SELECT a.id, a.project_id, a.task_id, a.kind, a.status, a.fence, a.lease_expires_at < now() AS overdue,
-           p.labels, p.lease_seconds
-      FROM assignments a JOIN projects p ON p.id = a.project_id
+           p.labels, p.lease_seconds, w.status AS worker_status
+      FROM assignments a JOIN projects p ON p.id = a.project_id JOIN workers w ON w.id = a.worker_id
      WHERE a.id = :assignment_id AND a.worker_id = :worker_id FOR UPDATE OF a
 """)
 STORE = text("""
@@ -233,6 +256,9 @@ STORE = text("""
 _RETAKE = text("""
     UPDATE tasks SET free_slots = free_slots - 1
      WHERE id = :task_id AND project_id = :project_id AND status = :queue AND free_slots > 0
+       AND NOT EXISTS (SELECT FROM assignments a
+                        WHERE a.task_id = :task_id AND a.worker_id = :worker_id AND a.project_id = :project_id
+                          AND a.kind = :kind AND a.status IN ('leased', 'answered'))
 """)
 
 
@@ -241,7 +267,7 @@ def submit(db: Session, worker_id: str, assignment_id: str, *, fence: int, paylo
     held = _held(db, worker_id, assignment_id, fence)
     label = categorization.label_of(payload, held.labels)
     if held.status == AssignmentStatus.EXPIRED:
-        _retake(db, held)
+        _retake(db, worker_id, held)
     answer = Answer(
         id=ids.new("ans"),
         project_id=held.project_id,
@@ -274,10 +300,11 @@ def _held(db: Session, worker_id: str, assignment_id: str, fence: int) -> Any:
     return held
 
 
-def _retake(db: Session, held: Any) -> None:
-    where = {"task_id": held.task_id, "project_id": held.project_id, "queue": _QUEUE_OF[Kind(held.kind)].value}
+def _retake(db: Session, worker_id: str, held: Any) -> None:
+    where = {"task_id": held.task_id, "project_id": held.project_id, "worker_id": worker_id, "kind": held.kind}
+    where["queue"] = _QUEUE_OF[Kind(held.kind)].value
     if db.execute(_RETAKE, where).rowcount == 0:  # type: ignore[attr-defined]  # a cursor result has it
-        raise LeaseTaken("Your lease ended and someone else took the task. Claim another one.")
+        raise LeaseTaken("Your lease ended and the task was taken again. Claim another one.")
 
 
 def _store(db: Session, answer: Answer) -> None:
@@ -307,6 +334,8 @@ _RENEW = text("""
 def renew(db: Session, worker_id: str, assignment_id: str, *, fence: int) -> Assignment:
     """Begin a held lease's time again."""
     held = _held(db, worker_id, assignment_id, fence)
+    if held.worker_status != WorkerStatus.ACTIVE:
+        raise NotActive(f"You are {held.worker_status}; answer what you hold in time, or release it.")
     if held.status == AssignmentStatus.EXPIRED:
         raise LeaseOver("This lease has ended. Submit quickly, if nobody took the task, or claim another one.")
     where = {"assignment_id": held.id, "project_id": held.project_id, "lease_seconds": held.lease_seconds}

@@ -4,31 +4,46 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 CHECKS = {
-    "W1 no task has more live leases and answers than slots": """
+    "W1 the slots of a task are its live leases, its answers and what is free": """
         SELECT t.id FROM tasks t
           LEFT JOIN (SELECT task_id, count(*) FILTER (WHERE kind = 'answer') AS n,
                             count(*) FILTER (WHERE kind = 'adjudication') AS rulings
                        FROM assignments WHERE status IN ('leased', 'answered') GROUP BY task_id) a ON a.task_id = t.id
          WHERE (t.status = 'open' AND coalesce(a.n, 0) + t.free_slots <> t.overlap)
+            OR (t.status = 'escalated' AND coalesce(a.rulings, 0) + t.free_slots <> 1)
             OR coalesce(a.n, 0) > t.overlap OR coalesce(a.rulings, 0) > 1""",
     "W2 nobody answered a task twice": """
         SELECT task_id FROM answers GROUP BY task_id, worker_id, kind HAVING count(*) > 1""",
-    "W3 every answer has its vote": """
-        SELECT n.id FROM answers n LEFT JOIN votes v
-            ON v.project_id = n.project_id AND v.task_id = n.task_id AND v.voter_id = n.worker_id
-         WHERE n.kind = 'answer' AND v.label IS DISTINCT FROM n.label""",
+    "W3 every answer has its vote and every vote its answer": """
+        SELECT coalesce(n.id, v.task_id || ' by ' || v.voter_id)
+          FROM (SELECT * FROM answers WHERE kind = 'answer') n
+          FULL JOIN votes v ON v.project_id = n.project_id AND v.task_id = n.task_id AND v.voter_id = n.worker_id
+         WHERE v.label IS DISTINCT FROM n.label""",
     "W4 every answer of a settled task is accepted": """
         SELECT n.id FROM answers n JOIN tasks t ON t.id = n.task_id AND t.project_id = n.project_id
          WHERE t.status = 'settled' AND n.status = 'submitted'""",
-    "W5 every accepted answer is due once its event is delivered, at the price of its claim": """
-        SELECT n.id FROM answers n JOIN assignments a ON a.id = n.assignment_id
+    "W5 every answer has its earning at the price of its claim, due if accepted, or an event on its way": """
+        SELECT n.id FROM answers n JOIN assignments a ON a.id = n.assignment_id AND a.project_id = n.project_id
           LEFT JOIN earnings e ON e.answer_ref = n.id
-         WHERE n.status = 'accepted' AND (e.status IS DISTINCT FROM 'due' OR e.amount <> a.amount)
-           AND NOT EXISTS (SELECT FROM outbox_events o WHERE o.payload ->> 'answer_id' = n.id)""",
+         WHERE (e.amount IS DISTINCT FROM a.amount
+                OR e.status NOT IN (CASE n.status WHEN 'submitted' THEN 'pending' ELSE 'due' END, 'paid'))
+           AND NOT EXISTS (SELECT FROM outbox_events o
+                            WHERE o.stream = n.project_id AND o.parked_at IS NULL AND o.payload ->> 'answer_id' = n.id)
+        """,
     "W6 a final task has no free slot and no live lease": """
         SELECT t.id FROM tasks t
          WHERE t.status IN ('settled', 'cancelled') AND (t.free_slots > 0 OR EXISTS (
                SELECT FROM assignments a WHERE a.task_id = t.id AND a.status = 'leased'))""",
+    "W7 what an expert decided is the label": """
+        SELECT t.id FROM tasks t JOIN answers n ON n.task_id = t.id AND n.project_id = t.project_id
+         WHERE n.kind = 'adjudication' AND t.status = 'settled' AND n.label <> t.label""",
+    "W8 the project counts its tasks rightly": """
+        SELECT p.id FROM projects p
+          LEFT JOIN (SELECT project_id,
+                            count(*) FILTER (WHERE status = 'settled' AND settled_by <> 'expert') AS settled,
+                            count(*) FILTER (WHERE status = 'escalated' OR settled_by = 'expert') AS escalated
+                       FROM tasks GROUP BY project_id) t ON t.project_id = p.id
+         WHERE p.n_settled <> coalesce(t.settled, 0) OR p.n_escalated <> coalesce(t.escalated, 0)""",
 }
 
 

@@ -12,3 +12,8 @@ class AnswerSubmitted(Event):
     answer_id: str
     task_id: str
     project_id: str
+
+    @property
+    def stream(self) -> str:
+        """Answers of one project are settled by one transaction at a time."""
+        return self.project_id

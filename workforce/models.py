@@ -185,7 +185,16 @@ class Batch(Base):
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JSONB)
     created_at: Mapped[Created]
 
-    __table_args__ = (UniqueConstraint("requester_id", "name"), one_of("status", BatchStatus))
+    # Of the tasks that named no batch; a project has one.
+    standing: Mapped[bool] = mapped_column(server_default=text("false"))
+
+    __table_args__ = (
+        UniqueConstraint("requester_id", "name"),
+        # What a task refers to: its batch is a batch of its own project.
+        UniqueConstraint("id", "project_id"),
+        Index("uq_batches_standing", "project_id", unique=True, postgresql_where=text("standing")),
+        one_of("status", BatchStatus),
+    )
 
 
 class Task(Base):
@@ -195,7 +204,7 @@ class Task(Base):
 
     id: Mapped[Id]
     project_id: Mapped[str] = mapped_column(IdText, ForeignKey("projects.id"), primary_key=True)
-    batch_id: Mapped[str] = mapped_column(IdText, ForeignKey("batches.id"))
+    batch_id: Mapped[Ref]
     requester_id: Mapped[Ref]
     unique_id: Mapped[str | None] = mapped_column(IdText)
     status: Mapped[str]
@@ -217,6 +226,7 @@ class Task(Base):
     settled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     __table_args__ = (
+        ForeignKeyConstraint(["batch_id", "project_id"], ["batches.id", "batches.project_id"]),
         CheckConstraint("free_slots >= 0 AND free_slots <= overlap", name="slots_range"),
         CheckConstraint("(status = 'settled') = (settled_at IS NOT NULL)", name="settled_when"),
         CheckConstraint("status <> 'settled' OR label IS NOT NULL", name="settled_has_label"),
@@ -227,6 +237,12 @@ class Task(Base):
             "status",
             "position",
             postgresql_where=text("free_slots > 0 AND status IN ('open', 'escalated')"),
+        ),
+        Index(
+            "ix_tasks_answered",
+            "project_id",
+            "updated_at",
+            postgresql_where=text("free_slots = 0 AND status = 'open'"),
         ),
         Index(None, "project_id", "status"),
         Index(None, "requester_id", "id"),
@@ -261,8 +277,16 @@ class Assignment(Base):
 
     __table_args__ = (
         ForeignKeyConstraint(["task_id", "project_id"], ["tasks.id", "tasks.project_id"]),
-        # Nobody is given the same task twice; the adjudication of an escalated task is a task of its own kind.
-        UniqueConstraint("task_id", "worker_id", "kind", "project_id"),
+        # Nobody holds or answers the same task twice; a lease that was given back or ran out may be taken again.
+        Index(
+            "uq_assignments_live",
+            "task_id",
+            "worker_id",
+            "kind",
+            "project_id",
+            unique=True,
+            postgresql_where=text("status IN ('leased', 'answered')"),
+        ),
         CheckConstraint("amount > 0", name="amount_positive"),
         one_of("status", AssignmentStatus),
         one_of("kind", Kind),
@@ -301,7 +325,7 @@ class Answer(Base):
 
 
 class ClaimCursor(Base):
-    """How far down a queue a worker has come, and how far half a minute ago (see assignment.py)."""
+    """How far down a queue a worker has come, and how far at the last two looks back (see assignment.py)."""
 
     __tablename__ = "claim_cursors"
 
@@ -309,5 +333,6 @@ class ClaimCursor(Base):
     project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
     queue: Mapped[str] = mapped_column(IdText, primary_key=True)
     position: Mapped[int] = mapped_column(BigInteger)
+    next_safe_position: Mapped[int] = mapped_column(BigInteger)
     safe_position: Mapped[int] = mapped_column(BigInteger)
     safe_at: Mapped[Moment]

@@ -122,14 +122,24 @@ def find_batch(db: Session, requester_id: str, name_or_id: str) -> Batch:
 
 def standing_batch(db: Session, project: Project) -> Batch:
     """The batch of tasks that named none, made when it is first needed."""
-    name = _STANDING.format(project=project.name)
-    rows = select(Batch).where(Batch.requester_id == project.requester_id, Batch.name == name)
+    rows = select(Batch).where(Batch.project_id == project.id, Batch.standing)
     found = db.scalar(rows)
     if found is None:
         # Two first tasks at once: the second waits here and then finds the batch.
         _take_turns(db, project.requester_id)
         found = db.scalar(rows)
-    return found or create_batch(db, project, name=name, status=BatchStatus.IN_PROGRESS)
+    return found or _make_standing(db, project)
+
+
+def _make_standing(db: Session, project: Project) -> Batch:
+    name = _STANDING.format(project=project.name)
+    if db.scalar(select(Batch.id).where(Batch.requester_id == project.requester_id, Batch.name == name)):
+        # The requester has a batch of this name already.
+        name = f"{name} {project.id}"
+    batch = create_batch(db, project, name=name, status=BatchStatus.IN_PROGRESS)
+    batch.standing = True
+    db.flush()
+    return batch
 
 
 @dataclass(frozen=True, slots=True)

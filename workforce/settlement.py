@@ -14,16 +14,17 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from foundation import pagination
+from foundation import outbox, pagination
 from foundation.errors import NotFound
 from payments import earnings, funding, rates
 from payments.earnings import Work
+from payments.funding import Rest
 from quality import consensus, escalation, reliability
 from quality.consensus import Weighed
-from quality.escalation import Action, Decision, Progress, Rule
+from quality.escalation import Action, Progress, Rule
 from workforce import tasks
 from workforce.events import AnswerSubmitted
-from workforce.models import Answer, AnswerStatus, Assignment, Kind, Project, Task, TaskStatus
+from workforce.models import Answer, AnswerStatus, Assignment, AssignmentStatus, Kind, Project, Task, TaskStatus
 from workforce.tasks import Settled
 from workforce.tiers import Tier
 
@@ -40,75 +41,100 @@ _ANSWERS = text("""
       JOIN workers w ON w.id = n.worker_id
      WHERE n.project_id = :project_id AND n.id = ANY(:answer_ids) ORDER BY n.id
 """)
+# Any of them: one that cannot be decided must not keep the others waiting.
 _WAITING_LONG = text("""
-    SELECT DISTINCT t.project_id FROM tasks t
+    SELECT t.project_id, array_agg(t.id) AS task_ids FROM tasks t
      WHERE t.status = 'open' AND t.free_slots = 0 AND t.updated_at < now() - CAST(:patience AS interval)
-       AND NOT EXISTS (SELECT FROM assignments a WHERE a.task_id = t.id AND a.status = 'leased')
-     ORDER BY t.project_id LIMIT 20
+       AND NOT EXISTS (SELECT FROM assignments a
+                        WHERE a.project_id = t.project_id AND a.task_id = t.id AND a.status = 'leased')
+     GROUP BY t.project_id ORDER BY random() LIMIT 1
 """)
-_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:project_id, 1))")
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A task that became final: the answers that are accepted with it, and what it leaves of its reserve."""
+
+    answer_ids: list[str]
+    rest: Rest
 
 
 def settle_answers(db: Session, told: Sequence[AnswerSubmitted]) -> None:
-    """React to answers: price them, weigh them, decide on their tasks, and make accepted ones due."""
-    by_project: dict[str, list[str]] = defaultdict(list)
-    for event in told:
-        by_project[event.project_id].append(event.answer_id)
-    for project_id in sorted(by_project):
-        _settle_project(db, project_id, by_project[project_id])
-
-
-def _settle_project(db: Session, project_id: str, answer_ids: Sequence[str]) -> None:
-    db.execute(_LOCK, {"project_id": project_id})
+    """React to answers of one project: price them, weigh them, decide on their tasks, and make accepted ones due."""
+    (project_id,) = {event.project_id for event in told}
+    outbox.hold_stream(db, project_id)
     project = db.get_one(Project, project_id, populate_existing=True)
-    found = db.execute(_ANSWERS, {"project_id": project_id, "answer_ids": list(answer_ids)}).all()
+    answer_ids = [event.answer_id for event in told]
+    found = db.execute(_ANSWERS, {"project_id": project_id, "answer_ids": answer_ids}).all()
     earnings.pend(db, [Work(row.id, row.payee_id, row.batch_id, row.currency, row.amount) for row in found])
     rulings = [row for row in found if row.kind == Kind.ADJUDICATION]
     cast = [row for row in found if row.kind == Kind.ANSWER]
-    _adjudicate(db, project, rulings)
+    closed = _adjudicate(db, project, rulings)
     progress = _progress(db, project)
-    due = reliability.is_due(db, project_id, n_new=len(cast))
-    refit = due or bool(rulings) or progress.n_outstanding == 0
-    _decide(db, project, {row.task_id for row in cast}, progress, refit=refit)
-    # Their tasks were settled while they were on their way here: their votes counted, so they are due.
-    earnings.accept(db, [row.id for row in found if row.status == AnswerStatus.ACCEPTED])
+    urged = bool(rulings) or progress.n_outstanding == 0
+    refit = reliability.is_due(db, project_id, n_new=len(cast), urged=urged)
+    closed += _decide(db, project, {row.task_id for row in cast}, progress, refit=refit)
+    # Answers whose tasks were settled while they were on their way here: their votes counted, so they are due.
+    late = [row.id for row in found if row.status == AnswerStatus.ACCEPTED]
+    _pay(db, closed, late)
 
 
 def revisit(db: Session) -> int:
-    """Decide on tasks that have waited long for better matrices as if nothing more would come. A sweep."""
-    waiting = list(db.scalars(_WAITING_LONG, {"patience": PATIENCE}))
-    for project_id in waiting:
-        db.execute(_LOCK, {"project_id": project_id})
-        project = db.get_one(Project, project_id, populate_existing=True)
-        progress = _progress(db, project)
-        through = progress.n_tasks + (len(tasks.undecided(db, project_id)) if progress.n_outstanding else 0)
-        _decide(db, project, set(), replace(progress, n_tasks=through, n_outstanding=0), refit=True)
-    return len(waiting)
+    """Decide tasks of a project that have waited long for better matrices as if nothing more would come. A sweep."""
+    waiting = db.execute(_WAITING_LONG, {"patience": PATIENCE}).one_or_none()
+    if waiting is None or not outbox.try_stream(db, waiting.project_id):
+        return 0
+    project = db.get_one(Project, waiting.project_id, populate_existing=True)
+    progress = _progress(db, project)
+    through = project.n_settled + project.n_escalated + len(waiting.task_ids)
+    unhurried = replace(progress, n_tasks=max(progress.n_tasks, through), n_outstanding=0)
+    _pay(db, _decide(db, project, set(waiting.task_ids), unhurried, refit=False))
+    return 1
 
 
-def _adjudicate(db: Session, project: Project, rulings: Sequence[Any]) -> None:
+def refit_grown(db: Session) -> int:
+    """Fit a project again that has too many votes for a fit beside its settlement. A sweep."""
+    for project_id in reliability.grown(db):
+        if outbox.try_stream(db, project_id):
+            project = db.get_one(Project, project_id, populate_existing=True)
+            reliability.refit(db, project_id, n_classes=len(project.labels))
+            _pay(db, _decide(db, project, set(tasks.undecided(db, project_id)), _progress(db, project), refit=False))
+            return 1
+    return 0
+
+
+def _adjudicate(db: Session, project: Project, rulings: Sequence[Any]) -> list[Closed]:
     first = [
         row
         for row in rulings
         if consensus.adjudicate(db, project.id, task_id=row.task_id, label=row.label, voter_id=row.worker_id)
     ]
     locked = {task.id: task for task in tasks.lock(db, project.id, [row.task_id for row in first])}
-    _close(db, project, [(locked[row.task_id], row.label, 1.0, "expert") for row in first if row.task_id in locked])
+    final = [(locked[row.task_id], row.label, 1.0, "expert") for row in first if row.task_id in locked]
+    return _close(db, project, final)
 
 
-def _decide(db: Session, project: Project, touched: set[str], progress: Progress, *, refit: bool) -> None:
+def _decide(db: Session, project: Project, touched: set[str], progress: Progress, *, refit: bool) -> list[Closed]:
     """Weigh the touched tasks, and all undecided ones after a new fit; then settle, widen or escalate."""
     n_classes = len(project.labels)
     if refit:
         reliability.refit(db, project.id, n_classes=n_classes)
     candidates = touched.union(tasks.undecided(db, project.id) if refit else ())
-    complete = {task.id: task for task in tasks.lock_answered(db, project.id, sorted(candidates))}
-    weighed = consensus.weigh(db, project.id, sorted(touched | complete.keys()), n_classes=n_classes)
+    # Final tasks, and those that wait for an expert, keep the consensus that was decided on.
+    undecided = tasks.lock_open(db, project.id, sorted(candidates))
+    complete = {task.id: task for task in tasks.answered(db, project.id, undecided)}
+    weighed = consensus.weigh(db, project.id, [task.id for task in undecided], n_classes=n_classes)
     ready = [one for one in weighed if one.task_id in complete]
     made = escalation.decide_all([one.standing for one in ready], _rule(db, project), progress)
     decisions = dict(zip([one.task_id for one in ready], made, strict=True))
     consensus.record(db, project.id, weighed, decisions)
-    _execute(db, project, complete, ready, decisions)
+    chosen: dict[Action, list[Weighed]] = defaultdict(list)
+    for one in ready:
+        chosen[decisions[one.task_id].action].append(one)
+    tasks.widen(db, [complete[one.task_id] for one in chosen[Action.WIDEN]])
+    tasks.escalate(db, project, [complete[one.task_id] for one in chosen[Action.ESCALATE]])
+    sure = chosen[Action.SETTLE]
+    return _close(db, project, [(complete[w.task_id], w.label, w.standing.confidence, "consensus") for w in sure])
 
 
 def _rule(db: Session, project: Project) -> Rule:
@@ -143,24 +169,6 @@ def _progress(db: Session, project: Project) -> Progress:
     )
 
 
-def _execute(
-    db: Session,
-    project: Project,
-    complete: dict[str, Task],
-    ready: Sequence[Weighed],
-    decisions: dict[str, Decision],
-) -> None:
-    chosen: dict[Action, list[Weighed]] = defaultdict(list)
-    for one in ready:
-        chosen[decisions[one.task_id].action].append(one)
-    tasks.widen(db, [complete[one.task_id] for one in chosen[Action.WIDEN]])
-    tasks.escalate(db, project, [complete[one.task_id] for one in chosen[Action.ESCALATE]])
-    settled = [
-        (complete[one.task_id], one.label, one.standing.confidence, "consensus") for one in chosen[Action.SETTLE]
-    ]
-    _close(db, project, settled)
-
-
 _ACCEPT = text("""
     UPDATE answers n SET status = 'accepted'
       FROM assignments a
@@ -170,18 +178,29 @@ _ACCEPT = text("""
 """)
 
 
-def _close(db: Session, project: Project, final: Sequence[tuple[Task, int, float, str]]) -> None:
+def _close(db: Session, project: Project, final: Sequence[tuple[Task, int, float, str]]) -> list[Closed]:
     """Settle tasks and accept their answers: an honest answer that was outvoted is paid like any other."""
     if not final:
-        return
+        return []
     task_ids = [task.id for task, *_ in final]
-    accepted = db.execute(_ACCEPT, {"project_id": project.id, "task_ids": task_ids}).all()
-    spent: dict[str, int] = defaultdict(int)
-    for row in accepted:
-        spent[row.task_id] += funding.with_fee(row.amount)
-    earnings.accept(db, [row.id for row in accepted])
-    settled = [Settled(task, label, confidence, by, spent[task.id]) for task, label, confidence, by in final]
-    tasks.settle(db, project, settled, actor_ref=_ACTOR)
+    accepted: dict[str, list[Any]] = defaultdict(list)
+    for row in db.execute(_ACCEPT, {"project_id": project.id, "task_ids": task_ids}):
+        accepted[row.task_id].append(row)
+    tasks.settle(db, project, [Settled(task, label, confidence, by) for task, label, confidence, by in final])
+    return [
+        Closed(
+            answer_ids=[row.id for row in accepted[task.id]],
+            rest=Rest(
+                task.batch_id, task.id, task.reserved - sum(funding.with_fee(row.amount) for row in accepted[task.id])
+            ),
+        )
+        for task, *_ in final
+    ]
+
+
+def _pay(db: Session, closed: Sequence[Closed], late: Sequence[str] = ()) -> None:
+    answer_ids = [answer_id for one in closed for answer_id in one.answer_ids]
+    earnings.accept(db, [*answer_ids, *late], rests=[one.rest for one in closed], actor_ref=_ACTOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +251,10 @@ def dossier(db: Session, worker_id: str, assignment_id: str) -> Dossier:
     """The dossier of an escalated task, for the expert who holds it."""
     held = db.scalar(
         select(Assignment).where(
-            Assignment.id == assignment_id, Assignment.worker_id == worker_id, Assignment.kind == Kind.ADJUDICATION
+            Assignment.id == assignment_id,
+            Assignment.worker_id == worker_id,
+            Assignment.kind == Kind.ADJUDICATION,
+            Assignment.status.in_([AssignmentStatus.LEASED, AssignmentStatus.ANSWERED]),
         )
     )
     view = None if held is None else consensus.find(db, held.project_id, held.task_id)

@@ -70,17 +70,25 @@ def create(db: Session, project: Project, batch: Batch, question: Question) -> T
     return task
 
 
+# Behind every cursor: workers may be past the positions that the tasks were given when they were sent.
+_OPEN = text("""
+    UPDATE tasks SET status = 'open', reserved = :reserved, position = nextval('task_positions'), updated_at = now()
+     WHERE project_id = :project_id AND batch_id = :batch_id AND status = 'staged'
+""")
+_STAGED = text("SELECT count(*) FROM tasks WHERE batch_id = :batch_id AND status = 'staged'")
+
+
 def launch(db: Session, batch: Batch) -> Batch:
     """Reserve the worst case of every staged task of a batch and open them all; a second call changes nothing."""
     db.refresh(batch, with_for_update=True)
     if batch.status != BatchStatus.STAGING:
         return batch
-    staged = db.scalars(select(Task).where(Task.batch_id == batch.id, Task.status == TaskStatus.STAGED)).all()
-    if staged:
+    n_tasks = db.scalar(_STAGED, {"batch_id": batch.id}) or 0
+    if n_tasks:
         project = db.get_one(Project, batch.project_id)
-        total = _reserve(db, project, batch, key=batch.id, n_tasks=len(staged))
-        for task in staged:
-            task.status, task.reserved = TaskStatus.OPEN, total // len(staged)
+        total = _reserve(db, project, batch, key=batch.id, n_tasks=n_tasks)
+        where = {"project_id": project.id, "batch_id": batch.id}
+        db.execute(_OPEN, {**where, "reserved": total // n_tasks})
     batch.status = BatchStatus.IN_PROGRESS
     db.flush()
     return batch
@@ -124,34 +132,42 @@ def listed(requester_id: str) -> Select[Task]:
     return select(Task).where(Task.requester_id == requester_id)
 
 
+_BEGUN = text("""
+    SELECT EXISTS (SELECT FROM assignments WHERE project_id = :project_id AND task_id = :task_id
+                                             AND status IN ('leased', 'answered'))
+""")
+
+
 def cancel(db: Session, requester_id: str, task_id: str, *, actor_ref: str) -> Task:
-    """Take a task back on which nobody has begun, and release its reserve. Cancelling twice changes nothing."""
+    """Take a task back that nobody holds or has answered, and release its reserve. Twice changes nothing."""
     task = find(db, requester_id, task_id)
     db.refresh(task, with_for_update=True)
     if task.status == TaskStatus.CANCELLED:
         return task
-    if task.status not in {TaskStatus.OPEN, TaskStatus.STAGED} or task.fence > 0:
+    begun = db.scalar(_BEGUN, {"project_id": task.project_id, "task_id": task.id})
+    if begun or task.status not in {TaskStatus.OPEN, TaskStatus.STAGED}:
         raise TaskInWork("Somebody works on this task or has answered it; it will be paid and settled.")
     task.status, task.free_slots, task.updated_at = TaskStatus.CANCELLED, 0, clock.now(db)
     db.flush()
-    _release(db, [(task, 0)], actor_ref=actor_ref)
+    funding.release(db, [Rest(task.batch_id, task.id, task.reserved)], actor_ref=actor_ref)
     return task
 
 
-_OUTSTANDING = text("""
-    SELECT task_id, count(*) FROM assignments
-     WHERE project_id = :project_id AND task_id = ANY(:task_ids) AND status = 'leased' GROUP BY task_id
+_HELD = text("""
+    SELECT task_id FROM assignments
+     WHERE project_id = :project_id AND task_id = ANY(:task_ids) AND status = 'leased'
 """)
 _UNDECIDED = text("""
     SELECT t.id FROM tasks t
      WHERE t.project_id = :project_id AND t.status = 'open' AND t.free_slots = 0
-       AND NOT EXISTS (SELECT FROM assignments a WHERE a.task_id = t.id AND a.status = 'leased')
-     ORDER BY t.id LIMIT :most
+       AND NOT EXISTS (SELECT FROM assignments a
+                        WHERE a.project_id = t.project_id AND a.task_id = t.id AND a.status = 'leased')
+     ORDER BY t.updated_at LIMIT :most
 """)
 
 
 def undecided(db: Session, project_id: str, *, most: int = 1000) -> list[str]:
-    """Open tasks whose answers are all in and that nobody holds: those that a better fit may decide otherwise."""
+    """Open tasks with all their answers in that nobody holds, longest waiting first: a fit may decide them."""
     return list(db.scalars(_UNDECIDED, {"project_id": project_id, "most": most}))
 
 
@@ -168,14 +184,16 @@ def lock(db: Session, project_id: str, task_ids: Sequence[str]) -> Sequence[Task
     return db.scalars(rows).all() if task_ids else []
 
 
-def lock_answered(db: Session, project_id: str, task_ids: Sequence[str]) -> list[Task]:
-    """Lock those of these tasks that are open, have no free slot and no live lease."""
-    locked = lock(db, project_id, task_ids)
-    rows = db.execute(_OUTSTANDING, {"project_id": project_id, "task_ids": list(task_ids)})
-    held: dict[str, int] = dict(rows.all())
-    return [
-        task for task in locked if task.status == TaskStatus.OPEN and task.free_slots == 0 and not held.get(task.id)
-    ]
+def lock_open(db: Session, project_id: str, task_ids: Sequence[str]) -> list[Task]:
+    """Lock those of these tasks that are open."""
+    return [task for task in lock(db, project_id, task_ids) if task.status == TaskStatus.OPEN]
+
+
+def answered(db: Session, project_id: str, locked: Sequence[Task]) -> list[Task]:
+    """Those of these locked tasks that have no free slot and no live lease: their answers are all in."""
+    rows = db.execute(_HELD, {"project_id": project_id, "task_ids": [task.id for task in locked]})
+    held = set(rows.scalars())
+    return [task for task in locked if task.free_slots == 0 and task.id not in held]
 
 
 def widen(db: Session, chosen: Sequence[Task]) -> None:
@@ -203,17 +221,16 @@ def _reopen(db: Session, task: Task) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A task whose label is final: by what, how surely, and what it has cost (ledger units, fee included)."""
+    """A task whose label is final: by what, and how surely."""
 
     task: Task
     label: int
     confidence: float
     settled_by: str
-    spent: int
 
 
-def settle(db: Session, project: Project, decided: Sequence[Settled], *, actor_ref: str) -> None:
-    """Make labels final and release what the tasks had reserved and not spent."""
+def settle(db: Session, project: Project, decided: Sequence[Settled]) -> None:
+    """Make labels final."""
     now = clock.now(db)
     for one in decided:
         task = one.task
@@ -221,12 +238,6 @@ def settle(db: Session, project: Project, decided: Sequence[Settled], *, actor_r
         task.status, task.free_slots, task.settled_by = TaskStatus.SETTLED, 0, one.settled_by
         task.label, task.confidence, task.settled_at, task.updated_at = one.label, one.confidence, now, now
     db.flush()
-    _release(db, [(one.task, one.spent) for one in decided], actor_ref=actor_ref)
-
-
-def _release(db: Session, finished: Sequence[tuple[Task, int]], *, actor_ref: str) -> None:
-    rests = [Rest(task.batch_id, task.id, task.reserved - spent) for task, spent in finished]
-    funding.release(db, rests, actor_ref=actor_ref)
 
 
 def status_counts(db: Session, batch_id: str) -> dict[str, int]:

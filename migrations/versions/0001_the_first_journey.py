@@ -12,21 +12,13 @@ branch_labels = None
 depends_on = None
 
 
-# What is written once and never changed: the grant is taken away and a trigger refuses, TRUNCATE included.
+# What is written once and never changed: no login has the grant (grants.py), and a trigger refuses even the owner.
 _APPEND_ONLY = ("journal_entries", "journal_lines", "rates", "tier_moves", "known_labels")
 
 _REFUSE = """
     CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
-    END $$
-"""
-# The application's login has this name in the embedded engine; elsewhere the triggers do the refusing.
-_REVOKE = """
-    DO $$ BEGIN
-        IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'rookery_app') THEN
-            REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM rookery_app;
-        END IF;
     END $$
 """
 _POSTINGS = """
@@ -52,6 +44,7 @@ def upgrade() -> None:
         sa.Column("project_id", sa.Text(collation="C"), nullable=False),
         sa.Column("queue", sa.Text(collation="C"), nullable=False),
         sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("next_safe_position", sa.BigInteger(), nullable=False),
         sa.Column("safe_position", sa.BigInteger(), nullable=False),
         sa.Column("safe_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("worker_id", "project_id", "queue", name=op.f("pk_claim_cursors")),
@@ -91,6 +84,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("actor_id", "key", name=op.f("pk_idempotency_keys")),
     )
+    op.create_index(op.f("ix_idempotency_keys_created_at"), "idempotency_keys", ["created_at"], unique=False)
     op.create_table(
         "journal_entries",
         sa.Column("id", sa.Text(collation="C"), nullable=False),
@@ -119,6 +113,7 @@ def upgrade() -> None:
         "outbox_events",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("stream", sa.Text(collation="C"), nullable=False),
         sa.Column("payload", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -130,7 +125,14 @@ def upgrade() -> None:
     op.create_index(
         "ix_outbox_events_waiting",
         "outbox_events",
-        ["due_at", "id"],
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("parked_at IS NULL"),
+    )
+    op.create_index(
+        "ix_outbox_events_stream",
+        "outbox_events",
+        ["stream", "id"],
         unique=False,
         postgresql_where=sa.text("parked_at IS NULL"),
     )
@@ -352,12 +354,15 @@ def upgrade() -> None:
         sa.Column("callback_url", sa.Text(), nullable=False),
         sa.Column("metadata", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("standing", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.CheckConstraint("status IN ('staging', 'in_progress', 'completed')", name=op.f("ck_batches_status_known")),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_batches_project_id_projects")),
         sa.ForeignKeyConstraint(["requester_id"], ["requesters.id"], name=op.f("fk_batches_requester_id_requesters")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batches")),
+        sa.UniqueConstraint("id", "project_id", name=op.f("uq_batches_id_project_id")),
         sa.UniqueConstraint("requester_id", "name", name=op.f("uq_batches_requester_id_name")),
     )
+    op.create_index("uq_batches_standing", "batches", ["project_id"], unique=True, postgresql_where=sa.text("standing"))
     op.create_table(
         "earnings",
         sa.Column("id", sa.Text(collation="C"), nullable=False),
@@ -445,9 +450,20 @@ def upgrade() -> None:
             "status IN ('staged', 'open', 'escalated', 'settled', 'cancelled')", name=op.f("ck_tasks_status_known")
         ),
         sa.CheckConstraint("free_slots >= 0 AND free_slots <= overlap", name=op.f("ck_tasks_slots_range")),
-        sa.ForeignKeyConstraint(["batch_id"], ["batches.id"], name=op.f("fk_tasks_batch_id_batches")),
+        sa.ForeignKeyConstraint(
+            ["batch_id", "project_id"],
+            ["batches.id", "batches.project_id"],
+            name=op.f("fk_tasks_batch_id_project_id_batches"),
+        ),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_tasks_project_id_projects")),
         sa.PrimaryKeyConstraint("id", "project_id", name=op.f("pk_tasks")),
+    )
+    op.create_index(
+        "ix_tasks_answered",
+        "tasks",
+        ["project_id", "updated_at"],
+        unique=False,
+        postgresql_where=sa.text("free_slots = 0 AND status = 'open'"),
     )
     op.create_index(op.f("ix_tasks_batch_id"), "tasks", ["batch_id"], unique=False)
     op.create_index(op.f("ix_tasks_project_id_status"), "tasks", ["project_id", "status"], unique=False)
@@ -493,9 +509,13 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["worker_id"], ["workers.id"], name=op.f("fk_assignments_worker_id_workers")),
         sa.PrimaryKeyConstraint("id", "project_id", name=op.f("pk_assignments")),
-        sa.UniqueConstraint(
-            "task_id", "worker_id", "kind", "project_id", name=op.f("uq_assignments_task_id_worker_id_kind_project_id")
-        ),
+    )
+    op.create_index(
+        "uq_assignments_live",
+        "assignments",
+        ["task_id", "worker_id", "kind", "project_id"],
+        unique=True,
+        postgresql_where=sa.text("status IN ('leased', 'answered')"),
     )
     op.create_index(
         "ix_assignments_held", "assignments", ["worker_id"], unique=False, postgresql_where=sa.text("status = 'leased'")
@@ -543,7 +563,6 @@ def upgrade() -> None:
     op.execute(_POSTINGS)
     op.execute(_REFUSE)
     for table in _APPEND_ONLY:
-        op.execute(_REVOKE.format(table=table))
         op.execute(
             f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table} "
             "FOR EACH ROW EXECUTE FUNCTION refuse_change()"

@@ -156,7 +156,8 @@ def expected_gain(posterior: FloatArray, confusion: FloatArray, weights: FloatAr
     posterior : (n_tasks, n_classes), as read out; confusion : (n_voters, n_classes, n_classes),
     axes [voter, true, given]; weights : (n_voters,), how likely each voter is to be the next, any
     scale. Never negative: the expected error is 1 - max P(class), before the answer and after it,
-    and P(given) * max P(class | given) needs no division.
+    and P(given) * max P(class | given) needs no division. The answer counts in full: the discount
+    that a later read-out puts on it is left out, so this is the most that it can help.
     """
     if weights.sum() <= 0.0:
         return np.zeros(len(posterior))

@@ -48,7 +48,7 @@ class _Probe:
         def write(call: http.Call, note: str) -> Any:
             """Write a note."""
             self.calls += 1
-            call.db.execute(outbox.INSERT, {"topic": f"{note} {call.body['name']}", "payload": "{}"})
+            call.db.execute(outbox.INSERT, {"stream": "", "topic": f"{note} {call.body['name']}", "payload": "{}"})
             call.db.info["published"] = True
             return self.then()
 

@@ -52,7 +52,7 @@ def test_a_bare_database_is_refused_and_a_migrated_one_served(bare: Urls) -> Non
 
     with pytest.raises(InstallationError, match="rookery migrate"):
         installation.require_migrated(engine)
-    installation.migrate(bare.owner)
+    installation.migrate(bare.owner, bare.app)
     installation.require_migrated(engine)
     engine.dispose()
 
@@ -60,7 +60,7 @@ def test_a_bare_database_is_refused_and_a_migrated_one_served(bare: Urls) -> Non
 def test_migrating_again_changes_nothing(house: House) -> None:
     before = _version(house.urls.owner)
 
-    installation.migrate(house.urls.owner)
+    installation.migrate(house.urls.owner, house.urls.app)
 
     assert before is not None
     assert _version(house.urls.owner) == before
@@ -68,7 +68,7 @@ def test_migrating_again_changes_nothing(house: House) -> None:
 
 def test_two_migrations_at_once_take_turns(bare: Urls) -> None:
     with ThreadPoolExecutor(2) as threads:
-        list(threads.map(installation.migrate, [bare.owner, bare.owner]))
+        list(threads.map(installation.migrate, [bare.owner] * 2, [bare.app] * 2))
 
     assert _version(bare.owner) is not None
 
@@ -98,7 +98,7 @@ def test_a_database_that_is_not_there_is_one_sentence_without_the_password() -> 
 def test_a_web_process_without_its_database_says_so() -> None:
     engine = database.make_engine(_NOWHERE)
 
-    with pytest.raises(InstallationError, match="cannot be reached"):
+    with pytest.raises(InstallationError, match="cannot be used"):
         installation.require_migrated(engine)
     engine.dispose()
 
@@ -140,7 +140,7 @@ def test_a_data_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
 def test_child_processes_never_get_the_owners_login() -> None:
     given = Installation("app url", "owner url", None).environment()
 
-    assert given == {"DATABASE_URL": "app url", "REDIS_URL": ""}
+    assert given == {"DATABASE_URL": "app url", "DATABASE_OWNER_URL": "", "REDIS_URL": ""}
 
 
 def test_every_table_has_come_from_the_migrations(new_database: Callable[[], Urls]) -> None:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -71,20 +71,53 @@ def test_a_sweep_delivers_and_does_what_is_due_by_the_clock(house: House) -> Non
     assert "rook" in _noted(house)
 
 
-def test_every_sweep_has_a_transaction_of_its_own(house: House) -> None:
-    def write(db: Session) -> int:
-        db.execute(text("INSERT INTO requesters (id, name) VALUES ('req_1', 'kept')"))
-        return 1
+def test_a_sweep_that_fails_holds_up_neither_the_others_nor_delivery(house: House) -> None:
+    def write(name: str) -> Callable[[Session], int]:
+        def sweep(db: Session) -> int:
+            db.execute(text("INSERT INTO requesters (id, name) VALUES (:name, :name)"), {"name": name})
+            return 1
 
-    def fail(_db: Session) -> int:
+        sweep.__name__ = name
+        return sweep
+
+    def fail(db: Session) -> int:
+        db.execute(text("INSERT INTO requesters (id, name) VALUES ('half', 'done')"))
         raise RuntimeError("broken sweep")
 
-    background = jobs.Background(house.engine, house.sessions, {}, [write, fail])
-    with pytest.raises(RuntimeError, match="broken sweep"):
-        jobs.sweep(background)
+    _tell(house)
+    background = replace(_background(house.engine), sweeps=[write("before"), fail, write("after")])
 
-    with house.sessions() as db:
-        assert db.scalar(text("SELECT name FROM requesters")) == "kept"
+    done = {name.rpartition(".")[2]: result for name, result in jobs.sweep(background).items()}
+
+    assert done == {"before": 1, "fail": None, "after": 1, "delivered": 1}
+    assert sorted(_noted(house)) == ["after", "before", "rook"]
+
+
+def test_events_without_end_do_not_keep_the_sweeps_from_their_turn(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_SWEEP_DELIVER_SECONDS", 0.2)
+
+    def again(db: Session, events: Sequence[_Told]) -> None:
+        for told in events:
+            outbox.publish(db, told)
+
+    _tell(house)
+    background = replace(_background(house.engine), reactions=outbox.reactions([outbox.On(_Told, again)]))
+    started = time.monotonic()
+
+    assert (jobs.sweep(background)["delivered"] or 0) > 1
+    assert time.monotonic() - started < 5
+
+
+def test_a_sweeper_that_met_a_lock_leads_again(house: House) -> None:
+    with jobs._own_connection(house.engine) as connection:
+        assert connection.scalar(text("SELECT pg_try_advisory_lock(1)"))
+
+    # Had the connection gone back to the pool, it would still hold the lock there.
+    with jobs._own_connection(house.engine) as connection:
+        assert connection.scalar(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 1")) == 0
+        assert connection.scalar(text("SELECT pg_try_advisory_lock(1)"))
 
 
 # The bell

@@ -55,7 +55,7 @@ def _publish(sessions: sessionmaker[Session], *events: Event, topic: str | None 
         for told in events:
             outbox.publish(db, told)
         if topic is not None:
-            db.execute(outbox.INSERT, {"topic": topic, "payload": "{}"})
+            db.execute(outbox.INSERT, {"stream": "", "topic": topic, "payload": "{}"})
         db.commit()
 
 
@@ -224,7 +224,7 @@ def test_an_unknown_topic_is_kept_and_parked_while_others_pass(sessions: session
 def test_a_payload_of_another_version_is_kept_and_not_lost(sessions: sessionmaker[Session]) -> None:
     reaction = _Reaction()
     with sessions() as db:
-        db.execute(outbox.INSERT, {"topic": "_Heard", "payload": '{"bird": "rook", "colour": "black"}'})
+        db.execute(outbox.INSERT, {"stream": "", "topic": "_Heard", "payload": '{"bird": "rook", "colour": "black"}'})
         db.commit()
 
     outbox.deliver(sessions, reaction.table)

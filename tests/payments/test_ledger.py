@@ -294,6 +294,8 @@ BREAKS = {
         UPDATE balances SET debits = credits + 1""",
     "I6 payable equals unpaid due earnings": """
         UPDATE earnings SET amount = amount + 1""",
+    "I6b every due earning has the entry that pays its payee, and no other": """
+        UPDATE earnings SET entry_id = (SELECT min(id) FROM journal_entries)""",
     "I13 reserved = spent + released + remaining": """
         UPDATE reserves SET spent = spent - 1""",
     "I16 no entry without a key": """
@@ -333,6 +335,13 @@ def test_a_balance_that_is_missing_is_found(owner: Session) -> None:
     assert found["I4 stored balances equal recomputed ones"]
     assert found["I6 payable equals unpaid due earnings"]
     assert found["I13 reserved = spent + released + remaining"]
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM earnings", "UPDATE reserves SET reserved = reserved + 1"])
+def test_a_sum_that_only_seems_to_agree_is_found(owner: Session, statement: str) -> None:
+    owner.execute(text(statement))
+
+    assert any(ledger.check(owner).values())
 
 
 def test_the_tie_out_shows_sums_that_agree(application: Session) -> None:

@@ -8,7 +8,6 @@ from sqlalchemy.orm import Session
 from payments import funding, payees
 
 REFUSED = {
-    "ledger_exponent_range": "INSERT INTO currencies VALUES ('XTS', 'coarser than its coins', 2, 1)",
     "kind_known": """INSERT INTO accounts (id, role, owner_ref, currency, kind, bounded)
                      VALUES ('acc', 'r', 'o', 'USD', 'wish', true)""",
     "role_owner_ref_currency": """INSERT INTO accounts (id, role, owner_ref, currency, kind, bounded)

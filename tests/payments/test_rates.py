@@ -53,9 +53,9 @@ CARD = [_price(0, "0.01"), _price(3, "0.09"), _price(1, "0.05", "KE"), _price(2,
 
 @pytest.mark.parametrize(
     ("tier", "region", "units"),
-    [(1, "KE", 500), (3, "KE", 600), (0, "KE", 100), (3, "DE", 700), (3, "FR", 900), (1, "FR", 100)],
+    [(1, "KE", 500), (2, "KE", 600), (3, "KE", 900), (0, "KE", 100), (0, "DE", 700), (3, "FR", 900), (1, "FR", 100)],
 )
-def test_the_workers_region_goes_before_everywhere_and_before_the_tier(
+def test_the_tier_goes_before_the_region_and_the_region_before_everywhere(
     db: Session, tier: int, region: str, units: int
 ) -> None:
     _publish(db, *CARD)

@@ -130,26 +130,38 @@ def test_nobody_asked_for_is_an_empty_array(db: Session) -> None:
 
 
 def test_a_project_that_was_never_fitted_is_due(db: Session) -> None:
-    assert reliability.is_due(db, PROJECT, n_new=1)
+    assert reliability.is_due(db, PROJECT, n_new=1, urged=False)
 
 
 def test_a_fit_is_due_when_a_twentieth_is_new(db: Session) -> None:
     _crowd(db)
     _refit(db)
 
-    seen = [reliability.is_due(db, PROJECT, n_new=1) for _ in range(4)]
+    seen = [reliability.is_due(db, PROJECT, n_new=1, urged=False) for _ in range(4)]
     _refit(db)
 
     assert seen == [False, False, False, True]
-    assert not reliability.is_due(db, PROJECT, n_new=1)
+    assert not reliability.is_due(db, PROJECT, n_new=1, urged=False)
 
 
-def test_a_fit_too_large_for_a_settlement_is_never_due(db: Session) -> None:
+def test_a_fit_is_due_at_once_if_it_is_urged(db: Session) -> None:
     _crowd(db)
     _refit(db)
-    db.execute(text("UPDATE project_fits SET n_votes = :n"), {"n": reliability.INLINE_VOTES_MAX + 1})
 
-    assert not reliability.is_due(db, PROJECT, n_new=reliability.INLINE_VOTES_MAX)
+    assert reliability.is_due(db, PROJECT, n_new=0, urged=True)
+
+
+def test_a_fit_too_large_for_a_settlement_is_never_due_in_one_but_has_grown(db: Session) -> None:
+    _crowd(db)
+    _refit(db)
+    n_votes = reliability.INLINE_VOTES_MAX
+    db.execute(text("UPDATE project_fits SET n_votes = :n"), {"n": n_votes})
+
+    assert reliability.is_due(db, PROJECT, n_new=0, urged=True)
+    assert not reliability.is_due(db, PROJECT, n_new=1, urged=True)
+    assert reliability.grown(db) == []
+    assert not reliability.is_due(db, PROJECT, n_new=n_votes // 20, urged=True)
+    assert reliability.grown(db) == [PROJECT]
 
 
 # The interval

@@ -267,15 +267,17 @@ def test_an_escalated_task_goes_to_one_expert(db: Session, books: None) -> None:
     assert _claimed(db, factories.create_worker(db, tier=4)) is None
 
 
-def test_an_expert_may_decide_on_a_task_they_answered(db: Session, books: None) -> None:
+def test_an_expert_does_not_decide_a_dispute_they_are_part_of(db: Session, books: None) -> None:
     project = factories.create_project(db, overlap_min=2, overlap_max=2, expert_share=1.0, confidence_target=0.95)
     task = factories.create_task(db, project)
     expert = factories.create_worker(db, tier=4)
     factories.answer(db, expert, "crow")
     factories.answer_all(db, project, "rook")
     factories.settle(db)
+    assert task.status == TaskStatus.ESCALATED
 
-    assert factories.claim(db, expert).task_id == task.id
+    assert _claimed(db, expert) is None
+    assert _claimed(db, factories.create_worker(db, tier=4)) == task.id
 
 
 # The price
@@ -332,13 +334,27 @@ def test_a_slot_that_comes_back_is_past_the_cursor_of_those_who_came_by(db: Sess
 
 
 @pytest.mark.parametrize("by", ["release", "expiry"])
-def test_who_gave_a_task_back_does_not_get_it_again(db: Session, books: None, by: str) -> None:
-    factories.create_task(db, factories.create_project(db))
+def test_who_gave_a_task_back_may_take_it_again_after_the_others(db: Session, books: None, by: str) -> None:
+    project = factories.create_project(db)
+    first, second = factories.create_task(db, project), factories.create_task(db, project)
     worker = factories.create_worker(db)
 
     _reopened(db, worker, factories.claim(db, worker), by=by)
 
-    assert _claimed(db, worker) is None
+    assert [_claimed(db, worker) for _ in range(3)] == [second.id, first.id, None]
+
+
+def test_an_answer_to_a_lease_that_ran_out_is_refused_once_the_task_is_held_again(db: Session, books: None) -> None:
+    factories.create_task(db, factories.create_project(db))
+    worker = factories.create_worker(db)
+    old = factories.claim(db, worker)
+    _reopened(db, worker, old, by="expiry")
+    again = factories.claim(db, worker)
+
+    with pytest.raises(LeaseTaken), db.begin_nested():
+        factories.submit(db, worker, old)
+
+    assert factories.submit(db, worker, again).task_id == old.task_id
 
 
 def test_only_leases_past_their_time_expire(db: Session, books: None) -> None:
@@ -358,13 +374,13 @@ def test_an_expert_who_gives_back_makes_room_for_another(db: Session, books: Non
 
     _reopened(db, first, factories.claim(db, first), by="release")
 
-    assert (_claimed(db, first), _claimed(db, second)) == (None, task.id)
+    assert (_claimed(db, second), _claimed(db, first)) == (task.id, None)
 
 
 # Answers
 
 
-def test_an_answer_is_stored_as_a_vote_and_told(db: Session, books: None) -> None:
+def test_an_answer_is_stored_as_a_vote_and_told(db: Session) -> None:
     task = factories.create_task(db, factories.create_project(db))
     worker = factories.create_worker(db)
 
@@ -773,17 +789,22 @@ class Floor(RuleBasedStateMachine):
             self.leases[key], self.state[key] = lease, "leased"
 
     def _next(self, worker: Worker) -> tuple[str, str] | None:
-        """The first task in the queue with a free slot that this worker never had."""
+        """The first task in the queue with a free slot that this worker neither holds nor has answered."""
         kinds = [(Kind.ADJUDICATION, TaskStatus.ESCALATED)] if worker is self.workers[-1] else []
         for kind, status in [*kinds, (Kind.ANSWER, TaskStatus.OPEN)]:
             mine = [
                 task
                 for task in self.tasks.values()
-                if task.status == status and self._free(task) and (task.id, worker.id, str(kind)) not in self.state
+                if task.status == status and self._free(task) and not self._has(task.id, worker.id, kind)
             ]
             if mine:
                 return min(mine, key=lambda task: task.position).id, kind
         return None
+
+    def _has(self, task_id: str, worker_id: str, kind: Kind) -> bool:
+        # Who answered with the crowd does not decide the dispute.
+        kinds = [kind] if kind == Kind.ANSWER else list(Kind)
+        return any(self.state.get((task_id, worker_id, str(one))) in {"leased", "answered"} for one in kinds)
 
     def _taken(self, task: Task, kind: Kind) -> int:
         return sum(
@@ -836,7 +857,7 @@ class Floor(RuleBasedStateMachine):
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         task = self.tasks[data.draw(st.sampled_from(sorted(self.tasks)))]
-        begun = any(task_id == task.id for task_id, *_ in self.state)
+        begun = any(key[0] == task.id and state in {"leased", "answered"} for key, state in self.state.items())
         if begun:
             with pytest.raises(TaskInWork):
                 tasks.cancel(self.db, self.project.requester_id, task.id, actor_ref="test")

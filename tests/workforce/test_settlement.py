@@ -297,23 +297,8 @@ def test_an_adjudication_delivered_again_changes_nothing(db: Session, books: Non
     assert _snapshot(db) == before
 
 
-def test_one_batch_settles_several_projects(db: Session, books: None) -> None:
-    projects = [factories.create_project(db, **QUICK) for _ in range(3)]
-    for project in projects:
-        factories.create_task(db, project)
-        factories.answer_all(db, project, "rook", "rook", "rook")
-    events = factories.told(db)
-
-    settlement.settle_answers(db, events[::2] + events[1::2])
-
-    assert db.scalars(text("SELECT status FROM tasks")).all() == ["settled"] * 3
-    assert [_funds(db, project).spent for project in projects] == [3 * COST] * 3
-
-
-def test_no_events_are_no_work(db: Session) -> None:
-    settlement.settle_answers(db, [])
-
-    assert settlement.revisit(db) == 0
+def test_nothing_waiting_is_no_work(db: Session) -> None:
+    assert (settlement.revisit(db), settlement.refit_grown(db)) == (0, 0)
 
 
 @pytest.mark.parametrize("n_at_once", [2, 4])

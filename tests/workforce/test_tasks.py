@@ -247,7 +247,17 @@ def test_a_staged_task_can_be_cancelled_and_stays_out_of_the_launch(db: Session,
     assert _funds(db, project)[1] == WORST
 
 
-@pytest.mark.parametrize("begun", ["leased", "released", "answered", "settled", "escalated"])
+def test_a_task_that_was_given_back_can_be_cancelled(db: Session, books: None) -> None:
+    task = factories.create_task(db, factories.create_project(db))
+    worker = factories.create_worker(db)
+    lease = factories.claim(db, worker)
+    assignment.release(db, worker.id, lease.id, fence=lease.fence)
+
+    assert tasks.cancel(db, task.requester_id, task.id, actor_ref="test").status == TaskStatus.CANCELLED
+    assert assignment.claim(db, worker.id) is None
+
+
+@pytest.mark.parametrize("begun", ["leased", "answered", "settled", "escalated"])
 def test_a_task_that_somebody_began_cannot_be_cancelled(db: Session, books: None, begun: str) -> None:
     if begun == "escalated":
         _, task = factories.create_escalated(db)
@@ -257,8 +267,6 @@ def test_a_task_that_somebody_began_cannot_be_cancelled(db: Session, books: None
         task = factories.create_task(db, project)
         worker = factories.create_worker(db)
         lease = factories.claim(db, worker)
-        if begun == "released":
-            assignment.release(db, worker.id, lease.id, fence=lease.fence)
         if begun in {"answered", "settled"}:
             factories.submit(db, worker, lease)
             factories.settle(db)
@@ -347,8 +355,10 @@ def test_undecided_tasks_have_all_answers_and_no_holder(db: Session, books: None
 
     assert tasks.undecided(db, project.id) == [answered.id]
     every = db.scalars(text("SELECT id FROM tasks ORDER BY id")).all()
-    assert [task.id for task in tasks.lock_answered(db, project.id, every)] == [answered.id]
-    assert tasks.lock_answered(db, project.id, []) == []
+    locked = tasks.lock_open(db, project.id, every)
+    assert [task.id for task in locked] == every
+    assert [task.id for task in tasks.answered(db, project.id, locked)] == [answered.id]
+    assert tasks.answered(db, project.id, []) == []
 
 
 def test_a_question_keeps_what_was_sent(db: Session, books: None) -> None:

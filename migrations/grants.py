@@ -1,0 +1,45 @@
+"""What the application's login may do with each table: rows are read and added, and only what has to change changes."""
+
+from sqlalchemy import Connection, MetaData, text
+
+_USUAL = "SELECT, INSERT, UPDATE, DELETE"
+_UNUSUAL = {
+    # Said once, by the migrations.
+    "alembic_version": "SELECT",
+    "currencies": "SELECT",
+    "signing_keys": "SELECT",
+    # Written once: the books, what they rest on, and what people said.
+    "accounts": "SELECT, INSERT",
+    "journal_entries": "SELECT, INSERT",
+    "journal_lines": "SELECT, INSERT",
+    "known_labels": "SELECT, INSERT",
+    "payees": "SELECT, INSERT",
+    "rates": "SELECT, INSERT",
+    "tier_moves": "SELECT, INSERT",
+    "votes": "SELECT, INSERT",
+    # Whose state moves on while what they say stays.
+    "answers": "SELECT, INSERT, UPDATE (status)",
+    "assignments": "SELECT, INSERT, UPDATE (status, lease_expires_at)",
+    "balances": "SELECT, INSERT, UPDATE (debits, credits)",
+    "earnings": "SELECT, INSERT, UPDATE (status, due_at, entry_id)",
+    "reserves": "SELECT, INSERT, UPDATE (reserved, spent, released)",
+    # Never deleted.
+    "batches": "SELECT, INSERT, UPDATE",
+    "projects": "SELECT, INSERT, UPDATE",
+    "tasks": "SELECT, INSERT, UPDATE",
+    "tokens": "SELECT, INSERT, UPDATE",
+    "workers": "SELECT, INSERT, UPDATE",
+}
+_VIEWS = ("postings",)
+
+
+def grant(connection: Connection, metadata: MetaData, role: str) -> None:
+    """Give a role exactly what the application needs, whatever it had. The role must not own the tables."""
+    quoted = connection.dialect.identifier_preparer.quote(role)
+    for table in sorted({*metadata.tables, *_UNUSUAL}):
+        connection.execute(text(f"REVOKE ALL ON {table} FROM {quoted}"))
+        connection.execute(text(f"GRANT {_UNUSUAL.get(table, _USUAL)} ON {table} TO {quoted}"))
+    for view in _VIEWS:
+        connection.execute(text(f"GRANT SELECT ON {view} TO {quoted}"))
+    connection.execute(text(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {quoted}"))
+    connection.execute(text(f"GRANT USAGE ON SCHEMA public TO {quoted}"))
