@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from flask import Flask, Response, redirect, request
+from flask import Flask, Response, g, redirect, request
 from flask_swagger_ui import get_swaggerui_blueprint
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import RequestRedirect
@@ -16,8 +16,15 @@ from werkzeug.routing import RequestRedirect
 from foundation import errors, http, ids, openapi
 from foundation.errors import Problem
 
-# What PostgreSQL says when it is the machine's or the network's fault and not the statement's.
-_PASSING = {"57P01", "57P02", "57P03", "53100", "53200", "53300", "55P03", "57014", "25P03", "08000", "08003", "08006"}
+# What PostgreSQL says when it is not the statement's fault and the same request may succeed in a moment.
+_PASSING = {
+    "08000", "08003", "08006",  # the connection broke
+    "25006",  # read-only: a server that was failed over
+    "25P03", "55P03", "57014",  # something took too long
+    "40001", "40P01",  # others came first, however often `http` tried
+    "53100", "53200", "53300", "58030",  # disk, memory, connections, input and output
+    "57P01", "57P02", "57P03",  # the server stops or starts
+}  # fmt: skip
 _SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
@@ -64,6 +71,7 @@ def build_app(house: http.House, groups: Sequence[http.Routes], *, version: str)
     app.register_error_handler(Exception, lambda error: answer(_from_bug(error)))
     app.before_request(_begin)
     app.after_request(_finish)
+    app.teardown_request(lambda _error: structlog.contextvars.clear_contextvars())
     return app
 
 
@@ -80,7 +88,9 @@ def _from_http(error: HTTPException, answer: Any) -> Any:
 
 def _from_storage(error: SQLAlchemyError) -> Problem:
     state = getattr(getattr(error, "orig", None), "sqlstate", None)
-    lost = isinstance(error, DBAPIError) and (error.connection_invalidated or state is None)
+    lost = (isinstance(error, OperationalError | InterfaceError) and state is None) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )
     if isinstance(error, PoolTimeout) or lost or state in _PASSING:
         log.warning("database unavailable", sqlstate=state, error=type(error).__name__)
         return StorageUnavailable("Nothing was changed. Try again shortly.", headers={"Retry-After": "1"})
@@ -93,23 +103,27 @@ def _from_bug(error: Exception) -> Problem:
 
 
 def _begin() -> None:
-    request.environ["rookery.start"] = time.perf_counter()
+    g.started, g.request_id = time.perf_counter(), ids.new("rqs")
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    if request.environ.get("PATH_INFO", "").startswith("//"):
+        # Werkzeug would take all slashes at the beginning for one, and this for another name of a real address.
+        raise errors.NotFound("There is no such address; it begins with two slashes.")
 
 
 def _finish(response: Response) -> Response:
-    request_id = ids.new("rqs")
-    response.headers.extend(_SAFE_HEADERS)
-    response.headers["Rookery-Request-Id"] = request_id
+    for name, value in _SAFE_HEADERS.items():
+        # The documentation's files bring a Cache-Control of their own.
+        response.headers.setdefault(name, value)
+    response.headers["Rookery-Request-Id"] = g.request_id
     if not request.path.startswith(_DOCS):
         response.headers["Content-Security-Policy"] = "default-src 'none'"
-    started = request.environ.get("rookery.start")
     log.info(
         "request",
-        id=request_id,
         method=request.method,
         route=request.url_rule.rule if request.url_rule else None,
         status=response.status_code,
-        ms=None if started is None else round((time.perf_counter() - started) * 1000, 1),
+        ms=round((time.perf_counter() - g.started) * 1000, 1),
     )
     return response
 

@@ -9,10 +9,11 @@ import base64
 import hashlib
 import secrets
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
 from sqlalchemy import ARRAY, DateTime, Index, LargeBinary, Text, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -30,10 +31,14 @@ roles: dict[str, "Role"] = {}
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A kind of caller and all scopes it can ever have; a token may carry fewer."""
+    """A kind of caller and all scopes it can ever have; a token may carry fewer.
+
+    `find` raises `NotFound` for a subject that does not exist; staff are in no table, so their roles have none.
+    """
 
     name: str
     scopes: frozenset[str]
+    find: Callable[[Session, str], object] | None = None
 
     def __post_init__(self) -> None:
         roles[self.name] = self
@@ -41,17 +46,16 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Who may call a route: nobody without a token, unless public; with any of the scopes, if scopes are named."""
+    """Who may call a route: everybody if it is public, else whoever has any of the scopes."""
 
     scopes: frozenset[str] = frozenset()
     public: bool = False
 
     def permits(self, actor: "Actor") -> bool:
-        return not self.scopes or not self.scopes.isdisjoint(actor.scopes)
+        return not self.scopes.isdisjoint(actor.scopes)
 
 
 PUBLIC = Policy(public=True)
-ANY_TOKEN = Policy()
 
 
 def allow(*scopes: str) -> Policy:
@@ -115,7 +119,11 @@ AUTHENTICATE = text("""
       FROM tokens
      WHERE secret_hash = :secret_hash AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
 """)
-_TOUCH = text("UPDATE tokens SET last_used_at = now() WHERE id = :id")
+# The row stays locked until the request ends: whoever finds it locked leaves the touch to the other one.
+_TOUCH = text("""
+    UPDATE tokens SET last_used_at = now()
+     WHERE id IN (SELECT id FROM tokens WHERE id = :id FOR NO KEY UPDATE SKIP LOCKED)
+""")
 
 
 def authenticate(db: Session, authorization: str | None) -> Actor:
@@ -127,10 +135,18 @@ def authenticate(db: Session, authorization: str | None) -> Actor:
         raise TokenRefused("The token is mistyped or cut off.", headers=_CHALLENGE)
     row = db.execute(AUTHENTICATE, {"secret_hash": _hash(secret)}).one_or_none()
     if row is None:
+        _log_dead(db, secret)
         raise TokenRefused("The token is unknown, expired or revoked.", headers=_CHALLENGE)
     if row.stale:
         db.execute(_TOUCH, {"id": row.id})
     return Actor(token_id=row.id, subject_id=row.subject_id, role=row.role, scopes=frozenset(row.scopes))
+
+
+def _log_dead(db: Session, secret: str) -> None:
+    # Whoever looks into a wave of refusals wants to know which token it was; the caller is told nothing more.
+    token_id = db.scalar(select(Token.id).where(Token.secret_hash == _hash(secret)))
+    if token_id is not None:
+        structlog.contextvars.bind_contextvars(token_id=token_id)
 
 
 def require(actor: Actor, policy: Policy) -> None:
@@ -152,6 +168,8 @@ def issue(
     granted = sorted(scopes if scopes is not None else roles[role].scopes)
     if foreign := set(granted) - roles[role].scopes:
         raise ScopeMissing(f"The role {role} never has the scope {', '.join(sorted(foreign))}.")
+    if (find := roles[role].find) is not None:
+        find(db, subject_id)
     secret = _new_secret()
     token = Token(
         id=ids.new("tok"),

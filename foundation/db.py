@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
-from sqlalchemy import CheckConstraint, DateTime, Engine, MetaData, Text, create_engine, func
+from sqlalchemy import CheckConstraint, DateTime, Engine, ExceptionContext, MetaData, Text, create_engine, event, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
 
@@ -11,6 +11,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
 _LOCK_TIMEOUT = "3s"
 _STATEMENT_TIMEOUT = "5s"
 _IDLE_TIMEOUT = "10s"
+_READ_ONLY = "25006"
 
 # Ids compare byte by byte: their order is their age, whatever the database's language.
 IdText = Text(collation="C")
@@ -51,8 +52,10 @@ def make_engine(url: str, *, pool_size: int = 8, patient: bool = False) -> Engin
     limits = {"lock_timeout": _LOCK_TIMEOUT, "idle_in_transaction_session_timeout": _IDLE_TIMEOUT}
     if not patient:
         limits["statement_timeout"] = _STATEMENT_TIMEOUT
-    return create_engine(
+    engine = create_engine(
         url,
+        # A statement that fails is logged without what people sent.
+        hide_parameters=True,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=2,
@@ -64,6 +67,15 @@ def make_engine(url: str, *, pool_size: int = 8, patient: bool = False) -> Engin
             "options": "-c timezone=UTC " + " ".join(f"-c {name}={value}" for name, value in limits.items()),
         },
     )
+    event.listen(engine, "handle_error", _leave_a_standby)
+    return engine
+
+
+def _leave_a_standby(context: ExceptionContext) -> None:
+    # After a failover a pooled connection may lead to a server that only reads, and answers every ping: to write again,
+    # all of them must be made anew.
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True
 
 
 def sessions(engine: Engine) -> sessionmaker[Session]:

@@ -7,6 +7,8 @@ A problem is a class next to the function that raises it. The class name gives t
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 # An error body stays below 8 kB whatever was sent: at most this many places, each with a short reason.
@@ -105,12 +107,6 @@ class ContentTooLarge(Problem):
     status = 413
 
 
-class UriTooLong(Problem):
-    """The address is too long."""
-
-    status = 414
-
-
 class UnsupportedMediaType(Problem):
     """Only application/json is understood here."""
 
@@ -121,18 +117,6 @@ class Invalid(Problem):
     """Some fields are not valid."""
 
     status = 422
-
-
-class TooManyRequests(Problem):
-    """Too many requests."""
-
-    status = 429
-
-
-class HeadersTooLarge(Problem):
-    """The header fields are too large."""
-
-    status = 431
 
 
 class Internal(Problem):
@@ -161,7 +145,38 @@ def invalid(messages: Any, *, within: str = "") -> Invalid:
         for pointer, reason in _leaves(messages, within)
     ]
     first = errors[0] if errors else {"pointer": within, "reason": "not valid"}
-    return Invalid(f"{first['pointer'] or 'The body'}: {first['reason']}", errors=errors)
+    return Invalid(_sentence(first), errors=errors)
+
+
+_AS_THEY_ARE: Mapping[str, str] = MappingProxyType({})
+
+
+@contextmanager
+def within(place: str, renamed: Mapping[str, str] = _AS_THEY_ARE) -> Iterator[None]:
+    """Let `Invalid` raised in here point to where the client wrote what the code inside was given.
+
+    `place` comes before every pointer, and is the pointer of a problem that has none; `renamed` maps the first step of
+    a pointer to the client's word for it.
+    """
+    try:
+        yield
+    except Invalid as problem:
+        before = problem.errors or [{"pointer": "", "reason": problem.detail}]
+        problem.errors = [{**error, "pointer": _moved(error["pointer"], place, renamed)} for error in before]
+        if problem.detail == _sentence(before[0]):
+            problem.detail = _sentence(problem.errors[0])
+        raise
+
+
+def _moved(pointer: str, place: str, renamed: Mapping[str, str]) -> str:
+    if not pointer:
+        return place
+    first, slash, rest = pointer.removeprefix("/").partition("/")
+    return f"{place}/{renamed.get(first, first)}{slash}{rest}"[:_REASON_MAX]
+
+
+def _sentence(error: Mapping[str, str]) -> str:
+    return f"{error['pointer'] or 'The body'}: {error['reason']}"
 
 
 def _first(errors: Sequence[Mapping[str, str]]) -> Iterator[dict[str, str]]:

@@ -48,8 +48,13 @@ class Text(ma.fields.String):
         return _name(value) if self.name_like else value
 
 
+def tidy(name: str) -> str:
+    """A name as it is stored and looked up: composed characters, nothing blank around it."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
 def _name(value: str) -> str:
-    cleaned = unicodedata.normalize("NFC", value).strip()
+    cleaned = tidy(value)
     if _BIDI.search(cleaned) or any(unicodedata.category(character) in _NOT_IN_A_LINE for character in cleaned):
         raise ma.ValidationError("A name may not contain control or direction characters.")
     if not any(unicodedata.category(character)[0] in "LNPS" and character not in _BLANK for character in cleaned):
@@ -169,7 +174,3 @@ class JsonObject(ma.fields.Dict):
         if not isinstance(value, dict):
             raise ma.ValidationError("Must be an object.")
         return value
-
-
-class JsonValue(ma.fields.Field[Any]):
-    """Any JSON value, kept as it came."""

@@ -1,16 +1,17 @@
-"""A request's whole way: policy, strict reading, one transaction, the answer. The only place that commits requests.
+"""A request's whole way: its bytes, then one transaction of policy, strict reading and view. Only here requests commit.
 
 A route is declared with everything it promises; what is missing fails at import, so no route exists without a
 policy. The view gets a `Call` and is three lines: parse, call, serialise.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote
 
 import marshmallow as ma
+import structlog
 from flask import Blueprint, Response, current_app, request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
@@ -23,7 +24,7 @@ BODY_MAX = 256 * 1024
 _TRANSACTION_TRIES = 3
 # Serialization failure and deadlock: the transaction did nothing and may simply run again.
 _RETRYABLE = {"40001", "40P01"}
-_UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
+_JSON = "application/json"
 
 View = Callable[..., Any]
 
@@ -73,13 +74,39 @@ class Route:
     returns: Schema | None
     status: int
     paged: bool
-    key: Literal["optional", "required"]
+    # The view may return None: a 204, "there is nothing".
+    or_nothing: bool
+    # Members of the answer that no replay repeats.
+    shown_once: tuple[str, ...]
     content_type: str
     surface: Surface
+
+    def __post_init__(self) -> None:
+        if self.content_type != _JSON and self.changes:
+            raise RouteUnsound(f"{self.method} {self.path} must answer JSON: nothing else can be stored and replayed.")
+        if unknown := set(self.shown_once) - set(self.returns.fields if self.returns else ()):
+            raise RouteUnsound(f"{self.method} {self.path} does not return {', '.join(sorted(unknown))}.")
+
+    @property
+    def changes(self) -> bool:
+        """Whether the route may change anything, and so reads a body and heeds a key."""
+        return self.method != "GET"
+
+    @property
+    def takes_keys(self) -> bool:
+        """Whether an Idempotency-Key is heeded here.
+
+        Strangers own no keys: with a guessed one, anybody would be handed the answer that another stranger got.
+        """
+        return self.changes and not self.policy.public
 
     @property
     def summary(self) -> str:
         return (self.view.__doc__ or "").strip().splitlines()[0]
+
+
+class RouteUnsound(Exception):
+    """A route was declared with promises that cannot be kept."""
 
 
 class _PageQuery(Schema):
@@ -104,9 +131,6 @@ class Routes:
     def put(self, path: str, **promises: Any) -> Callable[[View], View]:
         return self._route("PUT", path, **promises)
 
-    def delete(self, path: str, **promises: Any) -> Callable[[View], View]:
-        return self._route("DELETE", path, **promises)
-
     def _route(
         self,
         method: str,
@@ -118,8 +142,9 @@ class Routes:
         returns: type[Schema] | None = None,
         status: int = 200,
         paged: bool = False,
-        key: Literal["optional", "required"] = "optional",
-        content_type: str = "application/json",
+        or_nothing: bool = False,
+        shown_once: tuple[str, ...] = (),
+        content_type: str = _JSON,
     ) -> Callable[[View], View]:
         unknown: Literal["include", "raise"] = "include" if self.surface.lenient else "raise"
 
@@ -134,7 +159,8 @@ class Routes:
                 returns=returns() if returns else None,
                 status=status,
                 paged=paged,
-                key=key,
+                or_nothing=or_nothing,
+                shown_once=shown_once,
                 content_type=content_type,
                 surface=self.surface,
             )
@@ -148,12 +174,14 @@ class Routes:
 
 def _handle(route: Route, values: Mapping[str, str]) -> Response:
     house: House = current_app.extensions["rookery"]
+    # A client may take its time to send: no session is held for it. A transaction that is tried again has it already.
+    raw = _receive() if route.changes else b""
     tries_left = _TRANSACTION_TRIES
     while True:
         tries_left -= 1
         try:
             with house.sessions() as db:
-                response = _answer(db, route, values)
+                response = _answer(db, route, values, raw)
                 if response.status_code < 400:
                     db.commit()
                 told = outbox.was_told(db) and response.status_code < 400
@@ -166,63 +194,68 @@ def _handle(route: Route, values: Mapping[str, str]) -> Response:
         return response
 
 
-def _answer(db: Session, route: Route, values: Mapping[str, str]) -> Response:
+def _receive() -> bytes:
+    """The body as it was sent, or its beginning if that is too long already; `_body` refuses it then."""
+    if request.content_length is not None and request.content_length > BODY_MAX:
+        return b""
+    # A chunked body says no length beforehand, and the stream is cut silently one byte past the limit.
+    return request.get_data()
+
+
+def _answer(db: Session, route: Route, values: Mapping[str, str], raw: bytes) -> Response:
     actor = auth.NOBODY
     if not route.policy.public:
         actor = auth.authenticate(db, request.headers.get("Authorization"))
+        structlog.contextvars.bind_contextvars(token_id=actor.token_id)
         auth.require(actor, route.policy)
     if any("\x00" in value for value in values.values()):
         raise NotFound("There is nothing with such a name or id.")
-    key = _key(route)
-    raw = _raw_body() if route.method in _UNSAFE else b""
+    key = request.headers.get("Idempotency-Key") if route.takes_keys else None
     call = Call(db=db, actor=actor, body=_body(route, raw))
     _read_query(route, call)
     if key is not None:
         target = f"{route.method} {request.full_path}\n".encode()
         replay = idempotency.begin(db, actor.subject_id, key, target + raw)
         if replay is not None:
-            return _response(route, replay.status, replay.body, {"Idempotent-Replayed": "true"})
+            return _replayed(route, replay)
     result = route.view(call, **values)
     if isinstance(result, Response):
+        assert route.content_type != _JSON, "only a route that declares another type answers with a response"
         return result
+    assert result is not None or route.or_nothing, "only a route that declares it answers with nothing"
     status = 204 if result is None else route.status
-    body, headers = _serialise(db, route, call, result)
+    document, headers = _serialise(db, route, call, result)
     if key is not None:
-        idempotency.finish(db, actor.subject_id, key, status=status, body=body)
-    return _response(route, status, body, headers)
+        idempotency.finish(db, actor.subject_id, key, status=status, body=_body_of(_withheld(route, document)))
+    return _response(route, status, _body_of(document), headers)
 
 
-def _key(route: Route) -> str | None:
-    # Strangers own no keys: with a guessed one, anybody would be handed the answer that another stranger got.
-    if route.method not in _UNSAFE or route.policy.public:
-        return None
-    key = request.headers.get("Idempotency-Key")
-    if key is None and route.key == "required":
-        raise idempotency.IdempotencyKeyRequired("Send an Idempotency-Key, so that a retry cannot do this twice.")
-    return key
+def _replayed(route: Route, replay: idempotency.Replay) -> Response:
+    headers = {"Idempotent-Replayed": "true"}
+    if route.shown_once:
+        headers["Rookery-Withheld"] = ", ".join(route.shown_once)
+    return _response(route, replay.status, replay.body, headers)
 
 
-def _raw_body() -> bytes:
-    if request.content_length is not None and request.content_length > BODY_MAX:
-        raise ContentTooLarge(f"A body may have at most {BODY_MAX} bytes.")
-    # Kept on the request: a transaction that is tried again reads the same body.
-    raw = request.get_data()
-    # A chunked body says no length beforehand, and the stream is cut silently one byte past the limit.
-    if len(raw) > BODY_MAX:
-        raise ContentTooLarge(f"A body may have at most {BODY_MAX} bytes.")
-    return raw
+def _withheld(route: Route, document: Any) -> Any:
+    """An answer as it may be stored: what is shown once stands in no table, not even for the time of a key."""
+    if document is None or not route.shown_once:
+        return document
+    return {**document, **dict.fromkeys(route.shown_once)}
 
 
 def _body(route: Route, raw: bytes) -> Any:
-    if route.method not in _UNSAFE:
+    if not route.changes:
         return None
+    if len(raw) > BODY_MAX or (request.content_length or 0) > BODY_MAX:
+        raise ContentTooLarge(f"A body may have at most {BODY_MAX} bytes.")
     if route.body is None:
         if raw.strip() not in {b"", b"{}"}:
             raise Invalid("This address takes no body.")
         return None
     if not raw.strip() and route.surface.empty_body:
         return load(route.body, {})
-    if request.mimetype != "application/json" or request.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
+    if request.mimetype != _JSON or request.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
         raise UnsupportedMediaType("Send the body as application/json in UTF-8.")
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise UnsupportedMediaType("Send the body without a Content-Encoding.")
@@ -231,12 +264,12 @@ def _body(route: Route, raw: bytes) -> Any:
     return load(route.body, strict_json.read(raw))
 
 
-def load(schema: Schema, value: Any) -> Any:
-    """A value checked against a schema. Raises `Invalid` with a JSON pointer for every place."""
+def load(schema: Schema, value: Any, *, within: str = "") -> Any:
+    """A value checked against a schema. Raises `Invalid` with a JSON pointer, below `within`, for every place."""
     try:
         return schema.load(value)
     except ma.ValidationError as error:
-        raise invalid(error.messages) from error
+        raise invalid(error.messages, within=within) from error
 
 
 def _read_query(route: Route, call: Call) -> None:
@@ -248,11 +281,11 @@ def _read_query(route: Route, call: Call) -> None:
     given = {name: request.args[name] for name in names}
     paging = {name: given.pop(name) for name in ("limit", "cursor") if route.paged and name in given}
     if route.query is not None:
-        call.query = load(route.query, given)
+        call.query = load(route.query, given, within="?")
     elif given and not route.surface.lenient:
         raise invalid({name: ["Is not a parameter of this address."] for name in given}, within="?")
     if route.paged:
-        call.page = _page(call, load(_PageQuery(), paging))
+        call.page = _page(call, load(_PageQuery(), paging, within="?"))
 
 
 def _page(call: Call, paging: Mapping[str, Any]) -> pagination.PageRequest:
@@ -268,25 +301,24 @@ def _list_context(call: Call) -> str:
     return json.dumps([call.actor.subject_id, request.path, sorted(map(str, call.query.items()))])
 
 
-def _serialise(db: Session, route: Route, call: Call, result: Any) -> tuple[bytes, dict[str, str]]:
+def _serialise(db: Session, route: Route, call: Call, result: Any) -> tuple[Any, dict[str, str]]:
     if route.returns is None or result is None:
-        return b"" if result is None else dump(result), {}
+        return result, {}
     if not route.paged:
-        return dump(route.returns.dump(result)), {}
+        return route.returns.dump(result), {}
     document: dict[str, Any] = {"items": route.returns.dump(result.items, many=True), "next_cursor": None}
     headers = {}
     if result.last is not None:
         cursor = pagination.seal(pagination.signing_secret(db), result.last, _list_context(call))
         document["next_cursor"] = cursor
-        following = {**call_args(), "cursor": cursor}
-        target = "&".join(f"{name}={value}" for name, value in following.items())
-        headers["Link"] = f'<{request.path}?{target}>; rel="next"'
-    return dump(document), headers
+        headers["Link"] = f'<{_address_with(cursor)}>; rel="next"'
+    return document, headers
 
 
-def call_args() -> dict[str, str]:
-    """The request's own query parameters as they came, percent-encoded again."""
-    return {quote(name): quote(value) for name, value in request.args.items()}
+def _address_with(cursor: str) -> str:
+    # Flask has decoded the path and the query; in a header they stand percent-encoded, as they came.
+    following = {**request.args, "cursor": cursor}
+    return quote(request.path) + "?" + "&".join(f"{quote(name)}={quote(value)}" for name, value in following.items())
 
 
 def dump(value: Any) -> bytes:
@@ -294,10 +326,14 @@ def dump(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
+def _body_of(document: Any) -> bytes:
+    return b"" if document is None else dump(document)
+
+
 def _response(route: Route, status: int, body: bytes, headers: Mapping[str, str]) -> Response:
-    response = Response(body, status=status, headers=headers)
-    if body:
-        response.content_type = route.content_type
+    response = Response(body, status=status, headers=headers, content_type=route.content_type)
+    if not body:
+        del response.headers["Content-Type"]
     return response
 
 
@@ -307,8 +343,3 @@ def problem_response(problem: Problem, extensions: Mapping[str, Any]) -> Respons
     response.content_type = "application/problem+json"
     response.headers.update(problem.headers)
     return response
-
-
-def all_routes(groups: Sequence[Routes]) -> list[Route]:
-    """Every declared route of the house."""
-    return [route for group in groups for route in group.routes]

@@ -1,7 +1,7 @@
 """Same key, same answer: the key row lives in the transaction of the effect it guards. No Flask here.
 
 If the effect is rolled back the key is free again; if it is committed every later request with the key gets the
-stored answer, byte for byte. A second request in flight waits for the first one's row.
+stored answer, byte for byte (but for members that are shown once). A second request waits a moment for the first.
 """
 
 import hashlib
@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import Index, LargeBinary, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from foundation.db import Base, Created, IdText
-from foundation.errors import BadRequest, Invalid
+from foundation.errors import BadRequest, Conflict, Invalid
 
 KEPT = timedelta(days=30)
 _PRINTABLE = re.compile(r"[\x21-\x7e]{1,255}")
@@ -38,12 +39,12 @@ class IdempotencyKeyMalformed(BadRequest):
     """The Idempotency-Key is not usable."""
 
 
-class IdempotencyKeyRequired(BadRequest):
-    """This request needs an Idempotency-Key."""
-
-
 class IdempotencyKeyReused(Invalid):
     """The Idempotency-Key was used for another request."""
+
+
+class IdempotencyKeyInUse(Conflict):
+    """A request with this Idempotency-Key is still being answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,10 @@ class Replay:
     body: bytes
 
 
+_LOCK_NOT_AVAILABLE = "55P03"
+# Shorter than any other wait of the house: whoever sends a key twice holds a thread and a connection for each.
+_WAIT = text("SET LOCAL lock_timeout = '2s'")
+_WAIT_AS_EVER = text("SET LOCAL lock_timeout TO DEFAULT")
 _BEGIN = text("""
     INSERT INTO idempotency_keys (actor_id, key, fingerprint) VALUES (:actor_id, :key, :fingerprint)
     ON CONFLICT DO NOTHING RETURNING true
@@ -72,12 +77,25 @@ def begin(db: Session, actor_id: str, key: str, request: bytes) -> Replay | None
         raise IdempotencyKeyMalformed("An Idempotency-Key has 1 to 255 printable ASCII characters.")
     where = {"actor_id": actor_id, "key": key}
     fingerprint = hashlib.sha256(request).digest()
-    if db.execute(_BEGIN, {**where, "fingerprint": fingerprint}).scalar():
+    if _reserve(db, {**where, "fingerprint": fingerprint}):
         return None
     row = db.execute(_READ, where).one()
     if row.fingerprint != fingerprint:
         raise IdempotencyKeyReused("Use a new key for a new request; this key belongs to another body or address.")
     return Replay(status=row.status, body=row.body)
+
+
+def _reserve(db: Session, row: dict[str, object]) -> bool:
+    db.execute(_WAIT)
+    try:
+        new = db.execute(_BEGIN, row).scalar()
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            raise
+        message = "Wait for the answer to the request that was sent first, then send this one again."
+        raise IdempotencyKeyInUse(message, headers={"Retry-After": "1"}) from error
+    db.execute(_WAIT_AS_EVER)
+    return bool(new)
 
 
 def finish(db: Session, actor_id: str, key: str, *, status: int, body: bytes) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import structlog
 
 _TOKEN = re.compile(r"rk_[0-9A-Za-z]{8,}")
+# PostgreSQL quotes rows and values under an error, on lines of their own.
+_QUOTED_ROW = re.compile(r"(?<=\n)(DETAIL|CONTEXT):.*?(?=\n[A-Z]+:|\n\[SQL|\Z)", re.DOTALL)
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*@")
 
 
@@ -42,7 +44,7 @@ def configure(level: str) -> None:
 
 
 def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace what looks like a token or a password in a URL, wherever it stands in a log line."""
+    """Replace tokens, passwords in URLs, and the rows that PostgreSQL quotes, wherever they stand in a log line."""
     for key, value in event.items():
         event[key] = _masked(value)
     return event
@@ -50,7 +52,7 @@ def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutable
 
 def _masked(value: Any) -> Any:
     if isinstance(value, str):
-        return _PASSWORD.sub(r"\1:***@", _TOKEN.sub("rk_***", value))
+        return _QUOTED_ROW.sub(r"\1: ***", _PASSWORD.sub(r"\1:***@", _TOKEN.sub("rk_***", value)))
     if isinstance(value, Mapping):
         return {_masked(key): _masked(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

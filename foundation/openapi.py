@@ -42,9 +42,7 @@ def _schema_name(schema: Any) -> str:
 
 def _operation(group: http.Routes, route: http.Route) -> dict[str, Any]:
     description = (route.view.__doc__ or "").strip()
-    needs = (
-        "No token is needed." if route.policy.public else f"Scope: {' or '.join(sorted(route.policy.scopes)) or 'any'}."
-    )
+    needs = "No token is needed." if route.policy.public else f"Scope: {' or '.join(sorted(route.policy.scopes))}."
     operation: dict[str, Any] = {
         "operationId": f"{group.name}_{route.view.__name__}",
         "tags": [group.name],
@@ -53,6 +51,8 @@ def _operation(group: http.Routes, route: http.Route) -> dict[str, Any]:
         "parameters": _parameters(route),
         "responses": {str(route.status): _success(route), "default": "Problem"},
     }
+    if route.or_nothing:
+        operation["responses"]["204"] = {"description": "There is nothing; no body."}
     if route.policy.public:
         operation["security"] = []
     if route.body is not None:
@@ -68,16 +68,8 @@ def _parameters(route: http.Route) -> list[Any]:
         {"in": "path", "name": name, "required": True, "schema": {"type": "string"}}
         for name in _PARAMETER.findall(route.path)
     ]
-    if route.method != "GET" and not route.policy.public:
-        found.append(
-            {
-                "in": "header",
-                "name": "Idempotency-Key",
-                "required": route.key == "required",
-                "schema": {"type": "string", "maxLength": 255},
-                "description": "The same key gives the same answer for 30 days.",
-            }
-        )
+    if route.takes_keys:
+        found.append(_key(route))
     if route.query is not None:
         found.append({"in": "query", "schema": route.query})
     if route.paged:
@@ -86,8 +78,26 @@ def _parameters(route: http.Route) -> list[Any]:
     return found
 
 
+def _key(route: http.Route) -> dict[str, Any]:
+    once = ", ".join(f"`{name}`" for name in route.shown_once)
+    withheld = f" A replay has null for {once}, which is shown once, and names it in Rookery-Withheld." if once else ""
+    return {
+        "in": "header",
+        "name": "Idempotency-Key",
+        "schema": {"type": "string", "maxLength": 255},
+        "description": f"The same key gives the same answer for 30 days, with Idempotent-Replayed: true.{withheld}",
+    }
+
+
 def _success(route: http.Route) -> dict[str, Any]:
     response: dict[str, Any] = {"description": route.summary}
+    if route.shown_once and route.takes_keys:
+        response["headers"] = {
+            "Rookery-Withheld": {
+                "description": "On a replay: the members that were shown once and are null here.",
+                "schema": {"type": "string"},
+            }
+        }
     if route.content_type != "application/json":
         response["content"] = {route.content_type: {"schema": {"type": "string"}}}
     elif route.returns is not None:

@@ -5,7 +5,6 @@ and silently loses half of `{"a": 1, "a": 2}`. None of that may reach a table.
 """
 
 import json
-import math
 import re
 from typing import Any, NoReturn
 
@@ -14,8 +13,11 @@ from foundation.errors import BadRequest
 DEPTH_MAX = 32
 KEYS_MAX = 2_000
 ITEMS_MAX = 1_000
-# Beyond 2^53 other people's JSON readers lose digits.
+# Beyond 2^53 other people's JSON readers lose digits. And jsonb writes numbers out: 1e308 is 309 digits there, 1e22
+# comes back as an integer, 5e-324 has 324 decimals. Between these bounds a number has at most 50 characters there too.
 INTEGER_MAX = 2**53 - 1
+FRACTION_MIN = 1e-30
+_DIGITS_MAX = 50
 
 # A string that is never closed ends with the body; otherwise each quote in it would be tried as a beginning.
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
@@ -87,9 +89,14 @@ def _integer(digits: str) -> int:
 
 
 def _float(digits: str) -> float:
-    value = float(digits) if len(digits) <= 50 else math.inf
-    if not math.isfinite(value):
-        raise MalformedJson("A number is too large or has too many digits.")
+    if len(digits) > _DIGITS_MAX:
+        raise MalformedJson(f"A number has more than {_DIGITS_MAX} characters.")
+    value = float(digits)
+    if abs(value) > INTEGER_MAX:
+        raise MalformedJson("A number is beyond 2^53 - 1; send large numbers as strings.")
+    # A number too small for a float reads as zero, though it is none.
+    if abs(value) < FRACTION_MIN and digits.lower().partition("e")[0].strip("-0."):
+        raise MalformedJson("A number is closer to zero than 1e-30; send it as a string, or send 0.")
     return value
 
 

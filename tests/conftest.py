@@ -22,6 +22,8 @@ from foundation import app as foundation_app
 from foundation import auth, embedded, http, jobs, outbox
 from foundation import db as database
 from foundation.installation import migrate
+from tests import factories
+from workforce.models import WorkerStatus
 
 # Speed over durability: a test machine may lose its data.
 _CONF = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
@@ -168,15 +170,22 @@ def books(sessions: sessionmaker[Session]) -> Iterator[None]:
 
 @pytest.fixture
 def token(sessions: sessionmaker[Session]) -> Callable[..., str]:
-    """Makes a token: `token("ops")`, `token("requester", subject_id)`."""
+    """Makes a token: `token("ops")`, `token("requester", subject_id)`; without an id, of somebody new."""
 
-    def issue(role: str, subject_id: str = "somebody", **options: Any) -> str:
+    def issue(role: str, subject_id: str | None = None, **options: Any) -> str:
         with sessions() as session:
+            subject_id = subject_id or _somebody(session, role)
             _, secret = auth.issue(session, role=role, subject_id=subject_id, **options)
             session.commit()
         return secret
 
     return issue
+
+
+def _somebody(session: Session, role: str) -> str:
+    if role == "worker":
+        return factories.create_worker(session, status=WorkerStatus.APPLICANT).id
+    return factories.create_requester(session, funds=None).id if role == "requester" else "somebody"
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,14 @@ routes = Routes("workforce", "/api")
 # Workers
 
 
-@routes.post("/applications", allow=PUBLIC, body=schemas.Application, returns=schemas.WorkerWithToken, status=201)
+@routes.post(
+    "/applications",
+    allow=PUBLIC,
+    body=schemas.Application,
+    returns=schemas.WorkerWithToken,
+    status=201,
+    shown_once=("token",),
+)
 def apply(call: Call) -> dict[str, Any]:
     """Apply as a worker. The token shows you where your application stands; ops activates you."""
     worker, token = onboarding.apply(call.db, **call.body)
@@ -30,7 +37,7 @@ def me(call: Call) -> dict[str, Any]:
     return {"worker": worker, "tiers": tiers.of_worker(call.db, worker.id)}
 
 
-@routes.post("/claims", allow=allow("work"), body=schemas.Claim, returns=schemas.Lease, status=201)
+@routes.post("/claims", allow=allow("work"), body=schemas.Claim, returns=schemas.Lease, status=201, or_nothing=True)
 def claim(call: Call) -> assignment.Lease | None:
     """Claim the next task you may do, at the price of now. 204 when there is none."""
     return assignment.claim(call.db, call.actor.subject_id, **call.body)
@@ -123,6 +130,7 @@ def escalations(call: Call) -> pagination.Page:
     body=schemas.RequesterName,
     returns=schemas.RequesterWithToken,
     status=201,
+    shown_once=("token",),
 )
 def register_requester(call: Call) -> dict[str, Any]:
     """Open a requester's account; its first token is shown once."""

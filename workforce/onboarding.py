@@ -8,7 +8,6 @@ from foundation.errors import Conflict, NotFound
 from payments import payees
 from workforce.models import Worker, WorkerStatus
 
-WORKER = auth.Role("worker", frozenset({"work"}))
 OPS = auth.Role("ops", frozenset({"ops"}))
 
 _MOVES = {
@@ -55,6 +54,9 @@ def find(db: Session, worker_id: str) -> Worker:
     if worker is None:
         raise NotFound("There is no such worker.")
     return worker
+
+
+WORKER = auth.Role("worker", frozenset({"work"}), find)
 
 
 def listed(status: str | None = None) -> Select[Worker]:

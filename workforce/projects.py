@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from foundation import ids
-from foundation.errors import Conflict, Invalid, NotFound
-from payments import funding, rates
-from payments.rates import Price
+from foundation import errors, fields, ids
+from foundation.errors import Conflict, NotFound, invalid
+from payments import funding, money, rates
+from payments.rates import Price, RatesMixCurrencies, RatesRepeat
 from workforce.models import Answer, Batch, BatchStatus, Kind, Project, ProjectStatus, Requester, Task, TaskStatus
 from workforce.task_types import categorization
 from workforce.tiers import Tier
@@ -50,10 +50,13 @@ class Settings:
 def create(db: Session, *, requester_id: str, name: str, settings: Settings, prices: Sequence[Price]) -> Project:
     """A new project with its rate card in force."""
     if len(set(settings.labels)) != len(settings.labels):
-        raise Invalid("The labels of a project must differ from each other.")
+        raise invalid({"labels": ["The labels of a project must differ from each other."]})
     if settings.overlap_min > settings.overlap_max:
         # The schema sees what was sent; here the defaults are filled in.
-        raise Invalid(f"overlap_min {settings.overlap_min} must not be above overlap_max {settings.overlap_max}.")
+        reason = f"{settings.overlap_min} must not be above overlap_max {settings.overlap_max}."
+        raise invalid({"overlap_min": [reason]})
+    _check_prices(db, prices)
+    name = fields.tidy(name)
     _take_turns(db, requester_id)
     if db.scalar(select(Project.id).where(Project.requester_id == requester_id, Project.name == name)):
         raise NameTaken(f"You have a project called {name!r} already.")
@@ -71,10 +74,26 @@ def create(db: Session, *, requester_id: str, name: str, settings: Settings, pri
     return project
 
 
+def _check_prices(db: Session, prices: Sequence[Price]) -> None:
+    """What `rates.publish` would refuse, with the place of the price that is wrong."""
+    seen: set[tuple[int, str]] = set()
+    for place, price in enumerate(prices):
+        with errors.within(f"/rates/{place}/currency"):
+            currency = money.currency(db, price.currency)
+            if price.currency != prices[0].currency:
+                raise RatesMixCurrencies("Give all prices of a rate card in one currency.")
+        with errors.within(f"/rates/{place}/amount"):
+            money.parse(price.amount, currency)
+        with errors.within(f"/rates/{place}"):
+            if (price.tier, price.region) in seen:
+                raise RatesRepeat("Give one price for each tier and region.")
+        seen.add((price.tier, price.region))
+
+
 def find(db: Session, requester_id: str, name_or_id: str) -> Project:
     """A requester's own project by its id or name; another's looks as if it did not exist."""
     column = Project.id if ids.looks_valid(name_or_id, "prj") else Project.name
-    found = db.scalar(select(Project).where(Project.requester_id == requester_id, column == name_or_id))
+    found = db.scalar(select(Project).where(Project.requester_id == requester_id, column == fields.tidy(name_or_id)))
     if found is None:
         raise NoSuchProject("You have no project with this name or id.")
     return found
@@ -89,6 +108,7 @@ def create_batch(
     db: Session, project: Project, *, name: str, status: BatchStatus, callback_url: str = "", metadata: Any = None
 ) -> Batch:
     """A new batch. In progress, each task reserves its worst case when it is made; staging, all do at the launch."""
+    name = fields.tidy(name)
     _take_turns(db, project.requester_id)
     if db.scalar(select(Batch.id).where(Batch.requester_id == project.requester_id, Batch.name == name)):
         raise NameTaken(f"You have a batch called {name!r} already.")
@@ -114,7 +134,7 @@ def _take_turns(db: Session, requester_id: str) -> None:
 def find_batch(db: Session, requester_id: str, name_or_id: str) -> Batch:
     """A requester's own batch by its id or name."""
     column = Batch.id if ids.looks_valid(name_or_id, "bat") else Batch.name
-    found = db.scalar(select(Batch).where(Batch.requester_id == requester_id, column == name_or_id))
+    found = db.scalar(select(Batch).where(Batch.requester_id == requester_id, column == fields.tidy(name_or_id)))
     if found is None:
         raise NoSuchBatch("You have no batch with this name or id.")
     return found

@@ -4,9 +4,8 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from foundation import auth, ids
+from foundation.errors import NotFound
 from workforce.models import Requester
-
-REQUESTER = auth.Role("requester", frozenset({"requester", "funds"}))
 
 
 def register(db: Session, *, name: str) -> tuple[Requester, str]:
@@ -16,6 +15,17 @@ def register(db: Session, *, name: str) -> tuple[Requester, str]:
     db.flush()
     _, secret = auth.issue(db, role=REQUESTER.name, subject_id=requester.id, name="first token")
     return requester, secret
+
+
+def find(db: Session, requester_id: str) -> Requester:
+    """The requester with this id."""
+    requester = db.get(Requester, requester_id)
+    if requester is None:
+        raise NotFound("There is no such requester.")
+    return requester
+
+
+REQUESTER = auth.Role("requester", frozenset({"requester", "funds"}), find)
 
 
 def listed() -> Select[Requester]:

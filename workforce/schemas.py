@@ -1,7 +1,11 @@
 """What comes in and goes out at the workforce routes."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import marshmallow as ma
 
+from foundation import ids
 from foundation.fields import (
     Amount,
     Choice,
@@ -21,6 +25,22 @@ from workforce.tiers import Tier
 
 _COUNTRY = ma.validate.Regexp(r"\A[A-Z]{2}\Z", error="Must be a country code such as KE.")
 _SKILL = ma.validate.Regexp(r"\A[a-z]+(\.[a-z]+)*\Z", error="Must be a skill such as image.categorization.")
+
+
+class Name(Text):
+    """A name by which a project or a batch can be found: in the place of an id, and as the end of an address."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(shortest=1, longest=200, name=True, **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
+        name = super()._deserialize(value, attr, data, **options)
+        if ids.looks_valid(name, name[:3]):
+            raise ma.ValidationError("A name may not look like an id.")
+        # A path that has such a step is another path, or is shortened on its way here.
+        if name.startswith("/") or name in {".", ".."}:
+            raise ma.ValidationError("A name may not begin with a slash, or be one or two dots.")
+        return name
 
 
 class Application(Schema):
@@ -73,7 +93,7 @@ class Requester(Schema):
 
 class RequesterWithToken(Schema):
     requester = ma.fields.Nested(Requester)
-    token = Text(metadata={"description": "Shown once; keep it."})
+    token = Text(allow_none=True, metadata={"description": "Shown once; keep it. A replay has null."})
 
 
 class Price(Schema):
@@ -84,7 +104,7 @@ class Price(Schema):
 
 
 class NewProject(Schema):
-    name = Text(required=True, shortest=1, longest=200, name=True)
+    name = Name(required=True)
     labels = ma.fields.List(
         Text(shortest=1, longest=200, name=True), required=True, validate=ma.validate.Length(2, 100)
     )

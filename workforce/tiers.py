@@ -7,8 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from foundation import ids
-from workforce import onboarding
-from workforce.models import TierMove, WorkerTier
+from foundation.errors import NotFound
+from workforce.models import TierMove, Worker, WorkerTier
 
 
 class Tier(IntEnum):
@@ -27,8 +27,10 @@ STARTING = Tier.NOVICE
 
 def set_tier(db: Session, worker_id: str, *, skill: str, tier: int, reason: str, moved_by: str) -> WorkerTier:
     """Put a worker on a step of a ladder and record why. Acts on their next claim."""
-    onboarding.find(db, worker_id)
-    place = db.get(WorkerTier, (worker_id, skill), with_for_update=True)
+    # Two first moves at once: there is no row of the ladder to wait for yet, so they take turns at the worker's.
+    if db.get(Worker, worker_id, with_for_update={"key_share": True}) is None:
+        raise NotFound("There is no such worker.")
+    place = db.get(WorkerTier, (worker_id, skill), populate_existing=True)
     before = STARTING if place is None else place.tier
     if place is None:
         place = WorkerTier(worker_id=worker_id, skill=skill, tier=tier)

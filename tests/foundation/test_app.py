@@ -1,16 +1,21 @@
 """The application: documentation and health, served from here alone."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any
 
 import pytest
+import structlog
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 import wsgi
 from foundation import app as foundation_app
 from foundation import auth, http
+from tests.conftest import House
 
 
 def test_the_root_leads_to_the_documentation(client: FlaskClient) -> None:
@@ -85,6 +90,61 @@ def test_two_views_of_one_name_cannot_hide_each_other(sessions: sessionmaker[Ses
 
     with pytest.raises(AssertionError):
         foundation_app.build_app(http.House(sessions, lambda: None), [routes], version="0")
+
+
+def test_a_file_of_the_documentation_says_once_how_long_it_may_be_kept(client: FlaskClient) -> None:
+    with client.get("/api/docs/swagger-ui.css") as styles:
+        assert styles.headers.getlist("Cache-Control") == ["no-cache"]
+        assert styles.headers.getlist("X-Content-Type-Options") == ["nosniff"]
+
+
+@pytest.fixture
+def told() -> Iterator[list[MutableMapping[str, Any]]]:
+    """Every line that is logged, with what is bound to it."""
+    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
+        yield lines
+
+
+def test_every_line_of_a_request_carries_its_id(
+    sessions: sessionmaker[Session], told: list[MutableMapping[str, Any]]
+) -> None:
+    routes = http.Routes("telling", "/telling")
+
+    @routes.get("", allow=auth.PUBLIC)
+    def view(_call: http.Call) -> None:
+        """Tell, then fail."""
+        structlog.get_logger().info("told")
+        raise ZeroDivisionError
+
+    app = foundation_app.build_app(http.House(sessions, lambda: None), [routes], version="0")
+    sent = [app.test_client().get("/telling").headers["Rookery-Request-Id"] for _ in range(2)]
+    structlog.get_logger().info("afterwards")
+
+    of_one = ["told", "unexpected failure", "request"]
+    assert [line["event"] for line in told] == [*of_one, *of_one, "afterwards"]
+    assert [line.get("request_id") for line in told] == [sent[0]] * 3 + [sent[1]] * 3 + [None]
+
+
+def test_a_line_names_the_token_of_its_caller_also_when_it_was_refused(
+    client: FlaskClient, db: Session, told: list[MutableMapping[str, Any]]
+) -> None:
+    token, secret = auth.issue(db, role="ops", subject_id="ada")
+
+    client.get("/api/workers", auth=(secret, ""))
+    client.get("/api/trial-balance", auth=(secret, ""))
+    auth.revoke(db, token.id)
+    client.get("/api/workers", auth=(secret, ""))
+    client.get("/api/workers")
+
+    lines = [(line["status"], line.get("token_id")) for line in told if line["event"] == "request"]
+    assert lines == [(200, token.id), (403, token.id), (401, token.id), (401, None)]
+
+
+def test_a_statement_that_fails_is_logged_without_what_was_sent(house: House) -> None:
+    with house.sessions() as db, pytest.raises(DBAPIError) as failed:
+        db.execute(text("SELECT CAST(:name AS integer) FROM nowhere"), {"name": "my name"})
+
+    assert "my name" not in str(failed.value)
 
 
 def test_an_answer_is_logged_without_what_was_asked(

@@ -12,6 +12,7 @@ import wsgi
 from foundation import auth
 from foundation.errors import NotFound
 from tests import factories
+from tests.conftest import House
 
 _UNKNOWN = auth._new_secret()
 
@@ -51,11 +52,27 @@ def test_only_the_hash_of_a_token_is_stored(db: Session, token: Callable[..., st
 
 
 def test_a_valid_token_is_its_subject_in_the_role_and_scopes_it_was_issued_for(db: Session) -> None:
-    issued, secret = auth.issue(db, role="requester", subject_id="req_1", scopes=["funds"])
+    requester = factories.create_requester(db)
+    issued, secret = auth.issue(db, role="requester", subject_id=requester.id, scopes=["funds"])
 
     actor = auth.authenticate(db, f"Bearer {secret}")
 
-    assert actor == auth.Actor(issued.id, "req_1", "requester", frozenset({"funds"}))
+    assert actor == auth.Actor(issued.id, requester.id, "requester", frozenset({"funds"}))
+
+
+@pytest.mark.parametrize(
+    ("role", "subject"), [("requester", "ghost"), ("requester", "a worker"), ("worker", "a requester"), ("worker", "")]
+)
+def test_no_token_is_issued_for_somebody_who_does_not_exist_in_the_role(db: Session, role: str, subject: str) -> None:
+    ids = {"a worker": factories.create_worker(db).id, "a requester": factories.create_requester(db).id}
+
+    with pytest.raises(NotFound, match=role):
+        auth.issue(db, role=role, subject_id=ids.get(subject, subject))
+
+
+@pytest.mark.parametrize("role", ["admin", "ops", "finance"])
+def test_staff_are_whoever_the_operator_says(db: Session, role: str) -> None:
+    assert auth.issue(db, role=role, subject_id="Ada from the second floor")[0].role == role
 
 
 def _basic(user: str) -> str:
@@ -163,11 +180,12 @@ def test_an_unknown_token_cannot_be_revoked(db: Session) -> None:
 
 
 def test_a_rotated_token_is_replaced_by_one_with_the_same_rights_and_end(client: FlaskClient, db: Session) -> None:
-    old, old_secret = auth.issue(db, role="requester", subject_id="req_1", name="ci", scopes=["funds"], days=7)
+    owner = factories.create_requester(db).id
+    old, old_secret = auth.issue(db, role="requester", subject_id=owner, name="ci", scopes=["funds"], days=7)
 
     new, secret = auth.rotate(db, old.id)
 
-    assert (new.subject_id, new.role, new.name, new.scopes) == ("req_1", "requester", "ci", ["funds"])
+    assert (new.subject_id, new.role, new.name, new.scopes) == (owner, "requester", "ci", ["funds"])
     assert new.expires_at == old.expires_at
     assert client.get("/api/funds", auth=(old_secret, "")).status_code == 401
     assert client.get("/api/funds", auth=(secret, "")).status_code == 200
@@ -228,6 +246,20 @@ def test_the_time_of_last_use_is_kept_to_the_hour(client: FlaskClient, db: Sessi
     assert first is not None
     assert within < first
     assert db.scalar(used, {"id": issued.id}) == first
+
+
+def test_a_slow_request_holds_up_no_other_of_its_token(house: House) -> None:
+    header = f"Bearer {house.token('ops', 'ada')}"
+
+    with house.sessions() as slow, house.sessions() as quick:
+        auth.authenticate(slow, header)
+        quick.execute(text("SET LOCAL lock_timeout = '100ms'"))
+        auth.authenticate(quick, header)
+        quick.commit()
+        slow.commit()
+
+    with house.sessions() as db:
+        assert db.scalar(text("SELECT last_used_at FROM tokens")) is not None
 
 
 # Every route and every role: what the route declares is what happens.

@@ -63,7 +63,7 @@ ADDRESSES = [
     ("GET", "/nowhere", 404),
     ("GET", "/api", 404),
     ("GET", "/api/workers/", 404),
-    ("GET", "//api/workers", 404),
+    ("GET", "/api//workers", 404),
     ("GET", "/v1/nowhere", 404),
     ("DELETE", "/api/workers", 405),
     ("PATCH", "/v1/projects", 405),
@@ -80,6 +80,14 @@ def test_every_error_is_a_problem_document(client: FlaskClient, method: str, pat
     answer = client.open(path, method=method, data=b"x" if status == 415 else None)
 
     _assert_is_problem(answer, status)
+
+
+@pytest.mark.parametrize("path", ["//api/workers", "///api/workers", "//v1/projects", "//"])
+def test_a_slash_too_many_at_the_beginning_is_another_address(client: FlaskClient, path: str) -> None:
+    # The test client would take what follows two slashes for a host; a server hands the path on as it came.
+    answer = client.get("/", environ_overrides={"PATH_INFO": path})
+
+    _assert_is_problem(answer, 404)
 
 
 def test_a_wrong_method_is_told_the_right_ones(client: FlaskClient) -> None:
@@ -120,7 +128,7 @@ def away() -> Iterator[FlaskClient]:
     """A client of a house whose database is not there."""
     engine = database.make_engine("postgresql+psycopg://nobody:hunter2@127.0.0.1:1/nothing")
     routes = http.Routes("away", "/away")
-    routes.get("", allow=allow("ops"))(_look)
+    routes.get("", allow=allow("ops"), or_nothing=True)(_look)
     app = foundation_app.build_app(http.House(database.sessions(engine), lambda: None), [routes], version="0")
     yield app.test_client()
     engine.dispose()
@@ -201,7 +209,34 @@ def test_an_invalid_field_is_named_by_its_pointer() -> None:
     assert problem.detail == "/rates/0/amount: Too much."
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 414, 415, 422, 429, 431, 500, 503])
+def test_a_problem_points_to_where_the_client_wrote_what_is_wrong() -> None:
+    messages = {"labels": {1: ["Too long."]}, "rates": ["Missing."], "a/b": ["No."]}
+
+    with pytest.raises(errors.Invalid) as refused, errors.within("/params", {"labels": "categories"}):
+        raise errors.invalid(messages)
+
+    pointers = [error["pointer"] for error in refused.value.body()["errors"]]
+    assert pointers == ["/params/categories/1", "/params/rates", "/params/a~1b"]
+    assert refused.value.detail == "/params/categories/1: Too long."
+
+
+def test_a_problem_without_a_place_gets_the_one_around_it() -> None:
+    with pytest.raises(errors.Invalid) as refused, errors.within("/params"), errors.within("/rates/3/amount"):
+        raise errors.Invalid("Too fine.")
+
+    assert refused.value.body()["errors"] == [{"pointer": "/params/rates/3/amount", "reason": "Too fine."}]
+    assert refused.value.detail == "Too fine."
+
+
+def test_a_problem_of_the_whole_body_is_one_of_the_place_around_it() -> None:
+    with pytest.raises(errors.Invalid) as refused, errors.within("/params"):
+        raise errors.invalid({"_schema": ["Invalid input type."]})
+
+    assert refused.value.body()["errors"] == [{"pointer": "/params", "reason": "Invalid input type."}]
+    assert refused.value.detail == "/params: Invalid input type."
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 413, 415, 422, 500, 503])
 def test_a_status_of_the_server_becomes_its_plain_problem(status: int) -> None:
     problem = errors.from_status(status, "x")
 
@@ -209,6 +244,6 @@ def test_a_status_of_the_server_becomes_its_plain_problem(status: int) -> None:
     assert type(problem).__module__ == "foundation.errors"
 
 
-@pytest.mark.parametrize(("status", "becomes"), [(418, 400), (406, 400), (501, 500), (504, 500)])
+@pytest.mark.parametrize(("status", "becomes"), [(418, 400), (416, 400), (431, 400), (501, 500), (504, 500)])
 def test_a_status_without_a_problem_of_its_own_becomes_the_nearest(status: int, becomes: int) -> None:
     assert errors.from_status(status, "x").status == becomes

@@ -2,9 +2,11 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import marshmallow as ma
 import psycopg.errors
@@ -12,8 +14,9 @@ import pytest
 from flask import Response
 from flask.testing import FlaskClient
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
+from werkzeug.test import create_environ, run_wsgi_app
 
 import wsgi
 from foundation import app as foundation_app
@@ -52,6 +55,12 @@ class _Probe:
             call.db.info["published"] = True
             return self.then()
 
+        @routes.get("", allow=PUBLIC, content_type="text/plain")
+        def stream(call: http.Call) -> Any:
+            """Write a note and answer with a response."""
+            call.db.execute(outbox.INSERT, {"stream": "", "topic": "streamed", "payload": "{}"})
+            return self.then()
+
         return foundation_app.build_app(http.House(self.sessions, self.wake), [routes], version="0").test_client()
 
     def wake(self) -> None:
@@ -87,8 +96,8 @@ REFUSALS: dict[str, tuple[Callable[[], Any], int]] = {
     "problem": (lambda: _raise(Conflict("No.")), 409),
     "bug": (lambda: _raise(ZeroDivisionError()), 500),
     "assertion": (lambda: _raise(AssertionError()), 500),
-    "response 400": (lambda: Response("no", status=400), 400),
-    "response 503": (lambda: Response("no", status=503), 503),
+    "a response where JSON was promised": (lambda: Response("found"), 500),
+    "nothing where something was promised": (lambda: None, 500),
     "an answer that cannot be sent": (lambda: {"name": "\ud800"}, 500),
 }
 
@@ -104,15 +113,59 @@ def test_any_other_answer_changes_nothing_and_wakes_nobody(probe: _Probe, then: 
     assert probe.woken == 0
 
 
-def test_a_response_below_400_commits(probe: _Probe) -> None:
-    probe.then = lambda: Response("found", status=302)
+@pytest.mark.parametrize(("status", "written"), [(200, ["streamed"]), (302, ["streamed"]), (400, []), (503, [])])
+def test_a_response_below_400_commits(probe: _Probe, status: int, written: list[str]) -> None:
+    probe.then = lambda: Response("text", status=status)
 
-    assert probe.client().post("/probe/a", json={"name": "b"}).status_code == 302
-    assert probe.written() == ["a b"]
+    assert probe.client().get("/probe").status_code == status
+    assert probe.written() == written
 
 
-def _database_says(state: type[psycopg.Error]) -> Any:
-    raise OperationalError("SELECT 1", {}, state("again"))
+class _Sending(io.RawIOBase):
+    """A client whose body is still coming in while the test looks around."""
+
+    def __init__(self, body: bytes, look: Callable[[], int]) -> None:
+        self.rest, self.look = io.BytesIO(body), look
+        self.seen: list[int] = []
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self.seen.append(self.look())
+        return self.rest.readinto(buffer)
+
+
+def _checked_out(house: House) -> int:
+    return house.engine.pool.checkedout()  # type: ignore[attr-defined,no-any-return]  # it is a QueuePool
+
+
+@pytest.mark.parametrize("status", [201, 401])
+def test_no_connection_is_held_while_a_body_comes_in(house: House, status: int) -> None:
+    body = b'{"name": "Museum"}'
+    sending = _Sending(body, lambda: _checked_out(house))
+    environ = create_environ("/api/requesters", method="POST", content_type="application/json")
+    environ.update({"wsgi.input": sending, "CONTENT_LENGTH": str(len(body))})
+    if status == 201:
+        environ["HTTP_AUTHORIZATION"] = f"Bearer {house.token('ops', 'ada')}"
+
+    _, answered, _ = run_wsgi_app(house.app, environ)
+
+    assert answered.startswith(f"{status} ")
+    assert set(sending.seen) == {0}
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b"[]", b"", b'{"name":1}', b" " * (http.BODY_MAX + 1)], ids=len)
+@pytest.mark.parametrize("query", ["", "?x=1", "?x=1&x=1"])
+def test_a_stranger_learns_nothing_about_what_a_route_takes(client: FlaskClient, body: bytes, query: str) -> None:
+    answer = client.post(f"/api/requesters{query}", data=body, content_type="application/json")
+
+    assert answer.status_code == 401
+
+
+def _database_says(fault: type[psycopg.Error]) -> Any:
+    """Raise what SQLAlchemy would: the class of its own that stands for the driver's."""
+    raise DBAPIError.instance("SELECT 1", {}, fault("again"), psycopg.Error)
 
 
 @pytest.mark.parametrize("state", [psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected])
@@ -131,12 +184,15 @@ def test_a_deadlock_without_end_is_given_up(probe: _Probe) -> None:
 
     answer = probe.client().post("/probe/a", json={"name": "b"})
 
-    assert answer.status_code == 500
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
     assert probe.calls == 3
     assert probe.written() == []
 
 
-PASSING = [psycopg.errors.LockNotAvailable, psycopg.errors.AdminShutdown, psycopg.errors.TooManyConnections]
+PASSING = [
+    psycopg.errors.LockNotAvailable, psycopg.errors.AdminShutdown, psycopg.errors.TooManyConnections,
+    psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.IoError, psycopg.OperationalError, psycopg.InterfaceError,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("state", PASSING)
@@ -148,6 +204,42 @@ def test_a_passing_fault_of_the_database_says_when_to_come_again(probe: _Probe, 
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "1"
     assert probe.calls == 1
+
+
+BUGS = [psycopg.DataError, psycopg.ProgrammingError, psycopg.errors.UndefinedTable, psycopg.errors.CheckViolation]
+
+
+@pytest.mark.parametrize("fault", BUGS)
+def test_a_statement_that_cannot_succeed_is_a_bug_and_not_a_reason_to_come_again(
+    probe: _Probe, fault: type[psycopg.Error]
+) -> None:
+    probe.then = lambda: _database_says(fault)
+
+    answer = probe.client().post("/probe/a", json={"name": "b"})
+
+    assert (answer.status_code, answer.headers.get("Retry-After")) == (500, None)
+
+
+def test_a_number_that_the_driver_cannot_send_is_a_bug_too(probe: _Probe) -> None:
+    def send() -> Any:
+        with probe.sessions() as db:
+            db.execute(text("SELECT :text"), {"text": "\x00"})
+
+    probe.then = send
+
+    assert probe.client().post("/probe/a", json={"name": "b"}).status_code == 500
+
+
+def test_after_a_failover_the_connections_to_the_standby_are_left(house: House) -> None:
+    secret = house.token("ops", "ada")
+    with house.sessions() as db:
+        # What a standby does to every transaction.
+        db.execute(text("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"))
+        db.commit()
+
+    answers = [house.app.test_client().post("/api/requesters", json={"name": "x"}, auth=(secret, "")) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [503, 201]
 
 
 def test_a_real_conflict_of_two_transactions_is_invisible(house: House) -> None:
@@ -185,6 +277,17 @@ def test_a_route_without_a_policy_cannot_be_declared() -> None:
 
     with pytest.raises(TypeError, match="allow"):
         routes.get("")(lambda _call: None)
+
+
+@pytest.mark.parametrize(
+    "promises",
+    [{"content_type": "text/csv"}, {"shown_once": ("token",)}, {"shown_once": ("token",), "returns": _Note}],
+)
+def test_a_route_that_promises_what_cannot_be_kept_cannot_be_declared(promises: dict[str, Any]) -> None:
+    routes = http.Routes("unsound", "/unsound")
+
+    with pytest.raises(http.RouteUnsound, match="/unsound"):
+        routes.post("", allow=allow("ops"), **promises)(lambda _call: None)
 
 
 def test_a_route_mounted_past_the_declaration_fails_the_build(sessions: sessionmaker[Session]) -> None:
@@ -393,7 +496,7 @@ def test_a_query_has_known_parameters_once_each(client: FlaskClient, token: Toke
 
     assert answer.status_code == 422
     assert answer.json is not None
-    assert answer.json["errors"][0]["pointer"].lstrip("?").lstrip("/") == named
+    assert answer.json["errors"][0]["pointer"] == f"?/{named}"
 
 
 def test_a_route_without_parameters_takes_none(client: FlaskClient, token: Token) -> None:
@@ -550,7 +653,7 @@ def test_every_answer_says_how_it_may_be_used(client: FlaskClient) -> None:
     for path in ("/health", "/api/workers", "/nowhere", "/api/openapi.json"):
         headers = client.get(path).headers
         assert headers["X-Content-Type-Options"] == "nosniff"
-        assert headers["Cache-Control"] == "no-store"
+        assert headers.getlist("Cache-Control") == ["no-store"]
         assert headers["Content-Security-Policy"] == "default-src 'none'"
         assert ids.looks_valid(headers["Rookery-Request-Id"], "rqs")
 
@@ -562,6 +665,34 @@ def test_a_hostile_host_is_in_no_link(client: FlaskClient, db: Session, token: T
     answer = client.get("/api/workers?limit=1", headers={"Host": "evil.example"}, auth=(token("ops"), ""))
 
     assert "evil" not in answer.headers["Link"]
+
+
+@pytest.mark.parametrize("name", ["Vögel", "a>b", 'a">b, <x', "50% off", "a?b&c#d"])
+def test_the_link_to_the_next_page_is_an_address_whatever_the_project_is_called(
+    client: FlaskClient, db: Session, token: Token, name: str
+) -> None:
+    project = factories.create_project(db)
+    project.name = name
+    for _ in range(2):
+        factories.create_task(db, project)
+    db.commit()
+    secret = token("requester", project.requester_id)
+
+    first = client.get(f"/api/projects/{quote(name)}/tasks?limit=1", auth=(secret, ""))
+
+    link = re.fullmatch(r"<([!-~]+)>; rel=\"next\"", first.headers["Link"])
+    assert link is not None
+    assert re.fullmatch(r"[^<>\" ]+", link[1])
+    assert client.get(link[1], auth=(secret, "")).status_code == 200
+
+
+def test_an_answer_without_a_body_has_no_type(client: FlaskClient, db: Session, token: Token) -> None:
+    worker = factories.create_worker(db)
+
+    answer = client.post("/api/claims", json={}, auth=(token("worker", worker.id), ""))
+
+    assert answer.status_code == 204
+    assert "Content-Type" not in answer.headers
 
 
 def test_an_overriding_method_header_is_ignored(client: FlaskClient, token: Token) -> None:
@@ -590,7 +721,5 @@ def test_a_schemas_complaint_becomes_a_problem_with_a_pointer() -> None:
     assert isinstance(refused.value.__cause__, ma.ValidationError)
 
 
-def test_every_declared_route_is_listed() -> None:
-    assert len(http.all_routes(wsgi.program.routes)) == sum(len(group.routes) for group in wsgi.program.routes)
-    assert all(isinstance(route.policy, auth.Policy) for route in http.all_routes(wsgi.program.routes))
-    assert allow("x") == auth.Policy(frozenset({"x"}))
+def test_a_policy_that_names_no_scope_lets_nobody_in() -> None:
+    assert not allow().permits(auth.Actor("tok_1", "ada", "admin", frozenset({"admin"})))

@@ -1,6 +1,7 @@
 """Same key, same answer; alone and when sixteen come at once."""
 
 import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -74,13 +75,80 @@ def test_another_body_with_the_same_key_is_refused(client: FlaskClient, db: Sess
     assert _projects(db) == 1
 
 
-@pytest.mark.parametrize("path", ["/api/projects?", "/v1/projects"])
-def test_another_address_with_the_same_key_is_refused(client: FlaskClient, secret: str, path: str) -> None:
-    body = {"name": "Rooks", "params": {"categories": _BODY["labels"], "rates": _BODY["rates"]}}
-    given = body if path.startswith("/v1") else _BODY
-    _post(client, secret, "k1", {**_BODY, "name": "Other"} if path.endswith("?") else _BODY)
+def _type(answer: TestResponse) -> str:
+    assert answer.json is not None
+    return str(answer.json["type"]).removeprefix("/problems/")
 
-    assert _post(client, secret, "k1", given, path).status_code == 422
+
+def test_another_address_with_the_same_key_and_body_is_refused(
+    client: FlaskClient, db: Session, token: Callable[..., str]
+) -> None:
+    factories.create_task(db, factories.create_project(db))
+    worker = factories.create_worker(db)
+    lease, secret = factories.claim(db, worker), token("worker", worker.id)
+    body, address = {"fence": lease.fence}, f"/api/assignments/{lease.id}"
+
+    first = _post(client, secret, "k1", body, f"{address}/renewal")
+    other = _post(client, secret, "k1", body, f"{address}/release")
+
+    assert first.status_code == 200
+    assert (other.status_code, _type(other)) == (422, "idempotency-key-reused")
+    assert _post(client, secret, "k2", body, f"{address}/release").status_code == 200
+
+
+def test_another_query_is_another_address_and_an_empty_one_is_none(client: FlaskClient, secret: str) -> None:
+    body = {"name": "Rooks", "params": {"categories": _BODY["labels"], "rates": _BODY["rates"]}}
+    first = _post(client, secret, "k1", body, "/v1/projects")
+
+    # WSGI hands both on with the same empty query.
+    again = _post(client, secret, "k1", body, "/v1/projects?")
+    other = _post(client, secret, "k1", body, "/v1/projects?x=1")
+
+    assert (again.status_code, again.data) == (200, first.data)
+    assert (other.status_code, _type(other)) == (422, "idempotency-key-reused")
+
+
+def test_a_token_is_shown_once_and_stands_in_no_table(
+    client: FlaskClient, db: Session, token: Callable[..., str]
+) -> None:
+    ops = token("ops")
+    first = _post(client, ops, "k1", {"name": "Museum"}, "/api/requesters")
+
+    again = _post(client, ops, "k1", {"name": "Museum"}, "/api/requesters")
+
+    assert first.json is not None
+    assert first.json["token"].startswith("rk_")
+    assert (again.status_code, again.json) == (201, {**first.json, "token": None})
+    assert (first.headers.get("Rookery-Withheld"), again.headers["Rookery-Withheld"]) == (None, "token")
+    assert first.json["token"].encode() not in db.execute(text("SELECT body FROM idempotency_keys")).scalar_one()
+
+
+def test_a_key_of_a_request_in_flight_is_waited_for_no_longer_than_two_seconds(house: House) -> None:
+    with house.sessions() as db:
+        requester = factories.create_requester(db)
+        db.commit()
+    secret, client = house.token("requester", requester.id), house.app.test_client()
+
+    with house.sessions() as slow:
+        idempotency.begin(slow, requester.id, "k1", b"the same key, not yet answered")
+        started = time.monotonic()
+        answer = _post(client, secret, "k1")
+
+    assert (answer.status_code, _type(answer)) == (409, "idempotency-key-in-use")
+    assert answer.headers["Retry-After"] == "1"
+    assert 1.5 < time.monotonic() - started < 10
+    assert _post(client, secret, "k1").status_code == 201
+
+
+def test_after_a_key_locks_are_waited_for_as_ever(house: House) -> None:
+    show = text("SHOW lock_timeout")
+    with house.sessions() as db:
+        before = db.scalar(show)
+        idempotency.begin(db, "req_1", "k1", b"new")
+        new = db.scalar(show)
+        idempotency.begin(db, "req_1", "k1", b"new")
+
+        assert [before, new, db.scalar(show)] == ["3s"] * 3
 
 
 def test_the_same_key_of_another_actor_is_unrelated(

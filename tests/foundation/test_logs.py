@@ -28,6 +28,15 @@ def test_a_token_that_was_cut_off_is_masked_too() -> None:
     assert _masked(_SECRET[:20]) == "rk_***"
 
 
+def test_the_rows_that_postgresql_quotes_are_masked() -> None:
+    told = (
+        'null value in column "x"\nDETAIL:  Failing row contains (wrk_1, Ada\nLovelace).\n'
+        "CONTEXT:  JSON data, line 1: Ada\n[SQL: INSERT INTO workers]"
+    )
+
+    assert _masked(told) == 'null value in column "x"\nDETAIL: ***\nCONTEXT: ***\n[SQL: INSERT INTO workers]'
+
+
 URLS = {
     "postgresql://rookery:hunter2@db.example/rookery": "postgresql://rookery:***@db.example/rookery",
     "redis://:hunter2@cache.example:6379/0": "redis://:***@cache.example:6379/0",

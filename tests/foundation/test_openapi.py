@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 import wsgi
 from foundation import errors, http
 
-ROUTES = http.all_routes(wsgi.program.routes)
+ROUTES = [route for group in wsgi.program.routes for route in group.routes]
 
 
 @pytest.fixture
@@ -70,6 +70,23 @@ def test_a_key_is_offered_where_it_is_heeded(document: Any) -> None:
     for route in ROUTES:
         named = {one["name"] for one in _operation(document, route)["parameters"]}
         assert ("Idempotency-Key" in named) == (route.method != "GET" and not route.policy.public)
+
+
+def test_an_answer_of_nothing_is_documented_where_it_is_promised(document: Any) -> None:
+    for route in ROUTES:
+        responses = _operation(document, route)["responses"]
+        assert ("204" in responses) == route.or_nothing
+    assert "content" not in document["paths"]["/api/claims"]["post"]["responses"]["204"]
+
+
+def test_what_a_replay_withholds_is_documented(document: Any) -> None:
+    operation = document["paths"]["/api/requesters"]["post"]
+    (key,) = [one for one in operation["parameters"] if one["name"] == "Idempotency-Key"]
+    token = document["components"]["schemas"]["workforce.RequesterWithToken"]["properties"]["token"]
+
+    assert "null for `token`" in key["description"]
+    assert "Rookery-Withheld" in operation["responses"]["201"]["headers"]
+    assert token["type"] == ["string", "null"]
 
 
 def test_nothing_in_the_document_names_a_python_object(document: Any) -> None:

@@ -99,7 +99,7 @@ def test_a_limit_is_between_1_and_200(client: FlaskClient, ops: str, limit: str)
 
     assert answer.status_code == 422
     assert answer.json is not None
-    assert answer.json["errors"][0]["pointer"] == "/limit"
+    assert answer.json["errors"][0]["pointer"] == "?/limit"
 
 
 def test_a_cursor_belongs_to_its_address(client: FlaskClient, db: Session, ops: str) -> None:

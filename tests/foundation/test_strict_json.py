@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Text, cast, literal, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse, create_environ, run_wsgi_app
 
@@ -65,6 +67,14 @@ UNREADABLE_VALUES = {
     "A6 -4301 digits": b"-" + b"9" * 4301,
     "A6 200,000 digits": b"9" * 200_000,
     "A6 200,000 decimals": b"0." + b"9" * 200_000,
+    "A9 2^53 as a float": b"9007199254740992.0",
+    "A9 2^53 - 1 and a half": b"9007199254740991.5",
+    "A9 1e22": b"1e22",
+    "A9 -1e308": b"-1e308",
+    "A17 below 1e-30": b"9.9e-31",
+    "A17 5e-324": b"5e-324",
+    "A17 -1e-400": b"-1e-400",
+    "A17 51 characters": b"0." + b"1" * 49,
     "A9 2^53": b"9007199254740992",
     "A9 -2^53": b"-9007199254740992",
     "A9 2^63": b"9223372036854775808",
@@ -132,8 +142,11 @@ READABLE_VALUES = {
     "A12 -0": b"-0",
     "A12 -0.0": b"-0.0",
     "A15 true": b"true",
-    "A17 5e-324": b"5e-324",
-    "A17 1e-400": b"1e-400",
+    "A11 the largest fraction": b"4503599627370495.5",
+    "A11 1e15": b"1e15",
+    "A17 1e-30": b"1e-30",
+    "A17 17 digits at the end": b"-1.2345678901234567e-30",
+    "A17 zero with any exponent": b"-0.00e-400",
     "C4 depth 28": b"[" * 28 + b"]" * 28,
     "C12 empty key": b'{"":1}',
     "C12 keys that name attributes": b'{"__proto__":1,"constructor":1,"__class__":1,"_sa_instance_state":1}',
@@ -306,6 +319,8 @@ def test_every_reason_says_what_is_wrong() -> None:
         said[name] = refused.value.detail
 
     assert said["C1 a key twice by escape"] == "The key 'a' appears twice in one object."
+    assert said["A9 1e22"] == "A number is beyond 2^53 - 1; send large numbers as strings."
+    assert said["A17 5e-324"] == "A number is closer to zero than 1e-30; send it as a string, or send 0."
     assert said["A1 NaN"] == "NaN is not a JSON number."
     assert said["D4 cut off in a character"] == "The body is not UTF-8 at byte 1."
     assert all(len(detail) < 200 for detail in said.values())
@@ -323,7 +338,9 @@ json_values = st.recursive(
     st.none()
     | st.booleans()
     | st.integers(-(2**53) + 1, 2**53 - 1)
-    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats(1e-30, 2**53 - 1)
+    | st.floats(-(2**53) + 1, -1e-30)
+    | st.just(0.0)
     | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00")),
     lambda inner: (
         st.lists(inner, max_size=5) | st.dictionaries(st.text(st.sampled_from('ab\\"é😀')), inner, max_size=5)
@@ -335,6 +352,45 @@ json_values = st.recursive(
 @given(json_values)
 def test_whatever_the_house_sends_it_can_read(value: Any) -> None:
     assert strict_json.read(http.dump(value)) == value
+
+
+_TOGETHER = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+@_TOGETHER
+@given(value=json_values)
+def test_whatever_was_read_comes_back_from_the_table_as_it_was(db: Session, value: Any) -> None:
+    read = strict_json.read(http.dump([value]))
+
+    stored = db.scalars(select(literal(read, JSONB))).one()
+
+    assert stored == read
+    assert _kinds(stored) == _kinds(read)
+    assert strict_json.read(http.dump(stored)) == read
+
+
+def _kinds(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _kinds(item) for key, item in value.items()}
+    return [_kinds(item) for item in value] if isinstance(value, list) else type(value)
+
+
+@_TOGETHER
+@given(
+    digits=st.from_regex(
+        r"-?(0|[1-9]\d{0,19})(\.\d{1,40})?([eE][+-]?\d{1,3})?", fullmatch=True, alphabet=st.characters(codec="ascii")
+    )
+)
+def test_any_number_that_is_taken_is_no_longer_in_the_table_and_can_be_read_from_it(db: Session, digits: str) -> None:
+    try:
+        read = strict_json.read(f"[{digits}]".encode())
+    except MalformedJson:
+        return
+
+    written = db.scalars(select(cast(literal(read, JSONB), Text))).one()
+
+    assert len(written) <= 52
+    assert strict_json.read(written.encode()) == read
 
 
 @given(st.binary(max_size=200))

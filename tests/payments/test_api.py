@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
@@ -47,8 +48,10 @@ def _paid_worker(db: Session) -> str:
 # Finance
 
 
-def test_a_top_up_is_booked_once_for_ever(client: FlaskClient, token: Token, books: None) -> None:
-    finance, owner = token("finance"), ids.new("req")
+def test_a_top_up_is_booked_once_for_ever(client: FlaskClient, db: Session, token: Token, books: None) -> None:
+    finance, requester = token("finance"), factories.create_requester(db, funds=None)
+    owner = requester.id
+    db.commit()
 
     first = _top_up(client, finance, owner_ref=owner)
     again = _top_up(client, finance, owner_ref=owner)
@@ -205,5 +208,8 @@ def test_a_worker_sees_nothing_of_others(client: FlaskClient, token: Token, db: 
 
 
 @pytest.mark.parametrize("path", ["/api/me/statement", "/api/me/earnings"])
-def test_a_token_of_no_payee_finds_nothing(client: FlaskClient, token: Token, path: str) -> None:
-    assert _problem(client.get(path, headers=_as(token("worker", "wrk_nobody")))) == (404, "no-payee")
+def test_a_token_of_no_payee_finds_nothing(client: FlaskClient, db: Session, token: Token, path: str) -> None:
+    secret = token("worker")
+    db.execute(text("UPDATE tokens SET subject_id = 'wrk_nobody'"))
+
+    assert _problem(client.get(path, headers=_as(secret))) == (404, "no-payee")

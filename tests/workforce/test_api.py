@@ -153,7 +153,7 @@ def test_an_answer_that_cannot_count_says_why(
     client: FlaskClient, project: Project, as_worker: dict[str, str], token: Token, books: None
 ) -> None:
     lease = _claim(client, as_worker).get_json()
-    stranger = _as(token("worker", ids.new("wrk")))
+    stranger = _as(token("worker"))
 
     refused = {
         "fence": _problem(_answer(client, as_worker, lease, fence=lease["fence"] + 1)),
@@ -347,6 +347,44 @@ def test_a_project_that_cannot_be_is_refused(
     assert _problem(_new_project(client, requester, **changes)) == (status, problem)
 
 
+_UNKNOWN = {**RATES[1], "currency": "XXX"}
+PLACES: dict[str, tuple[dict[str, Any], str]] = {
+    "a label twice": ({"labels": ["crow", "crow"]}, "/labels"),
+    "a price twice": ({"rates": [*RATES, RATES[0]]}, "/rates/2"),
+    "two currencies": ({"rates": [RATES[0], {**RATES[1], "currency": "EUR"}]}, "/rates/1/currency"),
+    "a currency of no books": ({"rates": [RATES[0], _UNKNOWN]}, "/rates/1/currency"),
+    "a price too fine": ({"rates": [*RATES, {**RATES[0], "tier": 1, "amount": "0.00001"}]}, "/rates/2/amount"),
+    "a price of nothing": ({"rates": [{**RATES[0], "amount": "0"}]}, "/rates/0/amount"),
+    "an amount that is none": ({"rates": [{**RATES[0], "amount": "1e3"}]}, "/rates/0/amount"),
+    "overlap above the default cap": ({"overlap_min": 99}, "/overlap_min"),
+}
+
+
+@pytest.mark.parametrize(("changes", "place"), PLACES.values(), ids=PLACES.keys())
+def test_a_project_that_cannot_be_is_told_where_it_is_wrong_on_both_surfaces(
+    client: FlaskClient, requester: dict[str, str], changes: dict[str, Any], place: str
+) -> None:
+    ours = _new_project(client, requester, **changes)
+    params = {"labels": ["crow", "rook"], "rates": RATES, **changes}
+    params["categories"] = params.pop("labels")
+    scales = client.post("/v1/projects", json={"name": "birds", "params": params}, headers=requester)
+
+    there = "/params" + place.replace("/labels", "/categories")
+    assert [error["pointer"] for error in ours.get_json()["errors"]] == [place]
+    assert [error["pointer"] for error in scales.get_json()["errors"]] == [there]
+    assert ours.status_code == scales.status_code == 422
+
+
+@pytest.mark.parametrize("name", [*(f"{prefix}_{'0' * 26}" for prefix in ("prj", "bat", "wrk")), "/birds", ".", ".."])
+def test_a_name_that_could_not_be_found_again_is_refused(
+    client: FlaskClient, requester: dict[str, str], name: str
+) -> None:
+    response = _new_project(client, requester, name=name)
+
+    assert _problem(response) == (422, "invalid")
+    assert [error["pointer"] for error in response.get_json()["errors"]] == ["/name"]
+
+
 def test_a_project_name_is_taken_once(client: FlaskClient, requester: dict[str, str]) -> None:
     _new_project(client, requester)
 
@@ -420,4 +458,4 @@ def test_only_ops_and_admin_open_requesters(client: FlaskClient, token: Token, r
     response = client.post("/api/requesters", json={"name": "x"}, headers=_as(token(role)))
 
     assert _problem(response) == (403, "scope-missing")
-    assert db.scalar(text("SELECT count(*) FROM requesters")) == 0
+    assert db.scalar(text("SELECT count(*) FROM requesters WHERE name = 'x'")) == 0

@@ -127,6 +127,17 @@ def test_a_batch_is_found_by_its_name_or_id(db: Session) -> None:
     assert projects.find_batch(db, batch.requester_id, batch.id) is batch
 
 
+@pytest.mark.parametrize("asked", ["Vo\u0308gel", " V\u00f6gel\n", "V\u00f6gel"])
+def test_a_name_is_found_however_it_is_composed(db: Session, asked: str) -> None:
+    requester = factories.create_requester(db)
+    project = _create(db, requester.id, " Vo\u0308gel")
+    batch = projects.create_batch(db, project, name="Vo\u0308gel ", status=BatchStatus.IN_PROGRESS)
+
+    assert project.name == batch.name == "V\u00f6gel"
+    assert projects.find(db, requester.id, asked) is project
+    assert projects.find_batch(db, requester.id, asked) is batch
+
+
 def test_what_belongs_to_another_requester_does_not_exist(db: Session) -> None:
     batch = factories.create_batch(db, project := factories.create_project(db))
     stranger = factories.create_requester(db).id

@@ -1,8 +1,10 @@
 """Accounts of those who send work."""
 
+import pytest
 from sqlalchemy.orm import Session
 
-from foundation import auth
+from foundation import auth, ids
+from foundation.errors import NotFound
 from workforce import requesters
 
 
@@ -13,6 +15,14 @@ def test_a_new_requester_has_a_token_of_their_own(db: Session) -> None:
 
     assert (actor.subject_id, actor.role) == (requester.id, "requester")
     assert actor.scopes == {"requester", "funds"}
+
+
+def test_nobody_is_found_who_is_not_there(db: Session) -> None:
+    requester, _ = requesters.register(db, name="Museum")
+
+    assert requesters.find(db, requester.id) is requester
+    with pytest.raises(NotFound):
+        requesters.find(db, ids.new("req"))
 
 
 def test_two_requesters_may_have_one_name(db: Session) -> None:

@@ -1,5 +1,9 @@
 """The ladder of each skill: where a worker stands, and why."""
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -8,6 +12,7 @@ from sqlalchemy.orm import Session
 from foundation import ids
 from foundation.errors import NotFound
 from tests import factories
+from tests.conftest import House
 from workforce import tiers
 
 
@@ -36,6 +41,29 @@ def test_a_worker_has_one_place_on_each_ladder(db: Session) -> None:
 def test_nobody_is_moved_who_is_not_there(db: Session) -> None:
     with pytest.raises(NotFound):
         tiers.set_tier(db, ids.new("wrk"), skill="lang.sw", tier=2, reason="test", moved_by="ops")
+
+
+def test_of_two_first_moves_at_once_both_are_kept(house: House) -> None:
+    with house.sessions() as db:
+        worker = factories.create_worker(db)
+        db.commit()
+    together = Barrier(8)
+
+    def move(tier: int) -> None:
+        with house.sessions() as db:
+            together.wait()
+            tiers.set_tier(db, worker.id, skill="lang.sw", tier=tier % 5, reason="test", moved_by="ops")
+            db.commit()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(move, range(8)))
+
+    with house.sessions() as db:
+        moves = db.execute(text("SELECT tier_from, tier_to FROM tier_moves")).all()
+        (place,) = tiers.of_worker(db, worker.id)
+    # Each begins where another one ended: nobody has read a place that was already left.
+    froms = Counter(move.tier_from for move in moves) + Counter([place.tier])
+    assert froms == Counter(move.tier_to for move in moves) + Counter([int(tiers.STARTING)])
 
 
 @pytest.mark.parametrize("tier", [-1, 5])

@@ -4,15 +4,17 @@ Its rules stay in this file: 200 is the only success, names are keys, unknown pa
 a JSON type is allowed, lists are newest first, and a problem carries `error` and `status_code` for its SDK.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import marshmallow as ma
 from sqlalchemy import func, select
 
+from foundation import errors
 from foundation.auth import allow
 from foundation.errors import BadRequest, Problem
-from foundation.fields import JsonObject, QueryInteger, Schema, Text
+from foundation.fields import Flag, JsonObject, QueryInteger, Schema, Text
 from foundation.http import Call, Routes, Surface, load
 from payments.rates import Price
 from workforce import projects, schemas, tasks
@@ -38,31 +40,49 @@ SURFACE = Surface(name="scale", lenient=True, empty_body=True, extend=_extend)
 routes = Routes("scale", "/v1", SURFACE)
 
 
+class TaskTypeNotServed(BadRequest):
+    """There are no tasks of this type here."""
+
+
+class BatchElsewhere(BadRequest):
+    """The batch belongs to another project."""
+
+
+class _BatchName(schemas.Name):
+    """A batch's name is a path, behind which its status and its launch stand."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
+        name = super()._deserialize(value, attr, data, **options)
+        if name.endswith(("/status", "/finalize")):
+            raise ma.ValidationError("A batch's name may not end in /status or /finalize.")
+        return name
+
+
 class _NewProject(Schema):
-    name = Text(required=True, shortest=1, longest=200, name=True)
+    name = schemas.Name(required=True)
     type = Text(load_default=categorization.NAME)
     params = JsonObject(required=True)
 
 
 class _NewBatch(Schema):
     project = Text(required=True)
-    name = Text(required=True, shortest=1, longest=200, name=True)
+    name = _BatchName(required=True)
     callback = Text(load_default="", longest=2000)
     metadata = JsonObject(load_default=dict)
     # Our own: a staging batch waits for finalize and reserves all at once; a plain one runs from its creation.
-    staging = ma.fields.Boolean(load_default=False)
+    staging = Flag(load_default=False)
 
 
 class _NewTask(Schema):
-    project = Text(longest=200)
-    batch = Text(longest=200)
+    project = Text()
+    batch = Text()
     unique_id = Text(shortest=1, longest=200)
     instruction = Text(longest=10_000)
     callback_url = Text(load_default="", longest=2000)
     metadata = JsonObject(load_default=dict)
     attachment = Text(longest=10_000)
     attachments = ma.fields.List(JsonObject(), validate=ma.validate.Length(max=50))
-    categories = ma.fields.List(Text(shortest=1, longest=200), validate=ma.validate.Length(2, 100))
+    categories = ma.fields.List(Text(shortest=1, longest=200, name=True), validate=ma.validate.Length(2, 100))
 
 
 class _TaskQuery(Schema):
@@ -87,11 +107,13 @@ class Anything(Schema):
 @routes.post("/projects", allow=allow("requester"), body=_NewProject)
 def create_project(call: Call) -> dict[str, Any]:
     """Make a project. `params` carries Scale's (`instruction`, `categories`) and ours (`rates`, `overlap_min` ...)."""
-    params = call.body["params"]
-    settings, prices = _settings(params)
-    project = projects.create(
-        call.db, requester_id=call.actor.subject_id, name=call.body["name"], settings=settings, prices=prices
-    )
+    _require_served(call.body["type"])
+    name, params = call.body["name"], call.body["params"]
+    with errors.within("/params", {"labels": "categories"}):
+        settings, prices = _settings(params)
+        project = projects.create(
+            call.db, requester_id=call.actor.subject_id, name=name, settings=settings, prices=prices
+        )
     return _project(project)
 
 
@@ -130,7 +152,7 @@ def list_batches(call: Call) -> dict[str, Any]:
     rows = select(Batch, Project).join(Project, Project.id == Batch.project_id)
     rows = rows.where(Batch.requester_id == call.actor.subject_id)
     if "project" in call.query:
-        rows = rows.where(Project.name == call.query["project"])
+        rows = rows.where(Project.id == projects.find(call.db, call.actor.subject_id, call.query["project"]).id)
     total = call.db.scalar(select(func.count()).select_from(rows.subquery())) or 0
     found = call.db.execute(rows.order_by(Batch.id.desc()).limit(limit).offset(offset)).all()
     docs = [_batch(batch, project) for batch, project in found]
@@ -169,6 +191,7 @@ def create_task(call: Call) -> dict[str, Any]:
     project, batch = tasks.batch_for(
         call.db, call.actor.subject_id, project=body.get("project"), batch=body.get("batch")
     )
+    _require_home(call, project)
     if "categories" in body and body["categories"] != project.labels:
         raise BadRequest("The categories of a task are those of its project, in the same order.")
     named = {"project", "batch", "unique_id", "callback_url", "metadata"}
@@ -221,6 +244,20 @@ def list_tasks(call: Call) -> dict[str, Any]:
     if len(found) > limit:
         answer["next_token"] = found[limit - 1].id
     return answer
+
+
+def _require_served(task_type: str) -> None:
+    if task_type != categorization.NAME:
+        reason = f"Must be {categorization.NAME}; there are no tasks of another type here."
+        raise TaskTypeNotServed(reason, errors=[{"pointer": "/type", "reason": reason}])
+
+
+def _require_home(call: Call, project: Project) -> None:
+    """Of a project and a batch in one body, the batch decides; then the project must be its own."""
+    named = call.body.get("project")
+    if named is not None and projects.find(call.db, call.actor.subject_id, named).id != project.id:
+        reason = f"This batch belongs to the project {project.name!r}."
+        raise BatchElsewhere(reason, errors=[{"pointer": "/batch", "reason": reason}])
 
 
 def _settings(params: dict[str, Any]) -> tuple[projects.Settings, list[Price]]:

@@ -131,7 +131,16 @@ def test_a_project_needs_categories_and_rates(scale: Scale, missing: str) -> Non
     status, message = _error(scale.post("projects", {"type": "categorization", "name": "x", "params": params}))
 
     assert status == 422
-    assert "labels" in message if missing == "categories" else "rates" in message
+    assert message.startswith(f"/params/{missing}: ")
+
+
+@pytest.mark.parametrize("task_type", ["annotation", "", "Categorization", "textcollection"])
+def test_a_project_of_a_type_that_is_not_served_is_refused_by_its_field(scale: Scale, task_type: str) -> None:
+    refused = scale.post("projects", {"type": task_type, "name": "birds", "params": PARAMS})
+
+    assert _error(refused)[0] == 400
+    assert [error["pointer"] for error in refused.get_json()["errors"]] == ["/type"]
+    assert _error(scale.get("projects/birds"))[0] == 404
 
 
 @pytest.mark.parametrize("name", ["a/b", "a b", "ä%2Fö", "50%", "a?b=c", "#1", "status"])
@@ -146,7 +155,49 @@ def test_names_are_path_segments_whatever_is_in_them(scale: Scale, name: str) ->
     assert _ok(scale.post(f"batches/{there}/finalize"))["name"] == name
 
 
+@pytest.mark.parametrize("name", ["V\u00f6gel", "Vo\u0308gel", " V\u00f6gel "])
+def test_what_was_made_under_a_name_is_found_under_it(scale: Scale, name: str) -> None:
+    scale.project(name)
+    scale.batch(name, project=name)
+    task = scale.task(project=name, batch=name)["task_id"]
+
+    assert _ok(scale.get(f"projects/{quote(name, safe='')}"))["name"] == "V\u00f6gel"
+    assert _ok(scale.get(f"batches/{quote(name, safe='')}"))["name"] == "V\u00f6gel"
+    assert [found["task_id"] for found in _ok(scale.get("tasks", project=name, batch=name))["docs"]] == [task]
+
+
 # Batches
+
+
+@pytest.mark.parametrize("name", ["a/status", "/status", "a/finalize", f"bat_{'0' * 26}", ".."])
+def test_a_batch_whose_name_would_hide_another_address_is_refused(scale: Scale, name: str) -> None:
+    scale.project()
+
+    refused = scale.post("batches", {"project": "birds", "name": name})
+
+    assert _error(refused)[0] == 422
+    assert [error["pointer"] for error in refused.get_json()["errors"]] == ["/name"]
+
+
+@pytest.mark.parametrize("staging", ["false", "true", 0, 1, None, "no"])
+def test_whether_a_batch_is_staging_is_true_or_false(scale: Scale, staging: Any) -> None:
+    scale.project()
+
+    refused = scale.post("batches", {"project": "birds", "name": "monday", "staging": staging})
+
+    assert _error(refused)[0] == 422
+    assert [error["pointer"] for error in refused.get_json()["errors"]] == ["/staging"]
+
+
+def test_batches_are_listed_by_a_projects_name_or_id(scale: Scale) -> None:
+    made = scale.project()
+    scale.project("others")
+    scale.batch()
+    scale.batch("elsewhere", project="others")
+
+    for project in ("birds", made["id"]):
+        assert [batch["name"] for batch in _ok(scale.get("batches", project=project))["docs"]] == ["monday"]
+    assert _error(scale.get("batches", project="nobody's"))[0] == 404
 
 
 def test_a_batch_has_the_keys_that_clients_read(scale: Scale) -> None:
@@ -276,6 +327,18 @@ def test_a_batch_alone_decides_the_project(scale: Scale) -> None:
     made = _ok(scale.post("task/categorization", {"batch": "monday", "attachment": "x"}))
 
     assert (made["project"], made["batch"]) == ("birds", "monday")
+
+
+def test_a_batch_of_another_project_is_refused(scale: Scale) -> None:
+    made = scale.project()
+    scale.project("others")
+    scale.batch()
+
+    refused = scale.post("task/categorization", {"project": "others", "batch": "monday", "attachment": "x"})
+
+    assert _error(refused)[0] == 400
+    assert [error["pointer"] for error in refused.get_json()["errors"]] == ["/batch"]
+    assert scale.task(project=made["id"], batch="monday")["batch"] == "monday"
 
 
 def test_categories_of_a_task_are_those_of_its_project(scale: Scale) -> None:
