@@ -19,7 +19,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from foundation import ids
 from foundation.db import Base, Created, Id, Ref
-from foundation.errors import Forbidden, NotFound, Unauthorized
+from foundation.errors import Conflict, Forbidden, NotFound, Unauthorized
 
 _PREFIX = "rk_"
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -104,6 +104,10 @@ class TokenRequired(Unauthorized):
 
 class TokenRefused(Unauthorized):
     """This token is not valid."""
+
+
+class TokenEnded(Conflict):
+    """The token has ended."""
 
 
 class ScopeMissing(Forbidden):
@@ -197,7 +201,10 @@ def revoke(db: Session, token_id: str) -> Token:
 
 
 def rotate(db: Session, token_id: str) -> tuple[Token, str]:
-    """A new token with the rights and the end of an old one, which is revoked."""
+    """A new token with the rights and the end of an old one, which is revoked. Only a living one has a successor."""
+    old = db.get(Token, token_id, with_for_update=True)
+    if old is not None and old.revoked_at is not None:
+        raise TokenEnded("This token was revoked; issue a new one.")
     old = revoke(db, token_id)
     new, secret = issue(db, role=old.role, subject_id=old.subject_id, name=old.name, scopes=old.scopes)
     new.expires_at = old.expires_at

@@ -1,7 +1,6 @@
 """The `rookery` command: serve, migrate, work in the background, tokens, checks. Thin like the views."""
 
 import json
-import signal
 import socket
 import sys
 import time
@@ -68,7 +67,8 @@ def make_cli(program: Program) -> click.Group:
         """Rookery: the backend of a labelling workforce."""
         with _sentences():
             configured = settings.read()
-        context.obj = replace(configured, data_dir=data_dir or configured.data_dir)
+        given = data_dir if data_dir is not None and data_dir.parts else configured.data_dir
+        context.obj = replace(configured, data_dir=given)
 
     cli.add_command(_migrate)
     cli.add_command(_up(program))
@@ -129,6 +129,7 @@ def serving(
     configured: Settings, *, quiet: bool = False, application: str = "wsgi:app"
 ) -> Iterator[tuple[str, processes.Supervisor, Installation]]:
     """Engines, web and background processes, all up and ready; stopped when this ends. Yields the address."""
+    logs.configure("warning" if quiet else configured.log_level)
     with _sentences(), open_installation(configured) as installation:
         _require_free_port(configured)
         migrate(installation.database_owner_url, installation.database_url)
@@ -141,11 +142,16 @@ def serving(
         supervisor = processes.Supervisor(commands, environment, first=installation.tend)
         supervisor.start()
         address = f"http://{configured.host}:{configured.port}"
+        patience = 0.0  # nobody is being served yet
         try:
             _await_ready(address, supervisor)
+            patience = processes.STOP_SECONDS
             yield address, supervisor, installation
+        except KeyboardInterrupt:
+            processes.end_in_peace()
+            raise
         finally:
-            supervisor.stop()
+            supervisor.stop(patience=patience)
 
 
 def _commands(configured: Settings, installation: Installation, application: str) -> dict[str, list[str]]:
@@ -177,7 +183,8 @@ def _require_free_port(configured: Settings) -> None:
             probe.bind((configured.host, configured.port))
         except OSError as error:
             raise InstallationError(
-                f"{configured.host}:{configured.port} cannot be listened on ({error.strerror}); choose another --port."
+                f"{configured.host}:{configured.port} cannot be listened on ({error.strerror}); choose another with "
+                "--port or ROOKERY_PORT."
             ) from error
 
 
@@ -204,8 +211,8 @@ def stay(supervisor: processes.Supervisor) -> None:
             supervisor.tend()
             time.sleep(0.2)
     except KeyboardInterrupt:
+        processes.end_in_peace()
         click.echo("\nStopping.", err=True)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _up(program: Program) -> click.Command:

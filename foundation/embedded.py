@@ -304,7 +304,8 @@ def _postgres_binaries() -> Path:
     binaries = Path(found.origin).parent / f"pginstall{_POSTGRES_MAJOR}" / "bin" if found and found.origin else None
     if binaries is None or not (binaries / "postgres").exists():
         raise EnginesError(
-            "There is no embedded PostgreSQL for this platform; set DATABASE_URL to a PostgreSQL of yours."
+            "There is no embedded PostgreSQL here: run `make setup`, which installs it where there is one for the "
+            "platform, or set DATABASE_URL to a PostgreSQL of yours."
         )
     return binaries
 
@@ -590,19 +591,24 @@ def _spawn(command: list[str], folder: _Folder, log: Path) -> int:
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd="/", umask=0o077,
             start_new_session=True, env=_environment(), preexec_fn=_become(folder, Path(command[0])),  # noqa: PLW1509 - no lock is taken in it
         )  # fmt: skip
-    _spawned[process.pid] = process
+    _spawned.add(process.pid)
+    # The engine outlives this object, and perhaps us; `_is_alive` reaps it. So the object has nothing left to warn of.
+    process.returncode = 0
     return process.pid
 
 
-# Kept so that a child that dies is reaped, and that its Popen does not warn when it is forgotten.
-_spawned: "dict[int, subprocess.Popen[bytes]]" = {}
+# Our own children among the engines: one that died stays a zombie until it is waited for.
+_spawned: set[int] = set()
 
 
 def _is_alive(pid: int) -> bool:
     """Whether a process still runs; a zombie, which somebody else has to reap, does not."""
-    child = _spawned.get(pid)
-    if child is not None:
-        return child.poll() is None
+    if pid in _spawned:
+        with suppress(ChildProcessError):
+            if os.waitpid(pid, os.WNOHANG) == (0, 0):
+                return True
+        _spawned.discard(pid)
+        return False
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

@@ -10,14 +10,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 
 import structlog
 
 _PR_SET_PDEATHSIG = 1
-_STOP_SECONDS = 15.0
+STOP_SECONDS = 15.0
 _RESTART_SECONDS_MAX = 5.0
 _HEALTHY_SECONDS = 10.0
+# Children start where our own code lies: a wsgi.py or redis.py in the caller's folder must not be taken for it.
+_ROOT = Path(__file__).parent.parent
+
+_ENDS = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 log = structlog.get_logger()
 
@@ -62,18 +67,19 @@ class Supervisor:
             if child.process is None and now >= child.due:
                 self._start(child)
 
-    def stop(self) -> None:
-        """Ask every child to finish its work, then insist."""
+    def stop(self, *, patience: float = STOP_SECONDS) -> None:
+        """Ask every child to finish its work, then insist: after so many seconds it ends with all it has started."""
         running = [child.process for child in self.children if child.process is not None]
         for process in running:
             with suppress(ProcessLookupError):
                 process.terminate()
-        deadline = time.monotonic() + _STOP_SECONDS
+        deadline = time.monotonic() + patience
         for process in running:
             try:
                 process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
-                process.kill()
+                # It leads a process group of its own.
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
     def _start(self, child: Child) -> None:
@@ -82,6 +88,7 @@ class Supervisor:
         child.process = subprocess.Popen(  # noqa: S603 - our own command lines
             child.command,
             env=self._environment,
+            cwd=_ROOT,
             start_new_session=True,
             preexec_fn=lambda: _die_with_parent(parent, signal.SIGTERM),  # noqa: PLW1509 - the supervisor has one thread
         )
@@ -111,9 +118,18 @@ def die_with_server() -> None:
 
 
 def raise_interrupt_on_terminate() -> None:
-    """Let SIGTERM end a command the way Ctrl-C does, through its `finally` blocks."""
+    """Let SIGTERM, and the end of the terminal, end a command the way Ctrl-C does, through its `finally` blocks."""
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for told in _ENDS:
+        # Whoever started us with nohup wants us to outlive the terminal.
+        if signal.getsignal(told) is not signal.SIG_IGN:
+            signal.signal(told, interrupt)
+
+
+def end_in_peace() -> None:
+    """Ignore further signals: a second Ctrl-C must not break off the shutdown that the first one asked for."""
+    for told in (signal.SIGINT, *_ENDS):
+        signal.signal(told, signal.SIG_IGN)

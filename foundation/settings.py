@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from environs import Env, EnvError
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
+_ESCAPE = "in a password write @ as %40, : as %3A and / as %2F, and the port as a number"
 _LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -34,7 +38,7 @@ def read() -> Settings:
             database_url=_postgres_url("DATABASE_URL", shared.str("DATABASE_URL", None)),
             database_owner_url=_postgres_url("DATABASE_OWNER_URL", shared.str("DATABASE_OWNER_URL", None)),
             redis_url=_redis_url(shared.str("REDIS_URL", None)),
-            data_dir=env.path("DATA_DIR", None),
+            data_dir=Path(folder) if (folder := env.str("DATA_DIR", "")) else None,
             host=env.str("HOST", "127.0.0.1"),
             port=env.int("PORT", 8080),
             web_processes=env.int("WEB_PROCESSES", 2),
@@ -42,8 +46,12 @@ def read() -> Settings:
             log_level=env.str("LOG_LEVEL", "info").lower(),
         )
     except EnvError as error:
-        raise SettingsError(f"A setting cannot be read: {error}.") from error
-    if not 0 <= settings.port <= 65535:
+        raise SettingsError(f"A setting cannot be read: {str(error).rstrip('.')}.") from error
+    if settings.database_owner_url and not settings.database_url:
+        raise SettingsError("DATABASE_OWNER_URL is set and DATABASE_URL is not; set both, or neither.")
+    if not settings.host:
+        raise SettingsError("ROOKERY_HOST must be an address such as 127.0.0.1.")
+    if not 1 <= settings.port <= 65535:
         raise SettingsError(f"ROOKERY_PORT must be a port number, not {settings.port}.")
     if settings.web_processes < 1 or settings.web_threads < 1:
         raise SettingsError("ROOKERY_WEB_PROCESSES and ROOKERY_WEB_THREADS must be at least 1.")
@@ -59,7 +67,11 @@ def _postgres_url(name: str, url: str | None) -> str | None:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
         raise SettingsError(f"{name} must look like postgresql://user:password@host/database.")
-    return f"postgresql+psycopg://{rest}"
+    try:
+        return make_url(f"postgresql+psycopg://{rest}").render_as_string(hide_password=False)
+    except (ValueError, ArgumentError):
+        # Without its cause, which would show the password.
+        raise SettingsError(f"{name} cannot be read; {_ESCAPE}.") from None
 
 
 def _redis_url(url: str | None) -> str | None:
@@ -68,4 +80,8 @@ def _redis_url(url: str | None) -> str | None:
     scheme, separator, _ = url.partition("://")
     if not separator or scheme not in {"redis", "rediss", "unix"}:
         raise SettingsError("REDIS_URL must look like redis://host:6379/0, rediss://... or unix:///path.")
+    try:
+        urlsplit(url).port  # noqa: B018 - it raises where there is none
+    except ValueError:
+        raise SettingsError(f"REDIS_URL cannot be read; {_ESCAPE}.") from None
     return url

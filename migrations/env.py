@@ -2,8 +2,10 @@
 
 from alembic import context
 
-import workforce.models  # noqa: F401 - the three imports fill the metadata
-from foundation import auth, idempotency, outbox, pagination  # noqa: F401 - so do these
+import payments.models  # noqa: F401 - these imports fill the metadata
+import quality.models  # noqa: F401
+import workforce.models  # noqa: F401
+from foundation import auth, idempotency, outbox, pagination  # noqa: F401
 from foundation.db import Base
 from migrations import grants
 

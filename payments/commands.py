@@ -40,6 +40,6 @@ def export(db: Session, path: Path) -> None:
         with path.open("xb") as file:
             made = exports.payables(db)
             file.writelines(made.chunks())
-    except FileExistsError:
-        raise click.ClickException(f"{path} exists; choose another name.") from None
+    except OSError as error:
+        raise click.BadParameter(f"{path} cannot be written: {error.strerror}.", param_hint="PATH") from error
     click.echo(f"{made.rows} rows, sha256 {made.sha256}")

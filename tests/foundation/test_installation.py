@@ -84,6 +84,39 @@ def test_the_applications_login_cannot_change_the_tables(db: Session) -> None:
             db.execute(text(statement))
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE accounts SET owner_ref = 'me'",
+        "UPDATE currencies SET ledger_exponent = 0",
+        "DELETE FROM alembic_version",
+        "DELETE FROM answers",
+        "DELETE FROM earnings",
+        "DELETE FROM journal_lines",
+        "DELETE FROM tasks",
+        "DELETE FROM votes",
+        "UPDATE answers SET payload = '{}'",
+        "UPDATE assignments SET amount = 1",
+        "UPDATE earnings SET amount = 1",
+        "UPDATE journal_entries SET kind = 'x'",
+        "UPDATE rates SET amount = 1",
+        "UPDATE signing_keys SET secret = ''",
+        "UPDATE tier_moves SET reason = ''",
+        "UPDATE votes SET label = 1",
+    ],
+)
+def test_the_applications_login_cannot_rewrite_what_was_said(db: Session, statement: str) -> None:
+    with pytest.raises(ProgrammingError, match="permission denied"), db.begin_nested():
+        db.execute(text(statement))
+
+
+def test_a_login_that_may_not_make_tables_is_one_sentence(bare: Urls) -> None:
+    with pytest.raises(InstallationError, match="cannot be brought up to date") as refused:
+        installation.migrate(bare.app, bare.app)
+
+    assert "\n" not in str(refused.value)
+
+
 def test_a_database_that_is_not_there_is_one_sentence_without_the_password() -> None:
     configured = replace(_BARE, database_url=_NOWHERE)
 

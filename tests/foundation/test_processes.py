@@ -120,7 +120,7 @@ def test_a_stop_lets_children_finish_their_work(supervise: Callable[..., Supervi
 def test_a_child_that_will_not_end_is_ended(
     supervise: Callable[..., Supervisor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "_STOP_SECONDS", 0.2)
+    monkeypatch.setattr(processes, "STOP_SECONDS", 0.2)
     deaf = (
         "import pathlib, signal, sys, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN); pathlib.Path(sys.argv[1]).touch(); time.sleep(60)"
@@ -133,11 +133,37 @@ def test_a_child_that_will_not_end_is_ended(
     assert not psutil.pid_exists(_pid(supervisor))
 
 
-def test_stopping_twice_is_no_error(supervise: Callable[..., Supervisor]) -> None:
-    supervisor = supervise()
+def test_what_a_deaf_child_has_started_ends_with_it(supervise: Callable[..., Supervisor], tmp_path: Path) -> None:
+    deaf = (
+        "import pathlib, signal, subprocess, sys, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "below = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "path.with_suffix('.new').write_text(str(below.pid)); path.with_suffix('.new').rename(path); time.sleep(60)"
+    )
+    supervisor = supervise(sys.executable, "-c", deaf, str(tmp_path / "below"))
+    _until((tmp_path / "below").exists)
+    below = int((tmp_path / "below").read_text())
 
+    supervisor.stop(patience=0)
     supervisor.stop()
-    supervisor.stop()
+
+    _until(lambda: not psutil.pid_exists(below) or psutil.Process(below).status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_child_does_not_take_a_file_of_the_callers_folder_for_ours(
+    supervise: Callable[..., Supervisor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wsgi.py").write_text("raise SystemExit('somebody else')")
+    monkeypatch.chdir(tmp_path)
+    show = "import pathlib, sys, wsgi; pathlib.Path(sys.argv[1]).write_text(wsgi.VERSION)"
+    supervisor = supervise(sys.executable, "-c", show, str(tmp_path / "said"))
+    process = supervisor.children[0].process
+    assert process is not None
+
+    process.wait(20)
+
+    assert (tmp_path / "said").exists()
 
 
 def test_children_get_the_given_environment_beside_ours(supervise: Callable[..., Supervisor], tmp_path: Path) -> None:
@@ -173,11 +199,37 @@ def test_children_end_with_a_parent_that_was_killed(tmp_path: Path, root: Path) 
     _until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
-def test_sigterm_ends_a_command_through_its_finally() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """Puts the handlers of this process back."""
+    before = {told: signal.getsignal(told) for told in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for told, handler in before.items():
+        signal.signal(told, handler)
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_command_through_its_finally(signals: None, told: signal.Signals) -> None:
     processes.raise_interrupt_on_terminate()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGTERM)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(told)
+
+
+def test_under_nohup_the_end_of_the_terminal_is_not_ours(signals: None) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    processes.raise_interrupt_on_terminate()
+
+    signal.raise_signal(signal.SIGHUP)
+
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_second_signal_does_not_break_off_the_shutdown(signals: None, told: signal.Signals) -> None:
+    processes.raise_interrupt_on_terminate()
+    processes.end_in_peace()
+
+    signal.raise_signal(told)
+
+    assert signal.getsignal(told) is signal.SIG_IGN

@@ -99,3 +99,35 @@ def test_nothing_else_in_the_house_reads_the_environment(root: Path) -> None:
     }
 
     assert readers <= allowed
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("DATABASE_URL", "postgresql://u:hunter2@127.0.0.1:abc/x"),
+        ("REDIS_URL", "redis://127.0.0.1:abc/0"),
+    ],
+)
+def test_a_damaged_url_is_one_sentence_without_the_password(
+    monkeypatch: pytest.MonkeyPatch, name: str, url: str
+) -> None:
+    monkeypatch.setenv(name, url)
+
+    with pytest.raises(SettingsError, match="%40") as refused:
+        settings.read()
+
+    assert name in str(refused.value)
+    assert "hunt" not in str(refused.value)
+
+
+def test_an_owners_url_alone_is_a_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_OWNER_URL", "postgresql://owner@host/x")
+
+    with pytest.raises(SettingsError, match="DATABASE_URL is not"):
+        settings.read()
+
+
+def test_an_empty_data_folder_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROOKERY_DATA_DIR", "")
+
+    assert settings.read().data_dir is None

@@ -734,6 +734,50 @@ def test_an_answer_and_the_end_of_its_lease_do_not_both_happen(house: House) -> 
         assert db.scalar(text("SELECT sum(free_slots) FROM tasks")) == 0
 
 
+def test_a_position_that_becomes_visible_late_is_found_at_the_next_look_back(house: House) -> None:
+    with house.sessions() as db:
+        project = factories.create_project(db, overlap_min=1)
+        worker = factories.create_worker(db)
+        factories.create_task(db, project)
+        factories.answer(db, worker)
+        db.commit()
+    with house.sessions() as slow:
+        late = factories.create_task(slow, slow.get_one(Project, project.id))
+        slow.flush()
+        for _ in range(2):
+            with house.sessions() as db:
+                # Past the one that nobody sees yet, the second time just when the cursor looks back.
+                later = _copy(db, project.id)
+                age(db, "claim_cursors", "safe_at", 31)
+                assert _claimed(db, worker) == later
+                db.commit()
+        slow.commit()
+
+    found = []
+    for _ in range(3):
+        with house.sessions() as db:
+            found.append(_claimed(db, worker))
+            age(db, "claim_cursors", "safe_at", 31)
+            db.commit()
+
+    assert late.id in found
+
+
+def _copy(db: Session, project_id: str) -> str:
+    """A task more, without the balances that a task being created elsewhere holds locked."""
+    return str(
+        db.scalar(
+            text("""
+            INSERT INTO tasks (id, project_id, batch_id, requester_id, status, params, metadata, callback_url, overlap,
+                               free_slots, position, reserved)
+            SELECT :id, project_id, batch_id, requester_id, 'open', params, metadata, '', 1, 1,
+                   nextval('task_positions'), 0 FROM tasks WHERE project_id = :project_id LIMIT 1 RETURNING id
+        """),
+            {"id": ids.new("tsk"), "project_id": project_id},
+        )
+    )
+
+
 # A model of the slots
 
 

@@ -8,13 +8,14 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from foundation import outbox
 from foundation.errors import NotFound
 from foundation.pagination import PageRequest
 from payments import funding, ledger
 from tests import factories
 from tests.conftest import House, age
 from workforce import assignment, settlement
-from workforce.models import Answer, Kind, Project, Task, TaskStatus, Worker
+from workforce.models import Answer, Batch, Kind, Project, Task, TaskStatus, Worker
 from workforce.settlement import PATIENCE
 
 # Settings that decide fast, whatever the defaults are.
@@ -334,13 +335,83 @@ def test_settlements_at_once_pay_everybody_once(house: House, n_at_once: int) ->
 # Waiting
 
 
+def test_settling_and_sending_tasks_at_once_do_not_wait_for_each_other_in_a_circle(house: House) -> None:
+    with house.sessions() as db:
+        requester = factories.create_requester(db)
+        project = factories.create_project(db, requester, overlap_min=1, overlap_max=1, confidence_target=0.5)
+        batch = factories.create_batch(db, project)
+        worker = factories.create_worker(db)
+        for _ in range(80):
+            factories.create_task(db, project, batch)
+        db.commit()
+    done = threading.Event()
+
+    def send() -> int:
+        sent = 0
+        while not done.is_set():
+            with house.sessions() as db:
+                factories.create_task(db, db.get_one(Project, project.id), db.get_one(Batch, batch.id))
+                db.commit()
+            sent += 1
+        return sent
+
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(send)
+        for _ in range(80):
+            with house.sessions() as db:
+                factories.answer(db, worker)
+                db.commit()
+            house.settle()
+        done.set()
+        assert sending.result() > 0
+    house.settle()
+
+    with house.sessions() as db:
+        assert db.scalar(text("SELECT count(*) FROM earnings WHERE status = 'due'")) > 20
+        deadlocks = text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        assert db.scalar(deadlocks) == 0
+
+
+def test_a_project_that_cannot_be_decided_does_not_keep_others_waiting(house: House) -> None:
+    with house.sessions() as db:
+        waiting = [_waiting(db) for _ in range(2)]
+        age(db, "tasks", "updated_at", int(PATIENCE.total_seconds()) + 60)
+        db.commit()
+    with house.sessions() as holder:
+        outbox.hold_stream(holder, waiting[0][0].id)
+
+        for _ in range(20):
+            with house.sessions() as db:
+                settlement.revisit(db)
+                db.commit()
+
+    with house.sessions() as db:
+        assert db.get_one(Task, (waiting[0][1].id, waiting[0][0].id)).status == TaskStatus.OPEN
+        assert db.get_one(Task, (waiting[1][1].id, waiting[1][0].id)).status == TaskStatus.SETTLED
+
+
+def test_a_late_answer_leaves_the_consensus_of_a_final_task_alone(db: Session, books: None) -> None:
+    project = factories.create_project(db, **QUICK)
+    task = factories.create_task(db, project)
+    answers = factories.answer_all(db, project, "rook", "rook", "rook")
+    events = factories.told(db)
+    settlement.settle_answers(db, events[1:])
+    before = _decision(db, task)
+
+    settlement.settle_answers(db, events[:1])
+
+    assert task.status == TaskStatus.SETTLED
+    assert _decision(db, task) == before
+    assert _due(db, answers[0].worker_id) > 0
+
+
 def _waiting(db: Session) -> tuple[Project, Task]:
     """A task whose answers agree, by voters whom nobody knows yet, while another task is still open."""
     project = factories.create_project(db, **{**QUICK, "expert_share": 0.1})
     task = factories.create_task(db, project)
     workers = [factories.create_worker(db) for _ in range(3)]
     for worker in workers:
-        factories.answer(db, worker)
+        factories.answer(db, worker, project=project)
     factories.create_task(db, project)
     factories.settle(db)
     return project, task

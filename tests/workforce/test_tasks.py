@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from foundation import ids
@@ -371,3 +372,37 @@ def test_a_question_keeps_what_was_sent(db: Session, books: None) -> None:
     db.refresh(made)
     assert (made.params, made.metadata_) == ({"attachment": "x", "n": [1, 2]}, {"a": None})
     assert made.callback_url == "https://e.test/"
+
+
+def test_a_batch_launched_late_is_within_everybodys_reach(db: Session, books: None) -> None:
+    project = factories.create_project(db, overlap_min=1, overlap_max=1)
+    staged = factories.create_batch(db, project, status=BatchStatus.STAGING)
+    early = factories.create_task(db, project, staged)
+    factories.create_task(db, project)
+    worker = factories.create_worker(db)
+    factories.answer(db, worker)
+
+    tasks.launch(db, staged)
+
+    assert factories.claim(db, worker).task_id == early.id
+
+
+def test_a_batch_of_another_project_cannot_take_a_task(db: Session) -> None:
+    requester = factories.create_requester(db)
+    cheap, dear = (factories.create_project(db, requester) for _ in range(2))
+    factories.create_task(db, dear)
+    batch = factories.create_batch(db, cheap)
+
+    with pytest.raises(IntegrityError, match="fk_tasks_batch_id_project_id_batches"), db.begin_nested():
+        db.execute(text("UPDATE tasks SET batch_id = :id"), {"id": batch.id})
+
+
+def test_a_batch_with_the_standing_ones_name_does_not_take_its_place(db: Session, books: None) -> None:
+    requester = factories.create_requester(db)
+    cheap, dear = (factories.create_project(db, requester) for _ in range(2))
+    taken = projects.create_batch(db, cheap, name=f"{dear.name} (standing)", status=BatchStatus.IN_PROGRESS)
+
+    task = factories.create_task(db, dear)
+
+    assert task.batch_id != taken.id
+    assert projects.standing_batch(db, dear).id == task.batch_id
