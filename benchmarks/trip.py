@@ -14,6 +14,8 @@ from benchmarks.house import House, opened
 
 _ROOT = Path(__file__).parent.parent
 _PACKAGES = ("foundation", "quality", "payments", "workforce", "migrations")
+# Where each half of the trip arrives: the fact is told, and the lines stand in the journal.
+_ARRIVALS = {"publish", "_insert_lines"}
 
 
 @dataclass(slots=True)
@@ -23,6 +25,7 @@ class Trip:
     name: str
     visited: dict[str, list[str]] = field(default_factory=dict)
     deepest: list[str] = field(default_factory=list)
+    way: list[tuple[str, str]] = field(default_factory=list)
     commits: int = 0
 
     @property
@@ -40,9 +43,13 @@ def run() -> None:
         for file, functions in trip.visited.items():
             print(f"    {file:38} {', '.join(functions)}")
         print(f"    deepest: {' > '.join(trip.deepest)}")
+    way = [*request.way, *reaction.way]
+    print(f"  the way itself: {len({file for file, _ in way})} files, depth {len(request.way)} and {len(reaction.way)}")
+    print(f"    {' > '.join(function for _, function in request.way)}")
+    print(f"    {' > '.join(function for _, function in reaction.way)}")
     files = request.visited.keys() | reaction.visited.keys()
     print(
-        f"  both: {request.commits + reaction.commits} transactions, {len(files)} of our files, "
+        f"  all that it asks on the way: {request.commits + reaction.commits} transactions, {len(files)} of our files, "
         f"{request.functions + reaction.functions} functions, depth {max(len(request.deepest), len(reaction.deepest))}"
     )
 
@@ -70,7 +77,9 @@ def _watch(trip: Trip, house: House, act: Callable[[], Any]) -> None:
             functions.append(frame.f_code.co_name)
         stack = _stack(frame)
         if len(stack) > len(trip.deepest):
-            trip.deepest = stack
+            trip.deepest = [function for _, function in stack]
+        if frame.f_code.co_name in _ARRIVALS:
+            trip.way = stack
 
     def committed(_connection: Any) -> None:
         trip.commits += 1
@@ -84,12 +93,13 @@ def _watch(trip: Trip, house: House, act: Callable[[], Any]) -> None:
         event.remove(house.engine, "commit", committed)
 
 
-def _stack(frame: FrameType | None) -> list[str]:
-    """Our functions that stand in each other, the outermost first; comprehensions and lambdas do not count."""
+def _stack(frame: FrameType | None) -> list[tuple[str, str]]:
+    """Our files and functions that stand in each other, outermost first; comprehensions and lambdas do not count."""
     stack = []
     while frame is not None:
-        if _ours(frame.f_code) and not frame.f_code.co_name.startswith("<"):
-            stack.append(frame.f_code.co_name)
+        file = _ours(frame.f_code)
+        if file and not frame.f_code.co_name.startswith("<"):
+            stack.append((file, frame.f_code.co_name))
         frame = frame.f_back
     return stack[::-1]
 
