@@ -1,12 +1,17 @@
 """`make bench`: all benchmarks, or those that are named."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import claims, trip
+from benchmarks import claims, crowds, trip
 from foundation import logs
 
-_ALL = {"trip": lambda _data: trip.run(), "claims": lambda _data: claims.run()}
+_ALL: dict[str, Callable[[Path | None], None]] = {
+    "trip": lambda _data: trip.run(),
+    "crowds": crowds.run,
+    "claims": lambda _data: claims.run(),
+}
 
 
 def main() -> None:
