@@ -50,14 +50,16 @@ class Server:
         configured = replace(settings.read(), port=_free_port())
         environment = {
             **os.environ,
+            "ROOKERY_PORT": str(configured.port),
             "DATABASE_URL": house.engines.database_url,
             "REDIS_URL": house.engines.redis_url or "",
             "ROOKERY_WEB_THREADS": str(configured.web_threads),
         }
         self.port = configured.port
-        self._process = subprocess.Popen(
-            commands.web_command(configured, application), env=environment, stderr=subprocess.DEVNULL
-        )
+        self._processes = [
+            subprocess.Popen(commands.web_command(application), env=environment, stderr=subprocess.DEVNULL)
+            for _ in range(configured.web_processes)
+        ]
         self.project_id = house.project(overlap=13, name=f"{application} {n_tasks}")
         house.task(self.project_id)
         with house.sessions() as session:
@@ -67,8 +69,7 @@ class Server:
 
     def cpu(self) -> float:
         """Seconds of processor time that the server's processes have used."""
-        family = [psutil.Process(self._process.pid), *psutil.Process(self._process.pid).children(recursive=True)]
-        return sum(sum(one.cpu_times()[:2]) for one in family)
+        return sum(sum(psutil.Process(process.pid).cpu_times()[:2]) for process in self._processes)
 
     def run(self, act: str) -> Block:
         """Let every client do its share of one block at once."""
@@ -89,8 +90,10 @@ class Server:
     def stop(self) -> None:
         for seat in self.seats:
             seat.close()
-        self._process.terminate()
-        self._process.wait()
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            process.wait()
 
 
 class Seat:

@@ -13,19 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import click
+import structlog
 from flask import Flask
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from foundation import app, auth, db, http, jobs, logs, outbox, processes, settings
+from foundation import app, auth, db, http, jobs, logs, outbox, processes, server, settings
 from foundation.errors import Problem
 from foundation.installation import Installation, InstallationError, migrate, open_installation, require_migrated
 from foundation.program import Program
 from foundation.settings import Settings, SettingsError
 
 _READY_SECONDS = 30.0
+
+log = structlog.get_logger()
 
 
 class OneSentence(click.ClickException):
@@ -39,8 +42,8 @@ def build(program: Program, configured: Settings) -> Flask:
     logs.configure(configured.log_level)
     if configured.database_url is None:
         raise SystemExit("Set DATABASE_URL, or run `rookery up`, which brings its own PostgreSQL.")
-    processes.die_with_server()
     engine = db.make_engine(configured.database_url, pool_size=configured.web_threads)
+    require_migrated(engine)
     bell = jobs.Bell(configured.redis_url)
     outbox.reactions(program.reactions)
     return app.build_app(http.House(db.sessions(engine), bell.ring), program.routes, version=program.version)
@@ -72,6 +75,7 @@ def make_cli(program: Program) -> click.Group:
 
     cli.add_command(_migrate)
     cli.add_command(_up(program))
+    cli.add_command(_web)
     cli.add_command(_jobs(program))
     cli.add_command(_token)
     cli.add_command(_check(program))
@@ -132,10 +136,14 @@ def serving(
     logs.configure("warning" if quiet else configured.log_level)
     with _sentences(), open_installation(configured) as installation:
         _require_free_port(configured)
+        if installation.database_owner_url == installation.database_url:
+            log.warning("one login owns the tables and serves; give the application its own, see docs/operators.md")
         migrate(installation.database_owner_url, installation.database_url)
         environment = {
             **installation.environment(),
+            "ROOKERY_HOST": configured.host,
             "ROOKERY_LOG_LEVEL": "warning" if quiet else configured.log_level,
+            "ROOKERY_PORT": str(configured.port),
             "ROOKERY_WEB_THREADS": str(configured.web_threads),
         }
         commands = _commands(configured, installation, application)
@@ -155,7 +163,8 @@ def serving(
 
 
 def _commands(configured: Settings, installation: Installation, application: str) -> dict[str, list[str]]:
-    return {"web": web_command(configured, application), **_jobs_commands(installation)}
+    numbers = range(1, configured.web_processes + 1)
+    return {**{f"web {number}": web_command(application) for number in numbers}, **_jobs_commands(installation)}
 
 
 def _jobs_commands(installation: Installation) -> dict[str, list[str]]:
@@ -166,14 +175,9 @@ def _jobs_commands(installation: Installation) -> dict[str, list[str]]:
     return commands
 
 
-def web_command(configured: Settings, application: str) -> list[str]:
-    """Granian reads slow clients outside Python; any other WSGI server can take its place."""
-    return [
-        sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws", "--http", "1",
-        "--host", configured.host, "--port", str(configured.port), "--log-level", "warning",
-        "--workers", str(configured.web_processes), "--blocking-threads", str(configured.web_threads),
-        "--respawn-failed-workers", "--workers-kill-timeout", "10", application,
-    ]  # fmt: skip
+def web_command(application: str = "wsgi:app") -> list[str]:
+    """One web process; where it listens comes from its environment."""
+    return [sys.executable, "-m", "wsgi", "web", "--application", application]
 
 
 def _require_free_port(configured: Settings) -> None:
@@ -236,6 +240,17 @@ def _up(program: Program) -> click.Command:
     return up
 
 
+@click.command("web")
+@click.option("--application", default="wsgi:app", hidden=True)
+@click.pass_obj
+def _web(configured: Settings, application: str) -> None:
+    """Serve HTTP in this one process; several of them share a port. `rookery up` starts them itself."""
+    processes.raise_interrupt_on_terminate()
+    with _sentences():
+        loaded = server.load(application)
+    server.serve(loaded, host=configured.host, port=configured.port, threads=configured.web_threads)
+
+
 def _jobs(program: Program) -> click.Command:
     @click.command("jobs")
     @click.option("--only", type=click.Choice(["worker", "sweeper"]), help="Run one of the two, without a supervisor.")
@@ -254,6 +269,9 @@ def _jobs(program: Program) -> click.Command:
 
 def _supervise_jobs(configured: Settings) -> None:
     with open_installation(configured) as installation:
+        engine = db.make_engine(installation.database_url, pool_size=1)
+        require_migrated(engine)
+        engine.dispose()
         commands = _jobs_commands(installation)
         supervisor = processes.Supervisor(commands, installation.environment(), first=installation.tend)
         supervisor.start()

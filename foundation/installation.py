@@ -52,9 +52,7 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
     if settings.database_url:
         owner = settings.database_owner_url or settings.database_url
         _reach(settings.database_url, "DATABASE_URL")
-        if owner == settings.database_url:
-            log.warning("the application's login owns its tables; give it one of its own, see docs/operators.md")
-        else:
+        if owner != settings.database_url:
             _reach(owner, "DATABASE_OWNER_URL")
         yield Installation(settings.database_url, owner, settings.redis_url)
         return

@@ -1,7 +1,6 @@
 """Child processes of `rookery up`: started together, started again when they die, stopped together."""
 
 import ctypes
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -90,31 +89,18 @@ class Supervisor:
             env=self._environment,
             cwd=_ROOT,
             start_new_session=True,
-            preexec_fn=lambda: _die_with_parent(parent, signal.SIGTERM),  # noqa: PLW1509 - the supervisor has one thread
+            preexec_fn=lambda: _die_with_parent(parent),  # noqa: PLW1509 - the supervisor has one thread
         )
         child.started = time.monotonic()
 
 
-def _die_with_parent(parent: int, told: signal.Signals) -> None:
+def _die_with_parent(parent: int) -> None:
     """Ask the kernel to end this process when its parent dies, so that kill -9 of a parent leaves no orphans."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, told)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         # It may have died before we asked.
         if os.getppid() != parent:
             os._exit(1)
-
-
-def die_with_server() -> None:
-    """In a worker process that its server forked: end when the server does, and stop when told to while starting.
-
-    Such a worker inherits the server's own handlers, which ignore what they are told here; and it would keep the port.
-    Does nothing under servers that load the application in other ways.
-    """
-    server = multiprocessing.parent_process()
-    if server is not None and server.pid is not None:
-        for told in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(told, signal.SIG_DFL)
-        _die_with_parent(server.pid, signal.SIGKILL)
 
 
 def raise_interrupt_on_terminate() -> None:

@@ -18,7 +18,7 @@ def main() -> int:
     parser.add_argument("--answers", type=int, default=5_000, help="at least so many acknowledged answers")
     wanted = parser.parse_args()
     print(f"seed {wanted.seed}", flush=True)
-    planted = _besiege(Plan("tests.faults.early:app", wanted.seed, kills=6, answers=400, faults=("web worker",)))
+    planted = _besiege(Plan("tests.faults.early:app", wanted.seed, kills=6, answers=400, faults=("web",)))
     caught = bool(planted.lost or planted.vanished)
     _tell("a build that acknowledges before it commits", planted)
     print(f"  {'caught' if caught else 'NOT CAUGHT'}\n", flush=True)

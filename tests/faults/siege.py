@@ -38,7 +38,7 @@ _SECONDS_BETWEEN = 4.0
 _PAUSE_MAX = 60.0
 _END_SECONDS = 240.0
 
-FAULTS = ("web worker", "web master", "jobs parent", "jobs parent and child", "sweeper", "redis", "redis flush")
+FAULTS = ("web", "jobs parent", "jobs parent and child", "sweeper", "redis", "redis flush")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +181,7 @@ class _Faults:
     def inject(self, fault: str) -> None:
         """Make one fault, and note how long nobody was told anything after it."""
         {
-            "web worker": lambda: self._kill(self._rng.choice(self._family("web")[1:] or self._family("web"))),
-            "web master": lambda: self._kill(self._family("web")[0]),
+            "web": lambda: self._kill(*self._family(self._rng.choice(["web 1", "web 2"]))),
             "jobs parent": lambda: self._kill(self._family("worker")[0]),
             "jobs parent and child": lambda: self._kill(*self._family("worker")),
             "sweeper": lambda: self._kill(self._family("sweeper")[0]),

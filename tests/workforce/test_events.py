@@ -11,6 +11,6 @@ def test_a_submitted_answer_is_told_with_its_ids_alone(db: Session) -> None:
 
     answer = factories.answer(db, factories.create_worker(db))
 
-    row = db.execute(text("SELECT topic, payload FROM outbox_events")).one()
-    assert row.topic == "AnswerSubmitted"
+    row = db.execute(text("SELECT topic, stream, payload FROM outbox_events")).one()
+    assert (row.topic, row.stream) == ("AnswerSubmitted", task.project_id)
     assert row.payload == {"answer_id": answer.id, "task_id": task.id, "project_id": task.project_id}
