@@ -4,6 +4,7 @@ Several of these share one port; the kernel deals out their connections. Any oth
 """
 
 import importlib
+import logging
 import socket
 from typing import Any
 
@@ -28,6 +29,8 @@ def load(name: str) -> Any:
 
 def serve(application: Any, *, host: str, port: int, threads: int) -> None:
     """Answer until SIGTERM or Ctrl-C; what is being answered then is answered."""
+    # It warns of every request that waits a moment for a thread.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     server = waitress.create_server(
         application,
         sockets=[_shared(host, port)],
