@@ -13,6 +13,7 @@ _UNUSUAL = {
     "journal_entries": "SELECT, INSERT",
     "journal_lines": "SELECT, INSERT",
     "known_labels": "SELECT, INSERT",
+    "owners": "SELECT, INSERT",
     "payees": "SELECT, INSERT",
     "rates": "SELECT, INSERT",
     "tier_moves": "SELECT, INSERT",

@@ -1,13 +1,12 @@
 """The payments routes: finance's side of the books, and what owners and payees see of their own."""
 
 from flask import Response
-from sqlalchemy import select
 
 from foundation import pagination
 from foundation.auth import Role, allow
+from foundation.errors import within
 from foundation.http import Call, Routes
 from payments import earnings, exports, funding, ledger, money, payees, schemas
-from payments.models import JournalEntry
 
 FINANCE = Role("finance", frozenset({"finance"}))
 
@@ -17,8 +16,10 @@ routes = Routes("payments", "/api")
 @routes.post("/top-ups", allow=allow("finance"), body=schemas.TopUp, returns=schemas.TopUpBooked, status=201)
 def top_up(call: Call) -> dict[str, str]:
     """Book money that has arrived at the bank. The bank's reference is the key: it books once for ever."""
-    currency = money.currency(call.db, call.body["currency"])
-    units = money.parse(call.body["amount"], currency)
+    with within("/currency"):
+        currency = money.currency(call.db, call.body["currency"])
+    with within("/amount"):
+        units = money.parse(call.body["amount"], currency)
     given = {**call.body, "amount": units}
     entry_id = funding.top_up(call.db, **given, actor_ref=call.actor.subject_id)
     return {**call.body, "entry_id": entry_id}
@@ -39,8 +40,7 @@ def tie_out(call: Call) -> dict[str, object]:
 @routes.get("/journal", allow=allow("finance"), query=schemas.JournalQuery, returns=schemas.JournalEntry, paged=True)
 def journal(call: Call) -> pagination.Page:
     """The journal, newest first; `cause_ref` narrows it to one answer, batch or requester."""
-    rows = select(JournalEntry).filter_by(**call.query)
-    return pagination.read(call.db, rows, JournalEntry.id, call.page)
+    return ledger.journal(call.db, call.page, **call.query)
 
 
 @routes.get("/payables.csv", allow=allow("finance"), content_type="text/csv")

@@ -8,12 +8,17 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from foundation.errors import Invalid
 from payments import ledger, money
 from payments.ledger import BANK, FUNDS, HOUSE, RESERVE, AccountName, Entry, Line
-from payments.models import Reserve
+from payments.models import Owner, Reserve
 
 # The platform's fee on every answer, in hundredths of a per cent; it is reserved and earned with the answer.
 FEE_BASIS_POINTS = 2_000
+
+
+class OwnerUnknown(Invalid):
+    """Nobody keeps money here under this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +37,19 @@ def with_fee(amount: int) -> int:
     return amount + money.share(amount, FEE_BASIS_POINTS)
 
 
+_OPEN = text("INSERT INTO owners (owner_ref) VALUES (:owner_ref) ON CONFLICT DO NOTHING")
+
+
+def register(db: Session, owner_ref: str) -> None:
+    """Let somebody whom another package knows put money in."""
+    db.execute(_OPEN, {"owner_ref": owner_ref})
+
+
 def top_up(db: Session, *, owner_ref: str, currency: str, amount: int, bank_reference: str, actor_ref: str) -> str:
     """Book money that the bank says has arrived. The bank's reference books once, however often it is sent."""
+    if db.get(Owner, owner_ref) is None:
+        wrong = {"pointer": "/owner_ref", "reason": "Is nobody's."}
+        raise OwnerUnknown("Money for nobody would be hard to find again; look the requester up.", errors=[wrong])
     line = Line(AccountName(BANK, HOUSE, currency), AccountName(FUNDS, owner_ref, currency), amount)
     entry = Entry(f"fund:{bank_reference}", "top_up", owner_ref, actor_ref, (line,))
     return ledger.post(db, [entry]).ids[entry.key]

@@ -1,16 +1,18 @@
 """Journal entries of paired lines, balances, and the check. Posting is set-based: a few statements for any batch."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from foundation import ids
+from foundation import ids, pagination
 from foundation.errors import Conflict, Problem
-from payments.models import AccountKind
+from payments.models import AccountKind, JournalEntry
 
 
 class InsufficientFunds(Problem):
@@ -305,6 +307,43 @@ def tie_out(db: Session) -> Sequence[Any]:
     stored = recomputed (the turnover of all accounts with a live balance).
     """
     return db.execute(_TIE_OUT).all()
+
+
+_LINES_OF = text("""
+    SELECT l.entry_id, d.role || ':' || d.owner_ref AS debit, c.role || ':' || c.owner_ref AS credit, l.currency,
+           l.amount, k.ledger_exponent AS exponent
+      FROM journal_lines l JOIN accounts d ON d.id = l.debit_id JOIN accounts c ON c.id = l.credit_id
+      JOIN currencies k ON k.code = l.currency
+     WHERE l.entry_id = ANY(:entries) ORDER BY l.entry_id, l.line
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A journal entry with its lines, as people read it."""
+
+    id: str
+    idempotency_key: str
+    kind: str
+    cause_ref: str
+    actor_ref: str
+    created_at: datetime
+    lines: list[Any]
+
+
+def journal(db: Session, page: pagination.PageRequest, *, cause_ref: str | None = None) -> pagination.Page:
+    """The journal, newest first, or that of one cause."""
+    rows = select(JournalEntry)
+    found = pagination.read(
+        db, rows if cause_ref is None else rows.where(JournalEntry.cause_ref == cause_ref), JournalEntry.id, page
+    )
+    lines: dict[str, list[Any]] = defaultdict(list)
+    for line in db.execute(_LINES_OF, {"entries": [entry.id for entry in found.items]}):
+        lines[line.entry_id].append(line)
+    facts = [
+        Fact(e.id, e.idempotency_key, e.kind, e.cause_ref, e.actor_ref, e.created_at, lines[e.id]) for e in found.items
+    ]
+    return replace(found, items=facts)
 
 
 # Each must return no row (PAYMENTS, section 14; the names are its numbers).

@@ -143,6 +143,15 @@ class Rate(Base):
     )
 
 
+class Owner(Base):
+    """Whoever may put money in, as another package knows them."""
+
+    __tablename__ = "owners"
+
+    owner_ref: Mapped[Id]
+    created_at: Mapped[Created]
+
+
 class Reserve(Base):
     """Requester money set aside for one cause (a batch): reserved = spent + released + what its account holds."""
 

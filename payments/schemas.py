@@ -78,6 +78,13 @@ class JournalQuery(Schema):
     cause_ref = Text(longest=64)
 
 
+class JournalLine(Schema):
+    debit = Text(metadata={"description": "What the debit account is for, and whose: role:owner."})
+    credit = Text()
+    currency = Currency()
+    amount = _amount("amount")
+
+
 class JournalEntry(Schema):
     id = Identifier("jnl")
     idempotency_key = Text()
@@ -85,6 +92,7 @@ class JournalEntry(Schema):
     cause_ref = Text()
     actor_ref = Text()
     created_at = Timestamp()
+    lines = ma.fields.List(ma.fields.Nested(JournalLine))
 
 
 class TieOutRow(Schema):

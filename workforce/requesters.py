@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 
 from foundation import auth, ids
 from foundation.errors import NotFound
+from payments import funding
 from workforce.models import Requester
 
 
@@ -13,6 +14,7 @@ def register(db: Session, *, name: str) -> tuple[Requester, str]:
     requester = Requester(id=ids.new("req"), name=name)
     db.add(requester)
     db.flush()
+    funding.register(db, requester.id)
     _, secret = auth.issue(db, role=REQUESTER.name, subject_id=requester.id, name="first token")
     return requester, secret
 

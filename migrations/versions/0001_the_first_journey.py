@@ -137,6 +137,12 @@ def upgrade() -> None:
         postgresql_where=sa.text("parked_at IS NULL"),
     )
     op.create_table(
+        "owners",
+        sa.Column("owner_ref", sa.Text(collation="C"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("owner_ref", name=op.f("pk_owners")),
+    )
+    op.create_table(
         "payees",
         sa.Column("id", sa.Text(collation="C"), nullable=False),
         sa.Column("owner_ref", sa.Text(collation="C"), nullable=False),

@@ -63,8 +63,16 @@ def test_a_top_up_is_booked_once_for_ever(client: FlaskClient, db: Session, toke
     assert funds == [{"currency": "USD", "available": "12.5000", "reserved": "0.0000", "spent": "0.0000"}]
 
 
-def test_a_bank_reference_with_another_amount_is_a_conflict(client: FlaskClient, token: Token, books: None) -> None:
-    finance, owner = token("finance"), ids.new("req")
+@pytest.fixture
+def owner(db: Session) -> str:
+    """Somebody who may put money in."""
+    return factories.create_requester(db, funds=None).id
+
+
+def test_a_bank_reference_with_another_amount_is_a_conflict(
+    client: FlaskClient, token: Token, books: None, owner: str
+) -> None:
+    finance = token("finance")
     _top_up(client, finance, owner_ref=owner)
 
     assert _problem(_top_up(client, finance, owner_ref=owner, amount="13")) == (409, "entry-conflict")
@@ -80,16 +88,21 @@ BAD = {
     "foreign currency": ({"currency": "XAU"}, "currency-unknown"),
     "small letters": ({"currency": "usd"}, "invalid"),
     "no owner": ({"owner_ref": "me"}, "invalid"),
+    "nobody": ({"owner_ref": f"req_{'0' * 26}"}, "owner-unknown"),
     "no reference": ({"bank_reference": ""}, "invalid"),
     "unknown key": ({"rate": "1"}, "invalid"),
 }
 
 
+@pytest.mark.usefixtures("books")
 @pytest.mark.parametrize(("changes", "problem"), BAD.values(), ids=BAD.keys())
 def test_a_top_up_that_cannot_be_is_refused(
-    client: FlaskClient, token: Token, books: None, changes: dict[str, Any], problem: str
+    client: FlaskClient, token: Token, owner: str, changes: dict[str, Any], problem: str
 ) -> None:
-    assert _problem(_top_up(client, token("finance"), **changes)) == (422, problem)
+    refused = _top_up(client, token("finance"), **{"owner_ref": owner, **changes})
+
+    assert _problem(refused) == (422, problem)
+    assert [error["pointer"] for error in refused.get_json()["errors"]] == [f"/{field}" for field in changes]
 
 
 FINANCE_ONLY = ["/api/trial-balance", "/api/tie-out", "/api/journal", "/api/payables.csv"]
@@ -133,11 +146,13 @@ def test_the_tie_out_agrees(client: FlaskClient, token: Token, db: Session, book
     assert row["stored"] == row["recomputed"]
 
 
-def test_the_journal_is_newest_first_and_narrowed_by_its_cause(client: FlaskClient, token: Token, books: None) -> None:
-    finance, owner = token("finance"), ids.new("req")
+def test_the_journal_is_newest_first_and_narrowed_by_its_cause(
+    client: FlaskClient, token: Token, db: Session, books: None, owner: str
+) -> None:
+    finance = token("finance")
     for reference in ("b1", "b2", "b3"):
         _top_up(client, finance, owner_ref=owner, bank_reference=reference)
-    _top_up(client, finance, bank_reference="b4")
+    _top_up(client, finance, owner_ref=factories.create_requester(db, funds=None).id, bank_reference="b4")
 
     page = client.get(f"/api/journal?cause_ref={owner}&limit=2", headers=_as(finance)).get_json()
     rest = client.get(
@@ -149,6 +164,9 @@ def test_the_journal_is_newest_first_and_narrowed_by_its_cause(client: FlaskClie
     keys = [entry["idempotency_key"] for entry in page["items"] + rest["items"]]
     assert keys == ["fund:b3", "fund:b2", "fund:b1"]
     assert rest["next_cursor"] is None
+    assert page["items"][0]["lines"] == [
+        {"debit": "bank:house", "credit": f"funds:{owner}", "currency": "USD", "amount": "12.5000"}
+    ]
 
 
 def test_the_payables_come_as_a_file_with_its_totals(

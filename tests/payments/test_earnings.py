@@ -34,6 +34,7 @@ def payee(db: Session) -> Payee:
 
 
 def _reserve(db: Session, amount: int, cause: str = BATCH) -> None:
+    funding.register(db, OWNER)
     funding.top_up(db, owner_ref=OWNER, currency="USD", amount=amount, bank_reference=cause, actor_ref="finance")
     funding.reserve(db, owner_ref=OWNER, cause_ref=cause, key=cause, currency="USD", amount=amount)
 
@@ -183,6 +184,7 @@ class Books(RuleBasedStateMachine):
         self._top_up(number, self.paid_in[number])
 
     def _top_up(self, number: int, amount: int) -> None:
+        funding.register(self.db, OWNER)
         funding.top_up(
             self.db, owner_ref=OWNER, currency="USD", amount=amount, bank_reference=f"b{number}", actor_ref="f"
         )

@@ -17,6 +17,7 @@ from payments.models import Payee
 def _owe(db: Session, payee: Payee, *amounts: int, currency: str = "USD") -> None:
     """Due earnings out of a reserve made for them."""
     cause, total = f"bat_{payee.id}_{currency}", 2 * sum(amounts)
+    funding.register(db, "req")
     funding.top_up(db, owner_ref="req", currency=currency, amount=total, bank_reference=cause, actor_ref="finance")
     funding.reserve(db, owner_ref="req", cause_ref=cause, key=cause, currency=currency, amount=total)
     answers = [f"ans_{cause}_{i}" for i in range(len(amounts))]

@@ -12,6 +12,7 @@ OWNER = "req_owner"
 
 
 def _top_up(db: Session, amount: int, reference: str = "bank 1", currency: str = "USD") -> str:
+    funding.register(db, OWNER)
     return funding.top_up(
         db, owner_ref=OWNER, currency=currency, amount=amount, bank_reference=reference, actor_ref="finance"
     )

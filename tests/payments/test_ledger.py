@@ -219,6 +219,7 @@ def written(new_database: Callable[[], Urls]) -> Urls:
     engine = create_engine(urls.app)
     with Session(engine) as db:
         payee = payees.register(db, owner_ref="wrk_1", name="Ada", country="KE")
+        funding.register(db, "req_1")
         funding.top_up(db, owner_ref="req_1", currency="USD", amount=9_000, bank_reference="b", actor_ref="f")
         funding.reserve(db, owner_ref="req_1", cause_ref="bat_1", key="t", currency="USD", amount=5_000)
         earnings.pend(db, [Work("ans_1", payee.id, "bat_1", "USD", 200)])

@@ -34,6 +34,7 @@ REFUSED = {
 @pytest.mark.parametrize("constraint", REFUSED)
 def test_the_tables_refuse_what_cannot_be(db: Session, books: None, constraint: str) -> None:
     payees.register(db, owner_ref="wrk", name="Ada", country="KE")
+    funding.register(db, "req")
     funding.top_up(db, owner_ref="req", currency="USD", amount=9, bank_reference="b", actor_ref="finance")
     funding.reserve(db, owner_ref="req", cause_ref="bat", key="k", currency="USD", amount=9)
 
