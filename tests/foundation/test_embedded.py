@@ -474,8 +474,10 @@ def test_an_engine_that_takes_too_long_is_left_to_finish(
 def test_a_postgres_behind_another_wall_is_not_started_twice(folder: Path) -> None:
     with _use(folder):
         pass
+    prepared = data_folder.Folder.prepare(folder)
+    prepared.own(prepared.sockets)
     with socket.socket(socket.AF_UNIX) as hidden:
-        hidden.bind(str(data_folder.Folder.prepare(folder).sockets / ".s.PGSQL.5432"))
+        hidden.bind(str(prepared.sockets / ".s.PGSQL.5432"))
         hidden.listen()
 
         with pytest.raises(embedded.EnginesError, match="another container"), _use(folder):
