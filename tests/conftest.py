@@ -5,7 +5,10 @@ what needs several connections: concurrency, background work, crashes.
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -192,6 +195,32 @@ def _somebody(session: Session, role: str) -> str:
 def root() -> Path:
     """The folder of the checkout."""
     return Path(__file__).parent.parent
+
+
+@contextmanager
+def held_up(house: House, act: Callable[[Session], Any]) -> Iterator[Future[Any]]:
+    """An act in a transaction of its own, begun beside the caller's and by now waiting for a lock that the caller has.
+
+    Let go of the lock inside the block; what the act returned is the future's result then.
+    """
+
+    def run() -> Any:
+        with house.sessions() as session:
+            result = act(session)
+            session.commit()
+            return result
+
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with ThreadPoolExecutor(1) as pool:
+        acting = pool.submit(run)
+        with house.engine.connect() as watch:
+            end = time.monotonic() + 10
+            while not acting.done() and time.monotonic() < end and not watch.execute(waiting).scalar():
+                watch.rollback()
+                time.sleep(0.01)
+        yield acting
 
 
 def age(session: Session, table: str, column: str, seconds: int) -> None:

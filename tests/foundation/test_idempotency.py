@@ -157,9 +157,12 @@ def test_the_same_key_of_another_actor_is_unrelated(
     other = token("requester", factories.create_requester(db).id)
 
     answers = [_post(client, who, "k1") for who in (secret, other)]
+    again = [_post(client, who, "k1") for who in (secret, other)]
 
     assert [answer.status_code for answer in answers] == [201, 201]
     assert answers[0].json != answers[1].json
+    assert [answer.data for answer in again] == [answer.data for answer in answers]
+    assert _projects(db) == 2
 
 
 def test_a_failed_request_frees_its_key(client: FlaskClient, db: Session, secret: str) -> None:

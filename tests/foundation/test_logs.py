@@ -1,7 +1,6 @@
 """Logs: one JSON line a fact, and no secret in any of them."""
 
 import json
-import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -56,14 +55,17 @@ def test_what_is_no_secret_is_left_as_it_is(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [[_SECRET], {"a": _SECRET}, (_SECRET,), {"a": [{"b": _SECRET}]}, ValueError(_SECRET)])
 def test_a_token_inside_another_value_is_masked(value: Any) -> None:
-    assert _SECRET not in repr(_masked(value))
+    shown = repr(_masked(value))
+
+    assert _SECRET not in shown
+    assert "rk_***" in shown
 
 
 _PROGRAM = """
 import logging, sys
 import structlog
 from foundation import logs
-logs.configure("info")
+logs.configure(sys.argv[2])
 secret = sys.argv[1]
 log = structlog.get_logger()
 log.info("told", token=secret, name="two\\nlines \\x1b[31m \\u2028", number=1)
@@ -77,13 +79,18 @@ logging.getLogger("somebody else").info("chatter")
 """
 
 
-@pytest.fixture(scope="module")
-def lines() -> list[Any]:
+def _lines(level: str) -> list[Any]:
     """What a process of its own writes: configuring logs is for a whole process."""
-    command = [sys.executable, "-c", _PROGRAM, _SECRET]
+    command = [sys.executable, "-c", _PROGRAM, _SECRET, level]
     ran = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(logs.__file__).parent.parent)
     assert ran.stdout == ""
     return [json.loads(line) for line in ran.stderr.rstrip("\n").split("\n")]
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[Any]:
+    """The lines of a process at the usual level."""
+    return _lines("info")
 
 
 def test_every_fact_is_one_json_line_with_its_time_and_level(lines: list[Any]) -> None:
@@ -101,5 +108,13 @@ def test_no_line_holds_the_token_not_even_in_a_traceback(lines: list[Any]) -> No
     assert _SECRET not in json.dumps(lines)
 
 
-def test_levels_have_their_usual_names() -> None:
-    assert {"DEBUG", "INFO", "WARNING", "ERROR"} <= logging.getLevelNamesMapping().keys()
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        ("debug", ["told", "not", "failed", "theirs"]),
+        ("WARNING", ["failed", "theirs"]),
+        ("no level", ["told", "failed", "theirs"]),
+    ],
+)
+def test_a_level_hides_what_is_below_it_and_one_that_is_none_is_info(level: str, shown: list[str]) -> None:
+    assert [line["event"].split()[0] for line in _lines(level)] == shown

@@ -191,6 +191,21 @@ def test_a_parked_event_is_left_alone_and_stays_visible(sessions: sessionmaker[S
     assert [row.last_error for row in _waiting(sessions)] == ["E: x"]
 
 
+def test_only_parked_events_are_retried_one_of_them_or_all(sessions: sessionmaker[Session]) -> None:
+    _publish(sessions, *(_Seen("rook", number) for number in range(4)))
+    with sessions() as db:
+        failing, *parked = db.scalars(text("SELECT id FROM outbox_events ORDER BY id")).all()
+        db.execute(text("UPDATE outbox_events SET attempts = 5, due_at = now() + interval '1 day'"))
+        db.execute(text("UPDATE outbox_events SET parked_at = now() WHERE id <> :id"), {"id": failing})
+
+        assert outbox.retry_parked(db, failing) == 0
+        assert outbox.retry_parked(db, parked[0]) == 1
+        assert outbox.retry_parked(db) == 2
+        db.commit()
+
+    assert [(row.attempts, row.later) for row in _waiting(sessions)] == [(5, True)] + [(0, False)] * 3
+
+
 def test_an_event_that_has_failed_is_delivered_once_the_cause_is_mended(sessions: sessionmaker[Session]) -> None:
     reaction = _Reaction(fails=lambda _event: True)
     _publish(sessions, _Seen("rook"))

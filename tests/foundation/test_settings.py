@@ -89,7 +89,7 @@ def test_our_own_settings_carry_our_prefix(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_nothing_else_in_the_house_reads_the_environment(root: Path) -> None:
-    allowed = {"settings.py", "embedded.py", "processes.py"}
+    allowed = {"settings.py", "engine_process.py", "processes.py"}
 
     readers = {
         path.name

@@ -105,6 +105,17 @@ def test_a_top_up_that_cannot_be_is_refused(
     assert [error["pointer"] for error in refused.get_json()["errors"]] == [f"/{field}" for field in changes]
 
 
+@pytest.mark.parametrize("member", ["owner_ref", "currency", "amount", "bank_reference"])
+def test_a_top_up_needs_all_its_members(client: FlaskClient, token: Token, books: None, member: str) -> None:
+    body = {"owner_ref": ids.new("req"), "currency": "USD", "amount": "12.50", "bank_reference": "b1"}
+    del body[member]
+
+    response = client.post("/api/top-ups", json=body, headers=_as(token("finance")))
+
+    assert _problem(response) == (422, "invalid")
+    assert [error["pointer"] for error in response.get_json()["errors"]] == [f"/{member}"]
+
+
 FINANCE_ONLY = ["/api/trial-balance", "/api/tie-out", "/api/journal", "/api/payables.csv"]
 
 

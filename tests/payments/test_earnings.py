@@ -22,6 +22,7 @@ from payments.earnings import Work
 from payments.funding import Rest
 from payments.ledger import PAYABLE, PLATFORM_FEE, InsufficientFunds
 from payments.models import Payee
+from tests.conftest import House, held_up
 
 OWNER, BATCH = "req_owner", "bat_1"
 
@@ -74,6 +75,15 @@ def test_an_accepted_answer_is_due_and_its_fee_is_earned(db: Session, payee: Pay
     assert funding.spent(db, [BATCH]) == 240
 
 
+def test_only_accounts_that_may_run_dry_keep_a_live_balance(db: Session, payee: Payee, books: None) -> None:
+    earnings.pend(db, [_work(payee)])
+    earnings.accept(db, ["ans_1"])
+
+    # The bank's and the fee's are in every posting: a row for each would make all of them wait for one another.
+    kept = db.scalars(text("SELECT a.role FROM balances b JOIN accounts a ON a.id = b.account_id")).all()
+    assert sorted(kept) == ["funds", "payable", "reserve"]
+
+
 def test_an_answer_whose_fee_rounds_to_nothing_is_paid_without_one(db: Session, payee: Payee, books: None) -> None:
     earnings.pend(db, [_work(payee, amount=1)])
 
@@ -90,6 +100,21 @@ def test_nothing_is_paid_twice(db: Session, payee: Payee, books: None) -> None:
     assert earnings.accept(db, ["ans_1", "ans_1"]) == 0
 
     assert _sums(db, payee) == (1, 0, 200)
+
+
+def test_an_answer_accepted_twice_at_once_is_paid_and_spent_once(house: House) -> None:
+    with house.sessions() as db:
+        _reserve(db, 10_000)
+        payee = payees.register(db, owner_ref="wrk_1", name="Ada", country="KE")
+        earnings.pend(db, [_work(payee)])
+        db.commit()
+    with house.sessions() as db:
+        assert earnings.accept(db, ["ans_1"]) == 1
+        with held_up(house, lambda other: earnings.accept(other, ["ans_1"])) as acting:
+            db.commit()
+            assert acting.result() == 0
+
+        assert funding.spent(db, [BATCH]) == 240
 
 
 def test_what_was_never_told_is_not_accepted(db: Session, payee: Payee, books: None) -> None:

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, create_engine, text
-from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from payments import earnings, funding, ledger, payees, rates
 from payments.earnings import Work
+from payments.funding import Rest
 from payments.ledger import (
     BANK,
     FUNDS,
@@ -25,7 +26,7 @@ from payments.ledger import (
     Line,
 )
 from payments.rates import Price
-from tests.conftest import House, Urls
+from tests.conftest import House, Urls, held_up
 
 CASH = AccountName(BANK, HOUSE, "USD")
 FEE = AccountName(PLATFORM_FEE, HOUSE, "USD")
@@ -353,6 +354,22 @@ def test_the_tie_out_shows_sums_that_agree(application: Session) -> None:
     assert row.stored == row.recomputed > 0
 
 
+def test_the_tie_out_keeps_currencies_apart(db: Session, books: None) -> None:
+    payee = payees.register(db, owner_ref="wrk_1", name="Ada", country="KE")
+    funding.register(db, "req")
+    for currency, amount in (("EUR", 100), ("USD", 200)):
+        funding.top_up(db, owner_ref="req", currency=currency, amount=1_000, bank_reference=currency, actor_ref="f")
+        funding.reserve(db, owner_ref="req", cause_ref=currency, key=currency, currency=currency, amount=900)
+        earnings.pend(db, [Work(f"ans_{currency}", payee.id, currency, currency, amount)])
+    earnings.accept(db, ["ans_EUR", "ans_USD"], rests=[Rest("EUR", "EUR", 500), Rest("USD", "USD", 400)])
+
+    rows = ledger.tie_out(db)
+
+    sums = [(r.currency, r.payable, r.unpaid, r.reserved, r.spent, r.released, r.remaining) for r in rows]
+    assert sums == [("EUR", 100, 100, 900, 120, 500, 280), ("USD", 200, 200, 900, 240, 400, 260)]
+    assert [row.stored for row in rows] == [row.recomputed for row in rows] == [4_020, 4_040]
+
+
 # Many at once
 
 
@@ -394,6 +411,43 @@ def test_batches_over_the_same_accounts_in_opposite_order_never_wait_for_each_ot
 
     with house.sessions() as db:
         assert {ledger.balance(db, FUNDS, owner, "USD") for owner in owners} == {10**6}
+
+
+def test_balances_are_locked_in_the_order_of_their_ids_wherever_they_lie(house: House) -> None:
+    _fund(house, "a", "b")
+    with house.sessions() as db:
+        low, high = db.scalars(text("SELECT account_id FROM balances ORDER BY account_id")).all()
+        # Behind the other one on the disk.
+        db.execute(text("UPDATE balances SET debits = debits WHERE account_id = :id"), {"id": low})
+        db.commit()
+    lock = text("SELECT FROM balances WHERE account_id = :id FOR UPDATE NOWAIT")
+
+    def post(db: Session) -> None:
+        for way in ("nestloop", "mergejoin", "indexscan", "bitmapscan"):
+            db.execute(text(f"SET LOCAL enable_{way} = off"))
+        ledger.post(db, [_entry("from a to b", Line(_funds("a"), _funds("b"), 1))])
+
+    with house.sessions() as holder, house.sessions() as other:
+        holder.execute(lock, {"id": high})
+        with held_up(house, post) as acting:
+            try:
+                with pytest.raises(OperationalError, match="could not obtain lock"):
+                    other.execute(lock, {"id": low})
+            finally:
+                other.rollback()
+                holder.rollback()
+            acting.result()
+
+
+def test_a_posting_waits_for_no_account_but_its_own(house: House) -> None:
+    _fund(house, "a", "b", "busy")
+    with house.sessions() as holder:
+        ledger.post(holder, [_entry("elsewhere", Line(_funds("busy"), _funds("new"), 1))])
+        _together(house, [_posting([_entry("from a to b", Line(_funds("a"), _funds("b"), 1))])])
+        holder.commit()
+
+    with house.sessions() as db:
+        assert [ledger.balance(db, FUNDS, owner, "USD") for owner in ("a", "busy")] == [10**6 - 1] * 2
 
 
 def test_the_same_entries_in_opposite_order_are_booked_once(house: House) -> None:

@@ -65,6 +65,15 @@ def test_a_standing_counts_what_its_voters_have_cast_in_the_project(db: Session)
     assert one.standing.voter_votes == pytest.approx((4 + 1) / 2)
 
 
+def test_one_more_answer_promises_more_where_the_votes_are_divided(db: Session) -> None:
+    _cast(db, "t1", 1, 1, 1)
+    _cast(db, "t2", 1, 0)
+
+    agreed, divided = _weigh(db, "t1", "t2")
+
+    assert divided.standing.gain > agreed.standing.gain >= 0
+
+
 def test_a_view_keeps_the_last_decision_and_its_reason(db: Session) -> None:
     _cast(db, "t1", 1, 0)
     weighed = _weigh(db, "t1")
@@ -93,6 +102,21 @@ def test_the_first_adjudication_is_certain(db: Session) -> None:
 
     assert (first, second) == (True, False)
     assert db.execute(text("SELECT label, voter_id FROM known_labels")).all() == [(1, "expert")]
+
+
+def test_an_experts_word_is_the_consensus_of_its_own_task_alone(db: Session) -> None:
+    _cast(db, "t1", 1, 1)
+    _cast(db, "t2", 1, 1)
+    consensus.record(db, PROJECT, _weigh(db, "t1", "t2"), {})
+    before = consensus.find(db, PROJECT, "t2")
+
+    consensus.adjudicate(db, PROJECT, task_id="t1", label=0, voter_id="expert")
+
+    ruled = consensus.find(db, PROJECT, "t1")
+    assert ruled is not None
+    assert (ruled.label, ruled.confidence, ruled.posterior) == (0, 1.0, [1.0, 0.0])
+    assert ruled.reason == "an expert decided: answers are still to come"
+    assert consensus.find(db, PROJECT, "t2") == before
 
 
 def test_a_certain_label_moves_what_its_voters_are_believed_elsewhere(db: Session) -> None:

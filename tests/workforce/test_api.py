@@ -269,7 +269,13 @@ def test_ops_move_a_worker_on_a_ladder(
 
     assert (response.status_code, response.get_json()) == (200, {"skill": "lang.sw", "tier": 3})
     assert client.get("/api/me", headers=as_worker).get_json()["tiers"] == [{"skill": "lang.sw", "tier": 3}]
-    for body in ({"tier": 5, "reason": "x"}, {"tier": 3}, {"tier": 3, "reason": ""}, {"tier": "3", "reason": "x"}):
+    for body in (
+        {"tier": 5, "reason": "x"},
+        {"reason": "x"},
+        {"tier": 3},
+        {"tier": 3, "reason": ""},
+        {"tier": "3", "reason": "x"},
+    ):
         assert _problem(client.put(address, json=body, headers=ops)) == (422, "invalid")
     nobody = client.put(f"/api/workers/{ids.new('wrk')}/tiers/lang.sw", json={"tier": 1, "reason": "x"}, headers=ops)
     assert _problem(nobody) == (404, "not-found")

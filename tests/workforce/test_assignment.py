@@ -470,6 +470,22 @@ def test_a_late_answer_to_a_settled_task_is_refused(db: Session, books: None) ->
         factories.submit(db, worker, lease)
 
 
+def test_a_late_answer_of_the_crowd_does_not_take_the_experts_place(db: Session, books: None) -> None:
+    project = factories.create_project(db, overlap_min=2, overlap_max=2, expert_share=1.0, confidence_target=0.95)
+    task = factories.create_task(db, project)
+    worker = factories.create_worker(db)
+    lease = factories.claim(db, worker)
+    _let_expire(db)
+    factories.answer_all(db, project, "crow", "rook")
+    factories.settle(db)
+
+    with pytest.raises(LeaseTaken):
+        factories.submit(db, worker, lease)
+
+    assert (_free(db, task), task.status) == (1, TaskStatus.ESCALATED)
+    assert factories.claim(db, factories.create_worker(db, tier=4)).kind == Kind.ADJUDICATION
+
+
 # Whose lease it is
 
 ACTS: dict[str, Callable[[Session, str, str, int], object]] = {
@@ -541,6 +557,18 @@ def test_a_renewed_lease_begins_its_time_again(db: Session, holder: Worker, book
     assert renewed.status == "leased"
 
 
+def test_a_renewal_is_of_one_lease_alone(db: Session, holder: Worker, books: None) -> None:
+    renewed = factories.claim(db, holder)
+    factories.create_task(db, db.get_one(Project, renewed.project_id))
+    other = factories.claim(db, factories.create_worker(db))
+    age(db, "assignments", "lease_expires_at", 60)
+
+    assignment.renew(db, holder.id, renewed.id, fence=renewed.fence)
+
+    ends = {row.id: row.lease_expires_at for row in db.execute(text("SELECT id, lease_expires_at FROM assignments"))}
+    assert ends == {renewed.id: renewed.lease_expires_at, other.id: other.lease_expires_at - timedelta(seconds=60)}
+
+
 def test_a_lease_that_was_ended_is_not_renewed(db: Session, holder: Worker, books: None) -> None:
     lease = factories.claim(db, holder)
     _let_expire(db)
@@ -573,6 +601,25 @@ def test_a_worker_lists_what_they_hold_and_what_they_answered(db: Session, books
 
     assert [row.id for row in held] == [third.id, second.id]
     assert [row.id for row in answered] == [given.id]
+
+
+def test_what_one_look_back_finds_does_not_hide_the_rest_from_the_next(db: Session, books: None) -> None:
+    project = factories.create_project(db, overlap_min=1)
+    unseen = [factories.create_task(db, project).id for _ in range(2)]
+    db.execute(text("UPDATE tasks SET status = 'staged'"))
+    seen = [factories.create_task(db, project).id for _ in range(3)]
+    worker = factories.create_worker(db)
+    assert _claimed(db, worker) == seen[0]
+    age(db, "claim_cursors", "safe_at", 31)
+    assert _claimed(db, worker) == seen[1]
+    db.execute(text("UPDATE tasks SET status = 'open' WHERE status = 'staged'"))
+
+    found = []
+    for _ in range(2):
+        age(db, "claim_cursors", "safe_at", 31)
+        found.append(_claimed(db, worker))
+
+    assert found == unseen
 
 
 # Many at once

@@ -64,6 +64,14 @@ MORE = {
     "a lease too many": ("W1", "UPDATE tasks SET overlap = 1, free_slots = 0 WHERE status = 'open'"),
     "a slot too few": ("W1", "UPDATE tasks SET free_slots = 0 WHERE status = 'open'"),
     "two rulings": ("W1", "UPDATE assignments SET kind = 'adjudication'"),
+    "a second ruling": (
+        "W1",
+        """INSERT INTO assignments (id, project_id, task_id, worker_id, kind, status, fence, lease_expires_at, currency,
+                                    amount, exponent)
+           SELECT 'asg_' || w.id, a.project_id, a.task_id, w.id, 'adjudication', 'answered', a.fence,
+                  a.lease_expires_at, a.currency, a.amount, a.exponent
+             FROM assignments a JOIN tasks t ON t.id = a.task_id AND t.status = 'settled', workers w LIMIT 2""",
+    ),
     "nobody asked": ("W1", "UPDATE tasks SET status = 'escalated', free_slots = 0 WHERE status = 'open'"),
     "a vote from nowhere": ("W3", "INSERT INTO votes SELECT project_id, task_id, 'wrk_x', label FROM votes LIMIT 1"),
     "a parked event": (

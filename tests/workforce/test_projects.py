@@ -177,6 +177,12 @@ def test_progress_counts_tasks_answers_and_money(db: Session, books: None) -> No
     assert (found.spent, found.currency, found.exponent) == (480, "USD", 4)
 
 
+def test_a_project_that_nobody_has_worked_on_has_no_answers(db: Session) -> None:
+    found = projects.progress(db, factories.create_project(db))
+
+    assert (set(found.tasks.values()), found.answers, found.adjudications, found.spent) == ({0}, 0, 0, 0)
+
+
 def test_progress_counts_decisions_apart_from_answers(db: Session, books: None) -> None:
     project, _ = factories.create_escalated(db)
     factories.answer(db, factories.create_worker(db, tier=4))

@@ -5,15 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from foundation import outbox
 from foundation.errors import NotFound
 from foundation.pagination import PageRequest
 from payments import funding, ledger
+from quality import reliability
+from quality.escalation import Rule
 from tests import factories
-from tests.conftest import House, age
+from tests.conftest import House, age, held_up
 from workforce import assignment, settlement
 from workforce.models import Answer, Batch, Kind, Project, Task, TaskStatus, Worker
 from workforce.settlement import PATIENCE
@@ -197,6 +199,34 @@ def test_an_adjudication_is_certain_and_measures_those_who_answered(db: Session,
     assert rows[0].reliability > rows[1].reliability
 
 
+def test_a_task_that_closes_accepts_no_answer_of_another(db: Session, books: None) -> None:
+    project, task = factories.create_escalated(db)
+    factories.create_task(db, project)
+    (other,) = factories.answer_all(db, project, "rook")
+
+    factories.answer(db, factories.create_worker(db, tier=4), "crow", kind=Kind.ADJUDICATION)
+    factories.settle(db)
+
+    db.refresh(task)
+    assert task.status == TaskStatus.SETTLED
+    of_other = text("SELECT n.status, e.status FROM answers n JOIN earnings e ON e.answer_ref = n.id WHERE n.id = :id")
+    assert db.execute(of_other, {"id": other.id}).one() == ("submitted", "pending")
+
+
+def test_an_experts_word_measures_the_crowd_at_once_while_other_tasks_are_open(db: Session, books: None) -> None:
+    project, task = factories.create_escalated(db)
+    factories.create_task(db, project)
+    crowd = db.scalars(select(Answer.worker_id).where(Answer.task_id == task.id).order_by(Answer.label)).all()
+    before = reliability.of_voters(db, project.id, crowd)
+
+    factories.answer(db, factories.create_worker(db, tier=4), "crow", kind=Kind.ADJUDICATION)
+    factories.settle(db)
+
+    after = reliability.of_voters(db, project.id, crowd)
+    assert before[crowd[0]] == before[crowd[1]]
+    assert after[crowd[0]] > after[crowd[1]]
+
+
 def test_nobody_is_paid_before_the_expert_has_decided(db: Session, books: None) -> None:
     factories.create_escalated(db)
 
@@ -332,6 +362,36 @@ def test_settlements_at_once_pay_everybody_once(house: House, n_at_once: int) ->
         assert [_due(db, worker.id) for worker in workers] == [6 * PRICE] * 3
 
 
+def test_settlements_of_one_project_take_turns_and_count_every_task(house: House) -> None:
+    with house.sessions() as db:
+        project = factories.create_project(db, **QUICK)
+        workers = [factories.create_worker(db) for _ in range(3)]
+        for _ in range(3):
+            factories.create_task(db, project)
+        for worker in workers:
+            factories.answer(db, worker, project=project)
+        factories.settle(db)
+        # So well known that neither settlement fits again, nor decides more than its own task.
+        db.execute(text("UPDATE reliability SET n_votes = 1000"))
+        db.execute(text("UPDATE project_fits SET n_votes = 1000"))
+        factories.create_task(db, project)
+        told = []
+        for _ in range(2):
+            for worker in workers:
+                factories.answer(db, worker, project=project)
+            told.append(factories.told(db))
+        db.commit()
+    with house.sessions() as one:
+        settlement.settle_answers(one, told[0])
+        with held_up(house, lambda other: settlement.settle_answers(other, told[1])) as acting:
+            one.commit()
+            acting.result()
+
+    with house.sessions() as db:
+        settled = db.scalar(text("SELECT count(*) FROM tasks WHERE status = 'settled'"))
+        assert settled == db.get_one(Project, project.id).n_settled == 2
+
+
 # Waiting
 
 
@@ -425,6 +485,21 @@ def test_a_consensus_of_unknown_voters_waits_while_more_is_to_come(db: Session, 
     assert _decision(db, task)[0] == "wait"
 
 
+def test_work_in_other_projects_keeps_no_task_waiting(db: Session, books: None) -> None:
+    factories.create_escalated(db)
+    other = factories.create_project(db)
+    factories.create_task(db, other)
+    factories.claim(db, factories.create_worker(db), other)
+    project = factories.create_project(db, **QUICK)
+    task = factories.create_task(db, project)
+
+    factories.answer_all(db, project, "rook", "rook", "rook")
+    factories.settle(db)
+
+    db.refresh(task)
+    assert task.status == TaskStatus.SETTLED
+
+
 def test_a_task_that_waits_is_decided_with_the_last_answer(db: Session, books: None) -> None:
     project, task = _waiting(db)
 
@@ -449,6 +524,26 @@ def test_a_task_that_waits_too_long_is_decided_as_if_nothing_more_came(db: Sessi
     assert settlement.revisit(db) == 0
 
 
+def test_a_project_too_large_to_fit_beside_its_settlement_is_fitted_by_the_clock(
+    db: Session, books: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reliability, "INLINE_VOTES_MAX", 0)
+    project, task = _waiting(db)
+    others = factories.answer_all(db, project, "rook", "rook", "rook")
+    factories.settle(db)
+    before = db.scalar(text("SELECT n_votes FROM project_fits")), task.status
+
+    assert (settlement.refit_grown(db), settlement.refit_grown(db)) == (1, 0)
+
+    db.refresh(task)
+    assert (before, task.status) == ((3, TaskStatus.OPEN), TaskStatus.SETTLED)
+    assert db.scalar(text("SELECT n_votes FROM project_fits")) == 6
+    assert reliability.of_voters(db, project.id, [answer.worker_id for answer in others]).keys() == {
+        answer.worker_id for answer in others
+    }
+    assert set(db.scalars(text("SELECT status FROM earnings"))) == {"due"}
+
+
 def test_no_open_slot_is_decided_by_the_clock(db: Session, books: None) -> None:
     _waiting(db)
 
@@ -456,6 +551,17 @@ def test_no_open_slot_is_decided_by_the_clock(db: Session, books: None) -> None:
     settlement.revisit(db)
 
     assert sorted(db.scalars(text("SELECT status FROM tasks"))) == ["open", "settled"]
+
+
+def test_a_project_is_decided_by_its_own_settings_and_the_prices_of_its_card(db: Session, books: None) -> None:
+    project = factories.create_project(
+        db, overlap_min=2, overlap_max=5, confidence_target=0.8, expert_share=0.1, tier_min=1
+    )
+
+    rule = settlement._rule(db, project)
+
+    # An expert at 0.60 costs as much as thirty answers at 0.02.
+    assert rule == Rule(overlap_min=2, overlap_max=5, confidence_min=0.8, expert_price=30, expert_share=0.1)
 
 
 def test_a_cap_on_answers_is_never_passed(db: Session, books: None) -> None:

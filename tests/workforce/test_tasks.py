@@ -165,6 +165,18 @@ def test_a_staged_task_reserves_nothing_until_its_batch_is_launched(db: Session,
     assert batch.status == BatchStatus.IN_PROGRESS
 
 
+def test_a_launch_reserves_for_its_own_batch_alone(db: Session, books: None) -> None:
+    project = factories.create_project(db, **LIMITS)
+    batch, later = (factories.create_batch(db, project, status=BatchStatus.STAGING) for _ in range(2))
+    task, waits = factories.create_task(db, project, batch), factories.create_task(db, project, later)
+
+    tasks.launch(db, batch)
+
+    assert _funds(db, project)[1] == WORST
+    assert (_status(db, task), _status(db, waits)) == (TaskStatus.OPEN, TaskStatus.STAGED)
+    assert (task.reserved, waits.reserved) == (WORST, 0)
+
+
 def test_a_batch_is_launched_as_a_whole_or_not_at_all(db: Session, books: None) -> None:
     project = factories.create_project(db, factories.create_requester(db, funds="2"), **LIMITS)
     batch = factories.create_batch(db, project, status=BatchStatus.STAGING)
@@ -343,6 +355,17 @@ def test_the_tasks_of_a_batch_are_counted_by_status(db: Session, books: None) ->
     factories.create_task(db, project)
 
     assert tasks.status_counts(db, batch.id) == {"open": 3, "cancelled": 1}
+
+
+def test_a_final_task_is_not_undecided(db: Session, books: None) -> None:
+    project = factories.create_project(db, overlap_min=1, overlap_max=1, confidence_target=0.5)
+    task = factories.create_task(db, project)
+    factories.answer_all(db, project, "rook")
+    before = tasks.undecided(db, project.id)
+
+    factories.settle(db)
+
+    assert (before, tasks.undecided(db, project.id)) == ([task.id], [])
 
 
 def test_undecided_tasks_have_all_answers_and_no_holder(db: Session, books: None) -> None:

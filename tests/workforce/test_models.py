@@ -1,0 +1,81 @@
+"""What the tables themselves refuse, whoever writes."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from tests import factories
+from tests.conftest import Urls
+
+# By the name of the constraint, so that no other one stands in for it.
+REFUSED = {
+    "ck_workers_status_known": "UPDATE workers SET status = 'asleep'",
+    "ck_worker_tiers_tier_range": "UPDATE worker_tiers SET tier = 5",
+    "fk_worker_tiers_worker_id_workers": "UPDATE worker_tiers SET worker_id = 'wrk_nobody'",
+    "ck_projects_status_known": "UPDATE projects SET status = 'asleep'",
+    "ck_projects_overlap_range": "UPDATE projects SET overlap_max = overlap_min - 1",
+    "ck_projects_labels_range": "UPDATE projects SET labels = labels[1:1]",
+    "ck_projects_confidence_target_range": "UPDATE projects SET confidence_target = 1.01",
+    "ck_projects_expert_share_range": "UPDATE projects SET expert_share = 1.01",
+    "ck_projects_lease_range": "UPDATE projects SET lease_seconds = 9",
+    "fk_projects_requester_id_requesters": "UPDATE projects SET requester_id = 'req_nobody'",
+    "uq_projects_requester_id_name": "UPDATE projects SET name = 'the same'",
+    "ck_batches_status_known": "UPDATE batches SET status = 'asleep'",
+    "uq_batches_requester_id_name": "UPDATE batches SET name = 'the same'",
+    "uq_batches_standing": "UPDATE batches SET standing = true",
+    "ck_tasks_status_known": "UPDATE tasks SET status = 'asleep'",
+    "ck_tasks_settled_when": "UPDATE tasks SET settled_at = now()",
+    "ck_tasks_settled_has_label": "UPDATE tasks SET status = 'settled', settled_at = now()",
+    "ck_tasks_slots_range": "UPDATE tasks SET free_slots = overlap + 1",
+    "fk_tasks_batch_id_project_id_batches": "UPDATE tasks SET batch_id = 'bat_nowhere'",
+    "uq_tasks_requester_unique_id": "UPDATE tasks SET unique_id = 'the same'",
+    "ck_assignments_kind_known": "UPDATE assignments SET kind = 'perhaps'",
+    "ck_assignments_status_known": "UPDATE assignments SET status = 'perhaps'",
+    "ck_assignments_amount_positive": "UPDATE assignments SET amount = 0",
+    "fk_assignments_task_id_project_id_tasks": "UPDATE assignments SET task_id = 'tsk_nowhere'",
+    "fk_assignments_worker_id_workers": "UPDATE assignments SET worker_id = 'wrk_nobody' WHERE status = 'leased'",
+    "uq_assignments_live": "UPDATE assignments SET worker_id = (SELECT min(worker_id) FROM assignments)",
+    "ck_answers_kind_known": "UPDATE answers SET kind = 'perhaps'",
+    "ck_answers_status_known": "UPDATE answers SET status = 'perhaps'",
+    "fk_answers_assignment_id_project_id_assignments": "UPDATE answers SET assignment_id = 'asg_nowhere'",
+    "uq_answers_assignment_id_project_id": """
+        INSERT INTO answers (id, project_id, assignment_id, task_id, worker_id, kind, payload, label, status, late)
+        SELECT 'ans_again', project_id, assignment_id, task_id, worker_id, kind, payload, label, status, late
+          FROM answers""",
+}
+
+
+@pytest.fixture(scope="module")
+def worked(new_database: Callable[[], Urls]) -> Urls:
+    """A database with two of most things, one answer and one lease, committed."""
+    urls = new_database()
+    engine = create_engine(urls.app)
+    with Session(engine, expire_on_commit=False, autoflush=False) as db:
+        requester = factories.create_requester(db)
+        project, _ = factories.create_project(db, requester, overlap_min=3), factories.create_project(db, requester)
+        factories.create_batch(db, project)
+        for unique_id in ("one", "other"):
+            factories.create_task(db, project, unique_id=unique_id)
+        factories.answer(db, factories.create_worker(db, tier=2))
+        factories.claim(db, factories.create_worker(db))
+        db.commit()
+    engine.dispose()
+    return urls
+
+
+@pytest.fixture
+def owner(worked: Urls) -> Iterator[Session]:
+    """The owner's session on that database, who may change everything; what it does is rolled back."""
+    engine = create_engine(worked.owner)
+    with Session(engine) as session:
+        yield session
+    engine.dispose()
+
+
+@pytest.mark.parametrize("constraint", REFUSED)
+def test_the_tables_refuse_what_cannot_be(owner: Session, constraint: str) -> None:
+    with pytest.raises(IntegrityError, match=f'"{constraint}"'):
+        owner.execute(text(REFUSED[constraint]))
