@@ -1,15 +1,17 @@
 """The commands of an operator: tokens, the house's own check, events that were parked."""
 
 import json
+import signal
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 import wsgi
-from foundation import auth, outbox
+from foundation import auth, commands, embedded, installation, outbox, processes
+from foundation import db as database
 from foundation.errors import Unauthorized
 from tests import factories
 from tests.conftest import House
@@ -127,3 +129,48 @@ def test_parked_events_are_listed_and_retried_one_or_all(house: House, run: Run)
     assert (one.output, everyone.output) == ("1 will be delivered again.\n", "2 will be delivered again.\n")
     assert len(rest) == 2
     assert run("parked", "list").output == ""
+
+
+def test_migrate_brings_an_empty_database_to_this_version(engines: embedded.Engines, worker_name: str) -> None:
+    name = f"empty_{worker_name}"
+    embedded.drop_database(engines.superuser, name)
+    embedded.create_database(engines.superuser, name)
+    urls = [make_url(url).set(database=name) for url in (engines.database_url, engines.database_owner_url)]
+    app, owner = (url.render_as_string(hide_password=False) for url in urls)
+
+    done = CliRunner().invoke(wsgi.cli, ["migrate"], env={"DATABASE_URL": app, "DATABASE_OWNER_URL": owner})
+
+    engine = database.make_engine(app)
+    installation.require_migrated(engine)
+    engine.dispose()
+    embedded.drop_database(engines.superuser, name)
+    assert (done.exit_code, done.output) == (0, "The database is up to date.\n")
+
+
+def test_an_operators_mistake_is_one_sentence_and_exit_code_2(run: Run) -> None:
+    wrong = CliRunner().invoke(wsgi.cli, ["check"], env={"DATABASE_URL": "mysql://u@h/x"})
+    unknown = run("token", "revoke", "tok_nothing")
+
+    assert (wrong.exit_code, unknown.exit_code) == (2, 2)
+    assert wrong.output == "Error: DATABASE_URL must look like postgresql://user:password@host/database.\n"
+    assert unknown.output == "Error: There is no such token.\n"
+
+
+def test_whoever_stays_tends_the_children_until_a_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    tended: list[int] = []
+
+    def tend() -> None:
+        tended.append(len(tended))
+        if len(tended) == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(processes, "end_in_peace", lambda: None)
+    supervisor = processes.Supervisor({}, {}, first=tend)
+    before = {told: signal.getsignal(told) for told in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        commands.stay(supervisor)
+    finally:
+        for told, handler in before.items():
+            signal.signal(told, handler)
+
+    assert tended == [0, 1, 2]
