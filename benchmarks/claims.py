@@ -47,7 +47,7 @@ class Server:
     """A server under load: its address, its processes, its project, and its workers in equal shares for the clients."""
 
     def __init__(self, house: House, application: str, n_tasks: int) -> None:
-        configured = replace(settings.read(), port=_free_port())
+        configured = replace(settings.read(), port=free_port())
         environment = {
             **os.environ,
             "ROOKERY_PORT": str(configured.port),
@@ -216,7 +216,7 @@ def _received(connection: socket.socket) -> bytes:
     return got
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,6 +1,5 @@
 """Currencies and amounts: integers of 10^-ledger_exponent inside, decimal strings outside, and the only rounding."""
 
-from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from sqlalchemy.orm import Session
@@ -19,18 +18,6 @@ class CurrencyUnknown(Invalid):
 
 class AmountInvalid(Invalid):
     """The amount does not fit its currency."""
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """An amount in ledger units beside its currency."""
-
-    amount: int
-    currency: str
-    exponent: int
-
-    def __str__(self) -> str:
-        return format_amount(self.amount, self.exponent)
 
 
 def currency(db: Session, code: str) -> Currency:

@@ -7,11 +7,12 @@ from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
 from foundation import ids
-from foundation.errors import Conflict, Invalid
+from foundation.errors import Conflict, Invalid, within
 from payments import money
 from payments.models import Rate
 
 EVERYWHERE = ""
+_ONE_CURRENCY = "Give all prices of a rate card in one currency."
 
 
 class RateMissing(Conflict):
@@ -46,23 +47,26 @@ class Quote:
 
 
 def publish(db: Session, owner_ref: str, prices: Sequence[Price]) -> None:
-    """Put prices into force from now on. A published row never changes; a newer one takes its place."""
-    if len({price.currency for price in prices}) != 1:
-        raise RatesMixCurrencies("Give all prices of a rate card in one currency.")
-    if len({(price.tier, price.region) for price in prices}) != len(prices):
-        raise RatesRepeat("Give one price for each tier and region.")
-    currency = money.currency(db, prices[0].currency)
-    rows = [
-        {
-            "id": ids.new("rat"),
-            "owner_ref": owner_ref,
-            "tier": price.tier,
-            "region": price.region,
-            "currency": currency.code,
-            "amount": money.parse(price.amount, currency),
-        }
-        for price in prices
-    ]
+    """Put prices into force from now on. A published row never changes; a newer one takes its place.
+
+    What cannot be published is `Invalid`, with a pointer to its place among the prices, such as /3/amount.
+    """
+    if not prices:
+        raise RatesMixCurrencies(_ONE_CURRENCY)
+    rows, seen = [], set()
+    for place, price in enumerate(prices):
+        with within(f"/{place}/currency"):
+            currency = money.currency(db, price.currency)
+            if price.currency != prices[0].currency:
+                raise RatesMixCurrencies(_ONE_CURRENCY)
+        with within(f"/{place}/amount"):
+            amount = money.parse(price.amount, currency)
+        with within(f"/{place}"):
+            if (price.tier, price.region) in seen:
+                raise RatesRepeat("Give one price for each tier and region.")
+        seen.add((price.tier, price.region))
+        row = {"id": ids.new("rat"), "owner_ref": owner_ref, "currency": currency.code, "amount": amount}
+        rows.append({**row, "tier": price.tier, "region": price.region})
     db.execute(insert(Rate), rows)
 
 

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from foundation import errors, fields, ids
 from foundation.errors import Conflict, NotFound, invalid
-from payments import funding, money, rates
-from payments.rates import Price, RatesMixCurrencies, RatesRepeat
+from payments import funding, rates
+from payments.rates import Price
 from workforce.models import Answer, Batch, BatchStatus, Kind, Project, ProjectStatus, Requester, Task, TaskStatus
 from workforce.task_types import categorization
 from workforce.tiers import Tier
@@ -55,7 +55,6 @@ def create(db: Session, *, requester_id: str, name: str, settings: Settings, pri
         # The schema sees what was sent; here the defaults are filled in.
         reason = f"{settings.overlap_min} must not be above overlap_max {settings.overlap_max}."
         raise invalid({"overlap_min": [reason]})
-    _check_prices(db, prices)
     name = fields.tidy(name)
     _take_turns(db, requester_id)
     if db.scalar(select(Project.id).where(Project.requester_id == requester_id, Project.name == name)):
@@ -70,24 +69,9 @@ def create(db: Session, *, requester_id: str, name: str, settings: Settings, pri
     )
     db.add(project)
     db.flush()
-    rates.publish(db, project.id, prices)
+    with errors.within("/rates"):
+        rates.publish(db, project.id, prices)
     return project
-
-
-def _check_prices(db: Session, prices: Sequence[Price]) -> None:
-    """What `rates.publish` would refuse, with the place of the price that is wrong."""
-    seen: set[tuple[int, str]] = set()
-    for place, price in enumerate(prices):
-        with errors.within(f"/rates/{place}/currency"):
-            currency = money.currency(db, price.currency)
-            if price.currency != prices[0].currency:
-                raise RatesMixCurrencies("Give all prices of a rate card in one currency.")
-        with errors.within(f"/rates/{place}/amount"):
-            money.parse(price.amount, currency)
-        with errors.within(f"/rates/{place}"):
-            if (price.tier, price.region) in seen:
-                raise RatesRepeat("Give one price for each tier and region.")
-        seen.add((price.tier, price.region))
 
 
 def find(db: Session, requester_id: str, name_or_id: str) -> Project:

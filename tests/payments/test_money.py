@@ -70,8 +70,8 @@ def test_a_share_is_the_nearest_whole_unit(amount: int, basis_points: int) -> No
     assert money.share(amount, basis_points) == int(exact.quantize(Decimal(1), ROUND_HALF_EVEN))
 
 
-def test_money_shows_itself_as_a_decimal_string() -> None:
-    assert str(money.Money(amount=12500, currency="EUR", exponent=4)) == "1.2500"
+def test_an_amount_is_shown_with_every_digit_of_its_scale() -> None:
+    assert money.format_amount(12500, 4) == "1.2500"
 
 
 def test_a_currency_of_the_books_is_found(db: Session) -> None:
