@@ -18,7 +18,7 @@ import psutil
 from sqlalchemy import text
 
 from benchmarks.house import LABELS, House, opened
-from foundation import commands, settings
+from foundation import serving, settings
 
 CLIENTS = 16
 SIZES = (2_000, 100_000)
@@ -57,7 +57,7 @@ class Server:
         }
         self.port = configured.port
         self._processes = [
-            subprocess.Popen(commands.web_command(application), env=environment, stderr=subprocess.DEVNULL)
+            subprocess.Popen(serving.web_command(application), env=environment, stderr=subprocess.DEVNULL)
             for _ in range(configured.web_processes)
         ]
         self.project_id = house.project(overlap=13, name=f"{application} {n_tasks}")

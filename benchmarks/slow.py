@@ -16,7 +16,7 @@ import httpx
 
 from benchmarks.claims import free_port
 from benchmarks.house import House, opened
-from foundation import commands, settings
+from foundation import serving, settings
 
 # Below what a process may usually have open.
 SENDERS = (100, 900)
@@ -87,7 +87,7 @@ def _serving(house: House) -> Iterator[int]:
         "REDIS_URL": "",
         "ROOKERY_PORT": str(configured.port),
     }
-    process = subprocess.Popen(commands.web_command(), env=environment, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(serving.web_command(), env=environment, stderr=subprocess.DEVNULL)
     try:
         _await(configured.port)
         yield configured.port

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from demo import crowd, recorded, report
 from demo.crowd import Api, DemoFailure, Journey
 from demo.recorded import Recorded
-from foundation import auth, commands, db, processes
+from foundation import auth, commands, db, processes, serving
 from foundation.installation import Installation
 from foundation.settings import Settings
 
@@ -30,11 +30,12 @@ def demo(configured: Settings, leave: bool, orders: int, port: int | None) -> No
     console = Console(width=None if sys.stdout.isatty() else 110)
     try:
         console.print("Starting PostgreSQL, Redis, web and background processes ...")
-        with commands.serving(configured, quiet=True) as (address, supervisor, installation):
+        with commands.sentences(), serving.serving(configured, quiet=True) as (address, supervisor, installation):
             healthy = _run(_Stage(console, address, supervisor.tend), installation, orders)
             if not leave:
                 console.print(f"\nRookery stays up at {address} (API at {address}/api/docs/) until Ctrl-C.")
-                commands.stay(supervisor)
+                serving.stay(supervisor)
+                console.print("\nStopping.")
     except KeyboardInterrupt:
         console.print("Stopped.")
         return

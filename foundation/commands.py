@@ -1,11 +1,7 @@
 """The `rookery` command: serve, migrate, work in the background, tokens, checks. Thin like the views."""
 
 import json
-import socket
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,22 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import click
-import structlog
 from flask import Flask
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from foundation import app, auth, db, http, jobs, logs, outbox, processes, server, settings
+from foundation import app, auth, db, http, jobs, logs, outbox, processes, server, serving, settings
 from foundation.errors import Problem
-from foundation.installation import Installation, InstallationError, migrate, open_installation, require_migrated
+from foundation.installation import InstallationError, migrate, open_installation, require_migrated
 from foundation.program import Program
 from foundation.settings import Settings, SettingsError
-
-_READY_SECONDS = 30.0
-
-log = structlog.get_logger()
 
 
 class OneSentence(click.ClickException):
@@ -50,7 +41,8 @@ def build(program: Program, configured: Settings) -> Flask:
 
 
 @contextmanager
-def _sentences() -> Iterator[None]:
+def sentences() -> Iterator[None]:
+    """Turn what the operator can mend into a sentence and exit code 2."""
     try:
         yield
     except (InstallationError, SettingsError) as error:
@@ -68,7 +60,7 @@ def make_cli(program: Program) -> click.Group:
     @click.pass_context
     def cli(context: click.Context, data_dir: Path | None) -> None:
         """Rookery: the backend of a labelling workforce."""
-        with _sentences():
+        with sentences():
             configured = settings.read()
         given = data_dir if data_dir is not None and data_dir.parts else configured.data_dir
         context.obj = replace(configured, data_dir=given)
@@ -108,7 +100,7 @@ def _in_session(command: click.Command) -> click.Command:
 @contextmanager
 def session(configured: Settings) -> Iterator[Session]:
     """A session for one command against a migrated database; commits at the end."""
-    with _sentences(), open_installation(configured) as installation:
+    with sentences(), open_installation(configured) as installation:
         migrate(installation.database_owner_url, installation.database_url)
         engine = db.make_engine(installation.database_url, patient=True, pool_size=1)
         try:
@@ -123,100 +115,9 @@ def session(configured: Settings) -> Iterator[Session]:
 @click.pass_obj
 def _migrate(configured: Settings) -> None:
     """Bring the database to this version."""
-    with _sentences(), open_installation(configured) as installation:
+    with sentences(), open_installation(configured) as installation:
         migrate(installation.database_owner_url, installation.database_url)
     click.echo("The database is up to date.")
-
-
-@contextmanager
-def serving(
-    configured: Settings, *, quiet: bool = False, application: str = "wsgi:app"
-) -> Iterator[tuple[str, processes.Supervisor, Installation]]:
-    """Engines, web and background processes, all up and ready; stopped when this ends. Yields the address."""
-    logs.configure("warning" if quiet else configured.log_level)
-    with _sentences(), open_installation(configured) as installation:
-        _require_free_port(configured)
-        if installation.database_owner_url == installation.database_url:
-            log.warning("one login owns the tables and serves; give the application its own, see docs/operators.md")
-        migrate(installation.database_owner_url, installation.database_url)
-        environment = {
-            **installation.environment(),
-            "ROOKERY_HOST": configured.host,
-            "ROOKERY_LOG_LEVEL": "warning" if quiet else configured.log_level,
-            "ROOKERY_PORT": str(configured.port),
-            "ROOKERY_WEB_THREADS": str(configured.web_threads),
-        }
-        commands = _commands(configured, installation, application)
-        supervisor = processes.Supervisor(commands, environment, first=installation.tend)
-        supervisor.start()
-        address = f"http://{configured.host}:{configured.port}"
-        patience = 0.0  # nobody is being served yet
-        try:
-            _await_ready(address, supervisor)
-            patience = processes.STOP_SECONDS
-            yield address, supervisor, installation
-        except KeyboardInterrupt:
-            processes.end_in_peace()
-            raise
-        finally:
-            supervisor.stop(patience=patience)
-
-
-def _commands(configured: Settings, installation: Installation, application: str) -> dict[str, list[str]]:
-    numbers = range(1, configured.web_processes + 1)
-    return {**{f"web {number}": web_command(application) for number in numbers}, **_jobs_commands(installation)}
-
-
-def _jobs_commands(installation: Installation) -> dict[str, list[str]]:
-    this = [sys.executable, "-m", "wsgi", "jobs", "--only"]
-    commands = {"sweeper": [*this, "sweeper"]}
-    if installation.redis_url:
-        commands["worker"] = [*this, "worker"]
-    return commands
-
-
-def web_command(application: str = "wsgi:app") -> list[str]:
-    """One web process; where it listens comes from its environment."""
-    return [sys.executable, "-m", "wsgi", "web", "--application", application]
-
-
-def _require_free_port(configured: Settings) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((configured.host, configured.port))
-        except OSError as error:
-            raise InstallationError(
-                f"{configured.host}:{configured.port} cannot be listened on ({error.strerror}); choose another with "
-                "--port or ROOKERY_PORT."
-            ) from error
-
-
-def _await_ready(address: str, supervisor: processes.Supervisor) -> None:
-    deadline = time.monotonic() + _READY_SECONDS
-    while time.monotonic() < deadline:
-        supervisor.tend()
-        try:
-            with urllib.request.urlopen(f"{address}/ready", timeout=2) as answer:  # noqa: S310 - our own address
-                if answer.status == 200:
-                    return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.05)
-    raise InstallationError(
-        f"The service did not answer at {address} within {_READY_SECONDS:.0f} s; see its log above."
-    )
-
-
-def stay(supervisor: processes.Supervisor) -> None:
-    """Tend the children until Ctrl-C or SIGTERM."""
-    processes.raise_interrupt_on_terminate()
-    try:
-        while True:
-            supervisor.tend()
-            time.sleep(0.2)
-    except KeyboardInterrupt:
-        processes.end_in_peace()
-        click.echo("\nStopping.", err=True)
 
 
 def _up(program: Program) -> click.Command:
@@ -229,11 +130,12 @@ def _up(program: Program) -> click.Command:
         processes.raise_interrupt_on_terminate()
         configured = replace(configured, host=host or configured.host, port=port or configured.port)
         try:
-            with serving(configured) as (address, supervisor, _):
+            with sentences(), serving.serving(configured) as (address, supervisor, _):
                 click.echo(
                     f"Rookery {program.version} is up at {address} (API at {address}/api/docs/). Ctrl-C stops it."
                 )
-                stay(supervisor)
+                serving.stay(supervisor)
+                click.echo("\nStopping.", err=True)
         except KeyboardInterrupt:
             click.echo("Stopped while starting.", err=True)
 
@@ -246,7 +148,7 @@ def _up(program: Program) -> click.Command:
 def _web(configured: Settings, application: str) -> None:
     """Serve HTTP in this one process; several of them share a port. `rookery up` starts them itself."""
     processes.raise_interrupt_on_terminate()
-    with _sentences():
+    with sentences():
         loaded = server.load(application)
     server.serve(loaded, host=configured.host, port=configured.port, threads=configured.web_threads)
 
@@ -258,7 +160,7 @@ def _jobs(program: Program) -> click.Command:
     def background(configured: Settings, only: str | None) -> None:
         """Work in the background: deliver events, expire leases."""
         logs.configure(configured.log_level)
-        with _sentences():
+        with sentences():
             if only is None:
                 _supervise_jobs(configured)
             else:
@@ -272,11 +174,11 @@ def _supervise_jobs(configured: Settings) -> None:
         engine = db.make_engine(installation.database_url, pool_size=1)
         require_migrated(engine)
         engine.dispose()
-        commands = _jobs_commands(installation)
+        commands = serving.jobs_commands(installation)
         supervisor = processes.Supervisor(commands, installation.environment(), first=installation.tend)
         supervisor.start()
         try:
-            stay(supervisor)
+            serving.stay(supervisor)
         finally:
             supervisor.stop()
 

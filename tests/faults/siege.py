@@ -22,7 +22,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 import wsgi
-from foundation import auth, commands, db, settings
+from foundation import auth, db, serving, settings
 from foundation.installation import Installation
 from foundation.processes import Supervisor
 from tests.faults.crowd import CATEGORIES, Client, Journal, Person
@@ -82,7 +82,7 @@ class Outcome:
 def besiege(data_dir: Path, plan: Plan, rng: random.Random) -> Outcome:
     """Run one siege in a data folder of its own and reckon up."""
     configured = replace(settings.read(), database_url=None, redis_url=None, data_dir=data_dir, port=_free_port())
-    with commands.serving(configured, quiet=True, application=plan.application) as (address, supervisor, installation):
+    with serving.serving(configured, quiet=True, application=plan.application) as (address, supervisor, installation):
         engine = db.make_engine(installation.database_url, patient=True, pool_size=2)
         sessions = db.sessions(engine)
         try:

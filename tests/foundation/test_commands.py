@@ -1,7 +1,6 @@
 """The commands of an operator: tokens, the house's own check, events that were parked."""
 
 import json
-import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import make_url, text
 
 import wsgi
-from foundation import auth, commands, embedded, installation, outbox, processes
+from foundation import auth, embedded, installation, outbox
 from foundation import db as database
 from foundation.errors import Unauthorized
 from tests import factories
@@ -154,23 +153,3 @@ def test_an_operators_mistake_is_one_sentence_and_exit_code_2(run: Run) -> None:
     assert (wrong.exit_code, unknown.exit_code) == (2, 2)
     assert wrong.output == "Error: DATABASE_URL must look like postgresql://user:password@host/database.\n"
     assert unknown.output == "Error: There is no such token.\n"
-
-
-def test_whoever_stays_tends_the_children_until_a_signal(monkeypatch: pytest.MonkeyPatch) -> None:
-    tended: list[int] = []
-
-    def tend() -> None:
-        tended.append(len(tended))
-        if len(tended) == 3:
-            signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(processes, "end_in_peace", lambda: None)
-    supervisor = processes.Supervisor({}, {}, first=tend)
-    before = {told: signal.getsignal(told) for told in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        commands.stay(supervisor)
-    finally:
-        for told, handler in before.items():
-            signal.signal(told, handler)
-
-    assert tended == [0, 1, 2]
