@@ -10,7 +10,7 @@ import quality.api
 import workforce.api
 import workforce.checks
 import workforce.dialects.scale
-from foundation import commands, idempotency, settings
+from foundation import api, commands, idempotency, jobs, metrics, outbox, settings, trail
 from foundation.outbox import On
 from foundation.program import Program
 from workforce import assignment, settlement
@@ -25,13 +25,15 @@ program = Program(
         quality.api.routes,
         payments.api.routes,
         workforce.dialects.scale.routes,
+        api.routes,
+        api.monitoring(gauges=(metrics.database, outbox.gauges, jobs.gauges, workforce.assignment.gauges)),
     ),
     # When this happens, that reacts.
     reactions=(On(AnswerSubmitted, settlement.settle_answers),),
     # What is due by the clock.
-    sweeps=(assignment.expire, settlement.revisit, settlement.refit_grown, idempotency.forget),
+    sweeps=(assignment.expire, settlement.revisit, settlement.refit_grown, idempotency.forget, trail.tell_head),
     # What must always be true.
-    checks=(payments.ledger.check, workforce.checks.check),
+    checks=(payments.ledger.check, workforce.checks.check, trail.check),
     commands=(
         payments.commands.ledger_commands,
         payments.commands.payables_commands,

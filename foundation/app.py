@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import RequestRedirect
 
-from foundation import errors, http, ids, openapi
+from foundation import errors, http, ids, metrics, openapi
 from foundation.errors import Problem
 
 # What PostgreSQL says when it is not the statement's fault and the same request may succeed in a moment.
@@ -116,16 +116,21 @@ def _finish(response: Response) -> Response:
         # The documentation's files bring a Cache-Control of their own.
         response.headers.setdefault(name, value)
     response.headers["Rookery-Request-Id"] = g.request_id
+    for standing in g.get("standings", {}).values():
+        for name, value in standing.headers().items():
+            response.headers.add(name, value)
     if not request.path.startswith(_DOCS):
         response.headers["Content-Security-Policy"] = "default-src 'none'"
-    log.info(
-        "request",
-        method=request.method,
-        route=request.url_rule.rule if request.url_rule else None,
-        status=response.status_code,
-        ms=round((time.perf_counter() - g.started) * 1000, 1),
-    )
+    _observe(response.status_code, time.perf_counter() - g.started)
     return response
+
+
+def _observe(status: int, seconds: float) -> None:
+    # A stranger may invent addresses and methods: what matches no rule counts as one.
+    method, route = (request.method, request.url_rule.rule) if request.url_rule else ("", "")
+    metrics.requests.labels(method, route, status).inc()
+    metrics.request_seconds.labels(route).observe(seconds)
+    log.info("request", method=request.method, route=route or None, status=status, ms=round(seconds * 1000, 1))
 
 
 def _check_policies(app: Flask, groups: Sequence[http.Routes], open_endpoints: set[str]) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from foundation import ids
 from foundation.db import Base, Created, Id, Ref
 from foundation.errors import Conflict, Forbidden, NotFound, Unauthorized
+from foundation.limits import Limit
 
 _PREFIX = "rk_"
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -39,9 +40,20 @@ class Role:
     name: str
     scopes: frozenset[str]
     find: Callable[[Session, str], object] | None = None
+    requests_a_minute: int = 1_200
 
     def __post_init__(self) -> None:
         roles[self.name] = self
+
+    @property
+    def is_staff(self) -> bool:
+        """Whether what this role changes goes on the trail."""
+        return self.find is None
+
+    @property
+    def limit(self) -> Limit:
+        """How often each token of this role may call."""
+        return Limit(self.name, self.requests_a_minute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +75,9 @@ def allow(*scopes: str) -> Policy:
     return Policy(scopes=frozenset(scopes))
 
 
-ADMIN = Role("admin", frozenset({"admin"}))
+ADMIN = Role("admin", frozenset({"admin", "audit", "metrics"}))
+AUDITOR = Role("auditor", frozenset({"audit"}))
+MONITOR = Role("monitor", frozenset({"metrics"}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +152,7 @@ def authenticate(db: Session, authorization: str | None) -> Actor:
     if not is_well_formed(secret):
         raise TokenRefused("The token is mistyped or cut off.", headers=_CHALLENGE)
     row = db.execute(AUTHENTICATE, {"secret_hash": _hash(secret)}).one_or_none()
-    if row is None:
+    if row is None or row.role not in roles:
         _log_dead(db, secret)
         raise TokenRefused("The token is unknown, expired or revoked.", headers=_CHALLENGE)
     if row.stale:
@@ -151,6 +165,11 @@ def _log_dead(db: Session, secret: str) -> None:
     token_id = db.scalar(select(Token.id).where(Token.secret_hash == _hash(secret)))
     if token_id is not None:
         structlog.contextvars.bind_contextvars(token_id=token_id)
+
+
+def is_staff(actor: Actor) -> bool:
+    """Whether an actor's role is one whose changes go on the trail."""
+    return actor.role in roles and roles[actor.role].is_staff
 
 
 def require(actor: Actor, policy: Policy) -> None:

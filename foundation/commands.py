@@ -1,5 +1,6 @@
 """The `rookery` command: serve, migrate, work in the background, tokens, checks. Thin like the views."""
 
+import getpass
 import json
 import sys
 from collections.abc import Iterator
@@ -15,9 +16,10 @@ from rich.table import Table
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from foundation import app, auth, db, http, jobs, logs, outbox, processes, server, serving, settings
+from foundation import app, auth, db, http, jobs, logs, outbox, processes, schemas, server, serving, settings, trail
 from foundation.errors import Problem
 from foundation.installation import InstallationError, migrate, open_installation, require_migrated
+from foundation.limits import STRANGERS, Limits
 from foundation.program import Program
 from foundation.settings import Settings, SettingsError
 
@@ -37,7 +39,16 @@ def build(program: Program, configured: Settings) -> Flask:
     require_migrated(engine)
     bell = jobs.Bell(configured.redis_url)
     outbox.reactions(program.reactions)
-    return app.build_app(http.House(db.sessions(engine), bell.ring), program.routes, version=program.version)
+    _require_known_limits(program, configured)
+    counters = Limits(configured.redis_url, processes=configured.web_processes, amounts=configured.limits)
+    return app.build_app(http.House(db.sessions(engine), bell.ring, counters), program.routes, version=program.version)
+
+
+def _require_known_limits(program: Program, configured: Settings) -> None:
+    quotas = {route.quota.name for group in program.routes for route in group.routes if route.quota is not None}
+    known = {STRANGERS.name, *auth.roles, *quotas}
+    if unknown := set(configured.limits) - known:
+        raise SettingsError(f"ROOKERY_LIMITS knows {', '.join(sorted(known))}, not {', '.join(sorted(unknown))}.")
 
 
 @contextmanager
@@ -72,6 +83,7 @@ def make_cli(program: Program) -> click.Group:
     cli.add_command(_token)
     cli.add_command(_check(program))
     cli.add_command(_parked)
+    cli.add_command(_trail)
     for command in program.commands:
         cli.add_command(_with_session(command) if isinstance(command, click.Group) else command)
     return cli
@@ -95,6 +107,12 @@ def _in_session(command: click.Command) -> click.Command:
             context.invoke(inner, **options)  # type: ignore[arg-type]  # a command always has a callback
 
     return click.Command(command.name, callback=run, params=command.params, help=command.help)
+
+
+def _on_trail(opened: Session, act: str, target: str, **details: Any) -> None:
+    """Note what somebody with a login on this machine did: no token says who, so the system's name for them does."""
+    operator = auth.Actor(token_id="", subject_id=getpass.getuser(), role="operator", scopes=frozenset())
+    trail.record(opened, operator, act, target=target, details=json.dumps(details, default=str))
 
 
 @contextmanager
@@ -150,7 +168,13 @@ def _web(configured: Settings, application: str) -> None:
     processes.raise_interrupt_on_terminate()
     with sentences():
         loaded = server.load(application)
-    server.serve(loaded, host=configured.host, port=configured.port, threads=configured.web_threads)
+    server.serve(
+        loaded,
+        host=configured.host,
+        port=configured.port,
+        threads=configured.web_threads,
+        trusted_proxies=configured.trusted_proxies,
+    )
 
 
 def _jobs(program: Program) -> click.Command:
@@ -222,6 +246,7 @@ def _issue(
         raise click.BadParameter(f"There are the roles {', '.join(sorted(auth.roles))}.", param_hint="--role")
     with session(configured) as opened:
         token, secret = auth.issue(opened, role=role, subject_id=subject, name=name, scopes=scopes or None, days=days)
+        _on_trail(opened, "token.issue", token.id, role=role, subject=subject, scopes=token.scopes, days=days)
         click.echo(f"{token.id}\n{secret}")
 
 
@@ -247,7 +272,9 @@ def _list(configured: Settings, subject: str | None, limit: int) -> None:
 def _revoke(configured: Settings, token_id: str) -> None:
     """End a token; it is refused from the next request on."""
     with session(configured) as opened:
-        click.echo(f"{auth.revoke(opened, token_id).id} is revoked.")
+        auth.revoke(opened, token_id)
+        _on_trail(opened, "token.revoke", token_id)
+        click.echo(f"{token_id} is revoked.")
 
 
 @_token.command("rotate")
@@ -257,6 +284,7 @@ def _rotate(configured: Settings, token_id: str) -> None:
     """Replace a token by a new one with the same rights and end."""
     with session(configured) as opened:
         token, secret = auth.rotate(opened, token_id)
+        _on_trail(opened, "token.rotate", token_id, successor=token.id)
         click.echo(f"{token.id}\n{secret}")
 
 
@@ -289,8 +317,7 @@ def _parked() -> None:
 def _list_parked(configured: Settings) -> None:
     """List them as JSON lines, oldest first, with their last error."""
     with session(configured) as opened:
-        rows = select(outbox.OutboxEvent).where(outbox.OutboxEvent.parked_at.is_not(None))
-        for event in opened.scalars(rows.order_by(outbox.OutboxEvent.id).limit(1000)):
+        for event in opened.scalars(outbox.parked().order_by(outbox.OutboxEvent.id).limit(1000)):
             click.echo(
                 json.dumps({"id": event.id, "topic": event.topic, "payload": event.payload, "error": event.last_error})
             )
@@ -305,4 +332,41 @@ def _retry_parked(configured: Settings, event_id: int | None, *, everything: boo
     if (event_id is None) is not everything:
         raise click.UsageError("Name one event, or say --all.")
     with session(configured) as opened:
-        click.echo(f"{outbox.retry_parked(opened, event_id)} will be delivered again.")
+        retried = outbox.retry_parked(opened, event_id)
+        _on_trail(opened, "parked.retry", str(event_id or "all"), retried=retried)
+        click.echo(f"{retried} will be delivered again.")
+
+
+@click.group("trail")
+def _trail() -> None:
+    """What staff and operators changed, in a chain that shows what was tampered with."""
+
+
+@_trail.command("verify")
+@click.option(
+    "--head", "heads", multiple=True, metavar="SEQ:HASH", help="A head that was kept elsewhere, from the log."
+)
+@click.pass_obj
+def _verify(configured: Settings, heads: tuple[str, ...]) -> None:
+    """Compute the whole chain anew; exit code 1 if it is broken anywhere."""
+    try:
+        kept = [trail.parse_head(written) for written in heads]
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--head") from error
+    with session(configured) as opened:
+        broken, newest = trail.verify(opened, kept), trail.head(opened)
+    for line in broken:
+        click.echo(f"BROKEN  {line}")
+    if broken:
+        sys.exit(1)
+    click.echo(f"The trail is whole; its head is {newest}.")
+
+
+@_trail.command("list")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True)
+@click.pass_obj
+def _list_trail(configured: Settings, limit: int) -> None:
+    """List the newest entries as JSON lines, newest first."""
+    with session(configured) as opened:
+        for entry in opened.scalars(trail.listed().order_by(trail.TrailEntry.seq.desc()).limit(limit)):
+            click.echo(json.dumps(schemas.TrailEntry().dump(entry), ensure_ascii=False))

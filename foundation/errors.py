@@ -119,6 +119,12 @@ class Invalid(Problem):
     status = 422
 
 
+class TooManyRequests(Problem):
+    """Too many requests."""
+
+    status = 429
+
+
 class Internal(Problem):
     """The service failed; nothing was changed."""
 

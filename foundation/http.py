@@ -12,13 +12,23 @@ from urllib.parse import quote
 
 import marshmallow as ma
 import structlog
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app, g, request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
-from foundation import auth, idempotency, outbox, pagination, strict_json
-from foundation.errors import BadRequest, ContentTooLarge, Invalid, NotFound, Problem, UnsupportedMediaType, invalid
+from foundation import auth, idempotency, outbox, pagination, strict_json, trail
+from foundation.errors import (
+    BadRequest,
+    ContentTooLarge,
+    Invalid,
+    NotFound,
+    Problem,
+    Unauthorized,
+    UnsupportedMediaType,
+    invalid,
+)
 from foundation.fields import QueryInteger, Schema, Text
+from foundation.limits import STRANGERS, Limit, Limits, Standing, address_key
 
 BODY_MAX = 256 * 1024
 _TRANSACTION_TRIES = 3
@@ -35,6 +45,7 @@ class House:
 
     sessions: sessionmaker[Session]
     wake: Callable[[], None]
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(slots=True)
@@ -65,10 +76,13 @@ class Surface:
 class Route:
     """What one method of one address takes, gives and demands."""
 
+    name: str
     method: str
     path: str
     view: View
     policy: auth.Policy
+    # Beside the limit of the caller's role: how often one subject, or one stranger's address, may call this.
+    quota: Limit | None
     body: Schema | None
     query: Schema | None
     returns: Schema | None
@@ -137,6 +151,7 @@ class Routes:
         path: str,
         *,
         allow: auth.Policy,
+        quota: Limit | None = None,
         body: type[Schema] | None = None,
         query: type[Schema] | None = None,
         returns: type[Schema] | None = None,
@@ -150,10 +165,12 @@ class Routes:
 
         def declare(view: View) -> View:
             route = Route(
+                name=f"{self.name}.{view.__name__}",
                 method=method,
                 path=self.prefix + path,
                 view=view,
                 policy=allow,
+                quota=quota,
                 body=body(unknown=unknown) if body else None,
                 query=query(unknown="exclude" if self.surface.lenient else "raise") if query else None,
                 returns=returns() if returns else None,
@@ -181,7 +198,7 @@ def _handle(route: Route, values: Mapping[str, str]) -> Response:
         tries_left -= 1
         try:
             with house.sessions() as db:
-                response = _answer(db, route, values, raw)
+                response = _answer(db, house.limits, route, values, raw)
                 if response.status_code < 400:
                     db.commit()
                 told = outbox.was_told(db) and response.status_code < 400
@@ -202,12 +219,8 @@ def _receive() -> bytes:
     return request.get_data()
 
 
-def _answer(db: Session, route: Route, values: Mapping[str, str], raw: bytes) -> Response:
-    actor = auth.NOBODY
-    if not route.policy.public:
-        actor = auth.authenticate(db, request.headers.get("Authorization"))
-        structlog.contextvars.bind_contextvars(token_id=actor.token_id)
-        auth.require(actor, route.policy)
+def _answer(db: Session, limits: Limits, route: Route, values: Mapping[str, str], raw: bytes) -> Response:
+    actor = _admit(db, limits, route)
     if any("\x00" in value for value in values.values()):
         raise NotFound("There is nothing with such a name or id.")
     key = request.headers.get("Idempotency-Key") if route.takes_keys else None
@@ -225,9 +238,37 @@ def _answer(db: Session, route: Route, values: Mapping[str, str], raw: bytes) ->
     assert result is not None or route.or_nothing, "only a route that declares it answers with nothing"
     status = 204 if result is None else route.status
     document, headers = _serialise(db, route, call, result)
+    if route.changes and auth.is_staff(actor):
+        trail.record(db, actor, route.name, target=request.path, details=raw.decode())
     if key is not None:
         idempotency.finish(db, actor.subject_id, key, status=status, body=_body_of(_withheld(route, document)))
     return _response(route, status, _body_of(document), headers)
+
+
+def _admit(db: Session, limits: Limits, route: Route) -> auth.Actor:
+    """Who calls, if they may call this and have not called too often."""
+    actor, address = auth.NOBODY, address_key(request.remote_addr)
+    if route.policy.public:
+        _count(limits, STRANGERS, address)
+    else:
+        try:
+            actor = auth.authenticate(db, request.headers.get("Authorization"))
+        except Unauthorized:
+            _count(limits, STRANGERS, address)
+            raise
+        structlog.contextvars.bind_contextvars(token_id=actor.token_id)
+        _count(limits, auth.roles[actor.role].limit, actor.token_id)
+        auth.require(actor, route.policy)
+    if route.quota is not None:
+        _count(limits, route.quota, address if route.policy.public else actor.subject_id)
+    return actor
+
+
+def _count(limits: Limits, limit: Limit, caller: str) -> None:
+    # Once for each request, however often its transaction is tried; `app` puts the standings into the headers.
+    standings: dict[str, Standing] = g.setdefault("standings", {})
+    if limit.name not in standings:
+        standings[limit.name] = limits.take(limit, caller)
 
 
 def _replayed(route: Route, replay: idempotency.Replay) -> Response:

@@ -6,12 +6,13 @@ lost wake-up would have done.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar, NoReturn
 
 import structlog
+from prometheus_client import Histogram
 from redis import Redis, RedisError
 from rq import Queue, Worker
 from rq.job import Job
@@ -21,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from foundation import outbox
+from foundation.metrics import Gauge
 
 _QUEUE = "rookery"
 _AWAKE = "rookery:awake"
@@ -38,6 +40,12 @@ _LEADER_LOCK = 7_265_001
 
 Sweep = Callable[[Session], int]
 log = structlog.get_logger()
+# Seen once a tick by the sweeper, which lives long: the worker's children end with their work.
+lag_seconds = Histogram(
+    "rookery_delivery_lag_seconds",
+    "Age of the oldest event that is due, at each tick of the sweeper",
+    buckets=(0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +147,23 @@ def run_sweeper(background: Background) -> NoReturn:
             time.sleep(_TICK_SECONDS)
 
 
+# The leader's session says "SELECT true" at every tick.
+_LEADER = text("""
+    SELECT extract(epoch FROM now() - activity.state_change)::float
+      FROM pg_locks AS held JOIN pg_stat_activity AS activity USING (pid)
+     WHERE held.locktype = 'advisory' AND held.granted AND activity.datname = current_database()
+       AND held.classid = 0 AND held.objid = :lock AND held.objsubid = 1
+""")
+
+
+def gauges(db: Session) -> Iterable[Gauge]:
+    """Whether a sweeper leads, and how long ago it began its last tick."""
+    age = db.scalar(_LEADER, {"lock": _LEADER_LOCK})
+    yield Gauge("rookery_sweepers_leading", "1 while a sweeper leads", float(age is not None))
+    if age is not None:
+        yield Gauge("rookery_sweeper_tick_age_seconds", "Seconds since the leading sweeper's last tick began", age)
+
+
 @contextmanager
 def _own_connection(engine: Engine) -> Iterator[Connection]:
     # Out of the pool for good: a connection that went back there would keep the lock and nobody could lead again.
@@ -153,8 +178,15 @@ def sweep(background: Background) -> dict[str, int | None]:
 
     Each sweep has its own transaction, and one that fails holds up neither the others nor the tick.
     """
+    _attempt(background, _watch_lag)
     done = {f"{act.__module__}.{act.__name__}": _attempt(background, act) for act in background.sweeps}
     return {**done, "delivered": deliver_all(background, seconds=_SWEEP_DELIVER_SECONDS)}
+
+
+def _watch_lag(db: Session) -> int:
+    age = outbox.oldest_seconds(db)
+    lag_seconds.observe(age)
+    return 1
 
 
 def _attempt(background: Background, act: Sweep) -> int | None:

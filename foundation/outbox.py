@@ -10,20 +10,23 @@ import dataclasses
 import json
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import BigInteger, DateTime, Identity, Index, func, text
+from sqlalchemy import BigInteger, DateTime, Identity, Index, Select, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column, sessionmaker
 
 from foundation.db import Base, Created, Json, Moment, Ref
+from foundation.errors import NotFound
+from foundation.metrics import Gauge
 
 BATCH = 200
 ATTEMPTS_MAX = 8
 _ERROR_LENGTH = 500
+_ID_DIGITS_MAX = 18
 # Waiting events that are looked at to find a stream which nobody delivers.
 _LOOK_AHEAD = 2000
 
@@ -196,11 +199,51 @@ _RETRY = text("""
     UPDATE outbox_events SET parked_at = NULL, attempts = 0, due_at = now()
      WHERE parked_at IS NOT NULL AND id = coalesce(CAST(:id AS bigint), id)
 """)
+_OLDEST_DUE = text("""
+    SELECT extract(epoch FROM now() - min(created_at))
+      FROM (SELECT created_at FROM outbox_events
+             WHERE parked_at IS NULL AND due_at <= now() ORDER BY id LIMIT 100) AS due
+""")
+_AGES = text("""
+    SELECT count(*) FILTER (WHERE parked_at IS NULL) AS waiting,
+           count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
+           coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE parked_at IS NULL)), 0)::float AS oldest
+      FROM outbox_events
+""")
+
+
+def parked() -> Select[OutboxEvent]:
+    """The events that wait for somebody of ops."""
+    return select(OutboxEvent).where(OutboxEvent.parked_at.is_not(None))
 
 
 def retry_parked(db: Session, event_id: int | None = None) -> int:
     """Let a parked event, or every one, be delivered again from the first attempt on; returns how many."""
-    return db.execute(_RETRY, {"id": event_id}).rowcount  # type: ignore[attr-defined,no-any-return]
+    retried = db.execute(_RETRY, {"id": event_id}).rowcount  # type: ignore[attr-defined]
+    if retried:
+        db.info["published"] = True
+    return int(retried)
+
+
+def retry_one_parked(db: Session, event_id: str) -> int:
+    """The same for the one event with this id, as it comes from outside."""
+    known = event_id.isascii() and event_id.isdigit() and len(event_id) <= _ID_DIGITS_MAX
+    if not known or not retry_parked(db, int(event_id)):
+        raise NotFound("There is no such parked event.")
+    return 1
+
+
+def oldest_seconds(db: Session) -> float:
+    """How long the oldest event that is due has been waiting."""
+    return float(db.scalar(_OLDEST_DUE) or 0)
+
+
+def gauges(db: Session) -> Iterable[Gauge]:
+    """How much waits, for how long, and what is parked."""
+    row = db.execute(_AGES).one()
+    yield Gauge("rookery_outbox_waiting", "Events that wait for delivery", row.waiting)
+    yield Gauge("rookery_outbox_oldest_seconds", "Age of the oldest event that waits", row.oldest)
+    yield Gauge("rookery_outbox_parked", "Events that ops must look at", row.parked)
 
 
 def _storable(error: Exception) -> str:

@@ -52,15 +52,16 @@ class Page:
 
 
 def read(
-    db: Session, rows: Select[Any], by: InstrumentedAttribute[str], page: PageRequest, *, newest_first: bool = True
+    db: Session, rows: Select[Any], by: InstrumentedAttribute[Any], page: PageRequest, *, newest_first: bool = True
 ) -> Page:
-    """One page of a query, ordered by a unique, time-ordered id column."""
+    """One page of a query, ordered by a unique, time-ordered column of ids or numbers."""
     if page.after is not None:
-        rows = rows.where(by < page.after if newest_first else by > page.after)
+        after = by.type.python_type(page.after)
+        rows = rows.where(by < after if newest_first else by > after)
     ordered = rows.order_by(by.desc() if newest_first else by.asc()).limit(page.limit + 1)
     found = db.execute(ordered).all()
     items = [row[0] if len(row) == 1 else row for row in found[: page.limit]]
-    last = getattr(items[-1], by.key) if len(found) > page.limit else None
+    last = str(getattr(items[-1], by.key)) if len(found) > page.limit else None
     return Page(items=items, last=last)
 
 

@@ -27,7 +27,7 @@ def load(name: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-def serve(application: Any, *, host: str, port: int, threads: int) -> None:
+def serve(application: Any, *, host: str, port: int, threads: int, trusted_proxies: int = 0) -> None:
     """Answer until SIGTERM or Ctrl-C; what is being answered then is answered."""
     # It warns of every request that waits a moment for a thread.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
@@ -42,8 +42,16 @@ def serve(application: Any, *, host: str, port: int, threads: int) -> None:
         channel_timeout=_IDLE_SECONDS,
         asyncore_use_poll=True,
         ident=None,
+        **_trust(trusted_proxies),
     )
     server.run()
+
+
+def _trust(proxies: int) -> dict[str, Any]:
+    # What a caller says of their own address counts only where so many proxies of ours have added to it.
+    if not proxies:
+        return {}
+    return {"trusted_proxy": "*", "trusted_proxy_count": proxies, "trusted_proxy_headers": {"x-forwarded-for"}}
 
 
 def _shared(host: str, port: int) -> socket.socket:

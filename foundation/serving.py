@@ -7,10 +7,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from tempfile import TemporaryDirectory
 
 import structlog
 
-from foundation import logs, processes
+from foundation import logs, metrics, processes
 from foundation.installation import Installation, InstallationError, migrate, open_installation
 from foundation.settings import Settings
 
@@ -25,18 +27,13 @@ def serving(
 ) -> Iterator[tuple[str, processes.Supervisor, Installation]]:
     """Engines, web and background processes, all up and ready; stopped when this ends. Yields the address."""
     logs.configure("warning" if quiet else configured.log_level)
-    with open_installation(configured) as installation:
+    with open_installation(configured) as installation, TemporaryDirectory(prefix="rookery-metrics-") as counted:
         _require_free_port(configured)
         if installation.database_owner_url == installation.database_url:
             log.warning("one login owns the tables and serves; give the application its own, see docs/operators.md")
         migrate(installation.database_owner_url, installation.database_url)
-        environment = {
-            **installation.environment(),
-            "ROOKERY_HOST": configured.host,
-            "ROOKERY_LOG_LEVEL": "warning" if quiet else configured.log_level,
-            "ROOKERY_PORT": str(configured.port),
-            "ROOKERY_WEB_THREADS": str(configured.web_threads),
-        }
+        shown = replace(configured, log_level="warning") if quiet else configured
+        environment = {**installation.environment(), **shown.environment(), metrics.FOLDER_VARIABLE: counted}
         commands = _commands(configured, installation, application)
         supervisor = processes.Supervisor(commands, environment, first=installation.tend)
         supervisor.start()

@@ -1,5 +1,6 @@
 """Every setting, read once from the environment. Nothing else in the house reads `os.environ`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -27,6 +28,20 @@ class Settings:
     web_processes: int
     web_threads: int
     log_level: str
+    trusted_proxies: int
+    limits: Mapping[str, int]
+
+    def environment(self) -> dict[str, str]:
+        """What child processes have to know of these settings, as they would read it; not where the engines are."""
+        return {
+            "ROOKERY_HOST": self.host,
+            "ROOKERY_PORT": str(self.port),
+            "ROOKERY_WEB_PROCESSES": str(self.web_processes),
+            "ROOKERY_WEB_THREADS": str(self.web_threads),
+            "ROOKERY_LOG_LEVEL": self.log_level,
+            "ROOKERY_TRUSTED_PROXIES": str(self.trusted_proxies),
+            "ROOKERY_LIMITS": ",".join(f"{name}={amount}" for name, amount in self.limits.items()),
+        }
 
 
 def read() -> Settings:
@@ -44,6 +59,8 @@ def read() -> Settings:
             web_processes=env.int("WEB_PROCESSES", 2),
             web_threads=env.int("WEB_THREADS", 4),
             log_level=env.str("LOG_LEVEL", "info").lower(),
+            trusted_proxies=env.int("TRUSTED_PROXIES", 0),
+            limits=_limits(env.str("LIMITS", "")),
         )
     except EnvError as error:
         raise SettingsError(f"A setting cannot be read: {str(error).rstrip('.')}.") from error
@@ -55,9 +72,21 @@ def read() -> Settings:
         raise SettingsError(f"ROOKERY_PORT must be a port number, not {settings.port}.")
     if settings.web_processes < 1 or settings.web_threads < 1:
         raise SettingsError("ROOKERY_WEB_PROCESSES and ROOKERY_WEB_THREADS must be at least 1.")
+    if settings.trusted_proxies < 0 or any(amount < 1 for amount in settings.limits.values()):
+        raise SettingsError(
+            "ROOKERY_TRUSTED_PROXIES must not be negative, and every amount in ROOKERY_LIMITS at least 1."
+        )
     if settings.log_level not in _LOG_LEVELS:
         raise SettingsError(f"ROOKERY_LOG_LEVEL must be one of {', '.join(_LOG_LEVELS)}.")
     return settings
+
+
+def _limits(written: str) -> dict[str, int]:
+    try:
+        pairs = [pair.split("=") for pair in written.split(",") if pair]
+        return {name.strip(): int(amount) for name, amount in pairs}
+    except ValueError:
+        raise SettingsError("ROOKERY_LIMITS must look like worker=600,applications=200.") from None
 
 
 def _postgres_url(name: str, url: str | None) -> str | None:

@@ -17,6 +17,7 @@ _UNUSUAL = {
     "payees": "SELECT, INSERT",
     "rates": "SELECT, INSERT",
     "tier_moves": "SELECT, INSERT",
+    "trail_entries": "SELECT, INSERT",
     "votes": "SELECT, INSERT",
     # Whose state moves on while what they say stays.
     "answers": "SELECT, INSERT, UPDATE (status)",

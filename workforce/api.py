@@ -5,6 +5,7 @@ from typing import Any
 from foundation import pagination
 from foundation.auth import PUBLIC, allow
 from foundation.http import Call, Routes
+from foundation.limits import DAY, Limit
 from payments.rates import Price
 from workforce import assignment, onboarding, projects, requesters, schemas, settlement, tasks, tiers
 from workforce.models import Answer, Assignment, Project, Task, Worker, WorkerStatus, WorkerTier
@@ -19,6 +20,7 @@ routes = Routes("workforce", "/api")
 @routes.post(
     "/applications",
     allow=PUBLIC,
+    quota=Limit("applications", 200, DAY, strict=True),
     body=schemas.Application,
     returns=schemas.WorkerWithToken,
     status=201,

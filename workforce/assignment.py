@@ -10,7 +10,7 @@ committed, longer than any transaction that draws a position lasts after it.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from foundation import ids, pagination
 from foundation.errors import Conflict, Forbidden, NotFound
+from foundation.metrics import Gauge
 from foundation.outbox import publish
 from payments import rates
 from quality import votes
@@ -377,6 +378,19 @@ def expire(db: Session) -> int:
     if overdue:
         _give_back(db, overdue, AssignmentStatus.EXPIRED)
     return len(overdue)
+
+
+_HELD = text("""
+    SELECT count(*) AS n, coalesce(extract(epoch FROM now() - min(lease_expires_at)), 0)::float AS overdue
+      FROM assignments WHERE status = 'leased'
+""")
+
+
+def gauges(db: Session) -> Iterable[Gauge]:
+    """How many tasks are in hands, and how long the first of them has been past its time."""
+    row = db.execute(_HELD).one()
+    yield Gauge("rookery_leases", "Tasks that workers hold", row.n)
+    yield Gauge("rookery_lease_overdue_seconds", "How long a lease has been past its time", max(row.overdue, 0.0))
 
 
 def _give_back(db: Session, assignment_ids: list[str], status: AssignmentStatus) -> None:

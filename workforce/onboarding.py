@@ -56,7 +56,7 @@ def find(db: Session, worker_id: str) -> Worker:
     return worker
 
 
-WORKER = auth.Role("worker", frozenset({"work"}), find)
+WORKER = auth.Role("worker", frozenset({"work"}), find, requests_a_minute=600)
 
 
 def listed(status: str | None = None) -> Select[Worker]:

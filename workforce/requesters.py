@@ -27,7 +27,7 @@ def find(db: Session, requester_id: str) -> Requester:
     return requester
 
 
-REQUESTER = auth.Role("requester", frozenset({"requester", "funds"}), find)
+REQUESTER = auth.Role("requester", frozenset({"requester", "funds"}), find, requests_a_minute=6_000)
 
 
 def listed() -> Select[Requester]:

@@ -16,7 +16,7 @@ from foundation.installation import Installation, InstallationError
 from foundation.settings import Settings
 from tests.conftest import House, Urls, _named
 
-_BARE = Settings(None, None, None, None, "127.0.0.1", 8080, 2, 8, "info")
+_BARE = Settings(None, None, None, None, "127.0.0.1", 8080, 2, 8, "info", 0, {})
 _NOWHERE = "postgresql+psycopg://ada:hunter2@127.0.0.1:1/nothing"
 
 

@@ -8,7 +8,7 @@ from foundation import settings
 from foundation.settings import SettingsError
 
 _NAMES = ["DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL"]
-_PREFIXED = ["DATA_DIR", "HOST", "PORT", "WEB_PROCESSES", "WEB_THREADS", "LOG_LEVEL"]
+_PREFIXED = ["DATA_DIR", "HOST", "PORT", "WEB_PROCESSES", "WEB_THREADS", "LOG_LEVEL", "TRUSTED_PROXIES", "LIMITS"]
 
 
 @pytest.fixture(autouse=True)
@@ -24,11 +24,26 @@ def test_nothing_needs_to_be_set() -> None:
     assert (read.host, read.port, read.log_level) == ("127.0.0.1", 8080, "info")
 
 
+def test_a_child_process_reads_the_settings_of_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROOKERY_LIMITS", "worker=60,applications=5")
+    monkeypatch.setenv("ROOKERY_TRUSTED_PROXIES", "2")
+    monkeypatch.setenv("ROOKERY_PORT", "8090")
+    parent = settings.read()
+
+    for name, value in parent.environment().items():
+        monkeypatch.setenv(name, value)
+
+    assert parent.limits == {"worker": 60, "applications": 5}
+    assert settings.read() == parent
+
+
 BAD = {
     "ROOKERY_PORT": ["eighty", "", "8080.5", "-1", "65536", "0x50"],
     "ROOKERY_WEB_PROCESSES": ["0", "-1", "many", ""],
     "ROOKERY_WEB_THREADS": ["0", "-1", "1.5"],
     "ROOKERY_LOG_LEVEL": ["loud", "5"],
+    "ROOKERY_TRUSTED_PROXIES": ["-1", "all"],
+    "ROOKERY_LIMITS": ["worker", "worker=many", "worker=0", "worker=-5"],
     "DATABASE_URL": ["mysql://localhost/x", "sqlite:///x.db", "localhost", "postgres", "postgresql+psycopg2://x/y"],
     "DATABASE_OWNER_URL": ["mysql://localhost/x", "localhost"],
     "REDIS_URL": ["http://localhost", "localhost:6379", "redis", "redis:localhost"],
@@ -89,7 +104,8 @@ def test_our_own_settings_carry_our_prefix(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_nothing_else_in_the_house_reads_the_environment(root: Path) -> None:
-    allowed = {"settings.py", "engine_process.py", "processes.py"}
+    # metrics.py asks whether the library was given a folder, as the library itself does.
+    allowed = {"settings.py", "engine_process.py", "processes.py", "metrics.py"}
 
     readers = {
         path.name
