@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 from sqlalchemy import text
 
-from benchmarks.house import LABELS, House, opened
+from benchmarks.house import LABELS, NO_LIMITS, House, opened
 from foundation import serving, settings
 
 CLIENTS = 16
@@ -47,13 +47,12 @@ class Server:
     """A server under load: its address, its processes, its project, and its workers in equal shares for the clients."""
 
     def __init__(self, house: House, application: str, n_tasks: int) -> None:
-        configured = replace(settings.read(), port=free_port())
+        configured = replace(settings.read(), port=free_port(), limits=NO_LIMITS)
         environment = {
             **os.environ,
-            "ROOKERY_PORT": str(configured.port),
+            **configured.environment(),
             "DATABASE_URL": house.engines.database_url,
             "REDIS_URL": house.engines.redis_url or "",
-            "ROOKERY_WEB_THREADS": str(configured.web_threads),
         }
         self.port = configured.port
         self._processes = [

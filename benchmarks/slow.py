@@ -83,9 +83,9 @@ def _serving(house: House) -> Iterator[int]:
     configured = replace(settings.read(), port=free_port())
     environment = {
         **os.environ,
+        **configured.environment(),
         "DATABASE_URL": house.engines.database_url,
         "REDIS_URL": "",
-        "ROOKERY_PORT": str(configured.port),
     }
     process = subprocess.Popen(serving.web_command(), env=environment, stderr=subprocess.DEVNULL)
     try:
