@@ -8,23 +8,13 @@ import structlog
 from flask import Flask, Response, g, redirect, request
 from flask_swagger_ui import get_swaggerui_blueprint
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import RequestRedirect
 
-from foundation import errors, http, ids, metrics, openapi
+from foundation import db, errors, http, ids, metrics, openapi
 from foundation.errors import Problem
 
-# What PostgreSQL says when it is not the statement's fault and the same request may succeed in a moment.
-_PASSING = {
-    "08000", "08003", "08006",  # the connection broke
-    "25006",  # read-only: a server that was failed over
-    "25P03", "55P03", "57014",  # something took too long
-    "40001", "40P01",  # others came first, however often `http` tried
-    "53100", "53200", "53300", "58030",  # disk, memory, connections, input and output
-    "57P01", "57P02", "57P03",  # the server stops or starts
-}  # fmt: skip
 _SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
@@ -87,12 +77,8 @@ def _from_http(error: HTTPException, answer: Any) -> Any:
 
 
 def _from_storage(error: SQLAlchemyError) -> Problem:
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
-    lost = (isinstance(error, OperationalError | InterfaceError) and state is None) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
-    )
-    if isinstance(error, PoolTimeout) or lost or state in _PASSING:
-        log.warning("database unavailable", sqlstate=state, error=type(error).__name__)
+    if db.is_passing(error):
+        log.warning("database unavailable", sqlstate=db.sqlstate(error), error=type(error).__name__)
         return StorageUnavailable("Nothing was changed. Try again shortly.", headers={"Retry-After": "1"})
     return _from_bug(error)
 
@@ -149,8 +135,8 @@ def _mount_health(app: Flask, house: http.House) -> set[str]:
         return _json({"status": "up"})
 
     def ready() -> Response:
-        with house.sessions() as db:
-            db.execute(text("SELECT 1 FROM signing_keys"))
+        with house.sessions() as session:
+            session.execute(text("SELECT 1 FROM signing_keys"))
         return _json({"status": "ready"})
 
     app.add_url_rule("/health", "health", health)

@@ -5,6 +5,8 @@ from typing import Annotated, Any, ClassVar
 
 from sqlalchemy import CheckConstraint, DateTime, Engine, ExceptionContext, MetaData, Text, create_engine, event, func
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
 
 # A claim or a submission that waits longer than this has met a fault; the caller gets a 503 and may come again.
@@ -12,6 +14,15 @@ _LOCK_TIMEOUT = "3s"
 _STATEMENT_TIMEOUT = "5s"
 _IDLE_TIMEOUT = "10s"
 _READ_ONLY = "25006"
+# What PostgreSQL says when it is not the statement's fault and the same request may succeed in a moment.
+_PASSING = {
+    "08000", "08003", "08006",  # the connection broke
+    "25006",  # read-only: a server that was failed over
+    "25P03", "55P03", "57014",  # something took too long
+    "40001", "40P01",  # others came first, however often `http` tried
+    "53100", "53200", "53300", "58030",  # disk, memory, connections, input and output
+    "57P01", "57P02", "57P03",  # the server stops or starts
+}  # fmt: skip
 
 # Ids compare byte by byte: their order is their age, whatever the database's language.
 IdText = Text(collation="C")
@@ -76,6 +87,20 @@ def _leave_a_standby(context: ExceptionContext) -> None:
     # all of them must be made anew.
     if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
         context.is_disconnect = True
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The five characters with which PostgreSQL says what went wrong, if it was PostgreSQL that failed."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same transaction may succeed in a moment: the database was away, busy or held by others."""
+    state = sqlstate(error)
+    lost = (isinstance(error, OperationalError | InterfaceError) and state is None) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )
+    return isinstance(error, PoolTimeout) or lost or state in _PASSING
 
 
 def sessions(engine: Engine) -> sessionmaker[Session]:

@@ -19,13 +19,15 @@ import structlog
 from sqlalchemy import BigInteger, DateTime, Identity, Index, Select, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column, sessionmaker
 
-from foundation.db import Base, Created, Json, Moment, Ref
+from foundation.db import Base, Created, Json, Moment, Ref, is_passing, sqlstate
 from foundation.errors import NotFound
 from foundation.metrics import Gauge
 
 BATCH = 200
 ATTEMPTS_MAX = 8
 _ERROR_LENGTH = 500
+# A statement that took too long: of a large batch perhaps because it is large.
+_TOO_LONG = "57014"
 _ID_DIGITS_MAX = 18
 # Waiting events that are looked at to find a stream which nobody delivers.
 _LOOK_AHEAD = 2000
@@ -95,11 +97,13 @@ _TAKE = text("""
                    ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED)
     RETURNING id, topic, payload
 """)
-_TAKE_ONE = text("""
+_TAKE_THESE = text("""
     DELETE FROM outbox_events
-     WHERE id IN (SELECT id FROM outbox_events WHERE id = :id AND parked_at IS NULL FOR UPDATE SKIP LOCKED)
+     WHERE id IN (SELECT id FROM outbox_events WHERE id = ANY(:ids) AND parked_at IS NULL ORDER BY id
+                     FOR UPDATE SKIP LOCKED)
     RETURNING id, topic, stream, payload
 """)
+_POSTPONE = text("UPDATE outbox_events SET due_at = now() + CAST(:delay AS interval) WHERE id = ANY(:ids)")
 _FAILED = text("""
     UPDATE outbox_events
        SET attempts = attempts + 1, last_error = :error,
@@ -133,23 +137,17 @@ def was_told(db: Session) -> bool:
 def deliver(sessions: sessionmaker[Session], table: Reactions, *, batch: int = BATCH) -> int:
     """Deliver one batch of waiting events and return how many were taken; 0 means there is nothing to do.
 
-    A batch is of one stream and commits together. If a reaction fails, it is tried again one event at a time, so
-    that a poisoned event neither blocks nor spoils the others.
+    A batch is of one stream and commits together. If a reaction fails, its events are delivered in halves and halves of
+    halves, so that a poisoned event neither blocks nor spoils the others.
     """
     taken: Sequence[Any] = ()
-    with sessions() as db:
-        try:
+    try:
+        with sessions() as db:
             taken = _take(db, batch)
             _react(db, table, taken)
             db.commit()
-        except Exception:
-            # The edge of background work: whatever a reaction raised is recorded on the event it belongs to.
-            db.rollback()
-            log.warning("batch failed, delivering one by one", events=len(taken), exc_info=True)
-        else:
-            return len(taken)
-    for row in sorted(taken, key=lambda row: row.id):
-        _deliver_one(sessions, table, row.id)
+    except Exception as error:  # noqa: BLE001 - a reaction may raise anything
+        _after_failure(sessions, table, sorted(row.id for row in taken), error)
     return len(taken)
 
 
@@ -171,28 +169,56 @@ def hold_stream(db: Session, stream: str) -> None:
     db.execute(_HOLD, {"stream": stream})
 
 
-def _deliver_one(sessions: sessionmaker[Session], table: Reactions, event_id: int) -> None:
-    with sessions() as db:
-        try:
-            taken = db.execute(_TAKE_ONE, {"id": event_id}).all()
-            for event in taken:
-                hold_stream(db, event.stream)
+def _deliver_these(sessions: sessionmaker[Session], table: Reactions, event_ids: Sequence[int]) -> None:
+    try:
+        with sessions() as db:
+            taken = db.execute(_TAKE_THESE, {"ids": event_ids}).all()
+            for stream in {event.stream for event in taken}:
+                hold_stream(db, stream)
             _react(db, table, taken)
             db.commit()
-        except Exception as error:  # noqa: BLE001 - a reaction may raise anything
-            # See `deliver`: the failure becomes a state that ops can see.
-            db.rollback()
-            parked = db.execute(
-                _FAILED,
-                {
-                    "id": event_id,
-                    "error": _storable(error),
-                    "delay": timedelta(seconds=random.uniform(1, 2)),  # noqa: S311 - jitter, not a secret
-                    "attempts_max": ATTEMPTS_MAX,
-                },
-            ).scalar()
-            db.commit()
-            log.warning("event failed", event_id=event_id, parked=bool(parked), error=_storable(error))
+    except Exception as error:  # noqa: BLE001 - see `deliver`
+        _after_failure(sessions, table, event_ids, error)
+
+
+def _after_failure(
+    sessions: sessionmaker[Session], table: Reactions, event_ids: Sequence[int], error: Exception
+) -> None:
+    """The edge of background work: whatever a reaction raised becomes a state of the events it belongs to.
+
+    What passes by itself is nobody's fault: the events come again in a moment, and other streams before them.
+    """
+    if not event_ids:
+        log.warning("no event could be taken", exc_info=error)
+    elif is_passing(error) and sqlstate(error) != _TOO_LONG:
+        log.warning("delivery postponed", events=len(event_ids), sqlstate=sqlstate(error))
+        _postpone(sessions, event_ids)
+    elif len(event_ids) > 1:
+        log.warning("batch failed, delivering its halves", events=len(event_ids), exc_info=error)
+        middle = len(event_ids) // 2
+        _deliver_these(sessions, table, event_ids[:middle])
+        _deliver_these(sessions, table, event_ids[middle:])
+    else:
+        for event_id in event_ids:
+            _count_failure(sessions, event_id, error)
+
+
+def _postpone(sessions: sessionmaker[Session], event_ids: Sequence[int]) -> None:
+    with sessions() as session:
+        session.execute(_POSTPONE, {"ids": event_ids, "delay": _pause()})
+        session.commit()
+
+
+def _count_failure(sessions: sessionmaker[Session], event_id: int, error: Exception) -> None:
+    told = {"id": event_id, "error": _storable(error), "delay": _pause(), "attempts_max": ATTEMPTS_MAX}
+    with sessions() as db:
+        parked = db.execute(_FAILED, told).scalar()
+        db.commit()
+    log.warning("event failed", event_id=event_id, parked=bool(parked), error=_storable(error))
+
+
+def _pause() -> timedelta:
+    return timedelta(seconds=random.uniform(1, 2))  # noqa: S311 - jitter, not a secret
 
 
 _RETRY = text("""

@@ -31,6 +31,17 @@ class _Heard(Event):
     bird: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Elsewhere(Event):
+    """A bird was seen somewhere else."""
+
+    bird: str
+
+    @property
+    def stream(self) -> str:
+        return "elsewhere"
+
+
 @dataclass
 class _Reaction:
     """Remembers what it was told in transactions that were committed, and fails where the test says."""
@@ -298,3 +309,60 @@ def test_without_a_database_delivery_takes_nothing_and_loses_nothing(house: Hous
 
     assert outbox.deliver(house.sessions, reaction.table) == 1
     assert reaction.told == [_Seen("rook")]
+
+
+def test_one_poisoned_event_among_many_costs_few_deliveries(sessions: sessionmaker[Session]) -> None:
+    tried: list[int] = []
+    reaction = _Reaction(fails=lambda seen: seen.number == 77)
+    _publish(sessions, *(_Seen("rook", number) for number in range(128)))
+
+    def counted(db: Session, events: Sequence[Any]) -> None:
+        tried.append(len(events))
+        reaction(db, events)
+
+    outbox.deliver(sessions, outbox.reactions([On(_Seen, counted)]))
+
+    # The batch, then two halves at each of seven steps, where 128 events alone would be as many deliveries.
+    assert len(tried) == 1 + 2 * 7
+    assert sorted(seen.number for seen in reaction.told) == [number for number in range(128) if number != 77]
+
+
+def test_events_whose_reaction_met_a_lock_come_again_and_are_not_counted_as_failed(house: House) -> None:
+    reaction = _Reaction()
+    _publish(house.sessions, *(_Seen("rook", number) for number in range(3)), _Elsewhere("crow"))
+
+    def locking(db: Session, events: Sequence[Any]) -> None:
+        if isinstance(events[0], _Seen):
+            db.execute(text("SET LOCAL lock_timeout = '50ms'"))
+            db.execute(text("SELECT pg_advisory_xact_lock(1)"))
+        reaction(db, events)
+
+    table = outbox.reactions([On(_Seen, locking), On(_Elsewhere, locking)])
+    with house.sessions() as holder:
+        holder.execute(text("SELECT pg_advisory_xact_lock(1)"))
+        while outbox.deliver(house.sessions, table):
+            pass
+        meanwhile = list(reaction.told)
+    left = [(row.attempts, row.last_error, row.later) for row in _waiting(house.sessions)]
+    _make_due(house.sessions)
+    outbox.deliver(house.sessions, table)
+
+    # The other stream was not held up by the one that waited.
+    assert meanwhile == [_Elsewhere("crow")]
+    assert left == [(0, None, True)] * 3
+    assert [seen.number for seen in reaction.told[1:]] == [0, 1, 2]
+
+
+def test_a_batch_that_takes_too_long_is_delivered_in_smaller_ones(house: House) -> None:
+    reaction = _Reaction()
+    _publish(house.sessions, *(_Seen("rook", number) for number in range(4)))
+
+    def slow(db: Session, events: Sequence[Any]) -> None:
+        db.execute(text("SET LOCAL statement_timeout = '150ms'"))
+        db.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": 0.06 * len(events)})
+        reaction(db, events)
+
+    outbox.deliver(house.sessions, outbox.reactions([On(_Seen, slow)]))
+
+    assert [seen.number for seen in reaction.told] == [0, 1, 2, 3]
+    assert _waiting(house.sessions) == []
