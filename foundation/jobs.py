@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from foundation import outbox
-from foundation.metrics import Gauge
+from foundation.metrics import Gauge, redis_failures
 
 _QUEUE = "rookery"
 _AWAKE = "rookery:awake"
@@ -74,6 +74,7 @@ class Bell:
                 queue.enqueue_call("deliver", result_ttl=0, failure_ttl=60, ttl=60, timeout=_JOB_SECONDS)
         except RedisError as error:
             self._silent_until = time.monotonic() + _REDIS_PAUSE_SECONDS
+            redis_failures.labels("wake-ups").inc()
             log.warning("redis away, the sweeper will deliver", error=type(error).__name__)
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import structlog
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, RedisStorage
-from prometheus_client import Counter
 
+from foundation import metrics
 from foundation.errors import TooManyRequests, Unavailable
 
 MINUTE, DAY = 60, 86_400
@@ -24,7 +24,6 @@ _REDIS_TIMEOUT_SECONDS = 0.1
 _REDIS_PAUSE_SECONDS = 2.0
 
 log = structlog.get_logger()
-refusals = Counter("rookery_limited", "Requests that met a limit", ["limit"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ class Limits:
             counted = self._memory.incr(key, limit.seconds)
         standing = Standing(limit, limit.amount - counted, math.ceil(limit.seconds - passed))
         if standing.left < 0:
-            refusals.labels(limit.name).inc()
+            metrics.limited.labels(limit.name).inc()
             detail = f"At most {limit.amount} of these are answered in {limit.seconds} seconds."
             raise LimitReached(detail, headers={"Retry-After": str(standing.reset_seconds), **standing.headers()})
         return standing
@@ -112,6 +111,7 @@ class Limits:
                 return self._redis.incr(key, limit.seconds)
             except StorageError as error:
                 self._silent_until = time.monotonic() + _REDIS_PAUSE_SECONDS
+                metrics.redis_failures.labels("limits").inc()
                 log.warning("redis away, limits are counted here", error=repr(error.__cause__))
         if limit.strict:
             raise CountingUnavailable("Nothing was changed. Try again shortly.", headers={"Retry-After": "2"})

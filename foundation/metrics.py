@@ -25,6 +25,8 @@ request_seconds = Histogram(
     ["route"],
     buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
+limited = Counter("rookery_limited", "Requests that met a limit", ["limit"])
+redis_failures = Counter("rookery_redis_failures", "Times that Redis was away when it was asked", ["use"])
 
 
 @dataclass(frozen=True, slots=True)
