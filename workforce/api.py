@@ -149,7 +149,14 @@ def list_requesters(call: Call) -> pagination.Page:
 # Requesters
 
 
-@routes.post("/projects", allow=allow("requester"), body=schemas.NewProject, returns=schemas.Project, status=201)
+@routes.post(
+    "/projects",
+    allow=allow("requester"),
+    quota=projects.QUOTA,
+    body=schemas.NewProject,
+    returns=schemas.Project,
+    status=201,
+)
 def create_project(call: Call) -> Project:
     """Make a project: labels, rate card and quality settings."""
     name, prices = call.body.pop("name"), [Price(**price) for price in call.body.pop("rates")]

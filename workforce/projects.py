@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from foundation import errors, fields, ids
 from foundation.errors import Conflict, NotFound, invalid
+from foundation.limits import DAY, Limit
 from payments import funding, rates
 from payments.rates import Price
 from workforce.models import Answer, Batch, BatchStatus, Kind, Project, ProjectStatus, Requester, Task, TaskStatus
@@ -16,6 +17,8 @@ from workforce.task_types import categorization
 from workforce.tiers import Tier
 
 # A task without a batch joins its project's standing batch.
+# A worker who asks for any task at all looks at every project with open work.
+QUOTA = Limit("projects", 1_000, DAY)
 _STANDING = "{project} (standing)"
 
 

@@ -9,11 +9,15 @@ from sqlalchemy.orm import Session
 
 from foundation import clock, ids
 from foundation.errors import BadRequest, Conflict, NotFound
+from foundation.limits import DAY, Limit
 from payments import funding, rates
 from payments.funding import Rest
 from workforce import projects
 from workforce.models import Batch, BatchStatus, Project, Task, TaskStatus, positions
 from workforce.tiers import Tier
+
+# What one mistaken loop of a program may send before somebody has to look.
+QUOTA = Limit("tasks", 500_000, DAY)
 
 
 class UniqueIdTaken(Conflict):
@@ -71,6 +75,7 @@ def create(db: Session, project: Project, batch: Batch, question: Question) -> T
 
 
 # Behind every cursor: workers may be past the positions that the tasks were given when they were sent.
+# What one mistaken loop of a program may send before somebody has to look.
 _OPEN = text("""
     UPDATE tasks SET status = 'open', reserved = :reserved, position = nextval('task_positions'), updated_at = now()
      WHERE project_id = :project_id AND batch_id = :batch_id AND status = 'staged'

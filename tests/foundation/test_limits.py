@@ -200,3 +200,24 @@ def test_an_amount_for_a_limit_that_there_is_not_is_refused_by_name(monkeypatch:
 
     with pytest.raises(settings.SettingsError, match="not woker"):
         commands._require_known_limits(wsgi.program, settings.read())
+
+
+def test_projects_have_a_quota_for_each_requester_whichever_surface_they_come_by(
+    limited: Callable[..., FlaskClient], token: Callable[..., str]
+) -> None:
+    client = limited(projects=2)
+    rates = [{"tier": 0, "amount": "0.02", "currency": "USD"}]
+    project = {"labels": ["crow", "rook"], "rates": rates, "expert_share": 0}
+    scale = {"type": "categorization", "params": {"categories": ["crow", "rook"], "rates": rates, "expert_share": 0}}
+
+    def send(secret: str, name: str) -> list[int]:
+        headers = {"Authorization": f"Bearer {secret}"}
+        answers = [
+            client.post("/api/projects", json={**project, "name": f"{name} 1"}, headers=headers),
+            client.post("/v1/projects", json={**scale, "name": f"{name} 2"}, headers=headers),
+            client.post("/v1/projects", json={**scale, "name": f"{name} 3"}, headers=headers),
+        ]
+        return [answer.status_code for answer in answers]
+
+    assert send(token("requester"), "one") == [201, 200, 429]
+    assert send(token("requester"), "other") == [201, 200, 429]

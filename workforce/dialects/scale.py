@@ -104,7 +104,7 @@ class Anything(Schema):
     """A body that Scale's clients send and nothing here reads."""
 
 
-@routes.post("/projects", allow=allow("requester"), body=_NewProject)
+@routes.post("/projects", allow=allow("requester"), quota=projects.QUOTA, body=_NewProject)
 def create_project(call: Call) -> dict[str, Any]:
     """Make a project. `params` carries Scale's (`instruction`, `categories`) and ours (`rates`, `overlap_min` ...)."""
     _require_served(call.body["type"])
@@ -184,7 +184,7 @@ def finalize_batch(call: Call, name: str) -> dict[str, Any]:
     return _batch(batch, call.db.get_one(Project, batch.project_id))
 
 
-@routes.post("/task/categorization", allow=allow("requester"), body=_NewTask)
+@routes.post("/task/categorization", allow=allow("requester"), quota=tasks.QUOTA, body=_NewTask)
 def create_task(call: Call) -> dict[str, Any]:
     """Send one categorization task. `unique_id` makes it safe to send again."""
     body = call.body
