@@ -162,17 +162,20 @@ def _up(program: Program) -> click.Command:
 
 @click.command("web")
 @click.option("--application", default="wsgi:app", hidden=True)
+@click.option("--fd", type=click.IntRange(3), help="Serve on this listening socket, inherited from the parent process.")
 @click.pass_obj
-def _web(configured: Settings, application: str) -> None:
+def _web(configured: Settings, application: str, fd: int | None) -> None:
     """Serve HTTP in this one process; several of them share a port. `rookery up` starts them itself."""
     processes.raise_interrupt_on_terminate()
     with sentences():
         loaded = server.load(application)
+        listening = serving.bound(configured, beside_others=True) if fd is None else server.inherited(fd)
+    pulse = processes.Pulse(configured.pulse_fd)
     server.serve(
         loaded,
-        host=configured.host,
-        port=configured.port,
+        listening=listening,
         threads=configured.web_threads,
+        beat=pulse.beat,
         trusted_proxies=configured.trusted_proxies,
     )
 
@@ -198,8 +201,8 @@ def _supervise_jobs(configured: Settings) -> None:
         engine = db.make_engine(installation.database_url, pool_size=1)
         require_migrated(engine)
         engine.dispose()
-        commands = serving.jobs_commands(installation)
-        supervisor = processes.Supervisor(commands, installation.environment(), first=installation.tend)
+        children = serving.jobs_children(installation)
+        supervisor = processes.Supervisor(children, installation.environment(), first=installation.tend)
         supervisor.start()
         try:
             serving.stay(supervisor)
@@ -218,6 +221,7 @@ def _run_job(program: Program, configured: Settings, only: str) -> None:
         reactions=outbox.reactions(program.reactions),
         sweeps=program.sweeps,
     )
+    processes.Pulse(configured.pulse_fd).beat()
     if only == "sweeper":
         jobs.run_sweeper(work)
     elif configured.redis_url is None:

@@ -1,18 +1,20 @@
 """A whole house running: engines, web and background processes, ready to be used and then tended."""
 
+import signal
 import socket
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from tempfile import TemporaryDirectory
 
 import structlog
 
-from foundation import logs, metrics, processes
+from foundation import logs, metrics, processes, server
 from foundation.installation import Installation, InstallationError, migrate, open_installation
 from foundation.settings import Settings
 
@@ -27,15 +29,18 @@ def serving(
 ) -> Iterator[tuple[str, processes.Supervisor, Installation]]:
     """Engines, web and background processes, all up and ready; stopped when this ends. Yields the address."""
     logs.configure("warning" if quiet else configured.log_level)
-    with open_installation(configured) as installation, TemporaryDirectory(prefix="rookery-metrics-") as counted:
-        _require_free_port(configured)
+    with (
+        open_installation(configured) as installation,
+        closing(bound(configured)) as listening,
+        TemporaryDirectory(prefix="rookery-metrics-") as counted,
+    ):
         if installation.database_owner_url == installation.database_url:
             log.warning("one login owns the tables and serves; give the application its own, see docs/operators.md")
         migrate(installation.database_owner_url, installation.database_url)
         shown = replace(configured, log_level="warning") if quiet else configured
         environment = {**installation.environment(), **shown.environment(), metrics.FOLDER_VARIABLE: counted}
-        commands = _commands(configured, installation, application)
-        supervisor = processes.Supervisor(commands, environment, first=installation.tend)
+        children = [*_web_children(configured, listening, application), *jobs_children(installation)]
+        supervisor = processes.Supervisor(children, environment, first=installation.tend)
         supervisor.start()
         address = f"http://{configured.host}:{configured.port}"
         patience = 0.0  # nobody is being served yet
@@ -47,37 +52,38 @@ def serving(
             processes.end_in_peace()
             raise
         finally:
+            # Before the web processes let go of it: who comes now is refused, not left waiting.
+            listening.close()
             supervisor.stop(patience=patience)
 
 
-def _commands(configured: Settings, installation: Installation, application: str) -> dict[str, list[str]]:
+def bound(configured: Settings, *, beside_others: bool = False) -> socket.socket:
+    """A socket that listens where the settings say."""
+    try:
+        return server.listen(configured.host, configured.port, beside_others=beside_others)
+    except OSError as error:
+        raise InstallationError(
+            f"{configured.host}:{configured.port} cannot be listened on ({error.strerror}); choose another with "
+            "--port or ROOKERY_PORT."
+        ) from error
+
+
+def _web_children(configured: Settings, listening: socket.socket, application: str) -> list[processes.Child]:
+    """Web processes on one socket, and so with one queue of connections, which outlives each of them."""
+    fd = listening.fileno()
+    command = [*web_command(application), "--fd", str(fd)]
     numbers = range(1, configured.web_processes + 1)
-    return {**{f"web {number}": web_command(application) for number in numbers}, **jobs_commands(installation)}
+    return [processes.Child(f"web {number}", command, fds=[fd], beats=True) for number in numbers]
 
 
-def jobs_commands(installation: Installation) -> dict[str, list[str]]:
-    this = [sys.executable, "-m", "wsgi", "jobs", "--only"]
-    commands = {"sweeper": [*this, "sweeper"]}
-    if installation.redis_url:
-        commands["worker"] = [*this, "worker"]
-    return commands
+def jobs_children(installation: Installation) -> list[processes.Child]:
+    names = ["sweeper", "worker"] if installation.redis_url else ["sweeper"]
+    return [processes.Child(name, [sys.executable, "-m", "wsgi", "jobs", "--only", name]) for name in names]
 
 
 def web_command(application: str = "wsgi:app") -> list[str]:
     """One web process; where it listens comes from its environment."""
     return [sys.executable, "-m", "wsgi", "web", "--application", application]
-
-
-def _require_free_port(configured: Settings) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((configured.host, configured.port))
-        except OSError as error:
-            raise InstallationError(
-                f"{configured.host}:{configured.port} cannot be listened on ({error.strerror}); choose another with "
-                "--port or ROOKERY_PORT."
-            ) from error
 
 
 def _await_ready(address: str, supervisor: processes.Supervisor) -> None:
@@ -96,10 +102,15 @@ def _await_ready(address: str, supervisor: processes.Supervisor) -> None:
 
 
 def stay(supervisor: processes.Supervisor) -> None:
-    """Tend the children until Ctrl-C or SIGTERM."""
+    """Tend the children until Ctrl-C or SIGTERM; at SIGUSR2 renew them."""
     processes.raise_interrupt_on_terminate()
+    asked = threading.Event()
+    signal.signal(signal.SIGUSR2, lambda _signal, _frame: asked.set())
     try:
         while True:
+            if asked.is_set():
+                asked.clear()
+                supervisor.renew()
             supervisor.tend()
             time.sleep(0.2)
     except KeyboardInterrupt:

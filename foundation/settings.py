@@ -30,6 +30,8 @@ class Settings:
     log_level: str
     trusted_proxies: int
     limits: Mapping[str, int]
+    # Where a child process tells its supervisor that it works; set by that supervisor alone.
+    pulse_fd: int | None = None
 
     def environment(self) -> dict[str, str]:
         """What child processes have to know of these settings, as they would read it; not where the engines are."""
@@ -61,6 +63,7 @@ def read() -> Settings:
             log_level=env.str("LOG_LEVEL", "info").lower(),
             trusted_proxies=env.int("TRUSTED_PROXIES", 0),
             limits=_limits(env.str("LIMITS", "")),
+            pulse_fd=env.int("PULSE_FD", None),
         )
     except EnvError as error:
         raise SettingsError(f"A setting cannot be read: {str(error).rstrip('.')}.") from error

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from foundation import processes
-from foundation.processes import Supervisor
+from foundation.processes import Child, Supervisor
 
 _SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -23,16 +23,13 @@ def supervise() -> Iterator[Callable[..., Supervisor]]:
     made: list[Supervisor] = []
 
     def make(*command: str, **environment: str) -> Supervisor:
-        made.append(Supervisor({"child": command or _SLEEP}, environment, first=lambda: None))
+        made.append(Supervisor([Child("child", command or _SLEEP)], environment, first=lambda: None))
         made[-1].start()
         return made[-1]
 
     yield make
     for supervisor in made:
-        for child in supervisor.children:
-            if child.process is not None:
-                child.process.kill()
-                child.process.wait()
+        supervisor.stop(patience=0)
 
 
 def _pid(supervisor: Supervisor) -> int:
@@ -103,6 +100,122 @@ def test_a_child_that_has_lived_long_starts_again_at_once(supervise: Callable[..
     assert child.delay == 0.2
 
 
+_BEAT = "import os, time; os.write(int(os.environ['ROOKERY_PULSE_FD']), b'.'); "
+_WORKING = [sys.executable, "-c", _BEAT + "time.sleep(60)"]
+
+
+def test_a_renewal_puts_a_new_process_in_the_place_of_the_old_one(supervise: Callable[..., Supervisor]) -> None:
+    supervisor = supervise(*_WORKING)
+    old = supervisor.children[0].process
+    assert old is not None
+
+    renewed = supervisor.renew()
+
+    assert renewed
+    assert _pid(supervisor) != old.pid
+    assert old.wait(10) == -signal.SIGTERM
+    assert psutil.pid_exists(_pid(supervisor))
+
+
+def test_the_old_process_works_until_the_new_one_does(supervise: Callable[..., Supervisor], tmp_path: Path) -> None:
+    slow = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(0.5); " + _BEAT + "time.sleep(60)"
+    supervisor = supervise(sys.executable, "-c", slow, str(tmp_path / "begun"))
+    old = supervisor.children[0].process
+    assert old is not None
+    seen: list[int | None] = []
+    supervisor._first = lambda: seen.append(old.poll())
+
+    supervisor.renew()
+
+    assert len(seen) > 5
+    assert set(seen) == {None}
+
+
+@pytest.mark.parametrize("fails", ["raise SystemExit(1)", "time.sleep(60)"], ids=["dies", "never works"])
+def test_a_renewal_that_fails_leaves_the_old_process_alone(
+    supervise: Callable[..., Supervisor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    monkeypatch.setattr(processes, "_READY_SECONDS", 1.0)
+    (tmp_path / "child.py").write_text(_BEAT + "time.sleep(60)")
+    supervisor = supervise(sys.executable, str(tmp_path / "child.py"))
+    _until(supervisor.children[0].is_ready)
+    old = _pid(supervisor)
+    (tmp_path / "child.py").write_text(f"import time; {fails}")
+
+    renewed = supervisor.renew()
+
+    assert not renewed
+    assert _pid(supervisor) == old
+    assert supervisor._others == []
+
+
+def test_an_old_process_that_will_not_end_is_ended_after_a_while(
+    supervise: Callable[..., Supervisor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "STOP_SECONDS", 0.5)
+    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    supervisor = supervise(sys.executable, "-c", deaf + _BEAT + "time.sleep(60)")
+    old = _pid(supervisor)
+    _until(supervisor.children[0].is_ready)
+
+    supervisor.renew()
+
+    _until(lambda: _tended(supervisor) and not psutil.pid_exists(old))
+
+
+def test_a_stop_ends_old_processes_too(supervise: Callable[..., Supervisor]) -> None:
+    deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    supervisor = supervise(sys.executable, "-c", deaf + _BEAT + "time.sleep(60)")
+    old = _pid(supervisor)
+    _until(supervisor.children[0].is_ready)
+    supervisor.renew()
+
+    supervisor.stop(patience=0)
+
+    assert not psutil.pid_exists(old)
+    assert not psutil.pid_exists(_pid(supervisor))
+
+
+def test_a_child_that_is_frozen_is_killed_and_started_again(
+    supervise: Callable[..., Supervisor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_SILENCE_SECONDS", 1.5)
+    beating = (
+        "import os, time; from foundation.processes import Pulse; pulse = Pulse(int(os.environ['ROOKERY_PULSE_FD']))\n"
+        "while True: pulse.beat(); time.sleep(0.1)"
+    )
+    supervisor = supervise(sys.executable, "-c", beating)
+    child = supervisor.children[0]
+    child.beats = True
+    first = _pid(supervisor)
+    _until(child.is_ready)
+    end = time.monotonic() + 2.5
+    _until(lambda: not _tended(supervisor) or time.monotonic() > end)
+    assert _pid(supervisor) == first
+
+    os.kill(first, signal.SIGSTOP)
+
+    _until(lambda: _tended(supervisor) and _pid(supervisor) != first)
+
+
+def test_a_pulse_nobody_listens_to_holds_nobody_up() -> None:
+    ear, mouth = os.pipe()
+    pulse = processes.Pulse(mouth)
+    full = b"." * 65536
+    os.write(mouth, full)
+
+    pulse.beat()
+    os.close(ear)
+    pulse._due = 0.0
+    pulse.beat()
+
+    os.close(mouth)
+
+
+def test_without_a_supervisor_nothing_is_told() -> None:
+    processes.Pulse(None).beat()
+
+
 def test_a_stop_lets_children_finish_their_work(supervise: Callable[..., Supervisor], tmp_path: Path) -> None:
     finish = (
         "import pathlib, signal, sys, time\n"
@@ -117,10 +230,7 @@ def test_a_stop_lets_children_finish_their_work(supervise: Callable[..., Supervi
     assert (tmp_path / "done").exists()
 
 
-def test_a_child_that_will_not_end_is_ended(
-    supervise: Callable[..., Supervisor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(processes, "STOP_SECONDS", 0.2)
+def test_a_child_that_will_not_end_is_ended(supervise: Callable[..., Supervisor], tmp_path: Path) -> None:
     deaf = (
         "import pathlib, signal, sys, time\n"
         "signal.signal(signal.SIGTERM, signal.SIG_IGN); pathlib.Path(sys.argv[1]).touch(); time.sleep(60)"
@@ -128,7 +238,7 @@ def test_a_child_that_will_not_end_is_ended(
     supervisor = supervise(sys.executable, "-c", deaf, str(tmp_path / "up"))
     _until((tmp_path / "up").exists)
 
-    supervisor.stop()
+    supervisor.stop(patience=0.2)
 
     assert not psutil.pid_exists(_pid(supervisor))
 
@@ -183,8 +293,9 @@ def test_children_get_the_given_environment_beside_ours(supervise: Callable[...,
 def test_children_end_with_a_parent_that_was_killed(tmp_path: Path, root: Path) -> None:
     parent = (
         "import pathlib, sys, time\n"
-        "from foundation.processes import Supervisor\n"
-        "made = Supervisor({'child': [sys.executable, '-c', 'import time; time.sleep(60)']}, {}, first=lambda: None)\n"
+        "from foundation.processes import Child, Supervisor\n"
+        "sleep = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
+        "made = Supervisor([Child('child', sleep)], {}, first=lambda: None)\n"
         "made.start(); path = pathlib.Path(sys.argv[1])\n"
         "path.with_suffix('.new').write_text(str(made.children[0].process.pid))\n"
         "path.with_suffix('.new').rename(path); time.sleep(60)"
@@ -202,7 +313,7 @@ def test_children_end_with_a_parent_that_was_killed(tmp_path: Path, root: Path) 
 @pytest.fixture
 def signals() -> Iterator[None]:
     """Puts the handlers of this process back."""
-    before = {told: signal.getsignal(told) for told in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {told: signal.getsignal(told) for told in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)}
     yield
     for told, handler in before.items():
         signal.signal(told, handler)
@@ -223,6 +334,12 @@ def test_under_nohup_the_end_of_the_terminal_is_not_ours(signals: None) -> None:
     signal.raise_signal(signal.SIGHUP)
 
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+def test_a_signal_to_renew_does_not_end_what_cannot_be_renewed(signals: None) -> None:
+    processes.raise_interrupt_on_terminate()
+
+    signal.raise_signal(signal.SIGUSR2)
 
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

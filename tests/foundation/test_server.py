@@ -1,5 +1,8 @@
-"""The web process over real sockets: slow, broken and many senders."""
+"""The web process over real sockets: slow, broken and many senders, and the end of a process."""
 
+import http.client
+import json
+import resource
 import signal
 import socket
 import subprocess
@@ -7,24 +10,32 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
+
+from foundation import errors, framing, server
 
 _APP = """
 def app(environ, start_response):
-    import os
+    import os, time
+    time.sleep(float(environ["QUERY_STRING"] or 0))
     body = environ["wsgi.input"].read()
     start_response("200 OK", [("Content-Type", "text/plain")])
-    return [f"{len(body)} {os.getpid()}".encode()]
+    return [f"{environ['PATH_INFO']} {len(body)} {os.getpid()}".encode()]
 """
 _START = """
 import sys
 from foundation import server
 sys.path.insert(0, sys.argv[1])
-server.serve(server.load("tiny:app"), host="127.0.0.1", port=int(sys.argv[2]), threads=2)
+server.DRAIN_SECONDS = 3.0
+how, where = sys.argv[2].split("=")
+listening = server.inherited(int(where)) if how == "fd" else server.listen("127.0.0.1", int(where), beside_others=True)
+server.serve(server.load("tiny:app"), listening=listening, threads=2, beat=lambda: None)
 """
 
-Start = Callable[[], "subprocess.Popen[bytes]"]
+Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
@@ -36,17 +47,16 @@ def port() -> int:
 
 @pytest.fixture
 def start(tmp_path: Path, root: Path, port: int) -> Iterator[Start]:
-    """Starts a web process with two threads on the port and waits for it."""
+    """Starts a web process with two threads, on the port or on a listening socket, and waits for it."""
     (tmp_path / "tiny.py").write_text(_APP)
     started = []
 
-    def run() -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-c", _START, str(tmp_path), str(port)]
-        started.append(subprocess.Popen(command, cwd=root))
-        deadline = time.monotonic() + 20
-        while not _listens(started[-1].pid, port):
-            assert time.monotonic() < deadline, "it does not listen"
-            time.sleep(0.02)
+    def run(listening: socket.socket | None = None, **how: Any) -> "subprocess.Popen[bytes]":
+        fds = () if listening is None else (listening.fileno(),)
+        where = f"port={port}" if listening is None else f"fd={listening.fileno()}"
+        command = [sys.executable, "-c", _START, str(tmp_path), where]
+        started.append(subprocess.Popen(command, cwd=root, pass_fds=fds, **how))
+        _until(lambda: _listens(started[-1].pid, port))
         return started[-1]
 
     yield run
@@ -80,6 +90,17 @@ def _post(port: int, body: bytes) -> bytes:
         return _rest(connection)
 
 
+def _get(query: str = "", path: str = "/") -> bytes:
+    return f"GET {path}?{query} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+
+def _answer(connection: socket.socket) -> http.client.HTTPResponse:
+    """The next answer on a connection that may stay open."""
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    return answer
+
+
 def _rest(connection: socket.socket) -> bytes:
     answer = b""
     while got := connection.recv(65536):
@@ -93,7 +114,14 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 def test_a_request_is_answered(start: Start, port: int) -> None:
     start()
 
-    assert _post(port, b"12345").split(b"\r\n\r\n")[1].startswith(b"5 ")
+    assert _post(port, b"12345").split(b"\r\n\r\n")[1].startswith(b"/ 5 ")
+
+
+def test_slashes_at_the_beginning_are_not_taken_for_one(start: Start, port: int) -> None:
+    start()
+
+    with _sent(port, _get(path="//a")) as connection:
+        assert _answer(connection).read().startswith(b"//a ")
 
 
 @pytest.mark.parametrize(
@@ -119,29 +147,113 @@ def test_a_hundred_slow_senders_hold_nobody_up(start: Start, port: int, sent: by
         connection.close()
 
 
+def _head(*lines: str, first: str = "POST / HTTP/1.1") -> bytes:
+    return "\r\n".join([first, "Host: x", *lines, "", ""]).encode()
+
+
+_CHUNKED = "Transfer-Encoding: chunked"
+_BODY = b"canary" * 200_000
 BROKEN = {
-    "no request": b"rook\r\n\r\n",
-    "two lengths": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-    "negative length": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-    "no chunk size": b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-    "endless head": b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 40_000 + b"\r\n\r\n",
-    "endless body": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000000\r\n\r\n",
+    "no request": (b"canary\r\n\r\n", 400),
+    "no version": (b"GET /canary\r\n\r\n", 400),
+    "no method": (_head(first="get /canary HTTP/1.1"), 400),
+    "no address": (_head(first="GET http://[canary/ HTTP/1.1"), 400),
+    "another version": (_head(first="GET /canary HTTP/2.0"), 505),
+    "a version between": (_head(_CHUNKED, first="POST /canary HTTP/1.2") + b"0\r\n\r\n", 505),
+    "no host": (b"GET /canary HTTP/1.1\r\n\r\n", 400),
+    "two hosts": (_head("Host: canary"), 400),
+    "no colon": (_head("canary"), 400),
+    "space before colon": (_head("canary : 1"), 400),
+    "folded header": (_head("X: 1", " canary"), 400),
+    "folded first header": (b"GET / HTTP/1.1\r\n Host: canary\r\n\r\n", 400),
+    "bare carriage return": (_head("X: canary\rcanary"), 400),
+    "bare line feed": (_head("X: canary\ncanary"), 400),
+    "zero byte": (_head("X: canary\0"), 400),
+    "two lengths": (_head("Content-Length: 1", "Content-Length: 2") + b"ab", 400),
+    "the same length twice": (_head("Content-Length: 1", "Content-Length: 1") + b"a", 400),
+    "negative length": (_head("Content-Length: -1"), 400),
+    "signed length": (_head("Content-Length: +1") + b"a", 400),
+    "endless length": (_head("Content-Length: " + "1" * 5_000), 400),
+    "length and chunks": (_head("Content-Length: 5", _CHUNKED) + b"0\r\n\r\n", 400),
+    "length and no coding": (_head("Content-Length: 1", "Transfer-Encoding: ") + b"a", 400),
+    "coded twice": (_head(_CHUNKED, _CHUNKED) + b"0\r\n\r\n", 400),
+    "chunks in HTTP/1.0": (_head(_CHUNKED, first="POST / HTTP/1.0") + b"0\r\n\r\n", 400),
+    "another coding": (_head("Transfer-Encoding: gzip, chunked") + b"0\r\n\r\n", 501),
+    "no chunk size": (_head(_CHUNKED) + b"canary\r\n", 400),
+    "negative chunk size": (_head(_CHUNKED) + b"-1\r\n", 400),
+    "a chunk that goes on": (_head(_CHUNKED) + b"1\r\ncanary\r\n0\r\n\r\n", 400),
+    "large head": (_head("X: " + "canary" * 10_000), 431),
+    "large body that comes": (_head(f"Content-Length: {len(_BODY)}") + _BODY, 413),
+    "large body that is announced": (_head("Content-Length: 10000000000"), 413),
+    "large chunk": (_head(_CHUNKED) + b"%x\r\n" % len(_BODY) + _BODY, 413),
 }
 
 
-@pytest.mark.parametrize("sent", BROKEN.values(), ids=BROKEN)
-def test_what_is_no_request_is_refused_and_not_waited_for(start: Start, port: int, sent: bytes) -> None:
-    start()
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[int]:
+    """The port of a web process for tests that leave it as it is."""
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "tiny.py").write_text(_APP)
+    with server.listen("127.0.0.1", 0) as listening:
+        fd = listening.fileno()
+        command = [sys.executable, "-c", _START, str(folder), f"fd={fd}"]
+        process = subprocess.Popen(command, cwd=root, pass_fds=[fd])
+        yield listening.getsockname()[1]
+        process.kill()
+        process.wait()
 
-    with _sent(port, sent) as connection:
-        try:
-            answer = _rest(connection)
-        except ConnectionResetError:
-            # What was sent beyond the limit is not read, and the kernel says so.
-            answer = b"HTTP/1.1 4"
 
-    assert answer[9:10] == b"4", answer[:100]
-    assert _post(port, b"12345").startswith(b"HTTP/1.1 200")
+@pytest.mark.parametrize(("sent", "status"), BROKEN.values(), ids=BROKEN)
+def test_what_is_no_request_is_refused_with_a_problem(running: int, sent: bytes, status: int) -> None:
+    with _sent(running, sent) as connection:
+        answer = _answer(connection)
+        problem = json.load(answer)
+
+        assert (answer.status, answer.getheader("Content-Type")) == (status, "application/problem+json")
+        assert (answer.getheader("Connection"), connection.recv(1)) == ("close", b"")
+    kind = errors.registry[problem["type"].removeprefix("/problems/")]
+    assert (problem["status"], problem["title"]) == (status, kind.title())
+    assert set(problem) == {"type", "title", "status", "detail"}
+    assert "canary" not in json.dumps([problem, answer.getheaders()])
+    assert _post(running, b"12345").startswith(b"HTTP/1.1 200")
+
+
+def test_every_status_that_waitress_can_refuse_with_has_its_problem() -> None:
+    from waitress import utilities  # noqa: PLC0415 - its errors are nobody else's business
+
+    codes = {kind.code for kind in vars(utilities).values() if hasattr(kind, "to_response")}
+
+    assert codes == set(framing._REFUSED)
+
+
+def test_a_client_that_sends_too_much_before_it_reads_is_told_why(running: int) -> None:
+    client = http.client.HTTPConnection("127.0.0.1", running, timeout=10)
+
+    client.request("POST", "/", body=b"x" * 20_000_000)
+
+    assert client.getresponse().status == 413
+    client.close()
+
+
+def test_a_client_that_never_stops_sending_is_cut_off(running: int) -> None:
+    with _sent(running, _head("Content-Length: 10000000000")) as connection:
+        began = time.monotonic()
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            _send_until(connection, began + 20)
+
+    assert time.monotonic() - began < 10
+
+
+def _send_until(connection: socket.socket, end: float) -> None:
+    while time.monotonic() < end:
+        connection.sendall(b"x" * 10_000)
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("sent", [b"", b"\r\n\r\n"], ids=["plain", "after blank lines"])
+def test_what_is_a_request_is_not_refused(running: int, sent: bytes) -> None:
+    with _sent(running, sent + b"GET / HTTP/1.0\r\n\r\n") as connection:
+        assert _rest(connection).startswith(b"HTTP/1.0 200")
 
 
 def test_two_processes_share_a_port_and_one_goes_on_when_the_other_is_killed(start: Start, port: int) -> None:
@@ -155,9 +267,132 @@ def test_two_processes_share_a_port_and_one_goes_on_when_the_other_is_killed(sta
     assert {_post(port, b"").split()[-1] for _ in range(10)} == {str(processes[1].pid).encode()}
 
 
-def test_it_ends_when_asked_to(start: Start, port: int) -> None:
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_it_ends_when_asked_to(start: Start, port: int, told: signal.Signals) -> None:
     process = start()
 
-    process.send_signal(signal.SIGINT)
+    process.send_signal(told)
 
     assert process.wait(10) == 0
+
+
+def test_what_has_come_before_the_end_is_answered_however_many_wait(start: Start, port: int) -> None:
+    process = start()
+    sent = [_sent(port, _get("0.2")) for _ in range(9)]
+
+    process.terminate()
+
+    answers = [_rest(connection) for connection in sent]
+    for connection in sent:
+        connection.close()
+    assert all(answer.startswith(b"HTTP/1.1 200") and b"Connection: close" in answer for answer in answers)
+    assert process.wait(10) == 0
+
+
+def test_requests_that_came_at_once_on_one_connection_are_all_answered_before_it_ends(start: Start, port: int) -> None:
+    process = start()
+    with _sent(port, _get("0.5") + _get("0.1") + _get("0.1")) as connection:
+        time.sleep(0.2)
+        process.terminate()
+
+        assert _rest(connection).count(b"HTTP/1.1 200") == 3
+
+
+def test_an_open_connection_is_answered_during_the_end_and_told_to_go(start: Start, port: int) -> None:
+    process = start()
+    with _sent(port, _get()) as connection:
+        before = _answer(connection)
+        before.read()
+        process.terminate()
+        _until(lambda: not _listens(process.pid, port))
+
+        connection.sendall(_get())
+
+        answer = _answer(connection)
+        answer.read()
+        assert (before.getheader("Connection"), answer.getheader("Connection")) == (None, "close")
+        assert connection.recv(1) == b""
+
+
+@pytest.mark.parametrize("sent", [b"", _get(), b"POST / HTTP/1.1\r\nHost: x\r\nX: "], ids=["new", "used", "head"])
+def test_a_silent_connection_does_not_hold_the_end_up(start: Start, port: int, sent: bytes) -> None:
+    process = start()
+    with _sent(port, sent):
+        time.sleep(0.1)
+
+        process.terminate()
+
+        assert process.wait(10) == 0
+
+
+def test_the_end_comes_in_time_whatever_is_being_answered(start: Start, port: int) -> None:
+    process = start()
+    with _sent(port, _get("60")):
+        time.sleep(0.2)
+
+        process.terminate()
+
+        assert process.wait(10) == 0
+
+
+def test_who_connects_while_no_process_lives_is_answered_by_the_next(start: Start, port: int) -> None:
+    with server.listen("127.0.0.1", port) as listening:
+        first = start(listening)
+        assert _post(port, b"").startswith(b"HTTP/1.1 200")
+        first.kill()
+        first.wait()
+        with _sent(port, _get()) as connection:
+            second = start(listening)
+
+            assert _answer(connection).read().endswith(str(second.pid).encode())
+
+
+def test_a_killed_process_loses_only_what_it_was_answering(start: Start, port: int) -> None:
+    with server.listen("127.0.0.1", port) as listening:
+        first = start(listening)
+        with _sent(port, _get("60")) as lost:
+            time.sleep(0.5)
+            start(listening)
+            first.kill()
+            first.wait()
+
+            assert all(_post(port, b"").startswith(b"HTTP/1.1 200") for _ in range(20))
+            assert lost.recv(1) == b""
+
+
+def test_without_files_for_more_connections_it_waits_and_goes_on(start: Start, port: int) -> None:
+    process = start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
+    crowd = [_sent(port, b"") for _ in range(100)]
+    with _sent(port, _get()) as waiting:
+        used = psutil.Process(process.pid).cpu_times().user
+        time.sleep(1)
+        idle = psutil.Process(process.pid).cpu_times().user - used < 0.5
+
+        for connection in crowd:
+            connection.close()
+
+        assert _answer(waiting).status == 200
+        assert idle
+
+
+def test_files_that_were_taken_away_are_waited_for(start: Start, port: int) -> None:
+    process = start()
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (20, 20))
+    crowd = [_sent(port, b"") for _ in range(50)]
+    with _sent(port, _get()) as waiting:
+        used = psutil.Process(process.pid).cpu_times().user
+        time.sleep(1)
+        idle = psutil.Process(process.pid).cpu_times().user - used < 0.5
+
+        for connection in crowd:
+            connection.close()
+
+        assert _answer(waiting).status == 200
+        assert idle
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)

@@ -1,0 +1,103 @@
+"""What is refused below the application: bytes that are no sound HTTP/1.1 request, each answered with a problem.
+
+Where two readers of the same bytes could disagree about where a request ends, it is refused, not guessed.
+"""
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from waitress.parser import HTTPRequestParser
+from waitress.task import ErrorTask
+
+from foundation import http, ids
+from foundation.errors import BadRequest, ContentTooLarge, Internal, Problem
+
+HEAD_BYTES_MAX = 16 * 1024
+# More than the application takes, so that it can say itself what is too large; beyond this nothing is read.
+BODY_BYTES_MAX = 4 * http.BODY_MAX
+
+log = structlog.get_logger()
+
+
+class HeadTooLarge(Problem):
+    """The head of the request is larger than the service reads."""
+
+    status = 431
+
+
+class TransferCodingUnknown(Problem):
+    """The body comes in a transfer coding that the service does not know."""
+
+    status = 501
+
+
+class VersionUnknown(Problem):
+    """Only HTTP/1.1 and HTTP/1.0 are spoken here."""
+
+    status = 505
+
+
+# waitress says in its own words what it refuses, and repeats what was sent.
+_REFUSED: dict[int, Problem] = {
+    400: BadRequest("These bytes are no well-formed HTTP/1.1 request."),
+    413: ContentTooLarge(f"A body of {BODY_BYTES_MAX} bytes or more is not even read."),
+    431: HeadTooLarge(f"A request line and its headers must have fewer than {HEAD_BYTES_MAX} bytes together."),
+    500: Internal("This is our fault, it is logged, and nothing was changed."),
+    501: TransferCodingUnknown("Send the body with a Content-Length, or chunked."),
+}
+
+
+class Parser(HTTPRequestParser):
+    """waitress's parser, and stricter."""
+
+    # One of ours, or one of waitress's.
+    error: Any = None
+
+    def parse_header(self, head: bytes) -> None:
+        """Read a head, or set `error`."""
+        try:
+            super().parse_header(head)
+        except ValueError:
+            # An address in brackets that is none, or a length of thousands of digits.
+            self.error = BadRequest("The address or the Content-Length of the request is not valid.")
+        else:
+            self.error = self._refusal(head)
+        self.completed = self.error is not None
+
+    def _refusal(self, head: bytes) -> Problem | None:
+        if not self.version:
+            return BadRequest("A request line ends with the version, such as HTTP/1.1.")
+        if self.version not in {"1.0", "1.1"}:
+            return VersionUnknown("Send the request as HTTP/1.1.")
+        if b"\r\n " in head or b"\r\n\t" in head:
+            return BadRequest("A header must stand on one line.")
+        host = self.headers.get("HOST")
+        if (host is None and self.version == "1.1") or "," in (host or ""):
+            return BadRequest("Send one Host header.")
+        coded = head.lower().count(b"\r\ntransfer-encoding:")
+        if coded > 1 or (coded and (not self.chunked or "CONTENT_LENGTH" in self.headers)):
+            return BadRequest("Send the body with a Content-Length or chunked, not both, and chunked in HTTP/1.1 only.")
+        return None
+
+
+class Refusal(ErrorTask):
+    """The answer to a request that never reached the application; the connection ends with it."""
+
+    def execute(self) -> None:
+        error = self.request.error
+        problem = error if isinstance(error, Problem) else _REFUSED[error.code]
+        body = json.dumps(problem.body()).encode()
+        request_id = ids.new("rqs")
+        self.status = f"{problem.status} {HTTPStatus(problem.status).phrase}"
+        self.response_headers = [
+            ("Cache-Control", "no-store"),
+            ("Content-Type", "application/problem+json"),
+            ("Rookery-Request-Id", request_id),
+            ("X-Content-Type-Options", "nosniff"),
+        ]
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+        log.info("request refused", problem=problem.type_name(), status=problem.status, request_id=request_id)
