@@ -1,5 +1,7 @@
 """build_app(): routes, problems for every error, documentation, health. Flask is configured here and nowhere else."""
 
+import os
+import signal
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -85,6 +87,9 @@ def _from_storage(error: SQLAlchemyError) -> Problem:
 
 def _from_bug(error: Exception) -> Problem:
     log.error("unexpected failure", path=request.path, exc_info=error)
+    if isinstance(error, MemoryError):
+        # Nobody knows what has grown. The process answers what it has received and makes room for a new one.
+        os.kill(os.getpid(), signal.SIGTERM)
     return errors.Internal("This is our fault, it is logged, and nothing was changed.")
 
 

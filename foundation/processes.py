@@ -84,6 +84,9 @@ class Child:
                 start_new_session=True,
                 preexec_fn=lambda: _die_with_parent(parent),  # noqa: PLW1509 - the supervisor has one thread
             )
+        except OSError:
+            os.close(self.ear)
+            raise
         finally:
             os.close(mouth)
         self.started, self.heard = time.monotonic(), None
@@ -125,7 +128,15 @@ class Supervisor:
 
     def start(self) -> None:
         for child in self.children:
+            self._start(child)
+
+    def _start(self, child: Child) -> None:
+        try:
             child.start(self._environment)
+        except OSError as error:
+            # No memory or no files for one more, perhaps; the others work, so this one must not end with an error.
+            child.due = time.monotonic() + _RESTART_SECONDS_MAX
+            log.warning("process cannot be started", name=child.name, error=error.strerror)
 
     def tend(self) -> None:
         """Start again what has died; call it often."""
@@ -133,7 +144,7 @@ class Supervisor:
         for child in self.children:
             self._tend(child)
         for other in list(self._others):
-            if other.reap() is not None:
+            if other.reap() is not None or other.process is None:
                 self._others.remove(other)
             elif time.monotonic() >= other.due:
                 other.kill()
@@ -142,7 +153,7 @@ class Supervisor:
         now = time.monotonic()
         if child.process is None:
             if now >= child.due:
-                child.start(self._environment)
+                self._start(child)
         elif (code := child.reap()) is not None:
             early = now - child.started < _HEALTHY_SECONDS
             child.delay = min(child.delay * 2, _RESTART_SECONDS_MAX) if early else 0.2
@@ -160,7 +171,7 @@ class Supervisor:
         for place, old in enumerate(self.children):
             new = Child(old.name, old.command, old.fds, old.beats, due=time.monotonic() + _READY_SECONDS)
             self._others.append(new)
-            new.start(self._environment)
+            self._start(new)
             while new.process is not None and not new.is_ready():
                 time.sleep(0.05)
                 self.tend()

@@ -125,7 +125,7 @@ class Task(WSGITask):
     def get_environment(self) -> Any:
         environ = super().get_environment()
         # waitress takes all slashes at the beginning for one: another name for a real address.
-        environ["PATH_INFO"] = self.request.path
+        environ["PATH_INFO"] = self.request.path or "/"
         return environ
 
     def build_response_header(self) -> Any:

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -111,6 +112,20 @@ def test_any_other_answer_changes_nothing_and_wakes_nobody(probe: _Probe, then: 
     assert answer.status_code == status
     assert probe.written() == []
     assert probe.woken == 0
+
+
+def test_a_process_without_memory_says_so_and_makes_room_for_a_new_one(probe: _Probe) -> None:
+    asked: list[int] = []
+    probe.then = lambda: _raise(MemoryError())
+    before = signal.signal(signal.SIGTERM, lambda told, _frame: asked.append(told))
+    try:
+        answer = probe.client().post("/probe/a", json={"name": "b"})
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert answer.status_code == 500
+    assert asked == [signal.SIGTERM]
+    assert probe.written() == []
 
 
 @pytest.mark.parametrize(("status", "written"), [(200, ["streamed"]), (302, ["streamed"]), (400, []), (503, [])])

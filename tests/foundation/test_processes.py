@@ -61,6 +61,22 @@ def test_a_child_that_dies_is_started_again(supervise: Callable[..., Supervisor]
     assert _pid(supervisor) != first
 
 
+def test_a_child_that_cannot_be_started_ends_nobody_else_and_is_tried_again(
+    supervise: Callable[..., Supervisor], tmp_path: Path
+) -> None:
+    program = tmp_path / "program"
+    supervisor = supervise(str(program))
+    assert supervisor.children[0].process is None
+    assert not supervisor.renew()
+    supervisor.tend()
+    program.symlink_to("/bin/cat")
+
+    supervisor.children[0].due = 0.0
+
+    _until(lambda: _tended(supervisor))
+    assert supervisor._others == []
+
+
 def test_a_living_child_is_left_alone(supervise: Callable[..., Supervisor]) -> None:
     supervisor = supervise()
     first = _pid(supervisor)

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import resource
 import signal
 import socket
@@ -21,18 +22,19 @@ _APP = """
 def app(environ, start_response):
     import os, time
     time.sleep(float(environ["QUERY_STRING"] or 0))
-    body = environ["wsgi.input"].read()
+    body = environ["wsgi.input"].read() + b"x" * (1 << 40 if environ["PATH_INFO"] == "/large" else 0)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [f"{environ['PATH_INFO']} {len(body)} {os.getpid()}".encode()]
 """
 _START = """
 import sys
-from foundation import server
+from foundation import processes, server
 sys.path.insert(0, sys.argv[1])
 server.DRAIN_SECONDS = 3.0
 how, where = sys.argv[2].split("=")
 listening = server.inherited(int(where)) if how == "fd" else server.listen("127.0.0.1", int(where), beside_others=True)
-server.serve(server.load("tiny:app"), listening=listening, threads=2, beat=lambda: None)
+beat = processes.Pulse(int(sys.argv[3])).beat
+server.serve(server.load("tiny:app"), listening=listening, threads=2, beat=beat)
 """
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -48,21 +50,29 @@ def port() -> int:
 @pytest.fixture
 def start(tmp_path: Path, root: Path, port: int) -> Iterator[Start]:
     """Starts a web process with two threads, on the port or on a listening socket, and waits for it."""
-    (tmp_path / "tiny.py").write_text(_APP)
     started = []
 
     def run(listening: socket.socket | None = None, **how: Any) -> "subprocess.Popen[bytes]":
-        fds = () if listening is None else (listening.fileno(),)
         where = f"port={port}" if listening is None else f"fd={listening.fileno()}"
-        command = [sys.executable, "-c", _START, str(tmp_path), where]
-        started.append(subprocess.Popen(command, cwd=root, pass_fds=fds, **how))
-        _until(lambda: _listens(started[-1].pid, port))
+        fds = [] if listening is None else [listening.fileno()]
+        started.append(_begin(root, tmp_path, where, fds, **how))
         return started[-1]
 
     yield run
     for process in started:
         process.kill()
         process.wait()
+
+
+def _begin(root: Path, folder: Path, where: str, fds: list[int], **how: Any) -> "subprocess.Popen[bytes]":
+    (folder / "tiny.py").write_text(_APP)
+    ear, mouth = os.pipe()
+    command = [sys.executable, "-c", _START, str(folder), where, str(mouth)]
+    process = subprocess.Popen(command, cwd=root, pass_fds=[mouth, *fds], **how)
+    os.close(mouth)
+    assert os.read(ear, 1), "it did not begin"
+    os.close(ear)
+    return process
 
 
 def _listens(pid: int, port: int) -> bool:
@@ -122,6 +132,21 @@ def test_slashes_at_the_beginning_are_not_taken_for_one(start: Start, port: int)
 
     with _sent(port, _get(path="//a")) as connection:
         assert _answer(connection).read().startswith(b"//a ")
+
+
+@pytest.mark.parametrize("first", ["GET http://x HTTP/1.1", "GET ? HTTP/1.1"])
+def test_an_address_without_a_path_is_the_root(running: int, first: str) -> None:
+    with _sent(running, _head(first=first)) as connection:
+        assert _answer(connection).read().startswith(b"/ ")
+
+
+def test_a_request_that_takes_too_much_memory_fails_alone(start: Start, port: int) -> None:
+    start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30)))
+    with _sent(port, _get(path="/large")) as connection:
+        answer = _answer(connection)
+
+        assert (answer.status, json.load(answer)["type"]) == (500, "/problems/internal")
+    assert _post(port, b"12345").startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize(
@@ -192,12 +217,9 @@ BROKEN = {
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[int]:
     """The port of a web process for tests that leave it as it is."""
-    folder = tmp_path_factory.mktemp("tiny")
-    (folder / "tiny.py").write_text(_APP)
     with server.listen("127.0.0.1", 0) as listening:
         fd = listening.fileno()
-        command = [sys.executable, "-c", _START, str(folder), f"fd={fd}"]
-        process = subprocess.Popen(command, cwd=root, pass_fds=[fd])
+        process = _begin(root, tmp_path_factory.mktemp("tiny"), f"fd={fd}", [fd])
         yield listening.getsockname()[1]
         process.kill()
         process.wait()
@@ -292,7 +314,7 @@ def test_what_has_come_before_the_end_is_answered_however_many_wait(start: Start
 def test_requests_that_came_at_once_on_one_connection_are_all_answered_before_it_ends(start: Start, port: int) -> None:
     process = start()
     with _sent(port, _get("0.5") + _get("0.1") + _get("0.1")) as connection:
-        time.sleep(0.2)
+        _until(lambda: bool(_open(process)))
         process.terminate()
 
         assert _rest(connection).count(b"HTTP/1.1 200") == 3
@@ -318,8 +340,6 @@ def test_an_open_connection_is_answered_during_the_end_and_told_to_go(start: Sta
 def test_a_silent_connection_does_not_hold_the_end_up(start: Start, port: int, sent: bytes) -> None:
     process = start()
     with _sent(port, sent):
-        time.sleep(0.1)
-
         process.terminate()
 
         assert process.wait(10) == 0
@@ -328,7 +348,7 @@ def test_a_silent_connection_does_not_hold_the_end_up(start: Start, port: int, s
 def test_the_end_comes_in_time_whatever_is_being_answered(start: Start, port: int) -> None:
     process = start()
     with _sent(port, _get("60")):
-        time.sleep(0.2)
+        _until(lambda: bool(_open(process)))
 
         process.terminate()
 
@@ -351,7 +371,7 @@ def test_a_killed_process_loses_only_what_it_was_answering(start: Start, port: i
     with server.listen("127.0.0.1", port) as listening:
         first = start(listening)
         with _sent(port, _get("60")) as lost:
-            time.sleep(0.5)
+            _until(lambda: bool(_open(first)))
             start(listening)
             first.kill()
             first.wait()
@@ -389,6 +409,10 @@ def test_files_that_were_taken_away_are_waited_for(start: Start, port: int) -> N
 
         assert _answer(waiting).status == 200
         assert idle
+
+
+def _open(process: "subprocess.Popen[bytes]") -> list[Any]:
+    return [one for one in psutil.Process(process.pid).net_connections() if one.status == "ESTABLISHED"]
 
 
 def _until(condition: Callable[[], bool]) -> None:
