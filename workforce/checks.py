@@ -1,7 +1,8 @@
 """The package's own invariants, as SQL that must return no row. `rookery check` runs them beside the books'."""
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
+
+from foundation import checks
 
 CHECKS = {
     "W1 the slots of a task are its live leases, its answers and what is free": """
@@ -49,4 +50,4 @@ CHECKS = {
 
 def check(db: Session) -> dict[str, list[str]]:
     """What is wrong under each invariant's name; all empty is what must be."""
-    return {name: [str(row[0]) for row in db.execute(text(sql + " LIMIT 20"))] for name, sql in CHECKS.items()}
+    return checks.broken(db, CHECKS)

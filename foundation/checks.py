@@ -1,0 +1,19 @@
+"""A package's invariants: what must always hold, as SQL that finds what breaks it."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+_SHOWN = 20
+
+
+def broken(db: Session, rules: Mapping[str, str]) -> dict[str, list[str]]:
+    """The first things that are wrong under each rule's name; all empty is what must be."""
+    return {name: [str(row[0]) for row in db.execute(text(_first(sql)))] for name, sql in rules.items()}
+
+
+def _first(sql: str) -> str:
+    # Materialised, or else the planner counts on meeting the first rows soon and chooses a plan that takes the square
+    # of the rows to find that there are none.
+    return f"WITH found AS MATERIALIZED ({sql}) SELECT * FROM found LIMIT {_SHOWN}"
