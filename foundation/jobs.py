@@ -37,6 +37,8 @@ _SWEEP_DELIVER_SECONDS = 2.0
 # rq would raise its time-out into whatever reaction is running; delivery ends by itself long before this.
 _JOB_SECONDS = 600
 _LEADER_LOCK = 7_265_001
+# A leader that says nothing for so long is taken for frozen, and its session is ended; a sweep should not take longer.
+_SILENCE_SECONDS = 15
 
 Sweep = Callable[[Session], int]
 log = structlog.get_logger()
@@ -133,22 +135,26 @@ def deliver_all(background: Background, *, seconds: float = math.inf) -> int:
 
 
 def run_sweeper(background: Background) -> NoReturn:
-    """Lead or stand by for ever. The lock belongs to a database session: it is free the moment its holder dies."""
+    """Lead or stand by for ever. The lock belongs to a database session: it is free the moment its holder dies.
+
+    A holder that is frozen does not die, but falls silent, and the database ends its session after a while. When it
+    thaws it does nothing more before it leads again; what it had begun was rolled back.
+    """
     while True:
         try:
             with _own_connection(background.engine) as connection:
                 while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LEADER_LOCK}):
                     time.sleep(_TICK_SECONDS)
                 log.info("sweeper leads")
-                while connection.scalar(text("SELECT true")):
-                    sweep(background)
+                while True:
+                    sweep(background, still_leads=lambda: connection.execute(text("SELECT true")))
                     time.sleep(_TICK_SECONDS)
         except SQLAlchemyError as error:
             log.warning("sweeper lost the database", error=type(error).__name__)
             time.sleep(_TICK_SECONDS)
 
 
-# The leader's session says "SELECT true" at every tick.
+# The leader's session says "SELECT true" before each sweep.
 _LEADER = text("""
     SELECT extract(epoch FROM now() - activity.state_change)::float
       FROM pg_locks AS held JOIN pg_stat_activity AS activity USING (pid)
@@ -158,11 +164,11 @@ _LEADER = text("""
 
 
 def gauges(db: Session) -> Iterable[Gauge]:
-    """Whether a sweeper leads, and how long ago it began its last tick."""
+    """Whether a sweeper leads, and how long ago it began its last sweep."""
     age = db.scalar(_LEADER, {"lock": _LEADER_LOCK})
     yield Gauge("rookery_sweepers_leading", "1 while a sweeper leads", float(age is not None))
     if age is not None:
-        yield Gauge("rookery_sweeper_tick_age_seconds", "Seconds since the leading sweeper's last tick began", age)
+        yield Gauge("rookery_sweeper_tick_age_seconds", "Seconds since the leading sweeper began a sweep", age)
 
 
 @contextmanager
@@ -171,16 +177,23 @@ def _own_connection(engine: Engine) -> Iterator[Connection]:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.detach()
         connection.execute(text("SET idle_in_transaction_session_timeout = 0"))
+        connection.execute(text(f"SET idle_session_timeout = '{_SILENCE_SECONDS}s'"))
         yield connection
 
 
-def sweep(background: Background) -> dict[str, int | None]:
+def sweep(background: Background, *, still_leads: Callable[[], object] = bool) -> dict[str, int | None]:
     """One tick: everything that is due by the clock, then a while of delivery. None stands for a sweep that failed.
 
-    Each sweep has its own transaction, and one that fails holds up neither the others nor the tick.
+    Each sweep has its own transaction, and one that fails holds up neither the others nor the tick. `still_leads` is
+    called before each, and raises where somebody else leads by now.
     """
+    still_leads()
     _attempt(background, _watch_lag)
-    done = {f"{act.__module__}.{act.__name__}": _attempt(background, act) for act in background.sweeps}
+    done: dict[str, int | None] = {}
+    for act in background.sweeps:
+        still_leads()
+        done[f"{act.__module__}.{act.__name__}"] = _attempt(background, act)
+    still_leads()
     return {**done, "delivered": deliver_all(background, seconds=_SWEEP_DELIVER_SECONDS)}
 
 

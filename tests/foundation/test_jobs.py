@@ -1,5 +1,6 @@
 """The background: sweeps by the clock, a bell that never fails, and a worker that runs nothing but its own."""
 
+import signal
 import socket
 import subprocess
 import sys
@@ -227,6 +228,7 @@ def test_a_callback_cannot_bring_in_a_function(redis: Redis) -> None:
 
 def _serve(only: str, database_url: str, redis_url: str) -> NoReturn:
     """One background process, as `rookery jobs` runs it, with this file's event and reaction."""
+    jobs._SILENCE_SECONDS = 2
     background = _background(database.make_engine(database_url))
     if only == "worker":
         jobs.run_worker(background, redis_url)
@@ -294,8 +296,46 @@ def test_when_the_leading_sweeper_dies_the_next_one_leads(
     _until(lambda: _noted(house) == ["rook"])
 
 
-def _leads(house: House) -> bool:
-    held = text("""SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
-                    WHERE datname = current_database() AND locktype = 'advisory' AND objid = :lock AND granted)""")
+def test_a_frozen_leader_loses_the_lead_and_does_nothing_more_when_it_thaws(
+    house: House, start: Callable[[str], "subprocess.Popen[bytes]"]
+) -> None:
+    frozen = start("sweeper")
+    _until(lambda: _leads(house))
+    start("sweeper")
+
+    frozen.send_signal(signal.SIGSTOP)
+    _tell(house)
+    _until(lambda: _noted(house) == ["rook"])
+    leader = _leader(house)
+    frozen.send_signal(signal.SIGCONT)
+    time.sleep(2)
+
+    assert _leader(house) == leader
+
+
+def _leader(house: House) -> int | None:
+    """The server process of the session that leads."""
+    held = text("""SELECT pid FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+                    WHERE datname = current_database() AND locktype = 'advisory' AND objid = :lock AND granted""")
     with house.sessions() as db:
-        return bool(db.scalar(held, {"lock": jobs._LEADER_LOCK}))
+        return db.scalar(held, {"lock": jobs._LEADER_LOCK})  # type: ignore[no-any-return]
+
+
+def test_whoever_no_longer_leads_begins_no_further_sweep(house: House) -> None:
+    asked: list[bool] = []
+
+    def still_leads() -> None:
+        asked.append(True)
+        if len(asked) > 1:
+            raise ConnectionError
+
+    _tell(house)
+
+    with pytest.raises(ConnectionError):
+        jobs.sweep(_background(house.engine), still_leads=still_leads)
+
+    assert _noted(house) == []
+
+
+def _leads(house: House) -> bool:
+    return _leader(house) is not None
