@@ -21,6 +21,10 @@ class InsufficientFunds(Problem):
     status = 402
 
 
+class AccountFull(Conflict):
+    """The account has turned over all that one account can."""
+
+
 class EntryConflict(Conflict):
     """An entry with this key exists and says something else."""
 
@@ -39,6 +43,8 @@ FUNDS = Role("funds", AccountKind.LIABILITY, bounded=True)
 RESERVE = Role("reserve", AccountKind.LIABILITY, bounded=True)
 PAYABLE = Role("payable", AccountKind.LIABILITY, bounded=True)
 PLATFORM_FEE = Role("platform_fee", AccountKind.INCOME, bounded=False)
+# Where a bigint ends.
+TURNOVER_MAX = 2**63 - 1
 # The owner of accounts that belong to the house itself.
 HOUSE = "house"
 
@@ -115,7 +121,8 @@ _LINES = text("""
 """)
 # Rows are locked in the order of their ids, so that two batches cannot wait for each other.
 _LOCK_BALANCES = text("""
-    SELECT account_id FROM balances WHERE account_id = ANY(:ids) ORDER BY account_id FOR UPDATE
+    SELECT account_id, greatest(debits, credits) AS turnover FROM balances
+     WHERE account_id = ANY(:ids) ORDER BY account_id FOR UPDATE
 """)
 _ADD_BALANCES = text("""
     INSERT INTO balances AS b (account_id, debits, credits)
@@ -244,7 +251,9 @@ def _move_balances(db: Session, entries: Sequence[Entry], accounts: dict[Account
         return
     ordered = sorted(moves)
     db.execute(_ADD_BALANCES, {"ids": ordered, "zeros": [0] * len(ordered)})
-    db.execute(_LOCK_BALANCES, {"ids": ordered})
+    locked = db.execute(_LOCK_BALANCES, {"ids": ordered}).all()
+    if any(row.turnover + max(moves[row.account_id]) > TURNOVER_MAX for row in locked):
+        raise AccountFull("More money has gone through this account than its books can count; use another owner.")
     moved = db.execute(
         _MOVE_BALANCES,
         {

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from payments import funding, ledger
 from payments.funding import Rest
-from payments.ledger import FUNDS, RESERVE, EntryConflict, InsufficientFunds
+from payments.ledger import FUNDS, RESERVE, AccountFull, EntryConflict, InsufficientFunds
 
 OWNER = "req_owner"
 
@@ -56,6 +56,17 @@ def test_a_bank_reference_with_another_amount_is_refused(db: Session, books: Non
         _top_up(db, 901)
 
     assert _standing(db) == (900, 0, 0)
+
+
+def test_a_sum_that_no_balance_can_hold_is_refused(db: Session) -> None:
+    _top_up(db, 1)
+    db.execute(text("UPDATE balances SET credits = :most - 5, debits = :most - 5"), {"most": ledger.TURNOVER_MAX})
+
+    _top_up(db, 5, "bank 2")
+    with pytest.raises(AccountFull), db.begin_nested():
+        _top_up(db, 1, "bank 3")
+
+    assert _standing(db)[0] == 5
 
 
 def test_what_is_reserved_is_no_longer_available(db: Session, books: None) -> None:
