@@ -48,6 +48,8 @@ def payables_csv(call: Call) -> Response:
     """What is owed to every payee now, as CSV; the header fields carry the row count and SHA-256."""
     export = exports.payables(call.db)
     response = Response(export.chunks(), content_type="text/csv; charset=utf-8; header=present")
+    # Nobody may ask for the chunks: a HEAD, or a client that is gone.
+    response.call_on_close(export.file.close)
     response.headers["Content-Disposition"] = 'attachment; filename="payables.csv"'
     response.headers["Rookery-Rows"] = str(export.rows)
     response.headers["Rookery-Sha256"] = export.sha256

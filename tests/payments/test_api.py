@@ -1,6 +1,8 @@
 """The payments routes over HTTP: finance, owners and payees."""
 
+import gc
 import hashlib
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -192,6 +194,17 @@ def test_the_payables_come_as_a_file_with_its_totals(
     assert response.headers["Rookery-Rows"] == "1"
     assert response.headers["Rookery-Sha256"] == hashlib.sha256(response.data).hexdigest()
     assert ",USD,0.0200,1," in response.text
+
+
+def test_a_file_that_nobody_reads_is_closed(client: FlaskClient, token: Token) -> None:
+    secret = token("finance")
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
+        client.head("/api/payables.csv", headers=_as(secret)).close()
+        gc.collect()
+
+    assert told == []
 
 
 # Owners and payees
