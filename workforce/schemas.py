@@ -20,11 +20,15 @@ from foundation.fields import (
     Timestamp,
 )
 from payments import money
+from workforce import tiers
 from workforce.models import Kind, WorkerStatus
 from workforce.tiers import Tier
 
 _COUNTRY = ma.validate.Regexp(r"\A[A-Z]{2}\Z", error="Must be a country code such as KE.")
-_SKILL = ma.validate.Regexp(r"\A[a-z]+(\.[a-z]+)*\Z", error="Must be a skill such as image.categorization.")
+_SKILL = [
+    ma.validate.Regexp(rf"\A{tiers.SKILL.pattern}\Z", error="Must be a skill such as image.categorization."),
+    ma.validate.Length(max=tiers.SKILL_MAX),
+]
 
 
 class Name(Text):
@@ -110,7 +114,7 @@ class NewProject(Schema):
     )
     rates = ma.fields.List(ma.fields.Nested(Price), required=True, validate=ma.validate.Length(1, 500))
     instruction = Text(longest=10_000)
-    skill = ma.fields.String(validate=[_SKILL, ma.validate.Length(max=100)])
+    skill = ma.fields.String(validate=_SKILL)
     tier_min = Integer(least=Tier.CANDIDATE, most=Tier.SENIOR)
     overlap_min = Integer(least=1, most=100)
     overlap_max = Integer(least=1, most=100)

@@ -1,5 +1,6 @@
 """The ladder of each skill. Ops move workers with a reason; moves by evidence come with the next rooms."""
 
+import re
 from collections.abc import Sequence
 from enum import IntEnum
 
@@ -21,12 +22,17 @@ class Tier(IntEnum):
     EXPERT = 4
 
 
+# What a skill's name looks like; each has a ladder of its own.
+SKILL = re.compile(r"[a-z]+(\.[a-z]+)*")
+SKILL_MAX = 100
 # Where a worker stands on a ladder that nobody has moved them on.
 STARTING = Tier.NOVICE
 
 
 def set_tier(db: Session, worker_id: str, *, skill: str, tier: int, reason: str, moved_by: str) -> WorkerTier:
     """Put a worker on a step of a ladder and record why. Acts on their next claim."""
+    if len(skill) > SKILL_MAX or not SKILL.fullmatch(skill):
+        raise NotFound("There is no such skill; its name looks like image.categorization.")
     # Two first moves at once: there is no row of the ladder to wait for yet, so they take turns at the worker's.
     if db.get(Worker, worker_id, with_for_update={"key_share": True}) is None:
         raise NotFound("There is no such worker.")

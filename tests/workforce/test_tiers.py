@@ -43,6 +43,14 @@ def test_nobody_is_moved_who_is_not_there(db: Session) -> None:
         tiers.set_tier(db, ids.new("wrk"), skill="lang.sw", tier=2, reason="test", moved_by="ops")
 
 
+@pytest.mark.parametrize("skill", ["", "Lang.sw", "lang.", "lang sw", "lang.sw\n", "1", "a" * 101])
+def test_what_cannot_be_a_skill_has_no_ladder(db: Session, skill: str) -> None:
+    worker = factories.create_worker(db)
+
+    with pytest.raises(NotFound):
+        tiers.set_tier(db, worker.id, skill=skill, tier=2, reason="test", moved_by="ops")
+
+
 def test_of_two_first_moves_at_once_both_are_kept(house: House) -> None:
     with house.sessions() as db:
         worker = factories.create_worker(db)
