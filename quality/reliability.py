@@ -8,7 +8,8 @@ import numpy as np
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from foundation import pagination
+from foundation import ids, pagination
+from foundation.errors import NotFound
 from quality import votes
 from quality.methods import dawid_skene
 from quality.methods.dawid_skene import FloatArray
@@ -158,6 +159,8 @@ def interval(share: float, count: int) -> tuple[float, float]:
 
 def page(db: Session, project_id: str, request: pagination.PageRequest) -> pagination.Page:
     """The voters of a project with their reliability, in the order of their ids."""
+    if not ids.looks_valid(project_id, "prj"):
+        raise NotFound("There is no such project.")
     rows = select(Reliability).where(Reliability.project_id == project_id)
     return pagination.read(db, rows, Reliability.voter_id, request, newest_first=False)
 

@@ -6,6 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
+from foundation import ids
 from tests import factories
 
 Token = Callable[..., str]
@@ -32,9 +33,13 @@ def test_ops_see_how_reliable_everybody_is(client: FlaskClient, token: Token, db
 
 
 def test_an_unknown_project_has_no_voters(client: FlaskClient, token: Token) -> None:
-    response = client.get("/api/projects/prj_none/reliability", headers=_as(token("ops")))
+    response = client.get(f"/api/projects/{ids.new('prj')}/reliability", headers=_as(token("ops")))
 
     assert response.get_json() == {"items": [], "next_cursor": None}
+
+
+def test_what_cannot_be_a_project_is_not_found(client: FlaskClient, token: Token) -> None:
+    assert client.get("/api/projects/birds/reliability", headers=_as(token("ops"))).status_code == 404
 
 
 @pytest.mark.parametrize("role", ["worker", "requester", "finance", "admin"])

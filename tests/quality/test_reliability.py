@@ -11,7 +11,7 @@ from foundation.pagination import PageRequest
 from quality import consensus, reliability, votes
 from quality.models import ProjectFit, Reliability
 
-PROJECT = "prj_1"
+PROJECT = "prj_" + "0" * 26
 
 
 def _cast(db: Session, voter: str, labels: list[int], project: str = PROJECT) -> None:
