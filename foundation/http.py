@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 import marshmallow as ma
 import structlog
@@ -221,7 +221,7 @@ def _receive() -> bytes:
 
 def _answer(db: Session, limits: Limits, route: Route, values: Mapping[str, str], raw: bytes) -> Response:
     actor = _admit(db, limits, route)
-    if any("\x00" in value for value in values.values()):
+    if any("\x00" in value for value in values.values()) or not _is_utf8(_path()):
         raise NotFound("There is nothing with such a name or id.")
     key = request.headers.get("Idempotency-Key") if route.takes_keys else None
     call = Call(db=db, actor=actor, body=_body(route, raw))
@@ -314,6 +314,9 @@ def load(schema: Schema, value: Any, *, within: str = "") -> Any:
 
 
 def _read_query(route: Route, call: Call) -> None:
+    # Werkzeug puts U+FFFD where it cannot read: one name for many, and maybe the name of something else.
+    if not _is_utf8(unquote_to_bytes(request.query_string)):
+        raise BadRequest("The query is not UTF-8.")
     names = list(request.args)
     if not route.surface.lenient:
         for name in names:
@@ -327,6 +330,20 @@ def _read_query(route: Route, call: Call) -> None:
         raise invalid({name: ["Is not a parameter of this address."] for name in given}, within="?")
     if route.paged:
         call.page = _page(call, load(_PageQuery(), paging, within="?"))
+
+
+def _path() -> bytes:
+    """The path as it was sent: a server hands its bytes on as characters."""
+    sent: str = request.environ["PATH_INFO"]
+    return sent.encode("latin-1")
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _page(call: Call, paging: Mapping[str, Any]) -> pagination.PageRequest:

@@ -1,0 +1,361 @@
+"""Every entry of the corpus on every route: where it goes in, and what the route must say. Sends nothing."""
+
+import copy
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import marshmallow as ma
+
+import wsgi
+from foundation import auth, fields, http
+from foundation.limits import STRANGERS
+from tests.attack import corpus
+from tests.attack.corpus import AS_EMPTY, OK, Entry, Spec
+from tests.attack.good import Good
+
+ROUTES = {f"{route.method} {route.path}": route for group in wsgi.program.routes for route in group.routes}
+
+# Callers who never rest are counted like any other, and never refused.
+NO_LIMITS = dict.fromkeys(
+    {STRANGERS.name, *auth.roles, *(route.quota.name for route in ROUTES.values() if route.quota)}, 10**9
+)
+
+# What a field takes; the first class that fits decides.
+_KINDS: tuple[tuple[type[ma.fields.Field[Any]], str], ...] = (
+    (fields.Text, "text"),
+    (fields.Amount, "amount"),
+    (fields.Currency, "currency"),
+    (fields.Choice, "choice"),
+    (fields.Identifier, "id"),
+    (fields.Timestamp, "time"),
+    (fields.JsonObject, "object"),
+    (fields.Flag, "flag"),
+    (fields.QueryInteger, "whole"),
+    (fields.Integer, "integer"),
+    (fields.Fraction, "fraction"),
+    (ma.fields.Nested, "nested"),
+    (ma.fields.List, "list"),
+    (ma.fields.String, "pattern"),
+)
+GROUPS = {
+    "string": {"name", "text", "url", "pattern", "amount", "currency", "choice", "id"},
+    "number": {"integer", "fraction"},
+}
+GROUPS["scalar"] = GROUPS["string"] | GROUPS["number"] | {"flag"}
+GROUPS["any"] = GROUPS["scalar"] | {"list", "object", "nested", "inside"}
+KINDS = {kind for _, kind in _KINDS} | {"name", "url", "inside", "cursor"}
+# Where entries enter that are tried on routes instead of places.
+ROUTE_SETS = {
+    "all", "some", "bodies", "bodyless", "gets", "changes", "changes-only", "keys", "keyless", "private", "paged"
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A value's place in a body, or a parameter's in a query (then the pointer begins with `?`)."""
+
+    steps: tuple[str | int, ...]
+    kind: str
+    within: str = ""
+
+    @property
+    def pointer(self) -> str:
+        return self.within + "".join(f"/{step}" for step in self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One entry at one place of one route."""
+
+    entry: Entry
+    route: http.Route
+    good: Good
+    expected: frozenset[int]
+    method: str
+    path: str
+    place: str = ""
+    kind: str = ""
+    token: tuple[Spec, ...] | None = None
+    headers: Mapping[str, bytes] = field(default_factory=dict)
+    sends: Spec = None
+
+    def __str__(self) -> str:
+        return f"{self.entry} -> {self.route.method} {self.route.path} {self.place}".rstrip()
+
+    @property
+    def may_succeed(self) -> bool:
+        return any(status < 400 for status in self.expected)
+
+    def body(self) -> bytes:
+        return corpus.build(self.sends, self.good.body)
+
+
+def of_route(route: http.Route, good: Good) -> Iterator[Cell]:
+    """All cells of one route."""
+    for entry in corpus.entries():
+        if entry.enters not in {None, "raw"} and route.surface.name in entry.statuses:
+            yield from _WAYS[entry.enters or ""](entry, route, good)
+
+
+def _cell(entry: Entry, route: http.Route, good: Good, *, known: int | None = None, **request: Any) -> Cell:
+    """A cell that differs from the good request in what is given."""
+    sends = request.pop("sends", None if good.body is None else {"good": "utf-8"})
+    headers = {name: corpus.build(spec) for name, spec in entry.headers.items()}
+    if route.changes and sends is not None:
+        headers = {"Content-Type": b"application/json", **headers}
+    return Cell(
+        entry=entry,
+        route=route,
+        good=good,
+        expected=_expected(entry, route, known),
+        token=request.pop("token", entry.token),
+        headers=headers,
+        sends=sends,
+        **{"method": route.method, "path": address(route, good), **request},
+    )
+
+
+def _expected(entry: Entry, route: http.Route, known: int | None) -> frozenset[int]:
+    statuses: set[int] = set()
+    for status in entry.statuses[route.surface.name]:
+        if status == AS_EMPTY:
+            needs = route.body is not None and any(one.required for one in route.body.fields.values())
+            status = 422 if needs else OK  # noqa: PLW2901 - it stands for one of the two
+        if status == OK:
+            statuses |= {known or route.status} | ({204} if route.or_nothing else set())
+        else:
+            statuses.add(int(status))
+            # A value that is wrong in itself may be refused as one that is not there.
+            statuses |= {known} if known and int(status) == 422 else set()
+    return frozenset(statuses)
+
+
+def address(route: http.Route, good: Good, names: Mapping[str, str] | None = None, query: str | None = None) -> str:
+    """The path and query as they go out; `names` are percent-encoded already."""
+    given = {name: quote(value, safe="") for name, value in good.names.items()} | dict(names or {})
+    path = re.sub(r"<(?:[a-z]+:)?([a-z_]+)>", lambda name: given[name[1]], route.path)
+    asked = good.query if query is None else query
+    return f"{path}?{asked}" if asked else path
+
+
+# Values in a body
+
+
+def places(route: http.Route, good: Good) -> list[Place]:
+    """Every place of a route's body where a value goes in."""
+    if route.body is None:
+        return []
+    found = list(_places(route.body, ()))
+    for pointer, schema in good.inside.items():
+        found += _places(schema, tuple(pointer.strip("/").split("/")))
+    return found
+
+
+def _places(schema: ma.Schema, before: tuple[str | int, ...]) -> Iterator[Place]:
+    for name, one in schema.load_fields.items():
+        yield from _places_of(one, (*before, name))
+
+
+def _places_of(one: ma.fields.Field[Any], steps: tuple[str | int, ...]) -> Iterator[Place]:
+    kind = kind_of(one, str(steps[-1]))
+    yield Place(steps, kind)
+    if kind == "object":
+        yield Place((*steps, "kept", 0), "inside")
+    if isinstance(one, ma.fields.List):
+        yield from _places_of(one.inner, (*steps, 0))
+    if isinstance(one, ma.fields.Nested):
+        yield from _places(one.schema, steps)
+
+
+def kind_of(one: ma.fields.Field[Any], name: str) -> str:
+    """What a field takes, in the corpus's words."""
+    kind = next(kind for of, kind in _KINDS if isinstance(one, of))
+    if kind == "text" and name.startswith("callback"):
+        return "url"
+    return "name" if kind == "text" and getattr(one, "name_like", False) else kind
+
+
+_HERE = "this is where the value goes"
+
+
+def _values(entry: Entry, route: http.Route, good: Good) -> Iterator[Cell]:
+    for place in places(route, good):
+        if _takes(entry, place.kind):
+            sends = _around(_with(good.body, place.steps, _HERE, entry.beside), entry.sends)
+            yield _cell(
+                entry,
+                route,
+                good,
+                known=good.known.get(place.pointer),
+                place=place.pointer,
+                kind=place.kind,
+                sends=sends,
+            )
+
+
+def _takes(entry: Entry, kind: str) -> bool:
+    return any(kind == at or kind in GROUPS.get(at, ()) for at in entry.at)
+
+
+def _with(body: Any, steps: tuple[str | int, ...], value: Any, beside: Mapping[str, Any]) -> Any:
+    """A copy of a body with a value at one place; whatever leads there is made."""
+    body = copy.deepcopy(body)
+    parent = body
+    for step, following in itertools.pairwise(steps):
+        if isinstance(step, str) and step not in parent:
+            parent[step] = [{}] if isinstance(following, int) else {}
+        elif isinstance(step, int) and not parent:
+            parent.append({})
+        parent = parent[step]
+    if isinstance(parent, list) and not parent:
+        parent.append(None)
+    parent[steps[-1]] = value
+    if beside:
+        parent.update(beside)
+    return body
+
+
+def _around(body: Any, value: Spec) -> Spec:
+    before, after = json.dumps(body, ensure_ascii=False).split(f'"{_HERE}"')
+    return [before, value, after]
+
+
+# Members that nobody knows
+
+_FIRST_KEY = re.compile(r'"([^"]*)"')
+
+
+def _members(entry: Entry, route: http.Route, good: Good) -> Iterator[Cell]:
+    key = _FIRST_KEY.match(entry.sends) if isinstance(entry.sends, str) else None
+    if route.body is not None and (key is None or key[1] not in route.body.fields):
+        place = "" if key is None else f"/{key[1]}"
+        yield _cell(entry, route, good, place=place, sends=_beside(good.body, entry.sends))
+
+
+def _beside(body: Any, member: Spec) -> Spec:
+    rest = json.dumps(body, ensure_ascii=False)[1:]
+    return ["{", member, rest if rest == "}" else f",{rest}"]
+
+
+def _nested_members(entry: Entry, route: http.Route, good: Good) -> Iterator[Cell]:
+    for place in places(route, good):
+        if place.kind == "nested":
+            body = _with(good.body, place.steps, _HERE, {})
+            inner = _at(good.body, place.steps)
+            yield _cell(entry, route, good, place=place.pointer, sends=_around(body, _beside(inner, entry.sends)))
+
+
+def _at(body: Any, steps: tuple[str | int, ...]) -> Any:
+    for step in steps:
+        body = body[step]
+    return body
+
+
+# Whole bodies, headers, credentials, methods
+
+
+def _bodies(entry: Entry, route: http.Route, good: Good) -> Iterator[Cell]:
+    if _is_at(entry, route):
+        yield _cell(entry, route, good, known=good.known.get(""), sends=entry.sends)
+
+
+def _padded(entry: Entry, route: http.Route, good: Good) -> Iterator[Cell]:
+    if _is_at(entry, route):
+        blanks = entry.sends - len(corpus.build({"good": "utf-8"}, good.body))
+        yield _cell(entry, route, good, sends=[{"good": "utf-8"}, {"repeat": " ", "times": blanks}])
+
+
+def _headers(entry: Entry, route: http.Route, good: Good) -> Iterator[Cell]:
+    if _is_at(entry, route):
+        yield _cell(entry, route, good)
+
+
+def _tokens(entry: Entry, route: http.Route, good: Good) -> Iterator[Cell]:
+    if _is_at(entry, route):
+        yield _cell(entry, route, good)
+
+
+def _methods(entry: Entry, route: http.Route, good: Good) -> Iterator[Cell]:
+    if _is_at(entry, route):
+        yield _cell(entry, route, good, method=entry.sends, sends=None)
+
+
+def _is_at(entry: Entry, route: http.Route) -> bool:
+    return any(_belongs(route, to) for to in entry.at)
+
+
+def _belongs(route: http.Route, to: str) -> bool:
+    at_address = {other.method for other in ROUTES.values() if other.path == route.path}
+    return {
+        "all": True,
+        # One of each surface, for what is too large to be sent everywhere.
+        "some": route.path in {"/api/applications", "/v1/projects"} and route.changes,
+        "bodies": route.body is not None,
+        "bodyless": route.body is None and route.changes,
+        "gets": not route.changes,
+        "changes": route.changes,
+        "changes-only": "GET" not in at_address,
+        "keys": route.takes_keys,
+        "keyless": not route.takes_keys,
+        "private": not route.policy.public,
+        "paged": route.paged or (route.query is not None and "limit" in route.query.fields),
+    }.get(to, False)
+
+
+# Paths and queries
+
+
+def _paths(entry: Entry, route: http.Route, good: Good) -> Iterator[Cell]:
+    for name, value in good.names.items():
+        if f"{name}>" not in route.path:
+            continue
+        text = corpus.build(entry.sends).decode().replace("$it", quote(value, safe=""))
+        yield _cell(entry, route, good, place=f"<{name}>", path=address(route, good, {name: text}))
+
+
+def _queries(entry: Entry, route: http.Route, good: Good) -> Iterator[Cell]:
+    if _is_at(entry, route):
+        query = corpus.build(entry.sends).decode()
+        yield _cell(entry, route, good, path=address(route, good, query=query))
+
+
+def _parameters(entry: Entry, route: http.Route, good: Good) -> Iterator[Cell]:
+    for name, kind in parameters(route):
+        if _takes(entry, kind):
+            query = f"{name}={corpus.build(entry.sends).decode()}"
+            yield _cell(
+                entry,
+                route,
+                good,
+                known=good.known.get(f"?/{name}"),
+                place=f"?/{name}",
+                kind=kind,
+                path=address(route, good, query=query),
+            )
+
+
+def parameters(route: http.Route) -> list[tuple[str, str]]:
+    """The parameters of a route's query, with what each takes."""
+    declared = route.query.load_fields.items() if route.query is not None else ()
+    found = [(name, kind_of(one, name)) for name, one in declared]
+    return [*found, ("limit", "whole"), ("cursor", "cursor")] if route.paged else found
+
+
+_WAYS = {
+    "value": _values,
+    "member": _members,
+    "nested member": _nested_members,
+    "body": _bodies,
+    "padded": _padded,
+    "header": _headers,
+    "token": _tokens,
+    "method": _methods,
+    "path": _paths,
+    "query": _queries,
+    "parameter": _parameters,
+}

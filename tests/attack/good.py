@@ -1,0 +1,309 @@
+"""For every route a request that it answers as it promises, with real objects behind it.
+
+The corpus takes these apart. A new route needs a line here before its bad inputs can be tried.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import marshmallow as ma
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from foundation import auth, fields, ids, trail
+from tests import factories
+from workforce import assignment, schemas
+from workforce.models import BatchStatus, Kind, WorkerStatus
+from workforce.tiers import Tier
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """Who sends what to which address."""
+
+    role: str
+    """Whose token; nobody's if it is empty."""
+    subject: str = "staff"
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What stands in the path."""
+    body: Any = None
+    query: str = ""
+    known: Mapping[str, int] = field(default_factory=dict)
+    """Places where a value must name something that exists: how any other is refused."""
+    inside: Mapping[str, ma.Schema] = field(default_factory=dict)
+    """What the view itself reads out of an object that the schema leaves open."""
+
+
+RATES = [{"tier": 0, "amount": "0.02", "currency": "USD"}]
+_PROJECT = {"labels": ["crow", "rook"], "rates": RATES}
+
+
+def _staff(role: str, **request: Any) -> Callable[[Session], Good]:
+    return lambda _db: Good(role, **request)
+
+
+def _application(_db: Session) -> Good:
+    return Good("", body={"name": "Ada", "country": "KE"})
+
+
+def _worker(db: Session) -> Good:
+    """A worker who holds a task and has answered another, for what workers read about themselves."""
+    project = factories.create_project(db)
+    worker = factories.create_worker(db)
+    for _ in range(2):
+        factories.create_task(db, project)
+    factories.answer(db, worker, project=project)
+    factories.settle(db)
+    factories.claim(db, worker, project)
+    return Good("worker", worker.id)
+
+
+def _claim(db: Session) -> Good:
+    project = factories.create_project(db)
+    factories.create_task(db, project)
+    worker = factories.create_worker(db)
+    return Good("worker", worker.id, body={"project_id": project.id, "kind": "answer"}, known={"/project_id": 422})
+
+
+def _lease(db: Session, kind: Kind = Kind.ANSWER) -> tuple[str, assignment.Lease]:
+    if kind == Kind.ADJUDICATION:
+        project, _ = factories.create_escalated(db)
+        worker = factories.create_worker(db, tier=Tier.EXPERT)
+    else:
+        project = factories.create_project(db, lease_seconds=86_400)
+        factories.create_task(db, project)
+        worker = factories.create_worker(db)
+    return worker.id, factories.claim(db, worker, project, kind)
+
+
+class _Category(fields.Schema):
+    category = fields.Text(required=True)
+
+
+def _answer(db: Session) -> Good:
+    worker, lease = _lease(db)
+    return Good(
+        "worker",
+        worker,
+        {"assignment_id": lease.id},
+        {"fence": lease.fence, "payload": {"category": "rook"}},
+        known={"/fence": 409, "/payload": 422, "/payload/category": 422, "/payload/kept/0": 422},
+        inside={"/payload": _Category()},
+    )
+
+
+def _held(db: Session) -> Good:
+    worker, lease = _lease(db)
+    return Good("worker", worker, {"assignment_id": lease.id}, {"fence": lease.fence}, known={"/fence": 409})
+
+
+def _dossier(db: Session) -> Good:
+    worker, lease = _lease(db, Kind.ADJUDICATION)
+    return Good("worker", worker, {"assignment_id": lease.id})
+
+
+def _of_worker(status: WorkerStatus) -> Callable[[Session], Good]:
+    return lambda db: Good("ops", names={"worker_id": factories.create_worker(db, status=status).id})
+
+
+def _tier(db: Session) -> Good:
+    names = {"worker_id": factories.create_worker(db).id, "skill": factories.SKILL}
+    return Good("ops", names=names, body={"tier": 2, "reason": "Good work."})
+
+
+def _workers(db: Session) -> Good:
+    for _ in range(2):
+        factories.create_worker(db)
+    return Good("ops", query="limit=1&status=active")
+
+
+def _escalations(db: Session) -> Good:
+    factories.create_escalated(db)
+    return Good("ops")
+
+
+def _requesters(db: Session) -> Good:
+    for _ in range(2):
+        factories.create_requester(db, funds=None)
+    return Good("admin", query="limit=1")
+
+
+def _requester(db: Session) -> Good:
+    return Good("requester", factories.create_project(db).requester_id)
+
+
+def _new_project(db: Session) -> Good:
+    body = {
+        **_PROJECT, "name": "Rooks", "instruction": "Look.", "skill": factories.SKILL, "overlap_min": 2,
+        "overlap_max": 3, "params": {"here": True},
+    }  # fmt: skip
+    return Good("requester", factories.create_requester(db).id, body=body)
+
+
+def _of_project(role: str = "requester") -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        project, _ = factories.create_escalated(db)
+        subject = project.requester_id if role == "requester" else "staff"
+        return Good(role, subject, {"project_id": project.id})
+
+    return good
+
+
+def _top_up(db: Session) -> Good:
+    owner = factories.create_requester(db, funds=None).id
+    body = {"owner_ref": owner, "currency": "USD", "amount": "1.50", "bank_reference": f"bank {ids.new('ref')}"}
+    return Good("finance", body=body, known={"/owner_ref": 422})
+
+
+def _books(db: Session) -> Good:
+    cause = factories.create_requester(db).id
+    return Good("finance", query=f"limit=1&cause_ref={cause}")
+
+
+def _parked(role: str) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        project = factories.create_project(db)
+        told = {"answer_id": ids.new("ans"), "task_id": ids.new("tsk"), "project_id": project.id}
+        insert = text(
+            "INSERT INTO outbox_events (topic, stream, payload, parked_at, last_error)"
+            " VALUES ('AnswerSubmitted', :stream, CAST(:told AS jsonb), now(), 'E: x') RETURNING id"
+        )
+        event_id = db.scalar(insert, {"stream": project.id, "told": json.dumps(told)})
+        return Good(role, names={"event_id": str(event_id)})
+
+    return good
+
+
+def _trail(db: Session) -> Good:
+    trail.record(db, auth.Actor("tok", "ada", "ops", frozenset()), "workers.greet")
+    return Good("auditor")
+
+
+class _Params(schemas.NewProject):
+    """What Scale's surface reads out of a project's params."""
+
+    class Meta:
+        exclude = ("name", "labels", "params")
+
+    categories = ma.fields.List(fields.Text(name=True))
+
+
+def _scales_project(db: Session) -> Good:
+    params = {"categories": ["crow", "rook"], "rates": RATES, "overlap_min": 2, "overlap_max": 3}
+    return Good(
+        "requester",
+        factories.create_requester(db).id,
+        body={"name": "Rooks", "type": "categorization", "params": params},
+        known={"/type": 400, "/params": 422},
+        inside={"/params": _Params()},
+    )
+
+
+def _scales_name(db: Session) -> Good:
+    project = factories.create_project(db)
+    return Good("requester", project.requester_id, {"name": project.id})
+
+
+def _scales_batch(db: Session) -> Good:
+    project = factories.create_project(db)
+    body = {"project": project.name, "name": "Morning", "callback": "", "metadata": {}, "staging": False}
+    return Good("requester", project.requester_id, body=body, known={"/project": 404})
+
+
+def _scales_batches(db: Session) -> Good:
+    project = factories.create_project(db)
+    factories.create_batch(db, project)
+    return Good("requester", project.requester_id, query="limit=1&offset=0", known={"?/project": 404})
+
+
+def _of_batch(body: Any = None) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        project = factories.create_project(db)
+        batch = factories.create_batch(db, project, status=BatchStatus.STAGING)
+        factories.create_task(db, project, batch)
+        return Good("requester", project.requester_id, {"name": batch.id}, body)
+
+    return good
+
+
+def _scales_task(db: Session) -> Good:
+    project = factories.create_project(db)
+    batch = factories.create_batch(db, project)
+    body = {
+        "project": project.name, "batch": batch.name, "unique_id": "rook-1", "instruction": "Look.",
+        "attachment": "https://rooks.example/1.jpg", "attachments": [{"content": "x"}], "metadata": {"here": True},
+        "categories": project.labels,
+    }  # fmt: skip
+    known = {"": 400, "/project": 404, "/batch": 404, "/categories": 400, "/categories/0": 400}
+    return Good("requester", project.requester_id, body=body, known=known)
+
+
+def _of_task(body: Any = None) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        project = factories.create_project(db)
+        task = factories.create_task(db, project)
+        return Good("requester", project.requester_id, {"task_id": task.id}, body)
+
+    return good
+
+
+def _scales_tasks(db: Session) -> Good:
+    project = factories.create_project(db)
+    for _ in range(2):
+        factories.create_task(db, project)
+    return Good(
+        "requester", project.requester_id, query="limit=1&status=pending", known={"?/project": 404, "?/batch": 404}
+    )
+
+
+GOOD: dict[str, Callable[[Session], Good]] = {
+    "POST /api/applications": _application,
+    "GET /api/me": _worker,
+    "POST /api/claims": _claim,
+    "POST /api/assignments/<assignment_id>/answer": _answer,
+    "POST /api/assignments/<assignment_id>/renewal": _held,
+    "POST /api/assignments/<assignment_id>/release": _held,
+    "GET /api/me/assignments": _worker,
+    "GET /api/me/answers": _worker,
+    "GET /api/assignments/<assignment_id>/dossier": _dossier,
+    "GET /api/workers": _workers,
+    "POST /api/workers/<worker_id>/activation": _of_worker(WorkerStatus.APPLICANT),
+    "POST /api/workers/<worker_id>/suspension": _of_worker(WorkerStatus.ACTIVE),
+    "PUT /api/workers/<worker_id>/tiers/<skill>": _tier,
+    "GET /api/escalations": _escalations,
+    "POST /api/requesters": _staff("ops", body={"name": "Museum"}),
+    "GET /api/requesters": _requesters,
+    "POST /api/projects": _new_project,
+    "GET /api/projects": _requester,
+    "GET /api/projects/<project_id>": _of_project(),
+    "GET /api/projects/<project_id>/progress": _of_project(),
+    "GET /api/projects/<project_id>/tasks": _of_project(),
+    "GET /api/projects/<project_id>/reliability": _of_project("ops"),
+    "POST /api/top-ups": _top_up,
+    "GET /api/trial-balance": _staff("finance"),
+    "GET /api/tie-out": _staff("finance"),
+    "GET /api/journal": _books,
+    "GET /api/payables.csv": _staff("finance"),
+    "GET /api/funds": _requester,
+    "GET /api/me/statement": _worker,
+    "GET /api/me/earnings": _worker,
+    "GET /api/parked-events": _parked("admin"),
+    "POST /api/parked-events/retry": _parked("ops"),
+    "POST /api/parked-events/<event_id>/retry": _parked("ops"),
+    "GET /api/trail": _trail,
+    "GET /metrics": _staff("monitor"),
+    "POST /v1/projects": _scales_project,
+    "GET /v1/projects": _requester,
+    "GET /v1/projects/<path:name>": _scales_name,
+    "POST /v1/batches": _scales_batch,
+    "GET /v1/batches": _scales_batches,
+    "GET /v1/batches/<path:name>/status": _of_batch(),
+    "GET /v1/batches/<path:name>": _of_batch(),
+    "POST /v1/batches/<path:name>/finalize": _of_batch({}),
+    "POST /v1/task/categorization": _scales_task,
+    "GET /v1/task/<task_id>": _of_task(),
+    "POST /v1/task/<task_id>/cancel": _of_task({}),
+    "GET /v1/tasks": _scales_tasks,
+}
