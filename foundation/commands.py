@@ -16,7 +16,22 @@ from rich.table import Table
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from foundation import app, auth, db, http, jobs, logs, outbox, processes, schemas, server, serving, settings, trail
+from foundation import (
+    app,
+    auth,
+    backup_commands,
+    db,
+    http,
+    jobs,
+    logs,
+    outbox,
+    processes,
+    schemas,
+    server,
+    serving,
+    settings,
+    trail,
+)
 from foundation.errors import Problem
 from foundation.installation import InstallationError, migrate, open_installation, require_migrated
 from foundation.limits import STRANGERS, Limits
@@ -62,19 +77,30 @@ def sentences() -> Iterator[None]:
         raise OneSentence(problem.detail) from problem
 
 
+class _Sentences(click.Group):
+    """A group each of whose commands ends in a sentence if the operator can mend what is wrong."""
+
+    def invoke(self, context: click.Context) -> Any:
+        with sentences():
+            return super().invoke(context)
+
+
 def make_cli(program: Program) -> click.Group:
     """The command group with the house's commands and those that the packages bring."""
 
-    @click.group()
+    @click.group(cls=_Sentences)
     @click.option("--data-dir", type=click.Path(path_type=Path), help="Where the embedded engines keep their data.")
+    @click.option("--backup-dir", type=click.Path(path_type=Path), help="Where their backups are; ROOKERY_BACKUP_DIR.")
     @click.version_option(program.version, prog_name="rookery")
     @click.pass_context
-    def cli(context: click.Context, data_dir: Path | None) -> None:
+    def cli(context: click.Context, data_dir: Path | None, backup_dir: Path | None) -> None:
         """Rookery: the backend of a labelling workforce."""
         with sentences():
             configured = settings.read()
-        given = data_dir if data_dir is not None and data_dir.parts else configured.data_dir
-        context.obj = replace(configured, data_dir=given)
+        # An empty variable in a shell must not name the folder that one happens to be in.
+        given = {"data_dir": data_dir, "backup_dir": backup_dir}
+        named: Any = {name: folder for name, folder in given.items() if folder is not None and folder.parts}
+        context.obj = replace(configured, **named)
 
     cli.add_command(_migrate)
     cli.add_command(_up(program))
@@ -84,6 +110,8 @@ def make_cli(program: Program) -> click.Group:
     cli.add_command(_check(program))
     cli.add_command(_parked)
     cli.add_command(_trail)
+    for command in backup_commands.commands(program):
+        cli.add_command(command)
     for command in program.commands:
         cli.add_command(_with_session(command) if isinstance(command, click.Group) else command)
     return cli

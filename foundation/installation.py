@@ -10,6 +10,7 @@ import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -56,7 +57,7 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
             _reach(owner, "DATABASE_OWNER_URL")
         yield Installation(settings.database_url, owner, settings.redis_url)
         return
-    data_dir = settings.data_dir or embedded.default_data_dir()
+    data_dir = data_folder_of(settings)
 
     def tend() -> None:
         try:
@@ -72,6 +73,11 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
             yield Installation(engines.database_url, engines.database_owner_url, redis_url, tend)
     except embedded.EnginesError as error:
         raise InstallationError(str(error)) from error
+
+
+def data_folder_of(settings: Settings) -> Path:
+    """Where the embedded engines are, if no URL says otherwise."""
+    return settings.data_dir or embedded.default_data_dir()
 
 
 def _reach(url: str, name: str) -> None:
@@ -106,6 +112,10 @@ def migrate(owner_url: str, application_url: str) -> None:
             command.upgrade(config, "head")
     except DBAPIError as error:
         raise InstallationError(f"The database cannot be brought up to date: {_reason(error)}") from error
+    except CommandError as error:
+        raise InstallationError(
+            f"A newer version of this program made the database; use that one. ({error})"
+        ) from error
     finally:
         engine.dispose()
 

@@ -82,7 +82,7 @@ class Child:
                 cwd=_ROOT,
                 pass_fds=(mouth, *self.fds),
                 start_new_session=True,
-                preexec_fn=lambda: _die_with_parent(parent),  # noqa: PLW1509 - the supervisor has one thread
+                preexec_fn=lambda: die_with_parent(parent),  # noqa: PLW1509 - the supervisor has one thread
             )
         except OSError:
             os.close(self.ear)
@@ -210,7 +210,7 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
     os.killpg(process.pid, signal.SIGKILL)
 
 
-def _die_with_parent(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
     """Ask the kernel to end this process when its parent dies, so that kill -9 of a parent leaves no orphans."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

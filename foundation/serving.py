@@ -7,15 +7,15 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from tempfile import TemporaryDirectory
 
 import structlog
 
-from foundation import logs, metrics, processes, server
-from foundation.installation import Installation, InstallationError, migrate, open_installation
+from foundation import archive, logs, metrics, processes, server
+from foundation.installation import Installation, InstallationError, data_folder_of, migrate, open_installation
 from foundation.settings import Settings
 
 _READY_SECONDS = 30.0
@@ -31,6 +31,7 @@ def serving(
     logs.configure("warning" if quiet else configured.log_level)
     with (
         open_installation(configured) as installation,
+        _archiving(configured, quiet=quiet) as tend_archive,
         closing(bound(configured)) as listening,
         TemporaryDirectory(prefix="rookery-metrics-") as counted,
     ):
@@ -40,7 +41,12 @@ def serving(
         shown = replace(configured, log_level="warning") if quiet else configured
         environment = {**installation.environment(), **shown.environment(), metrics.FOLDER_VARIABLE: counted}
         children = [*_web_children(configured, listening, application), *jobs_children(installation)]
-        supervisor = processes.Supervisor(children, environment, first=installation.tend)
+
+        def tend() -> None:
+            installation.tend()
+            tend_archive()
+
+        supervisor = processes.Supervisor(children, environment, first=tend)
         supervisor.start()
         address = f"http://{configured.host}:{configured.port}"
         patience = 0.0  # nobody is being served yet
@@ -55,6 +61,21 @@ def serving(
             # Before the web processes let go of it: who comes now is refused, not left waiting.
             listening.close()
             supervisor.stop(patience=patience)
+
+
+@contextmanager
+def _archiving(configured: Settings, *, quiet: bool) -> Iterator[Callable[[], None]]:
+    """The continuous backup, if one is wanted; it ends after everybody who writes. Yields what keeps it up."""
+    if configured.backup_dir is None:
+        yield lambda: None
+        return
+    if configured.database_url:
+        raise InstallationError(
+            "ROOKERY_BACKUP_DIR is for the embedded PostgreSQL; back up that of DATABASE_URL with its own tools."
+        )
+    environment = {"ROOKERY_LOG_LEVEL": "warning" if quiet else configured.log_level}
+    with archive.archiving(data_folder_of(configured), configured.backup_dir, environment) as tend:
+        yield tend
 
 
 def bound(configured: Settings, *, beside_others: bool = False) -> socket.socket:

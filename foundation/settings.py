@@ -30,6 +30,7 @@ class Settings:
     log_level: str
     trusted_proxies: int
     limits: Mapping[str, int]
+    backup_dir: Path | None = None
     # Where a child process tells its supervisor that it works; set by that supervisor alone.
     pulse_fd: int | None = None
 
@@ -63,6 +64,7 @@ def read() -> Settings:
             log_level=env.str("LOG_LEVEL", "info").lower(),
             trusted_proxies=env.int("TRUSTED_PROXIES", 0),
             limits=_limits(env.str("LIMITS", "")),
+            backup_dir=Path(folder) if (folder := env.str("BACKUP_DIR", "")) else None,
             pulse_fd=env.int("PULSE_FD", None),
         )
     except EnvError as error:
