@@ -33,6 +33,8 @@ log = structlog.get_logger()
 
 # Kept in memory; what is larger waits in a file. A thousand senders at once must not fill the memory.
 _BODY_BYTES_IN_MEMORY = 64 * 1024
+# What the kernel may keep for one client that does not read; it would take megabytes.
+_SENT_AHEAD = 128 * 1024
 _CONNECTIONS_MAX = 4_000
 # A connection may need a second file, for its body.
 _FILES_EACH = 2
@@ -255,6 +257,10 @@ class Server(TcpWSGIServer):
         super().maintenance(now)
         for channel in list(self.active_channels.values()):
             self.watch(channel)
+
+    def set_socket_options(self, conn: socket.socket) -> None:
+        super().set_socket_options(conn)
+        conn.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENT_AHEAD)
 
     def handle_accept(self) -> None:
         # Some at once, so that a crowd gets in quickly; not all, so that other processes get their share.
