@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
+import psycopg
 from sqlalchemy import CheckConstraint, DateTime, Engine, ExceptionContext, MetaData, Text, create_engine, event, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -13,6 +14,8 @@ from sqlalchemy.orm import DeclarativeBase, Session, mapped_column, sessionmaker
 _LOCK_TIMEOUT = "3s"
 _STATEMENT_TIMEOUT = "5s"
 _IDLE_TIMEOUT = "10s"
+# The server stops a statement by itself before this. Whoever has no answer by then has a frozen server, or none.
+_SILENCE_SECONDS = 7.0
 _READ_ONLY = "25006"
 # What PostgreSQL says when it is not the statement's fault and the same request may succeed in a moment.
 _PASSING = {
@@ -74,12 +77,31 @@ def make_engine(url: str, *, pool_size: int = 8, patient: bool = False) -> Engin
         connect_args={
             "connect_timeout": 5,
             "tcp_user_timeout": 5000,
+            # A host that is gone says nothing, and would be waited for while it owes an answer.
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
             "application_name": "rookery",
             "options": "-c timezone=UTC " + " ".join(f"-c {name}={value}" for name, value in limits.items()),
         },
     )
     event.listen(engine, "handle_error", _leave_a_standby)
+    if not patient:
+        event.listen(engine, "do_connect", lambda _dialect, _record, _args, named: _Impatient.connect(**named))
     return engine
+
+
+class _Impatient(psycopg.Connection[Any]):
+    """A connection that breaks when its server, which may be frozen, has been silent for too long."""
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        try:
+            return super().wait(gen, interval, timeout or _SILENCE_SECONDS)
+        except psycopg.OperationalError as error:
+            # psycopg's own class for this is private; whatever the server said has a state.
+            if error.sqlstate is None:
+                self.pgconn.finish()
+            raise
 
 
 def _leave_a_standby(context: ExceptionContext) -> None:
