@@ -1,38 +1,24 @@
 """Claim and submit over HTTP with 16 clients, beside the floor, interleaved; at two sizes of the project."""
 
 import json
-import os
 import socket
 import statistics
-import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-from sqlalchemy import text
-
-from benchmarks.house import LABELS, NO_LIMITS, House, opened
-from foundation import serving, settings
+from benchmarks.house import LABELS, House, opened
+from benchmarks.web import Web, serving_web
 
 CLIENTS = 16
 SIZES = (2_000, 100_000)
 _ROUNDS = 5
 _WORKERS_EACH = 4
 _TASKS_EACH = 60
-
-_FILL = text("""
-    INSERT INTO tasks (id, project_id, batch_id, requester_id, status, params, metadata, callback_url, overlap,
-                       free_slots, position, reserved)
-    SELECT 'tsk_' || lpad(n::text, 10, '0') || substr(md5(project_id), 1, 16), project_id, batch_id, requester_id,
-           status, params, metadata, callback_url, overlap, free_slots, nextval('task_positions'), 0
-      FROM tasks, generate_series(1, :n_tasks) n WHERE project_id = :project_id
-""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,70 +29,43 @@ class Block:
     cpu: float
 
 
-class Server:
-    """A server under load: its address, its processes, its project, and its workers in equal shares for the clients."""
+class Side:
+    """One application under load: its processes, its project, and its workers in equal shares for the clients."""
 
-    def __init__(self, house: House, application: str, n_tasks: int) -> None:
-        configured = replace(settings.read(), port=free_port(), limits=NO_LIMITS)
-        environment = {
-            **os.environ,
-            **configured.environment(),
-            "DATABASE_URL": house.engines.database_url,
-            "REDIS_URL": house.engines.redis_url or "",
-        }
-        self.port = configured.port
-        self._processes = [
-            subprocess.Popen(serving.web_command(application), env=environment, stderr=subprocess.DEVNULL)
-            for _ in range(configured.web_processes)
-        ]
-        self.project_id = house.project(overlap=13, name=f"{application} {n_tasks}")
-        house.task(self.project_id)
-        with house.sessions() as session:
-            session.execute(_FILL, {"project_id": self.project_id, "n_tasks": n_tasks - 1})
-            session.commit()
-        self.seats = [Seat(self, [house.worker() for _ in range(_WORKERS_EACH)]) for _ in range(CLIENTS)]
-
-    def cpu(self) -> float:
-        """Seconds of processor time that the server's processes have used."""
-        return sum(sum(psutil.Process(process.pid).cpu_times()[:2]) for process in self._processes)
+    def __init__(self, house: House, web: Web, name: str, n_tasks: int) -> None:
+        self.web = web
+        self.project_id = house.filled_project(name=name, overlap=13, n_tasks=n_tasks)
+        self.seats = [Seat(self.project_id, [house.worker() for _ in range(_WORKERS_EACH)]) for _ in range(CLIENTS)]
 
     def run(self, act: str) -> Block:
         """Let every client do its share of one block at once."""
         for seat in self.seats:
             # The server closes connections that were idle while the other side had its turn.
-            seat.connect(self.port)
+            seat.connect(self.web.port)
         threads = [threading.Thread(target=getattr(seat, act)) for seat in self.seats]
-        before, started = self.cpu(), time.perf_counter()
+        before, started = self.web.cpu(), time.perf_counter()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        seconds, used = time.perf_counter() - started, self.cpu() - before
+        seconds, used = time.perf_counter() - started, self.web.cpu() - before
         n_requests = CLIENTS * _TASKS_EACH
         assert sum(seat.done for seat in self.seats) == n_requests
         return Block(rate=n_requests / seconds, cpu=used / n_requests)
-
-    def stop(self) -> None:
-        for seat in self.seats:
-            seat.close()
-        for process in self._processes:
-            process.terminate()
-        for process in self._processes:
-            process.wait()
 
 
 class Seat:
     """One client on one kept connection, as cheap as Python makes it, so that the server is what is measured."""
 
-    def __init__(self, server: Server, tokens: Sequence[str]) -> None:
-        self._server, self._tokens = server, tokens
+    def __init__(self, project_id: str, tokens: Sequence[str]) -> None:
+        self._project_id, self._tokens = project_id, tokens
         self._socket: socket.socket | None = None
         self._held: list[tuple[str, Any]] = []
         self.done = 0
 
     def claims(self) -> None:
         self.done = 0
-        body = {"project_id": self._server.project_id}
+        body = {"project_id": self._project_id}
         for number in range(_TASKS_EACH):
             token = self._tokens[number % len(self._tokens)]
             self._held.append((token, self._post("/api/claims", token, body)))
@@ -121,19 +80,10 @@ class Seat:
         self._held.clear()
 
     def connect(self, port: int) -> None:
-        """Open a fresh connection, waiting for the server if it is still starting."""
+        """Open a fresh connection."""
         self.close()
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                self._socket = socket.create_connection(("127.0.0.1", port))
-            except ConnectionRefusedError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
-            else:
-                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def close(self) -> None:
         if self._socket is not None:
@@ -170,10 +120,8 @@ def run() -> None:
 
 
 def _measure(house: House, n_tasks: int) -> None:
-    with _serving(house, "wsgi:app", n_tasks) as product, _serving(house, "benchmarks.floor:app", n_tasks) as floor:
-        with house.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("SET statement_timeout = 0"))
-            connection.execute(text("ANALYZE tasks"))
+    with serving_web(house, "wsgi:app") as ours, serving_web(house, "benchmarks.floor:app") as bare:
+        product, floor = Side(house, ours, "product", n_tasks), Side(house, bare, "floor", n_tasks)
         rounds: dict[str, list[tuple[Block, Block]]] = {"claims": [], "submits": []}
         for number in range(_ROUNDS + 1):
             for act, pairs in rounds.items():
@@ -182,6 +130,8 @@ def _measure(house: House, n_tasks: int) -> None:
                 blocks = {id(side): side.run(act) for side in sides}
                 if number:
                     pairs.append((blocks[id(product)], blocks[id(floor)]))
+        for seat in (*product.seats, *floor.seats):
+            seat.close()
     for act, pairs in rounds.items():
         _tell(act, n_tasks, pairs)
 
@@ -199,23 +149,8 @@ def _tell(act: str, n_tasks: int, pairs: Sequence[tuple[Block, Block]]) -> None:
     )
 
 
-@contextmanager
-def _serving(house: House, application: str, n_tasks: int) -> Iterator[Server]:
-    server = Server(house, application, n_tasks)
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
 def _received(connection: socket.socket) -> bytes:
     got = connection.recv(65536)
     if not got:
         raise ConnectionError("The server closed the connection.")
     return got
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session, sessionmaker
 
 import wsgi
@@ -22,6 +22,15 @@ LABELS = ("crow", "rook")
 # Clients that never rest are counted like any other, and never refused.
 NO_LIMITS = dict.fromkeys(("worker", "requester", "finance", "strangers", "applications"), 10**9)
 _RATES = [{"tier": 0, "amount": "0.02", "currency": "USD"}, {"tier": 4, "amount": "0.60", "currency": "USD"}]
+
+
+_FILL = text("""
+    INSERT INTO tasks (id, project_id, batch_id, requester_id, status, params, metadata, callback_url, overlap,
+                       free_slots, position, reserved)
+    SELECT 'tsk_' || lpad(n::text, 10, '0') || substr(md5(project_id), 1, 16), project_id, batch_id, requester_id,
+           status, params, metadata, callback_url, overlap, free_slots, nextval('task_positions'), 0
+      FROM tasks, generate_series(1, :n_tasks) n WHERE project_id = :project_id
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +57,32 @@ class House:
     def task(self, project_id: str) -> None:
         self.send(self.requester, "/v1/task/categorization", {"project": project_id, "attachment": "a bird"})
 
+    def filled_project(self, *, name: str, overlap: int, n_tasks: int) -> str:
+        """A project with so many open tasks."""
+        project_id = self.project(name=name, overlap=overlap)
+        self.task(project_id)
+        with self.sessions() as opened_session:
+            opened_session.execute(_FILL, {"project_id": project_id, "n_tasks": n_tasks - 1})
+            opened_session.commit()
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("SET statement_timeout = 0"))
+            connection.execute(text("ANALYZE tasks"))
+        return project_id
+
     def worker(self) -> str:
         """The token of a new active worker."""
+        return self.workers(1)[0][1]
+
+    def workers(self, number: int) -> list[tuple[str, str]]:
+        """Ids and tokens of new active workers."""
+        made = []
         with self.sessions() as opened_session:
-            worker, token = onboarding.apply(opened_session, name="Worker", country="KE")
-            onboarding.move(opened_session, worker.id, WorkerStatus.ACTIVE)
+            for _ in range(number):
+                worker, token = onboarding.apply(opened_session, name="Worker", country="KE")
+                onboarding.move(opened_session, worker.id, WorkerStatus.ACTIVE)
+                made.append((worker.id, token))
             opened_session.commit()
-        return token
+        return made
 
     def claim(self, token: str, project_id: str) -> Any:
         return self.send(token, "/api/claims", {"project_id": project_id})

@@ -92,9 +92,8 @@ def bound(configured: Settings, *, beside_others: bool = False) -> socket.socket
 def _web_children(configured: Settings, listening: socket.socket, application: str) -> list[processes.Child]:
     """Web processes on one socket, and so with one queue of connections, which outlives each of them."""
     fd = listening.fileno()
-    command = [*web_command(application), "--fd", str(fd)]
     numbers = range(1, configured.web_processes + 1)
-    return [processes.Child(f"web {number}", command, fds=[fd], beats=True) for number in numbers]
+    return [processes.Child(f"web {number}", web_command(application, fd), fds=[fd], beats=True) for number in numbers]
 
 
 def jobs_children(installation: Installation) -> list[processes.Child]:
@@ -102,9 +101,9 @@ def jobs_children(installation: Installation) -> list[processes.Child]:
     return [processes.Child(name, [sys.executable, "-m", "wsgi", "jobs", "--only", name]) for name in names]
 
 
-def web_command(application: str = "wsgi:app") -> list[str]:
-    """One web process; where it listens comes from its environment."""
-    return [sys.executable, "-m", "wsgi", "web", "--application", application]
+def web_command(application: str, fd: int) -> list[str]:
+    """One web process on a socket that it inherits."""
+    return [sys.executable, "-m", "wsgi", "web", "--application", application, "--fd", str(fd)]
 
 
 def _await_ready(address: str, supervisor: processes.Supervisor) -> None:
