@@ -43,6 +43,8 @@ _QUEUE = 4_096
 _ACCEPTED_AT_ONCE = 16
 _IDLE_SECONDS = 60
 _LINGER_SECONDS = 5.0
+# Requests wait and no thread answers any: they wait for each other, since all that they may wait for ends sooner.
+_STUCK_SECONDS = 30.0
 _TURN_SECONDS = 1.0
 _NO_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 DRAIN_SECONDS = 30.0
@@ -79,7 +81,7 @@ def inherited(fd: int) -> socket.socket:
 def serve(
     application: Any, *, listening: socket.socket, threads: int, beat: Callable[[], None], trusted_proxies: int = 0
 ) -> None:
-    """Answer until SIGTERM or Ctrl-C, then what has come by then. `beat` is called about once a second."""
+    """Answer until SIGTERM or Ctrl-C, then what has come by then. `beat` is called as long as all is well."""
     # It warns of every request that waits a moment for a thread.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     server = Server(
@@ -156,6 +158,7 @@ class Channel(HTTPChannel):
         self.server.served.add(self)
         self.refused = self.requests[0].error is not None
         super().service()
+        self.server.answered = time.monotonic()
 
     def received(self, data: bytes) -> Any:
         if self.lingers_until is None:
@@ -202,6 +205,8 @@ class Server(TcpWSGIServer):
         self.served: set[Channel] = set()
         self._beat = beat
         self._full_until = 0.0
+        # When a request was answered, or nobody waited for a thread.
+        self.answered = time.monotonic()
         self._selector = selectors.DefaultSelector()
         info = (listening.family, listening.type, listening.proto, listening.getsockname())
         super().__init__(application, None, True, listening, adj=adjustments, sockinfo=info, bind_socket=False)
@@ -219,7 +224,10 @@ class Server(TcpWSGIServer):
 
     def _turn(self) -> None:
         """Wait, a second at most, for something to happen, and see to it."""
-        self._beat()
+        if not self.task_dispatcher.queue:
+            self.answered = time.monotonic()
+        if time.monotonic() - self.answered < _STUCK_SECONDS:
+            self._beat()
         self.watch(self)
         for channel in list(self.served):
             if not channel.requests:

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from foundation import errors, framing, server
+from foundation import errors, framing, processes, server
 
 _APP = """
 def app(environ, start_response):
@@ -27,13 +27,14 @@ def app(environ, start_response):
     return [f"{environ['PATH_INFO']} {len(body)} {os.getpid()}".encode()]
 """
 _START = """
-import sys
+import os, sys
 from foundation import processes, server
 sys.path.insert(0, sys.argv[1])
 server.DRAIN_SECONDS = 3.0
+server._STUCK_SECONDS = 1.0
 how, where = sys.argv[2].split("=")
 listening = server.inherited(int(where)) if how == "fd" else server.listen("127.0.0.1", int(where), beside_others=True)
-beat = processes.Pulse(int(sys.argv[3])).beat
+beat = processes.Pulse(int(os.environ["ROOKERY_PULSE_FD"])).beat
 server.serve(server.load("tiny:app"), listening=listening, threads=2, beat=beat)
 """
 
@@ -67,8 +68,8 @@ def start(tmp_path: Path, root: Path, port: int) -> Iterator[Start]:
 def _begin(root: Path, folder: Path, where: str, fds: list[int], **how: Any) -> "subprocess.Popen[bytes]":
     (folder / "tiny.py").write_text(_APP)
     ear, mouth = os.pipe()
-    command = [sys.executable, "-c", _START, str(folder), where, str(mouth)]
-    process = subprocess.Popen(command, cwd=root, pass_fds=[mouth, *fds], **how)
+    command, environment = [sys.executable, "-c", _START, str(folder), where], {"ROOKERY_PULSE_FD": str(mouth)}
+    process = subprocess.Popen(command, cwd=root, env={**os.environ, **environment}, pass_fds=[mouth, *fds], **how)
     os.close(mouth)
     assert os.read(ear, 1), "it did not begin"
     os.close(ear)
@@ -380,6 +381,38 @@ def test_a_killed_process_loses_only_what_it_was_answering(start: Start, port: i
             assert lost.recv(1) == b""
 
 
+def test_a_process_whose_threads_answer_nobody_is_killed_and_started_again(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_SILENCE_SECONDS", 3.0)
+    (tmp_path / "tiny.py").write_text(_APP)
+    with server.listen("127.0.0.1", 0) as listening:
+        port, fd = listening.getsockname()[1], listening.fileno()
+        child = processes.Child("web", [sys.executable, "-c", _START, str(tmp_path), f"fd={fd}"], [fd], beats=True)
+        supervisor = processes.Supervisor([child], {}, first=lambda: None)
+        supervisor.start()
+        first = child.process
+        assert first is not None
+        _until(child.is_ready)
+        stuck = [_sent(port, _get("60")) for _ in range(2)]
+        _until(lambda: len(_open(first)) == 2)
+        with _sent(port, _get()) as waiting:
+            _until(lambda: _tended(supervisor).process is not first)
+
+            assert first.returncode == -signal.SIGKILL
+            assert waiting.recv(1) == b""
+        _until(lambda: _tended(supervisor).process)
+        assert _post(port, b"").startswith(b"HTTP/1.1 200")
+    supervisor.stop(patience=0)
+    for connection in stuck:
+        connection.close()
+
+
+def _tended(supervisor: processes.Supervisor) -> processes.Child:
+    supervisor.tend()
+    return supervisor.children[0]
+
+
 def test_without_files_for_more_connections_it_waits_and_goes_on(start: Start, port: int) -> None:
     process = start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)))
     crowd = [_sent(port, b"") for _ in range(100)]
@@ -415,8 +448,8 @@ def _open(process: "subprocess.Popen[bytes]") -> list[Any]:
     return [one for one in psutil.Process(process.pid).net_connections() if one.status == "ESTABLISHED"]
 
 
-def _until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+def _until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
