@@ -73,9 +73,15 @@ class Parser(HTTPRequestParser):
             return VersionUnknown("Send the request as HTTP/1.1.")
         if b"\r\n " in head or b"\r\n\t" in head:
             return BadRequest("A header must stand on one line.")
+        return self._header_refusal(head)
+
+    def _header_refusal(self, head: bytes) -> Problem | None:
         host = self.headers.get("HOST")
         if (host is None and self.version == "1.1") or "," in (host or ""):
             return BadRequest("Send one Host header.")
+        if '"' in self.headers.get("X_FORWARDED_FOR", ""):
+            # Behind a proxy of ours waitress would take the quotes apart, and refuse half a pair in its own words.
+            return BadRequest("X-Forwarded-For holds addresses and commas alone.")
         coded = head.lower().count(b"\r\ntransfer-encoding:")
         if coded > 1 or (coded and (not self.chunked or "CONTENT_LENGTH" in self.headers)):
             return BadRequest("Send the body with a Content-Length or chunked, not both, and chunked in HTTP/1.1 only.")

@@ -117,7 +117,9 @@ def _connections(threads: int) -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     ours = _FILES_OF_OUR_OWN + threads
     wanted = ours + _FILES_EACH * _CONNECTIONS_MAX
-    if soft != resource.RLIM_INFINITY and soft < wanted:
+    if soft == resource.RLIM_INFINITY:
+        return _CONNECTIONS_MAX
+    if soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return max(1, min(_CONNECTIONS_MAX, (soft - ours) // _FILES_EACH))

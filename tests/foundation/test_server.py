@@ -192,6 +192,7 @@ BROKEN = {
     "space before colon": (_head("canary : 1"), 400),
     "folded header": (_head("X: 1", " canary"), 400),
     "folded first header": (b"GET / HTTP/1.1\r\n Host: canary\r\n\r\n", 400),
+    "half a quotation": (_head('X-Forwarded-For: "canary, 127.0.0.1'), 400),
     "bare carriage return": (_head("X: canary\rcanary"), 400),
     "bare line feed": (_head("X: canary\ncanary"), 400),
     "zero byte": (_head("X: canary\0"), 400),
