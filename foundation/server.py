@@ -43,6 +43,8 @@ _QUEUE = 4_096
 _ACCEPTED_AT_ONCE = 16
 _IDLE_SECONDS = 60
 _LINGER_SECONDS = 5.0
+# Sooner than this, nobody is taken for gone: a client may close its own half of the connection, and still read.
+_PATIENCE_SECONDS = 1.0
 # Requests wait and no thread answers any: they wait for each other, since all that they may wait for ends sooner.
 _STUCK_SECONDS = 30.0
 _TURN_SECONDS = 1.0
@@ -159,8 +161,23 @@ class Channel(HTTPChannel):
     def service(self) -> None:
         self.server.served.add(self)
         self.refused = self.requests[0].error is not None
+        if self._is_deserted():
+            self.connected = False
         super().service()
         self.server.answered = time.monotonic()
+
+    def _is_deserted(self) -> bool:
+        """Whether the client has gone while its request waited for a thread. In a crowd that gives up and comes again,
+        the threads would work for those who have gone, and never reach the others.
+        """
+        if time.time() - self.last_activity < _PATIENCE_SECONDS:
+            return False
+        try:
+            return not self.socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def received(self, data: bytes) -> Any:
         if self.lingers_until is None:

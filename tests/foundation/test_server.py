@@ -20,7 +20,9 @@ from foundation import errors, framing, processes, server
 
 _APP = """
 def app(environ, start_response):
-    import os, time
+    import os, sys, time
+    with open(f"{sys.argv[1]}/served", "a") as served:
+        print(environ["PATH_INFO"], file=served)
     time.sleep(float(environ["QUERY_STRING"] or 0))
     body = environ["wsgi.input"].read() + b"x" * (1 << 40 if environ["PATH_INFO"] == "/large" else 0)
     start_response("200 OK", [("Content-Type", "text/plain")])
@@ -355,6 +357,28 @@ def test_the_end_comes_in_time_whatever_is_being_answered(start: Start, port: in
         process.terminate()
 
         assert process.wait(10) == 0
+
+
+def test_nobody_works_for_a_client_that_has_given_up(start: Start, port: int, tmp_path: Path) -> None:
+    start()
+    served = tmp_path / "served"
+    busy = [_sent(port, _get("2.5", path="/busy")) for _ in range(2)]
+    _until(lambda: served.exists() and served.read_text() == "/busy\n" * 2)
+    gone, waiting = _sent(port, _get(path="/gone")), _sent(port, _get(path="/waiting"))
+
+    gone.close()
+
+    assert _answer(waiting).status == 200
+    assert served.read_text() == "/busy\n" * 2 + "/waiting\n"
+    for connection in (*busy, waiting):
+        connection.close()
+
+
+def test_a_client_may_close_its_own_half_and_is_answered(running: int) -> None:
+    with _sent(running, _get("0.5")) as connection:
+        connection.shutdown(socket.SHUT_WR)
+
+        assert _answer(connection).status == 200
 
 
 def test_who_connects_while_no_process_lives_is_answered_by_the_next(start: Start, port: int) -> None:
