@@ -31,6 +31,7 @@ _OVERLAP = 5
 _FILES = 16_384
 _PATIENCE_SECONDS = 120.0
 _RETRY_SECONDS = 1.0
+_IMPATIENCE_SECONDS = 2.0
 
 _OVERBOOKED = text("""
     SELECT t.id FROM tasks t JOIN assignments a ON a.task_id = t.id AND a.project_id = t.project_id
@@ -69,6 +70,7 @@ def run() -> None:
             workers = house.workers(size)
             _in_the_database(house, workers)
             _over_http(house, workers)
+            _impatient(house, workers)
 
 
 def _in_the_database(house: House, workers: Sequence[tuple[str, str]]) -> None:
@@ -175,6 +177,40 @@ def _await_all(selector: selectors.BaseSelector, rush: Rush, started: float) -> 
                 left -= 1
         while put_off and put_off[0][0] <= time.perf_counter():
             put_off.popleft()[1].send()
+
+
+def _impatient(house: House, workers: Sequence[tuple[str, str]]) -> None:
+    """Workers who give up after two seconds and come again, until each has a task: work for those who have gone would
+    keep the others waiting, until they give up too.
+    """
+    project_id = house.filled_project(name="impatient", overlap=_OVERLAP, n_tasks=len(workers))
+    body = json.dumps({"project_id": project_id}).encode()
+    with serving_web(house) as web, selectors.DefaultSelector() as selector:
+        started, waiting, comings = time.perf_counter(), {token for _, token in workers}, 0
+        while waiting and time.perf_counter() < started + _PATIENCE_SECONDS:
+            clients = {Client(web.port, token, body): token for token in waiting}
+            comings += len(clients)
+            for client in clients:
+                selector.register(client.connection, selectors.EVENT_READ, client)
+                client.send()
+            end = time.perf_counter() + _IMPATIENCE_SECONDS
+            while time.perf_counter() < end and waiting:
+                for key, _ in selector.select(0.05):
+                    if key.data.read() is not None:
+                        waiting.discard(clients[key.data])
+            for client in clients:
+                selector.unregister(client.connection)
+                client.connection.close()
+        seconds = time.perf_counter() - started
+    with house.sessions() as opened_session:
+        leased = opened_session.scalar(
+            text("SELECT count(*) FROM assignments WHERE project_id = :p"), {"p": project_id}
+        )
+    print(
+        f"  {len(workers):>5,} impatient: {len(workers) - len(waiting)} have a task after {seconds:.1f} s; "
+        f"{comings} claims were sent and {leased} leases given",
+        flush=True,
+    )
 
 
 class Client:
