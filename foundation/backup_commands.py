@@ -61,7 +61,9 @@ def _span(stretch: backup.Stretch) -> str:
     known = backup.bases(stretch)
     if not known:
         return "Nothing can be restored until there is a base backup."
-    first, last = known[0].finished_at, restore.reaches(known[-1])
+    first, last = restore.earliest_of(known[0]), restore.reaches(known[-1])
+    if first >= last:
+        return f"What it held at {restore.shown(known[-1].finished_at)} can be restored."
     return f"Any moment from {restore.shown(first)} to {restore.shown(last)} can be restored."
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -71,14 +71,19 @@ def choose(backup_dir: Path, *, until: datetime | None = None, stretch: str | No
         )
     fitting = [base for base in known if until is None or base.finished_at <= until]
     if not fitting:
-        earliest = min(base.finished_at for base in known)
-        raise BackupError(f"The earliest moment that can be restored is {shown(earliest, 'milliseconds')}.")
+        earliest = earliest_of(min(known, key=lambda base: base.finished_at))
+        raise BackupError(f"The earliest moment that can be restored is {shown(earliest)}.")
     base = max(fitting, key=lambda base: base.finished_at)
     if until is not None and until >= (end := reaches(base)):
         raise BackupError(
             f"The backup reaches to {shown(end, 'milliseconds')}; leave --until away to restore everything it holds."
         )
     return base
+
+
+def earliest_of(base: Base) -> datetime:
+    """The first whole second that a base backup can be restored to."""
+    return (base.finished_at + timedelta(seconds=1)).replace(microsecond=0)
 
 
 def reaches(base: Base) -> datetime:

@@ -389,7 +389,7 @@ def test_an_operator_makes_lists_and_restores_backups(cluster: Cluster) -> None:
     assert "verified. 1 removed." in again.output
     assert str(cluster.data_dir) in listed.output
     assert listed.output.count("base-") == 1
-    assert "can be restored" in listed.output
+    assert "What it held at" in listed.output
     assert "Every invariant holds." in restored.output
     assert json.loads((to / "passwords.json").read_text()) == dict(cluster.folder.passwords())
 
