@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PACKAGES := wsgi.py foundation quality payments workforce demo migrations benchmarks tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench faults lock clean
+.PHONY: help setup run test check format bench faults drill lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ bench: $(READY) ## What we claim about speed; DATA=folder of crowd data sets for
 
 faults: $(READY) ## Kill processes and flush Redis under load; nothing acknowledged may be lost or paid twice
 	$(BIN)/python -m tests.faults
+
+drill: $(READY) ## Lose a house under load and restore it, upgrade one under load; SIZE=1 for 1 GB
+	$(BIN)/python -m tests.drills.restore $(if $(SIZE),--size-gb $(SIZE) --seconds 45)
+	$(BIN)/python -m tests.drills.upgrade
 
 lock: $(READY) ## Pin the dependencies anew
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

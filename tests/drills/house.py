@@ -20,14 +20,13 @@ import httpx
 import psutil
 from sqlalchemy.orm import Session
 
-from foundation import auth, db, embedded
+from foundation import db, embedded
 from foundation.installation import migrate
-from tests import factories
 
 _ROOT = Path(__file__).parent.parent.parent
 _READY_SECONDS = 60.0
 _WORKERS = 6
-_TASKS_FIRST = 300
+CATEGORIES = ("crow", "rook")
 _UNLIMITED = ",".join(f"{name}=1000000000" for name in ("worker", "requester", "finance", "strangers", "tasks"))
 
 
@@ -108,13 +107,17 @@ class House:
         shutil.rmtree(self.data_dir)
         return killed_at
 
+    def begin(self, *words: str) -> "subprocess.Popen[str]":
+        """A command of this house."""
+        pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen([*self._command(), *words], cwd=self._root, env=_environment(), text=True, **pipes)
+
     def run(self, *words: str) -> str:
         """A command of this house that must succeed; what it printed."""
-        done = subprocess.run(
-            [*self._command(), *words], cwd=self._root, env=_environment(), capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-        return done.stdout
+        command = self.begin(*words)
+        out, err = command.communicate()
+        assert command.returncode == 0, f"{words}: {out}{err}"
+        return out
 
     def _command(self) -> list[str]:
         backups = ["--backup-dir", str(self.backup_dir)] if self.backup_dir else []
@@ -149,18 +152,36 @@ def opened(data_dir: Path) -> Iterator[tuple[embedded.Engines, Callable[[], Sess
             engine.dispose()
 
 
-def cast(sessions: Callable[[], Session]) -> Cast:
-    """A requester with money and a project with open tasks, and workers."""
-    with sessions() as session:
-        requester = factories.create_requester(session, funds="1000000")
-        project = factories.create_project(session, requester, overlap_min=3, overlap_max=3, expert_share=0.0)
-        for _ in range(_TASKS_FIRST):
-            factories.create_task(session, project)
-        workers = [factories.create_worker(session).id for _ in range(_WORKERS)]
-        who = [("requester", requester.id), ("finance", "fay"), *(("worker", each) for each in workers)]
-        tokens = [auth.issue(session, role=role, subject_id=subject)[1] for role, subject in who]
-        session.commit()
-        return Cast(project.id, requester.id, tokens[0], tokens[1], tokens[2:])
+def cast(house: House) -> Cast:
+    """A requester with money and a project with open tasks, and workers; over HTTP but for the first tokens."""
+    staff = {role: _secret(house, role) for role in ("ops", "finance")}
+    made = _sent(house, staff["ops"], "/api/requesters", {"name": f"Requester {uuid.uuid4()}"})
+    requester_id = made["requester"]["id"]
+    money = {"owner_ref": requester_id, "currency": "USD", "amount": "100000", "bank_reference": str(uuid.uuid4())}
+    _sent(house, staff["finance"], "/api/top-ups", money)
+    rates = [{"tier": 0, "amount": "0.02", "currency": "USD"}, {"tier": 4, "amount": "0.60", "currency": "USD"}]
+    rules = {"overlap_min": 3, "overlap_max": 3, "expert_share": 0.0}
+    project = {"name": "drill", "labels": list(CATEGORIES), "rates": rates, **rules}
+    project_id = _sent(house, made["token"], "/api/projects", project)["id"]
+    workers = [_hired(house, staff["ops"]) for _ in range(_WORKERS)]
+    return Cast(project_id, requester_id, made["token"], staff["finance"], workers)
+
+
+def _secret(house: House, role: str) -> str:
+    return house.run("token", "issue", "--role", role, "--subject", "drill").split()[-1]
+
+
+def _hired(house: House, ops: str) -> str:
+    applied = _sent(house, "", "/api/applications", {"name": "Worker", "country": "KE"})
+    _sent(house, ops, f"/api/workers/{applied['worker']['id']}/activation", None)
+    return str(applied["token"])
+
+
+def _sent(house: House, token: str, path: str, body: Any) -> Any:
+    headers = {"Idempotency-Key": str(uuid.uuid4())} | ({"Authorization": f"Bearer {token}"} if token else {})
+    answer = httpx.post(f"{house.address}{path}", json=body, headers=headers, timeout=10)
+    assert answer.status_code < 300, answer.text
+    return answer.json()
 
 
 class _at_work:  # noqa: N801 - reads as `with at_work(...)`
@@ -198,14 +219,8 @@ class _at_work:  # noqa: N801 - reads as `with at_work(...)`
         self._post(client, f"/api/assignments/{lease['id']}/answer", answer, "answers", "id")
 
     def _send_task(self, client: httpx.Client) -> None:
-        task = {"categories": ["crow", "rook"], "attachment": "a bird", "unique_id": str(uuid.uuid4())}
-        named = {"project": self._project_name(client), **task}
-        self._post(client, "/v1/task/categorization", named, "tasks", "task_id")
-
-    def _project_name(self, client: httpx.Client) -> str:
-        if not hasattr(self, "_name"):
-            self._name = str(client.get(f"/api/projects/{self._actors.project_id}").json()["name"])
-        return self._name
+        task = {"project": "drill", "attachment": "a bird", "unique_id": str(uuid.uuid4())}
+        self._post(client, "/v1/task/categorization", task, "tasks", "task_id")
 
     def _top_up(self, client: httpx.Client) -> None:
         money = {"owner_ref": self._actors.requester_id, "currency": "USD", "amount": "1"}

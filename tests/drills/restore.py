@@ -64,8 +64,8 @@ def drill(folder: Path, *, size: int, seconds: float) -> Outcome:
     house = House(folder / "data", backup_dir)
     with opened(house.data_dir) as (engines, sessions):
         outcome.answers_before = history.fill(engines.superuser, sessions, size)
-        actors = cast(sessions)
     house.start()
+    actors = cast(house)
     with at_work(house.address, actors, journal):
         time.sleep(seconds / 3)
         house.run("backup")
@@ -86,20 +86,18 @@ def cost(folder: Path, *, seconds: float) -> tuple[list[float], list[float]]:
     """Acknowledgements a second of a house without and with the copy of its log, in turns."""
     backup_dir = folder / "backups"
     backup_dir.mkdir()
-    with opened(folder / "data") as (_, sessions):
-        actors = cast(sessions)
     rates: tuple[list[float], list[float]] = ([], [])
     for turn in range(6):
         house, journal = House(folder / "data", backup_dir if turn % 2 else None), Journal()
         house.start()
-        with at_work(house.address, actors, journal):
+        with at_work(house.address, cast(house), journal):
             time.sleep(seconds)
         house.stop()
         rates[turn % 2].append(len(journal.told) / seconds)
     return rates
 
 
-def _timed(house: House, *words: str) -> float:
+def timed(house: House, *words: str) -> float:
     started = time.monotonic()
     house.run(*words)
     return time.monotonic() - started
@@ -107,7 +105,7 @@ def _timed(house: House, *words: str) -> float:
 
 def _restore_all(house: House, journal: Journal, killed_at: float, outcome: Outcome) -> None:
     to = house.data_dir.with_name("restored")
-    outcome.restore_seconds = _timed(house, "restore", "--to", str(to))
+    outcome.restore_seconds = timed(house, "restore", "--to", str(to))
     with opened(to) as (_, sessions), sessions() as session:
         outcome.size = session.scalar(text("SELECT pg_database_size(current_database())")) or 0
         outcome.lost = missing(session, journal.told)
@@ -122,7 +120,7 @@ def _restore_all(house: House, journal: Journal, killed_at: float, outcome: Outc
 def _restore_until(house: House, journal: Journal, until: float, outcome: Outcome) -> None:
     to = house.data_dir.with_name("earlier")
     moment = datetime.fromtimestamp(until, UTC).isoformat()
-    outcome.until_seconds = _timed(house, "restore", "--to", str(to), "--until", moment)
+    outcome.until_seconds = timed(house, "restore", "--to", str(to), "--until", moment)
     before = [told for told in journal.told if told.at < until]
     after = [told for told in journal.told if told.sent > until]
     outcome.before_until, outcome.after_until = len(before), len(after)

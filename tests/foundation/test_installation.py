@@ -1,6 +1,5 @@
 """Where the engines are, migrations, and what an operator is told when something outside is missing."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -174,14 +173,3 @@ def test_child_processes_never_get_the_owners_login() -> None:
     given = Installation("app url", "owner url", None).environment()
 
     assert given == {"DATABASE_URL": "app url", "DATABASE_OWNER_URL": "", "REDIS_URL": ""}
-
-
-def test_every_table_has_come_from_the_migrations(new_database: Callable[[], Urls]) -> None:
-    engine = database.make_engine(new_database().app)
-    with engine.connect() as connection:
-        found = set(
-            connection.scalars(text("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"))
-        )
-    engine.dispose()
-
-    assert set(database.Base.metadata.tables) <= found

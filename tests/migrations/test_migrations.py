@@ -1,0 +1,297 @@
+"""The way from each earlier version to this one: with data in it, under writes, and killed wherever it can be."""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+from flask.testing import FlaskClient
+from sqlalchemy import Connection, make_url, text
+from sqlalchemy.orm import Session
+
+import migrations
+import wsgi
+from foundation import db as database
+from foundation import embedded, installation
+from foundation.installation import InstallationError
+from tests import factories
+from tests.conftest import House, Urls, _named
+from tests.drills import catalog
+from workforce.models import Kind
+
+_SCRIPTS = ScriptDirectory.from_config(installation._alembic())
+_EARLIER = [script.revision for script in _SCRIPTS.walk_revisions() if script.revision != _SCRIPTS.get_current_head()]
+# Runs a migration again and again, each time killed a statement later, until one comes to its end. What is killed is
+# our side, at a statement's end; the many grants that come last are sampled.
+_KILLED = """
+import os, signal, sys
+from sqlalchemy import Engine, event
+import wsgi  # once for all of them
+from foundation import installation
+
+for survived in (*range(1, 30), *range(30, 10_000, 10)):
+    if child := os.fork():
+        if os.waitpid(child, 0)[1] == 0:
+            print(survived)
+            break
+        continue
+    done = []
+
+    @event.listens_for(Engine, "after_cursor_execute")
+    def kill(*_):
+        done.append(1)
+        if len(done) == survived:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    installation.migrate(*sys.argv[1:])
+    os._exit(0)
+"""
+_PLANTED = """
+from alembic import op
+
+revision = "planted"
+down_revision = "{head}"
+
+
+def upgrade():
+    op.execute("ALTER TABLE tasks ADD COLUMN planted int")
+"""
+
+
+@pytest.fixture
+def empty(engines: embedded.Engines, worker_name: str) -> Iterator[Callable[[], Urls]]:
+    """Makes databases without a table."""
+    made: list[str] = []
+
+    def make() -> Urls:
+        made.append(f"upgrade_{worker_name}_{len(made)}")
+        embedded.drop_database(engines.superuser, made[-1])
+        embedded.create_database(engines.superuser, made[-1])
+        return Urls(_named(engines.database_url, made[-1]), _named(engines.database_owner_url, made[-1]))
+
+    yield make
+    for name in made:
+        embedded.drop_database(engines.superuser, name)
+
+
+@pytest.fixture
+def lived_in(house: House) -> Urls:
+    """A database of this version in which something of nearly everything has happened."""
+    with house.sessions() as session:
+        project, _ = factories.create_escalated(session)
+        expert = factories.create_worker(session, tier=4)
+        factories.answer(session, expert, "crow", project=project, kind=Kind.ADJUDICATION)
+        factories.settle(session)
+        factories.create_task(session, project, unique_id="7")
+        factories.claim(session, factories.create_worker(session), project)
+        factories.answer(session, factories.create_worker(session), project=project)
+        session.commit()
+    client: FlaskClient = house.app.test_client()
+    headers = {"Authorization": f"Bearer {house.token('ops', 'ada')}", "Idempotency-Key": "once"}
+    assert client.post("/api/requesters", json={"name": "R"}, headers=headers).status_code == 201
+    return house.urls
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[Connection]:
+    engine = database.make_engine(url)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+def _schema(url: str, parts: tuple[str, ...] | None = None) -> set[str]:
+    with _connected(url) as connection:
+        return catalog.read(connection, *([] if parts is None else [parts]))
+
+
+def _at(urls: Urls, revision: str, engines: embedded.Engines, filled_from: Urls) -> None:
+    """Bring an empty database to an earlier version, with the rows of another one that it has a place for."""
+    engine = database.make_engine(urls.owner, patient=True)
+    with engine.begin() as connection:
+        config = installation._alembic()
+        config.attributes.update(connection=connection, application_role=None)
+        command.upgrade(config, revision)
+    engine.dispose()
+    names = [make_url(each.owner).database for each in (urls, filled_from)]
+    with (
+        psycopg.connect(engines.superuser, dbname=names[0]) as old,
+        psycopg.connect(engines.superuser, dbname=names[1]) as new,
+    ):
+        old.execute("SET session_replication_role = replica")
+        for table in _tables(old):
+            _copy(table, new, old)
+
+
+def _tables(connection: "psycopg.Connection[tuple[str]]") -> list[str]:
+    found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    return [name for (name,) in found if name != "alembic_version"]
+
+
+def _copy(table: str, source: "psycopg.Connection[tuple[str]]", target: "psycopg.Connection[tuple[str]]") -> None:
+    listed = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
+    known = {name for (name,) in source.execute(listed, [table])}
+    columns = ", ".join(name for (name,) in target.execute(listed, [table]) if name in known)
+    if columns:
+        rows = source.execute(f"SELECT coalesce(json_agg(t), '[]') FROM {table} t").fetchone()
+        assert rows is not None
+        target.execute(f"DELETE FROM {table}")
+        target.execute(
+            f"INSERT INTO {table} ({columns}) OVERRIDING SYSTEM VALUE"
+            f" SELECT {columns} FROM json_populate_recordset(NULL::{table}, %s)",
+            [json.dumps(rows[0])],
+        )
+
+
+def _rows(url: str) -> dict[str, int]:
+    with _connected(url) as connection:
+        tables = connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
+        return {table: connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0 for table in tables}
+
+
+def _broken(url: str) -> list[str]:
+    engine = database.make_engine(url)
+    with Session(engine) as session:
+        found = [row for check in wsgi.program.checks for rows in check(session).values() for row in rows]
+    engine.dispose()
+    return found
+
+
+def test_the_schema_of_the_migrations_is_that_of_the_models(
+    empty: Callable[[], Urls], new_database: Callable[[], Urls]
+) -> None:
+    of_models = empty()
+    engine = database.make_engine(of_models.owner)
+    database.Base.metadata.create_all(engine)
+    engine.dispose()
+
+    assert _schema(new_database().owner, catalog.OF_MODELS) == _schema(of_models.owner, catalog.OF_MODELS)
+
+
+@pytest.mark.parametrize("earlier", _EARLIER)
+def test_an_upgrade_may_be_killed_at_any_statement_and_ends_as_a_fresh_database_begins(
+    earlier: str, empty: Callable[[], Urls], lived_in: Urls, engines: embedded.Engines, root: Path
+) -> None:
+    urls, fresh = empty(), empty()
+    _at(urls, earlier, engines, lived_in)
+    before = _rows(urls.owner)
+    installation.migrate(fresh.owner, fresh.app)
+
+    told = subprocess.run(
+        [sys.executable, "-c", _KILLED, urls.owner, urls.app], cwd=root, capture_output=True, text=True, check=True
+    )
+
+    after = _rows(urls.owner)
+    assert int(told.stdout) > 10
+    assert _schema(urls.owner) == _schema(fresh.owner)
+    assert {table: after[table] for table in before} == before
+    assert before["journal_lines"]
+    assert _broken(urls.app) == []
+
+
+@pytest.mark.parametrize("earlier", _EARLIER)
+def test_whoever_writes_during_an_upgrade_neither_fails_nor_waits_long(
+    earlier: str, empty: Callable[[], Urls], lived_in: Urls, engines: embedded.Engines
+) -> None:
+    urls = empty()
+    _at(urls, earlier, engines, lived_in)
+    waits: list[float] = []
+    done = threading.Event()
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(_write, urls.app, done, waits)
+        _until_more(waits, writing)
+        installation.migrate(urls.owner, urls.app)
+        _until_more(waits, writing)
+        done.set()
+        writing.result()
+
+    assert max(waits) < 2
+
+
+def _until_more(waits: list[float], writing: "Future[None]") -> None:
+    known = len(waits)
+    while len(waits) < known + 2 and not writing.done():
+        time.sleep(0.01)
+
+
+def _write(url: str, done: threading.Event, waits: list[float]) -> None:
+    """What an application of the earlier version does all the time, on all that it knows."""
+    with _connected(url) as connection:
+        tables = connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
+        while not done.is_set():
+            started = time.monotonic()
+            for table in tables:
+                connection.execute(text(f"SELECT FROM {table} LIMIT 1"))
+            connection.execute(text("UPDATE workers SET name = name"))
+            connection.execute(text("UPDATE tasks SET metadata = metadata"))
+            connection.execute(
+                text("INSERT INTO idempotency_keys (actor_id, key, fingerprint) SELECT gen_random_uuid(), '', ''")
+            )
+            connection.commit()
+            waits.append(time.monotonic() - started)
+
+
+def test_an_upgrade_that_cannot_have_a_lock_gives_up_soon_and_is_run_again(
+    new_database: Callable[[], Urls], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urls = new_database()
+    planted = shutil.copytree(Path(migrations.__file__).parent, tmp_path / "migrations")
+    (planted / "versions" / "planted.py").write_text(_PLANTED.format(head=_SCRIPTS.get_current_head()))
+    monkeypatch.setattr(migrations, "__file__", str(planted / "__init__.py"))
+
+    with _connected(urls.app) as reader:
+        reader.execute(text("SELECT FROM tasks"))
+        started = time.monotonic()
+        with pytest.raises(InstallationError, match="lock timeout"):
+            installation.migrate(urls.owner, urls.app)
+        waited = time.monotonic() - started
+    installation.migrate(urls.owner, urls.app)
+
+    assert waited < 5
+    assert any(" planted " in line for line in _schema(urls.owner, ("column",)))
+
+
+def test_a_database_of_a_newer_version_is_one_sentence(new_database: Callable[[], Urls]) -> None:
+    urls = new_database()
+    with _connected(urls.owner) as owner:
+        owner.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        owner.commit()
+
+    with pytest.raises(InstallationError, match="A newer version of this program") as refused:
+        installation.migrate(urls.owner, urls.app)
+
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE tasks ADD COLUMN more int",
+        "ALTER TABLE tasks ALTER COLUMN fence DROP DEFAULT",
+        "ALTER TABLE tasks DROP CONSTRAINT ck_tasks_slots_range",
+        "DROP INDEX ix_tasks_queue",
+        "ALTER TABLE rates DISABLE TRIGGER append_only",
+        "ALTER FUNCTION refuse_change() SECURITY DEFINER",
+        "ALTER SEQUENCE task_positions INCREMENT 2",
+        "GRANT DELETE ON votes TO rookery_app",
+        "GRANT UPDATE (amount) ON rates TO rookery_app",
+    ],
+)
+def test_two_schemas_that_differ_are_not_the_same(db: Session, new_database: Callable[[], Urls], change: str) -> None:
+    urls = new_database()
+    before = _schema(urls.owner)
+    with _connected(urls.owner) as owner:
+        owner.execute(text(change))
+
+        assert catalog.read(owner) != before
