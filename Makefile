@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PACKAGES := wsgi.py foundation quality payments workforce demo migrations benchmarks tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench faults drill lock clean
+.PHONY: help setup run test check format bench faults drill soak lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,8 +42,11 @@ format: $(READY) ## Put the code into shape
 bench: $(READY) ## What we claim about speed; DATA=folder of crowd data sets for more of them
 	$(BIN)/python -m benchmarks $(if $(DATA),--data $(DATA))
 
-faults: $(READY) ## Kill processes and flush Redis under load; nothing acknowledged may be lost or paid twice
-	$(BIN)/python -m tests.faults
+faults: $(READY) ## Every fault under load, in minutes; nothing acknowledged may be lost or done twice. SEED=3 ONLY=web,redis
+	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")
+
+soak: $(READY) ## The same for hours: HOURS=8
+	$(BIN)/python -m tests.faults --hours $(or $(HOURS),2) --kills 100 --writes 20000 $(if $(SEED),--seed $(SEED))
 
 drill: $(READY) ## Lose a house under load and restore it, upgrade one under load; SIZE=1 for 1 GB
 	$(BIN)/python -m tests.drills.restore $(if $(SIZE),--size-gb $(SIZE) --seconds 45)

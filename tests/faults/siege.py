@@ -1,302 +1,300 @@
-"""One siege: a house of its own, sixteen clients and an expert, faults at random, and then the reckoning."""
+"""One siege: a house, a crowd at work in it, faults one after the other, and a reckoning after each and at the end."""
 
-import os
 import random
-import signal
-import socket
-import statistics
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
-import psutil
-from redis import Redis
+import psycopg
+import structlog
+from redis import RedisError
 from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
 
-import wsgi
-from foundation import auth, db, serving, settings
-from foundation.installation import Installation
-from foundation.processes import Supervisor
-from tests.faults.crowd import CATEGORIES, Client, Journal, Person
+from foundation import db
+from tests.faults import arrival, reckoning
+from tests.faults.crowd import Refused
+from tests.faults.faults import Fault
+from tests.faults.house import CHECKOUT, HouseFell, housed
+from tests.faults.reckoning import Books, Reckoning
+from tests.faults.scene import Scene, Wrong
 
-CLIENTS = 16
-OVERLAP = 7
-_EXPERT_SHARE = 0.02
-_PRICE = "0.02"
-_EXPERT_PRICE = "0.60"
-# A fault comes when work has gone on for so many answers since the last one, and at the latest after so many seconds.
-_ANSWERS_BETWEEN = 60
-_SECONDS_BETWEEN = 4.0
-_PAUSE_MAX = 60.0
-_END_SECONDS = 240.0
+# Between two faults so many writes are acknowledged, but this is not waited for longer than so many seconds.
+_WRITES_BETWEEN = 100
+_SECONDS_BETWEEN = 5.0
+_RECOVER_SECONDS = 120.0
+_SETTLE_SECONDS = 300.0
+_WRITES_SECONDS = 3600.0
+_COMPARED_TIMES = 5
 
-FAULTS = ("web", "jobs parent", "jobs parent and child", "sweeper", "redis", "redis flush")
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is besieged, and how hard: at least so many faults and acknowledged answers."""
+    """What is besieged, and with what."""
 
-    application: str
-    seed: int
-    kills: int
-    answers: int
-    faults: Sequence[str] = FAULTS
+    faults: Sequence[Fault]
+    """One after the other."""
+    writes: int
+    """At least so many acknowledged ones."""
+    build: Path = CHECKOUT
+    wired: bool = False
+    late_share: float = 0.02
+    shows: str = ""
+    """What a build with a bug does, as `Reckoning` calls it: the siege ends as soon as that is seen. Otherwise it ends
+    when everything is settled and paid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Seconds until work went on, in each respect."""
+
+    answered: float
+    """Every client was answered a request that was sent since."""
+    delivered: float
+    """The event of an answer that was told since was delivered."""
+    swept: float
+    """Something that fell due since was done."""
+    whole: float
+    """Every process of the house runs."""
+
+    @property
+    def longest(self) -> float:
+        return max(self.answered, self.delivered, self.swept, self.whole)
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What the clients were told beside what the books hold."""
+    """What sieges have shown."""
 
-    acknowledged: int
-    faults: Counter[str]
-    pauses: list[float]
-    lost: list[str] = field(default_factory=list)
-    doubled: list[str] = field(default_factory=list)
-    unpaid: list[str] = field(default_factory=list)
-    vanished: list[str] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
+    writes: int = 0
+    kills: int = 0
+    pauses: dict[str, list[Pause]] = field(default_factory=lambda: defaultdict(list))
+    waits: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """Seconds that a single request took while a fault lasted, by fault and request."""
+    counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    wrong: Reckoning = field(default_factory=Reckoning)
+    complaints: list[str] = field(default_factory=list)
+    """Everything else that must not be: too slow, refused, not up again."""
 
     @property
     def is_sound(self) -> bool:
-        return not (self.lost or self.doubled or self.unpaid or self.vanished or self.broken or self.failures)
+        return self.wrong.is_sound and not self.complaints
 
-    @property
-    def pause_median(self) -> float:
-        return statistics.median(self.pauses or [0.0])
+    def add(self, other: "Outcome") -> None:
+        self.writes += other.writes
+        self.kills += other.kills
+        for name, pauses in other.pauses.items():
+            self.pauses[name] += pauses
+        for name, waits in other.waits.items():
+            self.waits[name] += waits
+        for name, number in other.counts.items():
+            self.counts[name] += number
+        self.wrong.add(other.wrong)
+        self.complaints += other.complaints
 
-    @property
-    def pause_worst(self) -> float:
-        return max(self.pauses, default=0.0)
 
-
-def besiege(data_dir: Path, plan: Plan, rng: random.Random) -> Outcome:
-    """Run one siege in a data folder of its own and reckon up."""
-    configured = replace(settings.read(), database_url=None, redis_url=None, data_dir=data_dir, port=_free_port())
-    with serving.serving(configured, quiet=True, application=plan.application) as (address, supervisor, installation):
-        engine = db.make_engine(installation.database_url, patient=True, pool_size=2)
-        sessions = db.sessions(engine)
+def besiege(folder: Path, plan: Plan, rng: random.Random) -> Outcome:
+    """Run one siege in a folder of its own and reckon up."""
+    outcome = Outcome()
+    with housed(folder, plan.build, wired=plan.wired) as house:
+        engine = db.make_engine(house.login.database_url, patient=True, pool_size=2)
         try:
-            people, project_id = _settle_in(address, sessions, n_tasks=-(-plan.answers // OVERLAP) + 20)
-            journal = Journal()
-            fault = _Faults(supervisor, installation, data_dir, journal, rng)
-            with _at_work(people, address, project_id, journal) as done:
-                _until_enough(plan, fault, journal)
-                if plan.application == "wsgi:app":
-                    _until_settled(sessions, project_id, supervisor, journal)
-                done.set()
-            with sessions() as opened:
-                return _reckon(opened, journal, fault)
+            scene = arrival.settle_in(house, rng, late_share=plan.late_share)
+            _Siege(scene, db.sessions(engine), outcome).run(plan)
+        except HouseFell as fallen:
+            outcome.complaints.append(str(fallen))
         finally:
             engine.dispose()
+    return outcome
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+class _Siege:
+    def __init__(self, scene: Scene, sessions: sessionmaker[Session], outcome: Outcome) -> None:
+        self._scene, self._sessions, self._outcome = scene, sessions, outcome
+        self._journal = scene.crowd.journal
+        self._books = Books(self._journal)
 
+    def run(self, plan: Plan) -> None:
+        with self._scene.crowd as crowd:
+            for fault in plan.faults:
+                self._wait_for_writes(self._journal.writes + _WRITES_BETWEEN, seconds=_SECONDS_BETWEEN)
+                if self._journal.failures or self._has_shown(plan):
+                    break
+                self._make(fault)
+            if not self._has_shown(plan):
+                self._wait_for_writes(plan.writes, seconds=_WRITES_SECONDS)
+            crowd.send_no_more()
+            if not plan.shows:
+                self._wait_until_settled()
+        with self._sessions() as opened:
+            # What was found between the faults is found again, and more.
+            self._outcome.wrong.add(reckoning.reckon(opened, self._journal, settled=not plan.shows))
+        self._outcome.complaints += [*self._journal.failures, *self._journal.differing]
+        self._outcome.writes = self._journal.writes
+        for what, number in self._journal.counts.items():
+            self._outcome.counts[what] += number
 
-def _settle_in(address: str, sessions: Callable[[], Session], *, n_tasks: int) -> tuple[list[Person], str]:
-    """Staff, a requester with money, the tasks, the workers and the expert; over HTTP but for the first tokens."""
-    with sessions() as opened:
-        staff = {role: auth.issue(opened, role=role, subject_id="siege")[1] for role in ("ops", "finance")}
-        opened.commit()
-    never = threading.Event()
-    ops, finance = (Client(address, staff[role], never) for role in ("ops", "finance"))
-    made = _sent(ops, "/api/requesters", {"name": "Besieged"})
-    money = {"owner_ref": made["requester"]["id"], "currency": "USD", "amount": "100000", "bank_reference": "siege"}
-    _sent(finance, "/api/top-ups", money)
-    requester = Client(address, made["token"], never)
-    rates = [{"tier": 0, "amount": _PRICE, "currency": "USD"}, {"tier": 4, "amount": _EXPERT_PRICE, "currency": "USD"}]
-    rules = {"overlap_min": OVERLAP, "overlap_max": OVERLAP, "expert_share": _EXPERT_SHARE, "lease_seconds": 600}
-    project = {"name": "siege", "labels": list(CATEGORIES), "rates": rates, **rules}
-    project_id = _sent(requester, "/api/projects", project)["id"]
-    for number in range(n_tasks):
-        _sent(requester, "/v1/task/categorization", {"project": "siege", "unique_id": str(number)})
-    people = [_hire(address, ops, f"Worker {number}") for number in range(CLIENTS)]
-    expert = replace(_hire(address, ops, "Expert"), kind="adjudication")
-    path = f"/api/workers/{expert.worker_id}/tiers/image.categorization"
-    assert _answer(ops.insist("PUT", path, {"tier": 4, "reason": "siege"}))["tier"] == 4
-    return [*people, expert], project_id
+    def _has_shown(self, plan: Plan) -> bool:
+        return bool(plan.shows and getattr(self._outcome.wrong, plan.shows))
 
+    def _wait_for_writes(self, writes: int, *, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self._journal.writes < writes and time.monotonic() < deadline and not self._journal.failures:
+            self._scene.house.require_up()
+            time.sleep(0.02)
 
-def _hire(address: str, ops: Client, name: str) -> Person:
-    applied = httpx.post(f"{address}/api/applications", json={"name": name, "country": "KE"}).json()
-    _sent(ops, f"/api/workers/{applied['worker']['id']}/activation")
-    return Person(applied["worker"]["id"], applied["token"])
+    def _make(self, fault: Fault) -> None:
+        """Make one fault, see how the house bears it, and hold the books against what was told."""
+        self._scene.since = None
+        failed = self._failed()
+        try:
+            with fault.make(self._scene):
+                if fault.lasts or fault.survived:
+                    self._watch(fault, time.monotonic())
+                since = self._scene.since or time.monotonic()
+            if fault.lasts or fault.survived:
+                since = time.monotonic()
+            self._recover(f"{fault.name}, over" if fault.survived else fault.name, fault.bar, since)
+            self._scene.outsider.make_sure()
+        except (Wrong, Refused, psycopg.Error, RedisError, httpx.HTTPError, OSError) as wrong:
+            self._complain(fault, repr(wrong))
+        self._outcome.kills += fault.kills
+        log.info("fault", name=fault.name, writes=self._journal.writes)
+        failed = self._failed() - failed
+        self._outcome.counts[f"failed requests, {fault.name}"] += failed
+        if fault.fails is not None and failed > fault.fails:
+            self._complain(fault, f"{failed} requests failed, at most {fault.fails} may")
+        self._compare(fault)
 
+    def _failed(self) -> int:
+        return self._scene.count("broken connections", "answered 503")
 
-def _sent(client: Client, path: str, body: Any = None) -> Any:
-    return _answer(client.insist("POST", path, body))
+    def _complain(self, fault: Fault, what: str) -> None:
+        self._outcome.complaints.append(f"{fault.name}: {what}")
 
+    def _watch(self, fault: Fault, since: float) -> None:
+        with self._probing(fault):
+            if fault.survived:
+                self._recover(fault.name, fault.bar, since)
+            time.sleep(max(0.0, since + fault.lasts - time.monotonic()))
 
-def _answer(answer: httpx.Response | None) -> Any:
-    assert answer is not None
-    assert answer.status_code < 400, answer.text
-    return answer.json()
+    @contextmanager
+    def _probing(self, fault: Fault) -> Iterator[None]:
+        """Strangers ask for the health and for a claim all the time, and are not to wait long for an answer."""
+        probes = {"health": (self._scene.house.health, fault.health), "claim": (self._scene.claim, fault.refuses)}
+        over = threading.Event()
 
+        def ask(name: str, probe: Callable[[], float], most: float) -> None:
+            while not over.wait(0.2):
+                try:
+                    took = probe()
+                except OSError as error:
+                    self._complain(fault, f"no answer about {name}: {error!r}")
+                    continue
+                self._outcome.waits[f"{fault.name}: {name}"].append(took)
+                if took > most:
+                    self._complain(fault, f"{took:.1f} s to an answer about {name}, at most {most:.0f} allowed")
 
-class _at_work:  # noqa: N801 - reads as `with _at_work(...)`
-    """The crowd at work until the event that this yields is set."""
-
-    def __init__(self, people: Sequence[Person], address: str, project_id: str, journal: Journal) -> None:
-        self._done = threading.Event()
-        self._pool = ThreadPoolExecutor(len(people))
-        self._running: list[Future[None]] = [
-            self._pool.submit(person.work, address, project_id, journal, self._done) for person in people
+        asking = [
+            threading.Thread(target=ask, args=(name, probe, most))
+            for name, (probe, most) in probes.items()
+            if most is not None
         ]
+        for one in asking:
+            one.start()
+        try:
+            yield
+        finally:
+            over.set()
+            for one in asking:
+                one.join()
 
-    def __enter__(self) -> threading.Event:
-        return self._done
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._pool.shutdown()
-        for one in self._running:
-            one.result()
-
-
-class _Faults:
-    """What can go wrong, and how often it did."""
-
-    def __init__(
-        self, supervisor: Supervisor, installation: Installation, data_dir: Path, journal: Journal, rng: random.Random
-    ) -> None:
-        self._supervisor, self._installation = supervisor, installation
-        self._redis_pid = data_dir / "redis" / "redis.pid"
-        self._journal, self._rng = journal, rng
-        self.count: Counter[str] = Counter()
-        self.pauses: list[float] = []
-
-    def inject(self, fault: str) -> None:
-        """Make one fault, and note how long nobody was told anything after it."""
-        {
-            "web": lambda: self._kill(*self._family(self._rng.choice(["web 1", "web 2"]))),
-            "jobs parent": lambda: self._kill(self._family("worker")[0]),
-            "jobs parent and child": lambda: self._kill(*self._family("worker")),
-            "sweeper": lambda: self._kill(self._family("sweeper")[0]),
-            "redis": lambda: self._kill(psutil.Process(int(self._redis_pid.read_text()))),
-            "redis flush": self._flush,
-        }[fault]()
-        self.count[fault] += 1
-        self.pauses.append(self._wait_for_work())
-
-    def tend(self) -> None:
-        self._supervisor.tend()
-
-    def _family(self, name: str) -> list[psutil.Process]:
-        """A child process of the house and its own children."""
-        child = next(child for child in self._supervisor.children if child.name == name)
-        while child.process is None or child.process.poll() is not None:
-            self.tend()
-            time.sleep(0.02)
-        parent = psutil.Process(child.process.pid)
-        return [parent, *parent.children(recursive=True)]
-
-    def _kill(self, *processes: psutil.Process) -> None:
-        for process in processes:
-            with suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
-
-    def _flush(self) -> None:
-        assert self._installation.redis_url is not None
-        with Redis.from_url(self._installation.redis_url) as redis:
-            redis.flushall()
-
-    def _wait_for_work(self) -> float:
-        started = time.monotonic()
-        while self._journal.last < started:
-            self.tend()
-            if time.monotonic() > started + _PAUSE_MAX:
-                raise AssertionError(f"Nothing was acknowledged for {_PAUSE_MAX:.0f} s after a fault.")
-            time.sleep(0.02)
-        return self._journal.last - started
-
-
-def _until_enough(plan: Plan, fault: _Faults, journal: Journal) -> None:
-    """Faults, each when work has gone on for a while, until there were enough of them and of answers."""
-    waiting: list[str] = []
-    rng = random.Random(plan.seed)
-    while sum(fault.count.values()) < plan.kills:
-        _wait(len(journal.answers) + _ANSWERS_BETWEEN, journal, fault)
-        if not waiting:
-            # Every kind of fault comes about equally often.
-            waiting = rng.sample(plan.faults, len(plan.faults))
-        fault.inject(waiting.pop())
-    deadline = time.monotonic() + _END_SECONDS
-    while len(journal.answers) < plan.answers and not journal.failures and time.monotonic() < deadline:
-        fault.tend()
-        time.sleep(0.05)
-
-
-def _wait(answers: int, journal: Journal, fault: _Faults) -> None:
-    deadline = time.monotonic() + _SECONDS_BETWEEN
-    while len(journal.answers) < answers and time.monotonic() < deadline:
-        fault.tend()
-        time.sleep(0.02)
-
-
-def _until_settled(sessions: Callable[[], Session], project_id: str, supervisor: Supervisor, journal: Journal) -> None:
-    """Let the crowd and the expert finish: every task settled, every event delivered."""
-    open_tasks = text("SELECT count(*) FROM tasks WHERE project_id = :id AND status <> 'settled'")
-    deadline = time.monotonic() + _END_SECONDS
-    while not journal.failures:
-        supervisor.tend()
-        with sessions() as opened:
-            left = (
-                opened.scalar(open_tasks, {"id": project_id}),
-                opened.scalar(text("SELECT count(*) FROM outbox_events")),
+    def _recover(self, name: str, bar: float, since: float) -> None:
+        """Wait until work goes on in every respect, and note how long that took."""
+        first, due = len(self._journal.answers), _Due(self._scene)
+        open_questions = {
+            "answered": lambda: self._scene.crowd.heard_since(since),
+            "delivered": lambda: self._is_delivered(first),
+            "swept": due.is_done,
+            "whole": self._scene.house.is_whole,
+        }
+        took = dict.fromkeys(open_questions, _RECOVER_SECONDS)
+        while open_questions and not self._journal.failures and time.monotonic() < since + _RECOVER_SECONDS:
+            for what, is_so in list(open_questions.items()):
+                with suppress(psycopg.Error):
+                    if is_so():
+                        took[what] = time.monotonic() - since
+                        del open_questions[what]
+            time.sleep(0.03)
+        pause = Pause(**took)
+        self._outcome.pauses[name].append(pause)
+        if pause.longest > bar:
+            self._outcome.complaints.append(
+                f"{name}: work went on after {pause.longest:.0f} s, at most {bar:.0f} allowed; {pause}"
             )
-        if left == (0, 0):
+
+    def _is_delivered(self, first: int) -> bool:
+        """Whether the event of the first answer that was told since has been delivered."""
+        if len(self._journal.answers) <= first:
+            return False
+        told = self._journal.answers[first].id
+        waiting = "SELECT count(*) FROM outbox_events WHERE payload ->> 'answer_id' = %s"
+        return bool(self._scene.house.ask(waiting, told) == [(0,)])
+
+    def _compare(self, fault: Fault) -> None:
+        for _ in range(_COMPARED_TIMES):
+            try:
+                with self._sessions() as opened:
+                    found = self._books.compare(opened)
+            except SQLAlchemyError as error:
+                log.warning("the books cannot be read", error=str(error.args))
+                time.sleep(1)
+                continue
+            for complaint in found.complaints():
+                self._complain(fault, f"after it {complaint}")
+            self._outcome.wrong.add(found)
             return
-        if time.monotonic() > deadline:
-            journal.failures.append(f"After {_END_SECONDS:.0f} s still (open tasks, undelivered events) = {left}.")
-        time.sleep(0.1)
+        self._complain(fault, "after it the books cannot be read")
+
+    def _wait_until_settled(self) -> None:
+        """Let the crowd and the expert finish: every task settled, every event delivered."""
+        left = text("""SELECT (SELECT count(*) FROM tasks WHERE status <> 'settled'), count(*) FROM outbox_events""")
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while not self._journal.failures:
+            self._scene.house.require_up()
+            with self._sessions() as opened:
+                open_tasks, events = opened.execute(left).one()
+            if (open_tasks, events) == (0, 0):
+                return
+            if time.monotonic() > deadline:
+                self._outcome.complaints.append(f"{open_tasks} tasks and {events} events are left over.")
+                return
+            time.sleep(0.2)
 
 
-_STORED = text("SELECT id, worker_id, task_id, payload ->> 'category' AS category FROM answers")
-_TWICE = text("""
-    SELECT 'answers of assignment ' || assignment_id FROM answers GROUP BY assignment_id HAVING count(*) > 1
-    UNION ALL
-    SELECT 'answers of ' || worker_id || ' for ' || task_id FROM answers GROUP BY worker_id, task_id HAVING count(*) > 1
-    UNION ALL
-    SELECT 'earnings of answer ' || answer_ref FROM earnings GROUP BY answer_ref HAVING count(*) > 1
-    UNION ALL
-    SELECT 'entries of answer ' || cause_ref FROM journal_entries
-     WHERE kind = 'earning' GROUP BY cause_ref HAVING count(*) > 1
-    UNION ALL
-    SELECT 'payable of ' || a.owner_ref || ' beside its answers'
-      FROM accounts a JOIN balances b ON b.account_id = a.id JOIN payees p ON p.id = a.owner_ref
-     WHERE a.role = 'payable' AND b.credits - b.debits <> (
-           SELECT sum(s.amount) FROM answers n JOIN assignments s ON s.id = n.assignment_id
-            WHERE n.worker_id = p.owner_ref AND n.status = 'accepted')
-""")
-_DUE = text("SELECT answer_ref FROM earnings WHERE status = 'due'")
+class _Due:
+    """Something that only the sweeper does: a key past its thirty days is to be forgotten."""
 
+    def __init__(self, scene: Scene) -> None:
+        self._scene, self._key = scene, ""
 
-def _reckon(opened: Session, journal: Journal, fault: _Faults) -> Outcome:
-    stored = {row.id: (row.worker_id, row.task_id, row.category) for row in opened.execute(_STORED)}
-    told = {one.answer_id: (one.worker_id, one.task_id, one.category) for one in journal.answers}
-    due = set(opened.scalars(_DUE))
-    checks = {name: rows for check in wsgi.program.checks for name, rows in check(opened).items()}
-    return Outcome(
-        acknowledged=len(told),
-        faults=fault.count,
-        pauses=fault.pauses,
-        lost=[answer for answer, said in told.items() if stored.get(answer) != said],
-        doubled=list(opened.scalars(_TWICE)),
-        unpaid=[answer for answer in told if answer in stored and answer not in due],
-        vanished=journal.vanished,
-        broken=[f"{name}: {rows}" for name, rows in checks.items() if rows],
-        failures=journal.failures,
-    )
+    def is_done(self) -> bool:
+        if not self._key:
+            key = str(uuid.uuid4())
+            self._scene.house.ask(
+                "INSERT INTO idempotency_keys (actor_id, key, fingerprint, created_at)"
+                " VALUES ('siege', %s, '', now() - interval '31 days')",
+                key,
+            )
+            self._key = key
+        count = "SELECT count(*) FROM idempotency_keys WHERE key = %s"
+        return bool(self._scene.house.ask(count, self._key) == [(0,)])

@@ -1,0 +1,281 @@
+"""One running house under siege: `rookery up` in a process of its own, and every process, session and wire to break."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+import psycopg
+from redis import Redis
+from sqlalchemy.engine import make_url
+
+from foundation import embedded
+
+CHECKOUT = Path(__file__).parent.parent.parent
+_START_SECONDS = 90.0
+_STOP_SECONDS = 40.0
+_CHILDREN = {"web": 2, "worker": 1, "sweeper": 1}
+_UNLIMITED = 10**9
+_HEALTH_SECONDS = 10.0
+
+
+class HouseFell(Exception):
+    """The house is down and nobody took it down, or it does not come up."""
+
+
+@dataclass(slots=True)
+class House:
+    """A house and how to reach into it."""
+
+    build: Path
+    """The source tree that runs: the checkout, or a copy with a bug planted."""
+    data_dir: Path
+    environment: dict[str, str]
+    log: IO[bytes]
+    port: int
+    engines: embedded.Engines | None = None
+    wire: "Wire | None" = None
+    up: "subprocess.Popen[bytes] | None" = None
+    doors: list[str] = field(default_factory=list)
+    """Where clients may go: `rookery up`, and for a while a web process beside it."""
+    standing: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    """Further processes of the house, as another machine would run them."""
+
+    def __post_init__(self) -> None:
+        self.doors.append(self.address)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """`rookery up`, until it is ready."""
+        self.up = self.run("up", "--port", str(self.port))
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._is_ready():
+            if self.up.poll() is not None or time.monotonic() > deadline:
+                raise HouseFell(f"rookery up does not come up; its log is {self.log.name}.")
+            time.sleep(0.05)
+
+    def run(self, *words: str, module: str = "wsgi", environment: Mapping[str, str] | None = None) -> Any:
+        """A command of this build on this house's data folder, in the background."""
+        given = ["--data-dir", str(self.data_dir)] if module == "wsgi" and not environment else []
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *given, *words],
+            cwd=self.build,
+            env={**self.environment, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
+
+    def told(self, *words: str) -> str:
+        """What a command of this build on this house's data folder prints."""
+        command = [sys.executable, "-m", "wsgi", "--data-dir", str(self.data_dir), *words]
+        return subprocess.run(
+            command,
+            cwd=self.build,
+            env=self.environment,
+            check=True,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+        ).stdout
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.address}/ready", timeout=2) as answer:  # noqa: S310 - our own
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def health(self) -> float:
+        """Seconds until a new connection is told that the service is up; raises OSError if it never is."""
+        started = time.monotonic()
+        with urllib.request.urlopen(f"{self.address}/health", timeout=_HEALTH_SECONDS):  # noqa: S310 - our own
+            return time.monotonic() - started
+
+    def require_up(self) -> None:
+        if self.up is None or self.up.poll() is not None:
+            raise HouseFell(f"rookery up has ended by itself; its log is {self.log.name}.")
+
+    def children(self, role: str) -> list[psutil.Process]:
+        """The processes of one role, `web`, `worker` or `sweeper`; waits until the supervisor has started one."""
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            self.require_up()
+            assert self.up is not None
+            with suppress(psutil.Error):
+                found = [child for child in psutil.Process(self.up.pid).children() if role in _words(child)]
+                if found:
+                    return sorted(found, key=lambda child: child.pid)
+            if time.monotonic() > deadline:
+                raise HouseFell(f"The supervisor starts no {role}.")
+            time.sleep(0.02)
+
+    def is_whole(self) -> bool:
+        """Whether the supervisor has all its children."""
+        self.require_up()
+        assert self.up is not None
+        words = [word for child in psutil.Process(self.up.pid).children() for word in _words(child)]
+        return all(words.count(role) >= number for role, number in _CHILDREN.items())
+
+    @contextmanager
+    def beside(self, *words: str, module: str = "wsgi", **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """One more process of the house for a while, as another machine would run it."""
+        told = self.children("sweeper")[0].environ()
+        urls = {name: told[name] for name in ("DATABASE_URL", "REDIS_URL")}
+        process = self.run(*words, module=module, environment={**urls, **variables})
+        self.standing.append(process)
+        try:
+            yield process
+        finally:
+            self.standing.remove(process)
+            process.terminate()
+            process.wait()
+
+    # The engines
+
+    @property
+    def login(self) -> embedded.Engines:
+        assert self.engines is not None
+        return self.engines
+
+    def superuser(self) -> psycopg.Connection[Any]:
+        """A new session of the superuser's in the house's database."""
+        return psycopg.connect(self.login.superuser, dbname="rookery", autocommit=True, connect_timeout=5)
+
+    def ask(self, sql: str, *values: Any) -> list[Any]:
+        """The rows of one statement; raises psycopg.Error while the database is away."""
+        with self.superuser() as connection:
+            asked = connection.execute(sql, values)
+            return asked.fetchall() if asked.description else []
+
+    def backends(self) -> list[int]:
+        """The server processes of the house's own sessions."""
+        rows = self.ask(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'rookery' AND usename = 'rookery_app'"
+        )
+        return [pid for (pid,) in rows]
+
+    @property
+    def postmaster(self) -> int:
+        return int((self.data_dir / "postgresql-18" / "postmaster.pid").read_text().splitlines()[0])
+
+    @property
+    def redis_pid(self) -> int:
+        return int((self.data_dir / "redis" / "redis.pid").read_text())
+
+    def redis(self) -> Redis:
+        assert self.login.redis_url is not None
+        return Redis.from_url(self.login.redis_url, socket_timeout=5)
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+@contextmanager
+def housed(folder: Path, build: Path = CHECKOUT, *, wired: bool = False) -> Iterator[House]:
+    """A house in a folder, up and ready; `wired` puts a wire of ours between its processes and its database."""
+    folder.mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        log = stack.enter_context((folder / "house.log").open("ab"))
+        house = House(build, folder / "data", _environment(), log, free_port())
+        if wired:
+            house.engines = stack.enter_context(embedded.engines(house.data_dir))
+            house.wire = stack.enter_context(_wired(house.engines))
+            house.environment |= _urls(house.engines, house.wire)
+        stack.callback(_stop, house)
+        house.start()
+        if not wired:
+            # Whoever uses the folder keeps its engines alive: they outlast a killed `rookery up`.
+            house.engines = stack.enter_context(embedded.engines(house.data_dir))
+        yield house
+
+
+def _environment() -> dict[str, str]:
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("ROOKERY_", "PG"))}
+    ours = {
+        name: value for name, value in ours.items() if name not in {"DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL"}
+    }
+    # A crowd that never rests would soon have used up what one worker may ask in a minute.
+    unlimited = ",".join(f"{name}={_UNLIMITED}" for name in ("worker", "requester", "ops", "finance", "strangers"))
+    return {**ours, "ROOKERY_LOG_LEVEL": "warning", "ROOKERY_LIMITS": unlimited}
+
+
+def _stop(house: House) -> None:
+    for process in [*house.standing, *([house.up] if house.up else [])]:
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+# The wire
+
+
+class Wire:
+    """Our end of `proxy.py`: what lies between the house and its database."""
+
+    def __init__(self, process: "subprocess.Popen[str]", port: int) -> None:
+        self._process, self.port = process, port
+
+    def set(self, mode: str) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{mode}\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline().strip() == mode
+
+
+@contextmanager
+def _wired(engines: embedded.Engines) -> Iterator[Wire]:
+    port = free_port()
+    where = make_url(engines.database_url).query
+    server = f"{where['host']}/.s.PGSQL.{where['port']}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.proxy", str(port), server],
+        cwd=CHECKOUT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        wire = Wire(process, port)
+        wire.set("pass")
+        yield wire
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _urls(engines: embedded.Engines, wire: Wire) -> dict[str, str]:
+    app = make_url(engines.database_url).set(host="127.0.0.1", port=wire.port, query={})
+    return {
+        "DATABASE_URL": app.render_as_string(hide_password=False),
+        "DATABASE_OWNER_URL": engines.database_owner_url,
+        "REDIS_URL": engines.redis_url or "",
+    }

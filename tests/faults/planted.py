@@ -1,0 +1,136 @@
+"""Builds of the product with one bug each, which a siege must catch: a copy of the source, edited in a few places.
+
+Each bug is harmless as long as nothing dies and nobody is late, so that only the faults can bring it to light.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.house import CHECKOUT
+
+_PARTS = ("wsgi.py", "foundation", "quality", "payments", "workforce", "demo", "migrations")
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One place in one file of the product, and what stands there instead."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A bug: what is wrong, where, and the faults that bring it to light."""
+
+    name: str
+    edits: Sequence[Edit]
+    faults: Sequence[str]
+    shows: str
+    """What it does, as `Reckoning` calls it."""
+    writes: int = 500
+    late_share: float = 0.0
+    """The share of leases that are answered only after their end."""
+
+
+class PlaceMoved(Exception):
+    """The product has changed where a bug is planted; plant it anew."""
+
+
+def build(bug: Planted, folder: Path) -> Path:
+    """A copy of the checkout with the bug in it."""
+    for part in _PARTS:
+        source = CHECKOUT / part
+        if source.is_dir():
+            shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, folder / part)
+    for edit in bug.edits:
+        path = folder / edit.file
+        path.write_text(_edited(edit, path.read_text()))
+    return folder
+
+
+def _edited(edit: Edit, text: str) -> str:
+    if text.count(edit.old) != 1:
+        raise PlaceMoved(f"{edit.file} has {text.count(edit.old)} places that read {edit.old!r}.")
+    return text.replace(edit.old, edit.new)
+
+
+# The commit of an answer trails behind its acknowledgement, about as long as with a write-back cache.
+_TRAILING = """
+import threading, time
+import flask
+
+class _Hasty(Session):
+    hasty = False
+
+    def commit(self):
+        self.hasty = flask.has_request_context() and flask.request.path.endswith("/answer")
+        if self.hasty:
+            threading.Thread(target=self._commit_later).start()
+        else:
+            super().commit()
+
+    def close(self):
+        if not self.hasty:
+            super().close()
+
+    def _commit_later(self):
+        time.sleep(0.15)
+        super().commit()
+        super().close()
+
+
+def sessions(engine: Engine) -> sessionmaker[Session]:"""
+
+EARLY = Planted(
+    "an answer is acknowledged before it is committed",
+    (
+        Edit("foundation/db.py", "\ndef sessions(engine: Engine) -> sessionmaker[Session]:", _TRAILING),
+        Edit("foundation/db.py", "return sessionmaker(engine, ", "return sessionmaker(engine, class_=_Hasty, "),
+    ),
+    faults=("web", "all web", "postmaster"),
+    shows="lost",
+)
+UNFENCED = Planted(
+    "whoever is late answers all the same",
+    (
+        Edit("workforce/assignment.py", "    if held.fence != fence:\n", "    if False:\n"),
+        Edit("workforce/assignment.py", "        _retake(db, worker_id, held)\n", "        pass\n"),
+    ),
+    faults=("sweeper", "web"),
+    shows="doubled",
+    writes=5000,
+    late_share=0.3,
+)
+# The pay is posted in a transaction of its own, a moment before the one that takes the event out of the outbox; and
+# nothing behind it, neither the journal's keys nor the earning's state, makes the second posting harmless.
+_TOGETHER = """            _react(db, table, taken)
+            db.commit()
+    except Exception as error:  # noqa: BLE001 - a reaction may raise anything
+"""
+_APART = """            with sessions() as apart:
+                _react(apart, table, taken)
+                apart.commit()
+            __import__("time").sleep(0.3 if taken else 0)
+            db.commit()
+    except Exception as error:  # noqa: BLE001 - a reaction may raise anything
+"""
+OUTSIDE = Planted(
+    "answers are paid outside of the transaction that takes their event",
+    (
+        Edit("foundation/outbox.py", _TOGETHER, _APART),
+        Edit("foundation/outbox.py", "SELECT pg_advisory_xact_lock(hashtextextended(:stream, 2))", "SELECT :stream"),
+        Edit("payments/earnings.py", " AND status = 'pending' ORDER BY", " ORDER BY"),
+        Edit("payments/earnings.py", 'f"earn:{row.answer_ref}:1"', 'f"earn:{row.answer_ref}:{ids.new(\'try\')}"'),
+    ),
+    faults=("jobs parent and child", "work-horse", "sweeper", "backend"),
+    shows="doubled",
+)  # fmt: skip
+
+BUGS = (EARLY, UNFENCED, OUTSIDE)
