@@ -249,8 +249,10 @@ def _run_job(program: Program, configured: Settings, only: str) -> None:
         reactions=outbox.reactions(program.reactions),
         sweeps=program.sweeps,
     )
-    processes.Pulse(configured.pulse_fd).beat()
+    pulse = processes.Pulse(configured.pulse_fd)
+    pulse.beat()
     if only == "sweeper":
+        pulse.keep()
         jobs.run_sweeper(work)
     elif configured.redis_url is None:
         raise InstallationError("Set REDIS_URL; without Redis the sweeper alone delivers.")

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -51,6 +52,16 @@ class Pulse:
         # A supervisor that does not listen is no reason to end; its death is one, and comes as a signal.
         with suppress(BlockingIOError, BrokenPipeError):
             os.write(self._fd, b".")
+
+    def keep(self) -> None:
+        """Beat from now on whatever this process is busy with: it falls silent only when it is frozen."""
+
+        def beat_on() -> None:
+            while True:
+                self.beat()
+                time.sleep(_BEAT_SECONDS)
+
+        threading.Thread(target=beat_on, daemon=True).start()
 
 
 @dataclass(slots=True)

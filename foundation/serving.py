@@ -98,7 +98,9 @@ def _web_children(configured: Settings, listening: socket.socket, application: s
 
 def jobs_children(installation: Installation) -> list[processes.Child]:
     names = ["sweeper", "worker"] if installation.redis_url else ["sweeper"]
-    return [processes.Child(name, [sys.executable, "-m", "wsgi", "jobs", "--only", name]) for name in names]
+    only = [sys.executable, "-m", "wsgi", "jobs", "--only"]
+    # Nobody does the sweeper's work while it is frozen; for a worker the sweeper does.
+    return [processes.Child(name, [*only, name], beats=name == "sweeper") for name in names]
 
 
 def web_command(application: str, fd: int) -> list[str]:

@@ -214,6 +214,28 @@ def test_a_child_that_is_frozen_is_killed_and_started_again(
     _until(lambda: _tended(supervisor) and _pid(supervisor) != first)
 
 
+def test_a_child_that_is_busy_beats_on_and_is_left_alone(
+    supervise: Callable[..., Supervisor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "_SILENCE_SECONDS", 2.5)
+    busy = (
+        "import os, time; from foundation.processes import Pulse; Pulse(int(os.environ['ROOKERY_PULSE_FD'])).keep()\n"
+        "time.sleep(60)"
+    )
+    supervisor = supervise(sys.executable, "-c", busy)
+    child = supervisor.children[0]
+    child.beats = True
+    first = _pid(supervisor)
+    _until(child.is_ready)
+    end = time.monotonic() + 4
+
+    _until(lambda: not _tended(supervisor) or time.monotonic() > end)
+    assert _pid(supervisor) == first
+
+    os.kill(first, signal.SIGSTOP)
+    _until(lambda: _tended(supervisor) and _pid(supervisor) != first)
+
+
 def test_a_pulse_nobody_listens_to_holds_nobody_up() -> None:
     ear, mouth = os.pipe()
     pulse = processes.Pulse(mouth)
