@@ -65,7 +65,7 @@ def _catch_planted(seed: int) -> bool:
     for bug in planted.BUGS:
         with tempfile.TemporaryDirectory(prefix="rookery-planted-") as folder:
             build = planted.build(bug, Path(folder) / "build")
-            made = [ALL[name] for name in bug.faults] * 2
+            made = [ALL[name] for name in bug.faults]
             plan = Plan(made, bug.writes, build, late_share=bug.late_share, shows=bug.shows)
             outcome = _besieged(Path(folder), plan, seed)
         found: list[str] = getattr(outcome.wrong, bug.shows)

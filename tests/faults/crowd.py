@@ -37,6 +37,8 @@ _REQUESTS_A_CONNECTION = 40
 _NO_TLS = ssl.create_default_context()
 _SHIFTED_SECONDS = 1800.0
 _ABANDONED_MAX = 5
+# So long after its end a lease that was let run out is answered at most: by then somebody else may have its task.
+_LATER_SECONDS = 8.0
 # Workers know the answer or guess; so most tasks are settled, and paid, while the siege goes on.
 _SKILL = 0.8
 
@@ -204,7 +206,8 @@ class Worker:
     journal: Journal
     kind: str = "answer"
     late_share: float = 0.02
-    abandoned: list[_Lease] = field(default_factory=list)
+    abandoned: list[tuple[float, _Lease]] = field(default_factory=list)
+    """Leases that are answered late, and when."""
     unsure: list[str] = field(default_factory=list)
     """Keys of claims that were tried and not answered."""
 
@@ -215,15 +218,16 @@ class Worker:
             if lease is None:
                 time.sleep(_AGAIN_SECONDS)
             elif rng.random() < self.late_share and len(self.abandoned) < _ABANDONED_MAX:
-                self.abandoned.append(lease)
+                late = LEASE_SECONDS + rng.uniform(0, _LATER_SECONDS)
+                self.abandoned.append((time.monotonic() + late, lease))
             elif rng.random() < 0.03:
                 self._release(lease)
             else:
                 if rng.random() < 0.05:
                     lease = self._renew(lease)
                 self._answer(lease, rng)
-            if self.abandoned and self.abandoned[0].may_be_over:
-                self._answer(self.abandoned.pop(0), rng)
+            if self.abandoned and self.abandoned[0][0] < time.monotonic():
+                self._answer(self.abandoned.pop(0)[1], rng)
 
     def try_claim(self) -> float:
         """Claim once, on a new connection; seconds until the answer, which may be a refusal or none."""

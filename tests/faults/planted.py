@@ -94,7 +94,7 @@ EARLY = Planted(
         Edit("foundation/db.py", "\ndef sessions(engine: Engine) -> sessionmaker[Session]:", _TRAILING),
         Edit("foundation/db.py", "return sessionmaker(engine, ", "return sessionmaker(engine, class_=_Hasty, "),
     ),
-    faults=("web", "all web", "postmaster"),
+    faults=("all web", "web", "postmaster") * 3,
     shows="lost",
 )
 UNFENCED = Planted(
@@ -103,7 +103,7 @@ UNFENCED = Planted(
         Edit("workforce/assignment.py", "    if held.fence != fence:\n", "    if False:\n"),
         Edit("workforce/assignment.py", "        _retake(db, worker_id, held)\n", "        pass\n"),
     ),
-    faults=("sweeper", "web"),
+    faults=("sweeper", "web") * 4,
     shows="doubled",
     writes=5000,
     late_share=0.3,
@@ -117,7 +117,7 @@ _TOGETHER = """            _react(db, table, taken)
 _APART = """            with sessions() as apart:
                 _react(apart, table, taken)
                 apart.commit()
-            __import__("time").sleep(0.3 if taken else 0)
+            __import__("time").sleep(1 if taken else 0)
             db.commit()
     except Exception as error:  # noqa: BLE001 - a reaction may raise anything
 """
@@ -129,7 +129,7 @@ OUTSIDE = Planted(
         Edit("payments/earnings.py", " AND status = 'pending' ORDER BY", " ORDER BY"),
         Edit("payments/earnings.py", 'f"earn:{row.answer_ref}:1"', 'f"earn:{row.answer_ref}:{ids.new(\'try\')}"'),
     ),
-    faults=("jobs parent and child", "work-horse", "sweeper", "backend"),
+    faults=("backend", "sweeper", "postmaster", "jobs parent and child", "work-horse") * 3,
     shows="doubled",
 )  # fmt: skip
 
