@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from foundation import logs
+from foundation import logs, processes
 from tests.faults import faults, planted
 from tests.faults.faults import ALL, Fault
 from tests.faults.siege import Outcome, Pause, Plan, besiege
@@ -29,7 +29,7 @@ _KILLS_A_MIGRATION = 30
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="which faults, when")
-    parser.add_argument("--kills", type=int, default=24, help="at least so many processes killed")
+    parser.add_argument("--kills", type=int, default=22, help="at least so many processes killed")
     parser.add_argument("--writes", type=int, default=10_000, help="at least so many acknowledged writes")
     parser.add_argument("--hours", type=float, help="go on with the next seed until so many hours are over")
     parser.add_argument("--only", help=f"faults, comma-separated, or `planted`; of: {', '.join(ALL)}")
@@ -38,6 +38,7 @@ def main() -> int:
     if unknown := only - {*ALL, "planted"}:
         parser.error(f"there is no fault called {', '.join(unknown)}")
     logs.configure("info")
+    processes.raise_interrupt_on_terminate()
     has_mounts = _own_mounts()
     end = time.monotonic() + 3600 * (wanted.hours or 0)
     total, caught, seed = Outcome(), True, wanted.seed

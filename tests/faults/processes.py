@@ -75,6 +75,12 @@ def backend(scene: Scene) -> list[int]:
         time.sleep(0.05)
 
 
+def database(scene: Scene) -> list[int]:
+    """PostgreSQL as a whole."""
+    postmaster = psutil.Process(scene.house.postmaster)
+    return [postmaster.pid, *(child.pid for child in postmaster.children())]
+
+
 @contextmanager
 def supervisor_killed(scene: Scene) -> Iterator[None]:
     """`rookery up` dies; whoever started it runs the same command until it is up again."""
