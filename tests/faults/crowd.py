@@ -53,7 +53,6 @@ class Said:
 
     id: str
     facts: tuple[Any, ...]
-    at: float
 
 
 @dataclass(slots=True)
@@ -265,26 +264,26 @@ class Worker:
 
     def _told(self, lease: dict[str, Any]) -> None:
         facts = (self.worker_id, lease["task_id"], lease["fence"])
-        self.journal.claims.append(Said(lease["id"], facts, time.monotonic()))
+        self.journal.claims.append(Said(lease["id"], facts))
 
     def _answer(self, lease: _Lease, rng: random.Random) -> None:
         category = lease.truth if rng.random() < _SKILL else rng.choice(CATEGORIES)
         told = self._about(lease, "answer", {"payload": {"category": category}})
         if told is not None:
             facts = (lease.id, self.worker_id, lease.task_id, category)
-            self.journal.answers.append(Said(told["id"], facts, time.monotonic()))
+            self.journal.answers.append(Said(told["id"], facts))
 
     def _release(self, lease: _Lease) -> None:
         told = self._about(lease, "release")
         if told is not None:
-            self.journal.releases.append(Said(lease.id, (told["status"],), time.monotonic()))
+            self.journal.releases.append(Said(lease.id, (told["status"],)))
 
     def _renew(self, lease: _Lease) -> _Lease:
         since = time.monotonic()
         told = self._about(lease, "renewal")
         if told is None:
             return lease
-        self.journal.renewals.append(Said(lease.id, (told["lease_expires_at"],), time.monotonic()))
+        self.journal.renewals.append(Said(lease.id, (told["lease_expires_at"],)))
         return replace(lease, since=since)
 
     def _about(self, lease: _Lease, what: str, body: dict[str, Any] | None = None) -> Any:
@@ -326,7 +325,7 @@ class Requester:
 
     def send(self, task: dict[str, Any], key: str) -> None:
         told = required(self.client.insist("POST", "/v1/task/categorization", task, key=key))
-        self.journal.tasks.append(Said(told["task_id"], (task["metadata"]["number"],), time.monotonic()))
+        self.journal.tasks.append(Said(told["task_id"], (task["metadata"]["number"],)))
 
 
 @dataclass(slots=True)
@@ -345,7 +344,7 @@ class Ops:
             worker_id, tier, reason = rng.choice(self.worker_ids), rng.randint(1, 3), f"move {number}"
             path = f"/api/workers/{worker_id}/tiers/{SKILL}"
             self.client.put(path, {"tier": tier, "reason": reason})
-            self.journal.moves.append(Said(reason, (worker_id, tier), time.monotonic()))
+            self.journal.moves.append(Said(reason, (worker_id, tier)))
 
 
 @dataclass(slots=True)

@@ -161,13 +161,6 @@ class House:
             asked = connection.execute(sql, values)
             return asked.fetchall() if asked.description else []
 
-    def backends(self) -> list[int]:
-        """The server processes of the house's own sessions."""
-        rows = self.ask(
-            "SELECT pid FROM pg_stat_activity WHERE application_name = 'rookery' AND usename = 'rookery_app'"
-        )
-        return [pid for (pid,) in rows]
-
     @property
     def postmaster(self) -> int:
         return int((self.data_dir / "postgresql-18" / "postmaster.pid").read_text().splitlines()[0])
@@ -208,10 +201,8 @@ def housed(folder: Path, build: Path = CHECKOUT, *, wired: bool = False) -> Iter
 
 
 def _environment() -> dict[str, str]:
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("ROOKERY_", "PG"))}
-    ours = {
-        name: value for name, value in ours.items() if name not in {"DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL"}
-    }
+    theirs = ("ROOKERY_", "PG", "DATABASE_", "REDIS_")
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
     # A crowd that never rests would soon have used up what one worker may ask in a minute.
     unlimited = ",".join(f"{name}={_UNLIMITED}" for name in ("worker", "requester", "ops", "finance", "strangers"))
     return {**ours, "ROOKERY_LOG_LEVEL": "warning", "ROOKERY_LIMITS": unlimited}
