@@ -79,6 +79,15 @@ def worker_name() -> str:
     return os.environ.get("PYTEST_XDIST_WORKER", "only")
 
 
+@pytest.fixture(scope="session")
+def redis_url(engines: embedded.Engines, worker_name: str) -> str:
+    """A Redis that no other test process counts in or empties: each has a database of its own."""
+    if engines.redis_url is None:
+        pytest.skip("there is no Redis for this platform")
+    number = int(worker_name.removeprefix("gw")) + 1 if worker_name != "only" else 0
+    return f"{engines.redis_url}?db={number}"
+
+
 def _named(url: str, name: str) -> str:
     return make_url(url).set(database=name).render_as_string(hide_password=False)
 

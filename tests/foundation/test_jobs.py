@@ -19,7 +19,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from foundation import db as database
-from foundation import embedded, jobs, outbox
+from foundation import jobs, outbox
 from tests import factories
 from tests.conftest import House, age
 from workforce import assignment
@@ -162,11 +162,9 @@ def test_after_a_pause_the_bell_tries_a_lost_redis_again(monkeypatch: pytest.Mon
 
 
 @pytest.fixture
-def redis(engines: embedded.Engines) -> Iterator[Redis]:
+def redis(redis_url: str) -> Iterator[Redis]:
     """The real Redis of the tests, emptied before and after."""
-    if engines.redis_url is None:
-        pytest.skip("there is no Redis for this platform")
-    with jobs.connect(engines.redis_url) as connection:
+    with jobs.connect(redis_url) as connection:
         connection.flushdb()
         yield connection
         connection.flushdb()
@@ -176,8 +174,8 @@ def _queue(redis: Redis) -> Any:
     return Queue(jobs._QUEUE, connection=redis, job_class=jobs.AllowedJob, serializer=JSONSerializer)
 
 
-def test_many_rings_are_one_wake_up(redis: Redis, engines: embedded.Engines) -> None:
-    bell = jobs.Bell(engines.redis_url)
+def test_many_rings_are_one_wake_up(redis: Redis, redis_url: str) -> None:
+    bell = jobs.Bell(redis_url)
 
     for _ in range(50):
         bell.ring()
@@ -185,14 +183,14 @@ def test_many_rings_are_one_wake_up(redis: Redis, engines: embedded.Engines) -> 
     assert [job.func_name for job in _queue(redis).get_jobs()] == ["deliver"]
 
 
-def test_a_lost_wake_up_silences_the_bell_for_two_seconds_at_most(redis: Redis, engines: embedded.Engines) -> None:
-    jobs.Bell(engines.redis_url).ring()
+def test_a_lost_wake_up_silences_the_bell_for_two_seconds_at_most(redis: Redis, redis_url: str) -> None:
+    jobs.Bell(redis_url).ring()
 
     assert 0 < redis.pttl(jobs._AWAKE) <= 2000
 
 
-def test_there_is_no_pickle_in_redis(redis: Redis, engines: embedded.Engines) -> None:
-    jobs.Bell(engines.redis_url).ring()
+def test_there_is_no_pickle_in_redis(redis: Redis, redis_url: str) -> None:
+    jobs.Bell(redis_url).ring()
 
     stored = [value for key in redis.keys("rq:job:*") for value in redis.hgetall(key).values()]
 
@@ -236,13 +234,13 @@ def _serve(only: str, database_url: str, redis_url: str) -> NoReturn:
 
 
 @pytest.fixture
-def start(root: Path, house: House, engines: embedded.Engines) -> Iterator[Callable[[str], "subprocess.Popen[bytes]"]]:
+def start(root: Path, house: House, redis_url: str) -> Iterator[Callable[[str], "subprocess.Popen[bytes]"]]:
     """Starts a background process that ends with the test."""
     running: list[subprocess.Popen[bytes]] = []
 
     def run(only: str) -> "subprocess.Popen[bytes]":
         program = "import sys; from tests.foundation import test_jobs; test_jobs._serve(*sys.argv[1:])"
-        command = [sys.executable, "-c", program, only, house.urls.app, engines.redis_url or ""]
+        command = [sys.executable, "-c", program, only, house.urls.app, redis_url]
         running.append(subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         return running[-1]
 
@@ -260,7 +258,7 @@ def _until(condition: Callable[[], object], seconds: float = 15.0) -> None:
 
 
 def test_a_rung_bell_makes_the_worker_deliver_and_run_nothing_else(
-    house: House, redis: Redis, engines: embedded.Engines, start: Callable[[str], object], tmp_path: Path
+    house: House, redis: Redis, redis_url: str, start: Callable[[str], object], tmp_path: Path
 ) -> None:
     touched = tmp_path / "touched"
     planted = Queue(jobs._QUEUE, connection=redis, serializer=JSONSerializer)
@@ -268,7 +266,7 @@ def test_a_rung_bell_makes_the_worker_deliver_and_run_nothing_else(
     _tell(house)
 
     start("worker")
-    jobs.Bell(engines.redis_url).ring()
+    jobs.Bell(redis_url).ring()
 
     _until(lambda: _noted(house) == ["rook"])
     assert not touched.exists()

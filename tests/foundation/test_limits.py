@@ -10,18 +10,12 @@ from redis import Redis
 from sqlalchemy.orm import Session, sessionmaker
 
 import wsgi
-from foundation import app, commands, embedded, http, settings
+from foundation import app, commands, http, settings
 from foundation.limits import CountingUnavailable, Limit, LimitReached, Limits, address_key
 
 _NOBODY_HOME = "unix:///nowhere/redis.sock"
 _DAY = 86_400
 _APPLICATION = {"name": "Ada", "country": "KE"}
-
-
-@pytest.fixture
-def redis_url(engines: embedded.Engines) -> str:
-    assert engines.redis_url is not None
-    return engines.redis_url
 
 
 def _limit(name: str, amount: int, **options: Any) -> Limit:
