@@ -62,7 +62,9 @@ _SEEN = text("""
 """)
 _GROWN = text("""
     SELECT project_id FROM project_fits
-     WHERE n_votes + n_since > :inline AND n_since >= n_votes * :growth ORDER BY fitted_at LIMIT 20
+     WHERE n_votes + n_since > :inline AND n_since >= n_votes * :growth
+       AND project_id = coalesce(CAST(:project_id AS text), project_id)
+     ORDER BY fitted_at LIMIT 20
 """)
 
 
@@ -79,9 +81,9 @@ def is_due(db: Session, project_id: str, *, n_new: int, urged: bool) -> bool:
     return small and (urged or last.n_since >= last.n_votes * GROWTH)
 
 
-def grown(db: Session) -> list[str]:
-    """Projects that are due for a fit and too large for one beside their settlement; the oldest fit first."""
-    return list(db.scalars(_GROWN, {"inline": INLINE_VOTES_MAX, "growth": GROWTH}))
+def grown(db: Session, project_id: str | None = None) -> list[str]:
+    """Projects, or this one, due for a fit and too large for one beside their settlement; the oldest fit first."""
+    return list(db.scalars(_GROWN, {"inline": INLINE_VOTES_MAX, "growth": GROWTH, "project_id": project_id}))
 
 
 def refit(db: Session, project_id: str, *, n_classes: int) -> None:

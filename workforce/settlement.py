@@ -73,7 +73,11 @@ def settle_answers(db: Session, told: Sequence[AnswerSubmitted]) -> None:
     progress = _progress(db, project)
     urged = bool(rulings) or progress.n_outstanding == 0
     refit = reliability.is_due(db, project_id, n_new=len(cast), urged=urged)
-    closed += _decide(db, project, {row.task_id for row in cast}, progress, refit=refit)
+    touched = {row.task_id for row in cast}
+    if progress.n_outstanding == 0 and not refit and not reliability.grown(db, project_id):
+        # A project too large to be fitted here, and not due by the clock: nothing that is waited for will come.
+        touched.update(tasks.undecided(db, project_id))
+    closed += _decide(db, project, touched, progress, refit=refit)
     # Answers whose tasks were settled while they were on their way here: their votes counted, so they are due.
     late = [row.id for row in found if row.status == AnswerStatus.ACCEPTED]
     _pay(db, closed, late)

@@ -544,6 +544,20 @@ def test_a_project_too_large_to_fit_beside_its_settlement_is_fitted_by_the_clock
     assert set(db.scalars(text("SELECT status FROM earnings"))) == {"due"}
 
 
+def test_a_large_project_is_decided_with_its_last_answer_if_no_fit_is_due(
+    db: Session, books: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reliability, "INLINE_VOTES_MAX", 0)
+    monkeypatch.setattr(reliability, "GROWTH", 10.0)
+    project, _ = _waiting(db)
+
+    factories.answer_all(db, project, "rook", "rook", "rook")
+    factories.settle(db)
+
+    assert settlement.refit_grown(db) == 0
+    assert db.scalars(text("SELECT status FROM tasks")).all() == ["settled", "settled"]
+
+
 def test_no_open_slot_is_decided_by_the_clock(db: Session, books: None) -> None:
     _waiting(db)
 
