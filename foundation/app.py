@@ -86,7 +86,8 @@ def _from_storage(error: SQLAlchemyError) -> Problem:
 
 
 def _from_bug(error: Exception) -> Problem:
-    log.error("unexpected failure", path=request.path, exc_info=error)
+    # By its rule: in a path may stand what people call their projects.
+    log.error("unexpected failure", route=request.url_rule.rule if request.url_rule else None, exc_info=error)
     if isinstance(error, MemoryError):
         # Nobody knows what has grown. The process answers what it has received and makes room for a new one.
         os.kill(os.getpid(), signal.SIGTERM)

@@ -125,6 +125,23 @@ def test_every_line_of_a_request_carries_its_id(
     assert [line.get("request_id") for line in told] == [sent[0]] * 3 + [sent[1]] * 3 + [None]
 
 
+def test_a_failure_is_logged_by_its_route_for_a_path_may_hold_a_name(
+    sessions: sessionmaker[Session], told: list[MutableMapping[str, Any]]
+) -> None:
+    routes = http.Routes("failing", "/failing")
+
+    @routes.get("/<name>", allow=auth.PUBLIC)
+    def view(_call: http.Call, name: str) -> None:
+        """Fail."""
+        raise ZeroDivisionError
+
+    app = foundation_app.build_app(http.House(sessions, lambda: None), [routes], version="0")
+    assert app.test_client().get("/failing/our-secret-plan").status_code == 500
+
+    assert [line["route"] for line in told] == ["/failing/<name>"] * 2
+    assert "our-secret-plan" not in str([{**line, "exc_info": None} for line in told])
+
+
 def test_a_line_names_the_token_of_its_caller_also_when_it_was_refused(
     client: FlaskClient, db: Session, told: list[MutableMapping[str, Any]]
 ) -> None:
