@@ -37,6 +37,8 @@ _CONF = {
     "password_encryption": "scram-sha-256",
     "unix_socket_permissions": "0700",
     "logging_collector": "off",
+    # Under an error it would quote the row that was refused: what people sent, and their names.
+    "log_error_verbosity": "terse",
     # What a backup folder that is full or away may cost the data folder; see foundation/archive.py.
     "max_slot_wal_keep_size": "2GB",
 }

@@ -180,6 +180,18 @@ def test_secrets_and_logs_are_readable_by_their_user_alone(folder: Path) -> None
     assert set(modes.values()) == {0}
 
 
+def test_the_log_quotes_no_row_that_was_refused(folder: Path) -> None:
+    with _use(folder) as running, _connect(running.database_owner_url) as owner:
+        owner.execute("CREATE TABLE letters (text text CHECK (length(text) < 5))")
+        with pytest.raises(psycopg.errors.CheckViolation, match="violates"):
+            owner.execute("INSERT INTO letters VALUES (%s)", ["Dear diary"])
+
+        told = (folder / "postgresql.log").read_text()
+
+    assert "letters_text_check" in told
+    assert "Dear diary" not in told
+
+
 def test_a_wrong_password_opens_nothing(folder: Path) -> None:
     with _use(folder) as running, pytest.raises(psycopg.OperationalError, match="password authentication"):
         psycopg.connect(running.superuser, password="guessed")  # noqa: S106
