@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PACKAGES := wsgi.py foundation quality payments workforce demo migrations benchmarks tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench faults drill soak lock clean
+.PHONY: help setup run test check format bench faults drill soak mutants lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ soak: $(READY) ## The same for hours: HOURS=8
 drill: $(READY) ## Lose a house under load and restore it, upgrade one under load; SIZE=1 for 1 GB
 	$(BIN)/python -m tests.drills.restore $(if $(SIZE),--size-gb $(SIZE) --seconds 45)
 	$(BIN)/python -m tests.drills.upgrade
+
+mutants: $(READY) ## Take every guard out of the house, one at a time; each time a test must turn red
+	$(BIN)/python -m tests.access.mutate
 
 lock: $(READY) ## Pin the dependencies anew
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

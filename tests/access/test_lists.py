@@ -1,0 +1,284 @@
+"""What lists and sums hold: one's own, all of it and nothing else, on every page, in every total and cursor."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from tests.access.canaries import Marks
+from tests.access.matrix import ROWS
+from tests.access.stage import Stage
+
+_LIMIT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """A list: its address, the SQL that says what belongs in it for `:me`, who may read it, and its shape."""
+
+    path: str
+    holds: str
+    readers: tuple[str, ...]
+    items: str = "items"
+    id: str = "id"
+    total: str = ""
+
+
+_WORKERS = ("worker", "other_worker", "suspended", "applicant", "expert")
+_REQUESTERS = ("requester", "other_requester")
+LISTS = (
+    List("/api/me/assignments", "SELECT id FROM assignments WHERE worker_id = :me AND status = 'leased'", _WORKERS),
+    List("/api/me/answers", "SELECT id FROM answers WHERE worker_id = :me", _WORKERS),
+    List(
+        "/api/me/earnings",
+        "SELECT e.id FROM earnings e JOIN payees p ON p.id = e.payee_id WHERE p.owner_ref = :me",
+        _WORKERS,
+    ),
+    List("/api/projects", "SELECT id FROM projects WHERE requester_id = :me", _REQUESTERS),
+    List("/v1/projects", "SELECT id FROM projects WHERE requester_id = :me", _REQUESTERS, items=""),
+    List("/v1/batches", "SELECT id FROM batches WHERE requester_id = :me", _REQUESTERS, "docs", total="totalDocs"),
+    List("/v1/tasks", "SELECT id FROM tasks WHERE requester_id = :me", _REQUESTERS, "docs", "task_id", "total"),
+    List("/api/workers", "SELECT id FROM workers", ("ops",)),
+    List("/api/workers?status=suspended", "SELECT id FROM workers WHERE status = 'suspended'", ("ops",)),
+    List("/api/escalations", "SELECT id FROM tasks WHERE status = 'escalated'", ("ops",), id="task_id"),
+    List("/api/requesters", "SELECT id FROM requesters", ("ops", "admin", "finance")),
+    List("/api/journal", "SELECT id FROM journal_entries", ("finance",)),
+    List("/api/parked-events", "SELECT id::text FROM outbox_events WHERE parked_at IS NOT NULL", ("ops", "admin")),
+    List("/api/trail", "SELECT seq FROM trail_entries", ("auditor", "admin"), id="seq"),
+)
+
+
+@pytest.mark.parametrize("listed", LISTS, ids=lambda listed: listed.path)
+def test_a_list_is_all_of_what_is_the_callers_and_nothing_else(stage: Stage, listed: List) -> None:
+    with stage.scene() as session:
+        for reader in listed.readers:
+            me = stage.world.callers[reader].subject_id
+            expected = sorted(session.scalars(text(listed.holds), {"me": me} if ":me" in listed.holds else {}))
+            found = [item[listed.id] for page in _pages(stage, reader, listed) for item in page]
+            assert (reader, sorted(found)) == (reader, expected)
+
+
+def test_every_list_is_tested() -> None:
+    paged = {row.rule for row in ROWS if {"next_cursor", "has_more", "[].id"} & row.shows}
+    tested = {listed.path.partition("?")[0] for listed in LISTS}
+
+    assert paged - tested == {"/api/projects/<project_id>/tasks", "/api/projects/<project_id>/reliability"}
+
+
+def _pages(stage: Stage, reader: str, listed: List) -> Iterator[list[Any]]:
+    """All pages; what leads to the next one is looked at on the way."""
+    path = f"{listed.path}{'&' if '?' in listed.path else '?'}limit={_LIMIT}"
+    while path:
+        response = stage.send(reader, "GET", path)
+        document = response.get_json()
+        page = document[listed.items] if listed.items else document
+        yield page
+        if listed.total:
+            path = _next_of_scale(document, listed, path)
+        else:
+            cursor = document["next_cursor"] if listed.items else None
+            link = re.fullmatch(r'<([^>]+)>; rel="next"', response.headers.get("Link", ""))
+            assert (cursor is None) == (link is None)
+            assert link is None or cursor in link[1]
+            path = link[1] if link else ""
+
+
+def _next_of_scale(document: Any, listed: List, path: str) -> str:
+    if not document["has_more"]:
+        return ""
+    if "next_token" in document:
+        return f"{listed.path}?limit={_LIMIT}&next_token={document['next_token']}"
+    return f"{listed.path}?limit={_LIMIT}&offset={document['offset'] + len(document[listed.items])}"
+
+
+@pytest.mark.parametrize("listed", [listed for listed in LISTS if listed.total], ids=lambda listed: listed.path)
+def test_a_total_counts_what_is_the_callers(stage: Stage, listed: List) -> None:
+    with stage.scene() as session:
+        for reader in listed.readers:
+            expected = session.scalars(text(listed.holds), {"me": stage.world.callers[reader].subject_id}).all()
+            document = stage.send(reader, "GET", f"{listed.path}?limit=1").get_json()
+            assert (reader, document[listed.total]) == (reader, len(expected))
+
+
+def test_the_lists_of_a_project_are_of_that_project(stage: Stage) -> None:
+    with stage.scene() as session:
+        for owner, project in stage.world.things["project"]["active"].items():
+            where = {"id": project["project_id"]}
+            tasks = stage.send(owner, "GET", f"/api/projects/{where['id']}/tasks").get_json()["items"]
+            voters = stage.send("ops", "GET", f"/api/projects/{where['id']}/reliability").get_json()["items"]
+            assert {task["id"] for task in tasks} == _ids(session, "SELECT id FROM tasks WHERE project_id = :id", where)
+            assert {one["voter_id"] for one in voters} == _ids(
+                session, "SELECT voter_id FROM reliability WHERE project_id = :id", where
+            )
+
+
+def test_scales_filters_keep_to_what_they_name(stage: Stage) -> None:
+    with stage.scene() as session:
+        for owner, batch in stage.world.things["batch"]["staging"].items():
+            where = {"id": batch["batch_id"]}
+            tasks = stage.send(owner, "GET", "/v1/tasks", query_string={"batch": batch["batch"]}).get_json()
+            assert {task["task_id"] for task in tasks["docs"]} == _ids(
+                session, "SELECT id FROM tasks WHERE batch_id = :id", where
+            )
+            batches = stage.send(owner, "GET", "/v1/batches", query_string={"project": batch["project"]}).get_json()
+            assert {one["id"] for one in batches["docs"]} == _ids(
+                session,
+                "SELECT id FROM batches WHERE project_id = (SELECT project_id FROM batches WHERE id = :id)",
+                where,
+            )
+
+
+def _ids(session: Session, sql: str, where: dict[str, Any]) -> set[str]:
+    return set(session.scalars(text(sql), where))
+
+
+# Sums: the same from the tables, for the caller alone.
+_FUNDS = """
+    SELECT sum(b.credits - b.debits) AS available,
+           (SELECT sum(reserved - spent - released) FROM reserves WHERE owner_ref = :me) AS reserved,
+           (SELECT sum(spent) FROM reserves WHERE owner_ref = :me) AS spent
+      FROM accounts a JOIN balances b ON b.account_id = a.id WHERE a.role = 'funds' AND a.owner_ref = :me
+       AND a.currency = 'USD'
+"""
+_EARNED = """
+    SELECT count(*) AS answers, coalesce(sum(amount) FILTER (WHERE status = 'pending'), 0) AS pending,
+           coalesce(sum(amount) FILTER (WHERE status = 'due'), 0) AS due
+      FROM earnings e JOIN payees p ON p.id = e.payee_id WHERE p.owner_ref = :me
+"""
+
+
+def _units(amount: str) -> int:
+    return int(Decimal(amount).scaleb(4))
+
+
+def test_funds_are_the_callers_own(stage: Stage) -> None:
+    with stage.scene() as session:
+        for reader in _REQUESTERS:
+            expected = session.execute(text(_FUNDS), {"me": stage.world.callers[reader].subject_id}).one()
+            shown = {one["currency"]: one for one in stage.send(reader, "GET", "/api/funds").get_json()["items"]}
+            amounts = tuple(_units(shown["USD"][name]) for name in ("available", "reserved", "spent"))
+            assert (reader, amounts) == (reader, tuple(expected))
+            assert set(shown) == ({"USD", "EUR"} if reader == "other_requester" else {"USD"})
+
+
+def test_a_statement_sums_what_its_worker_has_earned(stage: Stage) -> None:
+    with stage.scene() as session:
+        for reader in ("worker", "expert"):
+            expected = session.execute(text(_EARNED), {"me": stage.world.callers[reader].subject_id}).one()
+            (shown,) = stage.send(reader, "GET", "/api/me/statement").get_json()["totals"]
+            assert (shown["answers"], _units(shown["pending"]), _units(shown["due"])) == tuple(expected)
+
+
+def test_progress_counts_its_project_alone(stage: Stage) -> None:
+    with stage.scene() as session:
+        for owner, project in stage.world.things["project"]["active"].items():
+            where = {"id": project["project_id"]}
+            shown = stage.send(owner, "GET", f"/api/projects/{where['id']}/progress").get_json()
+            counted = session.execute(
+                text("SELECT status, count(*) FROM tasks WHERE project_id = :id GROUP BY 1"), where
+            )
+            assert {name: n for name, n in shown["tasks"].items() if n} == dict(counted.all())
+            answers = "SELECT count(*) FROM answers WHERE project_id = :id AND kind = 'answer'"
+            assert shown["answers"] == session.scalar(text(answers), where)
+            spent = "SELECT sum(spent) FROM reserves r JOIN batches b ON b.id = r.cause_ref WHERE b.project_id = :id"
+            assert _units(shown["spent"]) == session.scalar(text(spent), where)
+
+
+def test_a_batchs_status_counts_its_tasks_alone(stage: Stage) -> None:
+    with stage.scene():
+        for owner, batch in stage.world.things["batch"]["staging"].items():
+            shown = stage.send(owner, "GET", f"/v1/batches/{batch['batch_id']}/status").get_json()
+            assert shown == {"status": "staging", "pending": 1}
+
+
+def test_a_worker_sees_their_own_places_on_the_ladders(stage: Stage) -> None:
+    with stage.scene() as session:
+        for reader in _WORKERS:
+            where = {"me": stage.world.callers[reader].subject_id}
+            tiers = stage.send(reader, "GET", "/api/me").get_json()["tiers"]
+            places = session.execute(text("SELECT skill, tier FROM worker_tiers WHERE worker_id = :me"), where)
+            assert {(one["skill"], one["tier"]) for one in tiers} == set(places.all())
+
+
+_GIVEN = """
+    SELECT p.labels[n.label + 1] AS category, r.reliability
+      FROM assignments a JOIN answers n ON n.task_id = a.task_id AND n.kind = 'answer'
+      JOIN projects p ON p.id = a.project_id
+      JOIN reliability r ON r.project_id = a.project_id AND r.voter_id = n.worker_id
+     WHERE a.id = :id
+"""
+
+
+def test_a_dossier_is_of_its_task_and_tells_nobodys_name(stage: Stage, marks: Marks) -> None:
+    with stage.scene() as session:
+        for owner in ("expert", "other_expert"):
+            pseudonyms: list[str] = []
+            for state in ("ruling", "ruled"):
+                held = stage.world.things["assignment"][state][owner]["assignment_id"]
+                given = session.execute(text(_GIVEN), {"id": held}).all()
+                response = stage.send(owner, "GET", f"/api/assignments/{held}/dossier")
+                shown = response.get_json()["answers"]
+                assert sorted((one["category"], one["reliability"]) for one in shown) == sorted(map(tuple, given))
+                assert [str(mark) for mark in marks.found(response.text) if mark.table == "workers"] == []
+                pseudonyms += [one["pseudonym"] for one in shown]
+            # The same two answered both tasks; under a name that lasted, an expert would come to know them.
+            assert len(pseudonyms) == len(set(pseudonyms)) == 4
+
+
+def test_the_journal_of_one_requester_is_of_that_one(stage: Stage) -> None:
+    with stage.scene() as session:
+        for owner, payer in stage.world.things["payer"]["known"].items():
+            where = {"id": payer["requester_id"]}
+            shown = stage.send("finance", "GET", "/api/journal", query_string={"cause_ref": where["id"]}).get_json()
+            expected = _ids(session, "SELECT id FROM journal_entries WHERE cause_ref = :id", where)
+            assert (owner, {entry["id"] for entry in shown["items"]}) == (owner, expected)
+
+
+# Cursors
+
+
+_PAGED = [listed for listed in LISTS if listed.items == "items" and len(listed.readers) > 1]
+
+
+def _cursor(stage: Stage, reader: str, path: str) -> str | None:
+    cursor: str | None = stage.send(reader, "GET", f"{path}?limit=1").get_json()["next_cursor"]
+    return cursor
+
+
+@pytest.mark.parametrize("listed", _PAGED, ids=lambda listed: listed.path)
+def test_a_cursor_is_its_callers_alone(stage: Stage, listed: List) -> None:
+    reader, other, *_ = listed.readers
+    with stage.scene():
+        cursor = _cursor(stage, reader, listed.path)
+        own = stage.send(reader, "GET", listed.path, query_string={"cursor": cursor})
+        carried = stage.send(other, "GET", listed.path, query_string={"cursor": cursor})
+        forged = stage.send(reader, "GET", listed.path, query_string={"cursor": f"A{cursor}"[: len(str(cursor))]})
+
+    assert (own.status_code, carried.status_code, forged.status_code) == (200, 400, 400)
+
+
+def test_a_cursor_is_its_addresss_and_its_filters_alone(stage: Stage) -> None:
+    with stage.scene():
+        cursor = _cursor(stage, "ops", "/api/workers")
+        elsewhere = stage.send("ops", "GET", "/api/requesters", query_string={"cursor": cursor})
+        narrowed = stage.send("ops", "GET", "/api/workers", query_string={"cursor": cursor, "status": "active"})
+
+    assert (elsewhere.status_code, narrowed.status_code) == (400, 400)
+
+
+def test_scales_next_token_leads_nobody_to_others_tasks(stage: Stage) -> None:
+    theirs = stage.world.things["task"]["open"]["other_requester"]["task_id"]
+    with stage.scene() as session:
+        mine = _ids(
+            session,
+            "SELECT id FROM tasks WHERE requester_id = :me",
+            {"me": stage.world.callers["requester"].subject_id},
+        )
+        shown = stage.send("requester", "GET", "/v1/tasks", query_string={"next_token": theirs}).get_json()["docs"]
+
+    assert {task["task_id"] for task in shown} <= mine

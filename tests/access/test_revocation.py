@@ -1,0 +1,135 @@
+"""What is taken away is gone with the next request, for every role and whatever was begun before."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from foundation import auth
+from foundation.errors import NotFound
+from tests.access.stage import Stage
+from workforce.models import Kind
+
+# Something that each role may do.
+_OWN = {
+    "worker": "/api/me",
+    "requester": "/api/projects",
+    "ops": "/api/workers",
+    "finance": "/api/journal",
+    "admin": "/api/requesters",
+    "auditor": "/api/trail",
+    "monitor": "/metrics",
+}
+
+
+def _token_id(session: Session, stage: Stage, caller: str) -> str:
+    where = {"hash": auth._hash(stage.world.callers[caller].secret)}
+    return str(session.scalar(text("SELECT id FROM tokens WHERE secret_hash = :hash"), where))
+
+
+def _revoke(session: Session, token_id: str) -> None:
+    auth.revoke(session, token_id)
+
+
+def _expire(session: Session, token_id: str) -> None:
+    session.execute(text("UPDATE tokens SET expires_at = now() WHERE id = :id"), {"id": token_id})
+
+
+def _rotate(session: Session, token_id: str) -> None:
+    auth.rotate(session, token_id)
+
+
+@pytest.mark.parametrize("end", [_revoke, _expire, _rotate], ids=["revoked", "expired", "rotated"])
+@pytest.mark.parametrize("role", _OWN)
+def test_a_token_that_has_ended_is_refused_from_the_next_request_on(
+    stage: Stage, role: str, end: Callable[[Session, str], None]
+) -> None:
+    with stage.scene() as session:
+        before = stage.send(role, "GET", _OWN[role]).status_code
+        end(session, _token_id(session, stage, role))
+        session.flush()
+        after = stage.send(role, "GET", _OWN[role]).status_code
+
+    assert (before, after) == (200, 401)
+
+
+def test_a_worker_who_is_suspended_between_two_requests_neither_claims_nor_renews(stage: Stage) -> None:
+    worker_id = stage.world.callers["worker"].subject_id
+    with stage.scene():
+        lease = stage.send("worker", "POST", "/api/claims", json={}).get_json()
+        renewal, fence = f"/api/assignments/{lease['id']}/renewal", {"fence": lease["fence"]}
+        assert stage.send("worker", "POST", renewal, json=fence).status_code == 200
+        assert stage.send("ops", "POST", f"/api/workers/{worker_id}/suspension").status_code == 200
+
+        claimed = stage.send("worker", "POST", "/api/claims", json={})
+        renewed = stage.send("worker", "POST", renewal, json=fence)
+
+    assert (claimed.status_code, renewed.status_code) == (403, 403)
+
+
+def test_a_suspended_worker_who_is_activated_claims_again(stage: Stage) -> None:
+    worker_id = stage.world.callers["suspended"].subject_id
+    with stage.scene():
+        assert stage.send("ops", "POST", f"/api/workers/{worker_id}/activation").status_code == 200
+        assert stage.send("suspended", "POST", "/api/claims", json={}).status_code == 201
+
+
+def test_an_expert_who_is_moved_down_decides_no_further_dispute(stage: Stage) -> None:
+    expert = stage.world.callers["expert"].subject_id
+    wanted = {"kind": Kind.ADJUDICATION, **stage.world.things["work"]["disputed"][""]}
+    with stage.scene():
+        moved = stage.send(
+            "ops", "PUT", f"/api/workers/{expert}/tiers/image.categorization", json={"tier": 3, "reason": "Less care."}
+        )
+        claimed = stage.send("expert", "POST", "/api/claims", json=wanted)
+
+    assert (moved.status_code, claimed.status_code) == (200, 204)
+
+
+# Tokens give no more than their role has, and no successor gives more than the token did.
+
+
+def test_no_token_has_a_scope_that_its_role_has_not(stage: Stage) -> None:
+    with stage.scene() as session:
+        for name, role in auth.roles.items():
+            others = {scope for other in auth.roles.values() for scope in other.scopes} - role.scopes
+            for scope in others:
+                with pytest.raises(auth.ScopeMissing):
+                    auth.issue(session, role=name, subject_id="somebody", scopes=[scope])
+
+
+def test_a_token_of_a_role_that_is_gone_is_refused(stage: Stage) -> None:
+    with stage.scene() as session:
+        where = {"id": _token_id(session, stage, "ops")}
+        session.execute(text("UPDATE tokens SET role = 'janitor' WHERE id = :id"), where)
+
+        assert stage.send("ops", "GET", "/api/workers").status_code == 401
+
+
+def test_no_token_is_for_somebody_who_is_not_there(stage: Stage) -> None:
+    with stage.scene() as session:
+        for name in ("worker", "requester"):
+            with pytest.raises(NotFound):
+                auth.issue(session, role=name, subject_id="nobody")
+
+
+def test_a_rotated_token_has_the_scopes_and_the_end_of_the_old_one(stage: Stage) -> None:
+    with stage.scene() as session:
+        whose = stage.world.callers["requester"].subject_id
+        old, _ = auth.issue(session, role="requester", subject_id=whose, scopes=["funds"], days=1)
+
+        new, secret = auth.rotate(session, old.id)
+
+        assert (new.scopes, new.expires_at, new.subject_id) == (["funds"], old.expires_at, whose)
+        assert old.expires_at is not None
+        assert stage.send_as(f"Bearer {secret}", "GET", "/api/projects").status_code == 403
+
+
+def test_a_revoked_token_has_no_successor(stage: Stage) -> None:
+    with stage.scene() as session:
+        token, _ = auth.issue(session, role="ops", subject_id="somebody")
+        auth.revoke(session, token.id)
+
+        with pytest.raises(auth.TokenEnded):
+            auth.rotate(session, token.id)

@@ -1,0 +1,442 @@
+"""One small world in a database of its own: everybody who may call, and a thing of each kind in each of its states.
+
+It is committed once; whoever plays in it rolls back. Callers and what they may expect are in `matrix.toml`; a canary
+is planted in every text of it (`canaries.py`).
+"""
+
+import base64
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, select, text, update
+from sqlalchemy.orm import Session
+
+from foundation import auth, clock, db, ids, outbox
+from payments.rates import Price
+from tests import factories
+from tests.access import canaries
+from tests.conftest import Urls, _app
+from workforce import assignment, onboarding, projects, tasks, tiers
+from workforce.events import AnswerSubmitted
+from workforce.models import (
+    Answer,
+    AnswerStatus,
+    Assignment,
+    AssignmentStatus,
+    BatchStatus,
+    Kind,
+    Project,
+    ProjectStatus,
+    Requester,
+    Task,
+    TaskStatus,
+    Worker,
+    WorkerStatus,
+)
+
+MATRIX: dict[str, Any] = tomllib.loads((Path(__file__).parent / "matrix.toml").read_text())
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody who calls with some token; what belongs to `who` is theirs."""
+
+    name: str
+    who: str
+    role: str
+    subject_id: str
+    # How their token is: "" if it is a good one, else one of the kinds in matrix.toml.
+    token: str
+    secret: str
+    header: str | None
+
+    @property
+    def viewer(self) -> tuple[str, str]:
+        """The role and the subject that they are shown things as; a bad token is nobody's."""
+        good = self.token == "" or MATRIX["tokens"]["answers"][self.token] == "good"
+        return (self.role, self.subject_id) if good else ("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Who calls, and what there is: by kind, state and owner, as requests name it. `mine` is what a requester uses."""
+
+    urls: Urls
+    callers: dict[str, Caller]
+    things: dict[str, dict[str, dict[str, Values]]]
+    mine: Mapping[str, Values]
+
+    def save(self, path: Path) -> None:
+        """Keep the world for another process; its database stays."""
+        path.write_text(json.dumps(asdict(self)))
+
+    @staticmethod
+    def load(path: Path) -> "World":
+        """A world that was saved."""
+        kept = json.loads(path.read_text())
+        callers = {name: Caller(**caller) for name, caller in kept["callers"].items()}
+        return World(Urls(**kept["urls"]), callers, kept["things"], kept["mine"])
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """A row that requests are about: what it is, the state it was brought into, and whose it is."""
+
+    kind: str
+    state: str
+    owner: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """The people of the world by their callers' names, a crowd that answers, and the requesters."""
+
+    workers: dict[str, Worker]
+    crowd: list[Worker]
+    requesters: dict[str, Requester]
+
+
+def build(urls: Urls) -> World:
+    """Make the world in an empty, migrated database."""
+    engine = db.make_engine(urls.app)
+    with db.sessions(engine)() as session:
+        cast = people(session)
+        made = list(things(session, cast))
+        callers = {caller.name: caller for caller in tokens(session, cast)}
+        # What has just been used is not touched by every request.
+        session.execute(update(auth.Token).values(last_used_at=text("now()")))
+        session.commit()
+        _send_with_keys(engine, callers)
+        canaries.plant(urls.owner)
+        named: dict[str, dict[str, dict[str, Values]]] = {}
+        for thing in made:
+            named.setdefault(thing.kind, {}).setdefault(thing.state, {})[thing.owner] = _values(session, thing)
+    engine.dispose()
+    batches = named["batch"]
+    mine = {
+        name: {
+            "project": batches["in_progress"][name]["project"],
+            "batch": batches["in_progress"][name]["batch"],
+            "batch_elsewhere": batches["unpaid"][name]["batch"],
+        }
+        for name in cast.requesters
+    }
+    return World(urls, callers, named, mine)
+
+
+# What a request may have to say about a thing of a kind, read when the canaries have been planted.
+_VALUES = {
+    "assignment": """
+        SELECT a.id AS assignment_id, a.fence, a.fence + 1 AS other_fence, p.labels[1] AS category
+          FROM assignments a JOIN projects p ON p.id = a.project_id WHERE a.id = :id""",
+    "work": "SELECT id AS project_id FROM projects WHERE id = :id",
+    "project": "SELECT id AS project_id, name AS project FROM projects WHERE id = :id",
+    "batch": """
+        SELECT b.id AS batch_id, b.name AS batch, p.name AS project
+          FROM batches b JOIN projects p ON p.id = b.project_id WHERE b.id = :id""",
+    "task": "SELECT id AS task_id, unique_id FROM tasks WHERE id = :id",
+    "person": "SELECT id AS worker_id FROM workers WHERE id = :id",
+    "payer": "SELECT id AS requester_id FROM requesters WHERE id = :id",
+    "event": "SELECT id AS event_id FROM outbox_events WHERE id = CAST(:id AS bigint)",
+}
+_PREFIXES = {
+    "assignment_id": "asg", "project_id": "prj", "batch_id": "bat", "task_id": "tsk", "worker_id": "wrk",
+    "requester_id": "req",
+}  # fmt: skip
+
+
+def _values(session: Session, thing: Thing) -> Values:
+    return dict(session.execute(text(_VALUES[thing.kind]), {"id": thing.id}).one()._mapping)
+
+
+def missing(values: Values) -> Values:
+    """What would name such a thing, if it were there."""
+    return {name: _missing(name, value) for name, value in values.items()}
+
+
+def _missing(name: str, value: Any) -> Any:
+    if name in _PREFIXES:
+        return ids.new(_PREFIXES[name])
+    if name == "event_id":
+        return 10**12
+    return canaries.new() if isinstance(value, str) else value
+
+
+def malformed(values: Values) -> Values:
+    """The same, with ids that none could be."""
+    return {name: "nonsense" if name.endswith("_id") else value for name, value in missing(values).items()}
+
+
+# Each of these has an assignment in every state; those of one state are of one task.
+_OWNERS = ("worker", "other_worker", "suspended", "offboarded")
+_EXPERTS = ("expert", "other_expert")
+_DISPUTE: dict[str, Any] = {"overlap_min": 2, "overlap_max": 2, "confidence_target": 0.95, "expert_share": 1.0}
+
+
+def people(session: Session) -> Cast:
+    """Everybody, and nearly all active: they have work to do before some of them are suspended."""
+    named = [name for name, caller in MATRIX["callers"].items() if caller["role"] == "worker"]
+    workers = {
+        name: factories.create_worker(
+            session,
+            tier=4 if name in {*_EXPERTS, "party"} else None,
+            status=WorkerStatus.APPLICANT if name == "applicant" else WorkerStatus.ACTIVE,
+        )
+        for name in named
+    }
+    # To be an expert at something else is nothing here.
+    tiers.set_tier(session, workers["worker"].id, skill="audio", tier=4, reason="", moved_by="ops")
+    crowd = [factories.create_worker(session) for _ in range(4)]
+    requesters = {name: factories.create_requester(session) for name in ("requester", "other_requester")}
+    factories.pay_in(session, requesters["other_requester"].id, "5", "EUR")
+    return Cast(workers, crowd, requesters)
+
+
+def things(session: Session, cast: Cast) -> Iterator[Thing]:
+    """Every thing in every state, in the order in which it can be made."""
+    yield from _lapsed(session, cast)
+    yield from _rulings(session, cast)
+    yield from _held(session, cast)
+    yield from _work(session, cast)
+    for owner, requester in cast.requesters.items():
+        yield from _tasks(session, cast, owner, requester)
+        yield from _batches(session, owner, requester)
+        yield Thing("payer", "known", owner, requester.id)
+    yield from _persons(session, cast)
+    yield from _events(session)
+
+
+def _asked(session: Session, requester: Requester, **settings: Any) -> tuple[Project, Task]:
+    project = factories.create_project(session, requester, **settings)
+    return project, factories.create_task(session, project)
+
+
+def _claims(session: Session, cast: Cast, project: Project, state: str) -> list[Thing]:
+    leases = {name: factories.claim(session, cast.workers[name], project, Kind.ANSWER) for name in _OWNERS}
+    return [Thing("assignment", state, name, lease.id) for name, lease in leases.items()]
+
+
+def _lapse(session: Session, things: Sequence[Thing]) -> None:
+    rows = update(Assignment).where(Assignment.id.in_([thing.id for thing in things]))
+    session.execute(rows.values(lease_expires_at=text("now() - interval '1 hour'")))
+    assignment.expire(session)
+
+
+def _lapsed(session: Session, cast: Cast) -> Iterator[Thing]:
+    """Leases that ended by themselves, and what has become of their tasks since."""
+    requester = cast.requesters["requester"]
+    wide: dict[str, Any] = {"overlap_min": 6}
+    exact = {**_DISPUTE, "overlap_min": 4, "overlap_max": 4}
+    states = {"expired": wide, "retaken": exact, "cancelled": wide, "taken_again": wide, "escalated_since": exact}
+    asked = {state: _asked(session, requester, **settings) for state, settings in states.items()}
+    made = [thing for state, (project, _) in asked.items() for thing in _claims(session, cast, project, state)]
+    _lapse(session, made)
+
+    # Of these somebody else holds a slot, and others are free.
+    factories.claim(session, cast.crowd[0], asked["expired"][0])
+    for worker in cast.crowd:
+        factories.claim(session, worker, asked["retaken"][0])
+    tasks.cancel(session, requester.id, asked["cancelled"][1].id, actor_ref=requester.id)
+    _claims(session, cast, asked["taken_again"][0], "leased")
+    for worker, category in zip(cast.crowd, ["crow", "rook", "crow", "rook"], strict=True):
+        factories.answer(session, worker, category, project=asked["escalated_since"][0])
+    factories.settle(session)
+    assert asked["escalated_since"][1].status == TaskStatus.ESCALATED
+    yield from made
+
+
+def _disputed(session: Session, requester: Requester, *voters: Worker) -> tuple[Project, Task]:
+    """A project with a task that waits for an expert."""
+    project, task = _asked(session, requester, **_DISPUTE)
+    for voter, category in zip(voters, ["crow", "rook"], strict=True):
+        factories.answer(session, voter, category, project=project, kind=Kind.ANSWER)
+    factories.settle(session)
+    assert task.status == TaskStatus.ESCALATED
+    return project, task
+
+
+def _rulings(session: Session, cast: Cast) -> Iterator[Thing]:
+    """What experts decide now, have decided and have let go. The party took part in each dispute."""
+    requester, voters = cast.requesters["requester"], (cast.workers["party"], cast.crowd[0])
+    project, _ = _disputed(session, requester, *voters)
+    for name in _EXPERTS:
+        expert = cast.workers[name]
+        lease = factories.claim(session, expert, project, Kind.ADJUDICATION)
+        assignment.release(session, expert.id, lease.id, fence=lease.fence)
+        yield Thing("assignment", "ruling_released", name, lease.id)
+        lease = factories.claim(session, expert, project, Kind.ADJUDICATION)
+        yield (lapsed := Thing("assignment", "ruling_expired", name, lease.id))
+        _lapse(session, [lapsed])
+    for name in _EXPERTS:
+        for state in ("ruling", "ruled"):
+            other_project, _ = _disputed(session, requester, *voters)
+            lease = factories.claim(session, cast.workers[name], other_project, Kind.ADJUDICATION)
+            if state == "ruled":
+                factories.submit(session, cast.workers[name], lease)
+            yield Thing("assignment", state, name, lease.id)
+    factories.settle(session)
+    # The first dispute is open. Beside it an open task, so that its project has something for everybody.
+    factories.create_task(session, project)
+    yield Thing("work", "disputed", "", project.id)
+
+
+def _held(session: Session, cast: Cast) -> Iterator[Thing]:
+    """Leases that are held, were given back or have been answered."""
+    for state in ("leased", "overdue", "released", "answered", "accepted", "withdrawn"):
+        project, task = _asked(session, cast.requesters["requester"], overlap_min=4 if state == "accepted" else 6)
+        for thing in _claims(session, cast, project, state):
+            row = session.get_one(Assignment, (thing.id, project.id))
+            if state in {"released", "withdrawn"}:
+                assignment.release(session, row.worker_id, row.id, fence=row.fence)
+            elif state in {"answered", "accepted"}:
+                assignment.submit(session, row.worker_id, row.id, fence=row.fence, payload={"category": "rook"})
+            elif state == "overdue":
+                row.lease_expires_at = clock.now(session) - timedelta(hours=1)
+            if state == "withdrawn":
+                # Nothing does this yet; the tables know it, and the guards.
+                row.status = AssignmentStatus.WITHDRAWN
+            yield thing
+        factories.settle(session)
+        assert (task.status == TaskStatus.SETTLED) == (state == "accepted")
+        if state == "leased":
+            yield Thing("work", "held", "", project.id)
+
+
+def _work(session: Session, cast: Cast) -> Iterator[Thing]:
+    """Projects with a task that nobody has seen yet."""
+    for state, settings in {"open": {}, "senior": {"tier_min": 3}, "paused": {}}.items():
+        project, _ = _asked(session, cast.requesters["requester"], **settings)
+        if state == "paused":
+            project.status = ProjectStatus.PAUSED
+        yield Thing("work", state, "", project.id)
+
+
+def _tasks(session: Session, cast: Cast, owner: str, requester: Requester) -> Iterator[Thing]:
+    """A requester's tasks in every state but `staged`."""
+    one, other, *_ = cast.crowd
+    asked = {
+        "open": _asked(session, requester),
+        "held": _asked(session, requester),
+        "answered": _asked(session, requester),
+        "widened": _asked(session, requester, overlap_min=2, confidence_target=0.99, expert_share=0.0),
+        "settled": _asked(session, requester, overlap_min=2),
+        "cancelled": _asked(session, requester),
+        "escalated": _disputed(session, requester, one, other),
+    }
+    asked["open"][1].unique_id = "taken"
+    factories.claim(session, one, asked["held"][0])
+    factories.answer(session, one, project=asked["answered"][0])
+    for state, categories in {"widened": ("crow", "rook"), "settled": ("rook", "rook")}.items():
+        for voter, category in zip((one, other), categories, strict=True):
+            factories.answer(session, voter, category, project=asked[state][0])
+    factories.settle(session)
+    tasks.cancel(session, requester.id, asked["cancelled"][1].id, actor_ref=requester.id)
+    assert (asked["widened"][1].status, asked["widened"][1].overlap) == (TaskStatus.OPEN, 3)
+    assert asked["settled"][1].status == TaskStatus.SETTLED
+    for state, (_, task) in asked.items():
+        yield Thing("task", state, owner, task.id)
+    yield Thing("project", "active", owner, asked["open"][0].id)
+    asked["answered"][0].status = ProjectStatus.PAUSED
+    yield Thing("project", "paused", owner, asked["answered"][0].id)
+
+
+def _batches(session: Session, owner: str, requester: Requester) -> Iterator[Thing]:
+    """A requester's batches in every state, and the staged task of one of them."""
+    project = factories.create_project(session, requester)
+    dear = projects.create(
+        session, requester_id=requester.id, name="dear", settings=projects.Settings(labels=["crow", "rook"]),
+        prices=[Price(tier=0, amount="900", currency="USD")],
+    )  # fmt: skip
+    made = {
+        "staging": factories.create_batch(session, project, status=BatchStatus.STAGING),
+        "empty": factories.create_batch(session, project, status=BatchStatus.STAGING),
+        "in_progress": factories.create_batch(session, project),
+        "standing": projects.standing_batch(session, project),
+        "completed": factories.create_batch(session, project, status=BatchStatus.COMPLETED),
+        "unpaid": factories.create_batch(session, dear, status=BatchStatus.STAGING),
+    }
+    factories.create_task(session, dear, made["unpaid"])
+    yield Thing("task", "staged", owner, factories.create_task(session, project, made["staging"]).id)
+    yield from (Thing("batch", state, owner, batch.id) for state, batch in made.items())
+
+
+def _persons(session: Session, cast: Cast) -> Iterator[Thing]:
+    for name, status in {"suspended": WorkerStatus.SUSPENDED, "offboarded": WorkerStatus.OFFBOARDED}.items():
+        onboarding.move(session, cast.workers[name].id, status)
+    of_state = {"applicant": "applicant", "active": "worker", "suspended": "suspended", "offboarded": "offboarded"}
+    yield from (Thing("person", state, name, cast.workers[name].id) for state, name in of_state.items())
+
+
+def _events(session: Session) -> Iterator[Thing]:
+    """Two events that failed too often, with what their failure said, and one that waits."""
+    answer = session.scalars(select(Answer).where(Answer.status == AnswerStatus.ACCEPTED).limit(1)).one()
+    told = AnswerSubmitted(answer_id=answer.id, task_id=answer.task_id, project_id=answer.project_id)
+    for _ in range(2):
+        outbox.publish(session, told)
+    session.execute(text("UPDATE outbox_events SET parked_at = now(), last_error = ''"))
+    outbox.publish(session, told)
+    for event in session.scalars(select(outbox.OutboxEvent)):
+        yield Thing("event", "waiting" if event.parked_at is None else "parked", "", str(event.id))
+
+
+def _send_with_keys(engine: Engine, callers: Mapping[str, Caller]) -> None:
+    """Requests whose answers are kept for whoever sends them again."""
+    client, body = _app(db.sessions(engine)).test_client(), {"name": "Somebody"}
+    for key in ("one", "two"):
+        headers = {"Authorization": str(callers["ops"].header), "Idempotency-Key": key}
+        assert client.post("/api/requesters", json=body, headers=headers).status_code == 201
+
+
+def tokens(session: Session, cast: Cast) -> Iterator[Caller]:
+    """Everybody who calls, and for one of each role every kind of token that is not simply good."""
+    subjects = {name: worker.id for name, worker in cast.workers.items()}
+    subjects |= {name: requester.id for name, requester in cast.requesters.items()}
+    for name, given in MATRIX["callers"].items():
+        role, who = given["role"], given.get("who", name)
+        if not role:
+            yield Caller(name, who, role, "", "none", "", None)
+            continue
+        # Whoever is staff has a name that stands nowhere else.
+        subject = subjects.setdefault(who, canaries.new())
+        _, secret = auth.issue(session, role=role, subject_id=subject, name="a token", scopes=given.get("scopes"))
+        yield Caller(name, who, role, subject, "", secret, f"Bearer {secret}")
+        if name in MATRIX["tokens"]["of"]:
+            for kind, spoiled, header in _spoiled(session, role, subject):
+                yield Caller(f"{name} ({kind})", who, role, subject, kind, spoiled, header)
+
+
+def _spoiled(session: Session, role: str, subject: str) -> Iterator[tuple[str, str, str]]:
+    """Each kind of token by its name, its secret and the header that it comes in."""
+
+    def issue(**options: Any) -> tuple[auth.Token, str]:
+        return auth.issue(session, role=role, subject_id=subject, name="a token", **options)
+
+    good, secret = issue()
+    yield "basic", secret, "Basic " + base64.b64encode(f"{secret}:".encode()).decode()
+    yield "as a password", secret, "Basic " + base64.b64encode(f"user:{secret}".encode()).decode()
+    yield "of another scheme", secret, f"Token {secret}"
+    yield "mistyped", secret, f"Bearer {secret[:-1]}{'a' if secret[-1] != 'a' else 'b'}"
+    yield "cut", secret, f"Bearer {secret[:-1]}"
+    yield "its id", secret, f"Bearer {good.id}"
+    yield "its hash", secret, f"Bearer {hashlib.sha256(secret.encode()).hexdigest()}"
+    yield "unknown", (unknown := auth._new_secret()), f"Bearer {unknown}"
+    _, secret = issue(scopes=[])
+    yield "without scopes", secret, f"Bearer {secret}"
+    token, secret = issue(days=1)
+    token.expires_at = clock.now(session) - timedelta(seconds=1)
+    yield "expired", secret, f"Bearer {secret}"
+    token, secret = issue()
+    auth.revoke(session, token.id)
+    yield "revoked", secret, f"Bearer {secret}"
+    token, secret = issue()
+    auth.rotate(session, token.id)
+    yield "rotated", secret, f"Bearer {secret}"
