@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from flask import Flask, Response, g, redirect, request
+from flask import Flask, Response, current_app, g, redirect, request
 from flask_swagger_ui import get_swaggerui_blueprint
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import RequestRedirect
 
 from foundation import db, errors, http, ids, metrics, openapi
@@ -73,9 +73,23 @@ def _from_http(error: HTTPException, answer: Any) -> Any:
     headers = {
         name: value for name, value in error.get_headers() if name in {"Allow", "Retry-After", "WWW-Authenticate"}
     }
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = _methods()
     if isinstance(error, NotFound):
         return answer(errors.from_status(404, f"There is no such address. All of them are listed at {_DOCS}/."))
     return answer(errors.from_status(error.code or 500, error.description or error.name, headers))
+
+
+def _methods() -> str:
+    """What the address of this request knows.
+
+    Werkzeug's own list has what `/batches/<path:name>` knows also for `/batches/x/finalize`, which is no batch's name.
+    """
+    adapter = current_app.create_url_adapter(request)
+    assert adapter is not None, "there is a request"
+    rule, _ = adapter.match(method="OPTIONS", return_rule=True)
+    rules = current_app.url_map.iter_rules()
+    return ", ".join(sorted({method for one in rules if one.rule == rule.rule for method in one.methods or ()}))
 
 
 def _from_storage(error: SQLAlchemyError) -> Problem:
@@ -94,13 +108,16 @@ def _from_bug(error: Exception) -> Problem:
     return errors.Internal("This is our fault, it is logged, and nothing was changed.")
 
 
-def _begin() -> None:
+def _begin() -> Response | None:
     g.started, g.request_id = time.perf_counter(), ids.new("rqs")
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
     if request.environ.get("PATH_INFO", "").startswith("//"):
         # Werkzeug would take all slashes at the beginning for one, and this for another name of a real address.
         raise errors.NotFound("There is no such address; it begins with two slashes.")
+    if request.method == "OPTIONS" and request.url_rule is not None:
+        return Response(headers={"Allow": _methods()})
+    return None
 
 
 def _finish(response: Response) -> Response:

@@ -90,10 +90,20 @@ def test_a_slash_too_many_at_the_beginning_is_another_address(client: FlaskClien
     _assert_is_problem(answer, 404)
 
 
-def test_a_wrong_method_is_told_the_right_ones(client: FlaskClient) -> None:
-    answer = client.delete("/api/projects")
+KNOWN = {
+    "/api/projects": {"GET", "HEAD", "OPTIONS", "POST"},
+    "/v1/batches/x/finalize": {"OPTIONS", "POST"},
+    "/v1/batches/x": {"GET", "HEAD", "OPTIONS"},
+    "/v1/task/categorization": {"OPTIONS", "POST"},
+    "/health": {"GET", "HEAD", "OPTIONS"},
+}
 
-    assert {"GET", "POST"} <= set(answer.headers["Allow"].split(", "))
+
+@pytest.mark.parametrize("path", KNOWN)
+def test_an_address_tells_its_own_methods(client: FlaskClient, path: str) -> None:
+    for method, status in (("OPTIONS", 200), ("DELETE", 405)):
+        answer = client.open(path, method=method)
+        assert (answer.status_code, set(answer.headers["Allow"].split(", "))) == (status, KNOWN[path])
 
 
 def test_a_problem_on_scales_surface_carries_what_its_sdk_reads(client: FlaskClient) -> None:
