@@ -15,13 +15,12 @@ import marshmallow as ma
 
 from foundation import ids
 
-_AMOUNT = re.compile(r"(0|[1-9][0-9]{0,11})(\.[0-9]{1,6})?", re.ASCII)
+_AMOUNT = re.compile(r"(0|[1-9][0-9]{0,11})(\.[0-9]{1,6})?")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
-_CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
-# Bidirectional overrides and isolates can make a name read as another one.
-_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
-# Control characters and the two separators that begin a new line.
-_NOT_IN_A_LINE = {"Cc", "Zl", "Zp"}
+_CURRENCY = re.compile(r"[A-Z]{3}")
+# Control characters and the two separators begin a new line or worse; bidirectional overrides and isolates can make a
+# name read as another one. Written so that JSON Schema can say it too.
+_NAME = re.compile(r"[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*")
 # Letters and symbols by category that show nothing: Hangul fillers and the empty braille pattern.
 _BLANK = "\u115f\u1160\u2800\u3164\uffa0"
 
@@ -37,15 +36,22 @@ class Text(ma.fields.String):
     """Text with a length in characters, no NUL, and (for `name=True`) something visible on one line."""
 
     def __init__(self, *, longest: int = 10_000, shortest: int = 0, name: bool = False, **options: Any) -> None:
+        if name:
+            options["metadata"] = {**_documented(_NAME), **options.get("metadata", {})}
         super().__init__(validate=ma.validate.Length(shortest, longest), **options)
-        self.name_like = name
+        self.name_like, self.longest = name, longest
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
         if not isinstance(value, str):
             raise self.make_error("invalid")
         if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
             raise ma.ValidationError("Contains a character that cannot be stored.")
-        return _name(value) if self.name_like else value
+        return _name(value, self.longest) if self.name_like else value
+
+
+def _documented(shape: re.Pattern[str]) -> dict[str, str]:
+    """A shape as JSON Schema says it."""
+    return {"pattern": f"^{shape.pattern}$"}
 
 
 def tidy(name: str) -> str:
@@ -53,10 +59,12 @@ def tidy(name: str) -> str:
     return unicodedata.normalize("NFC", name).strip()
 
 
-def _name(value: str) -> str:
-    cleaned = tidy(value)
-    if _BIDI.search(cleaned) or any(unicodedata.category(character) in _NOT_IN_A_LINE for character in cleaned):
+def _name(value: str, longest: int) -> str:
+    if len(value) > longest:
+        raise ma.ValidationError(f"Longer than {longest} characters.")
+    if not _NAME.fullmatch(value):
         raise ma.ValidationError("A name may not contain control or direction characters.")
+    cleaned = tidy(value)
     if not any(unicodedata.category(character)[0] in "LNPS" and character not in _BLANK for character in cleaned):
         raise ma.ValidationError("A name needs something visible.")
     return cleaned
@@ -107,22 +115,31 @@ class Flag(ma.fields.Boolean):
         return value
 
 
-class Amount(ma.fields.String):
+class Shaped(ma.fields.String):
+    """Text of one exact shape, which the documentation shows as a pattern."""
+
+    def __init__(self, shape: re.Pattern[str], wanted: str, **options: Any) -> None:
+        super().__init__(metadata={**_documented(shape), **options.pop("metadata", {})}, **options)
+        self.shape, self.wanted = shape, wanted
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
+        if not isinstance(value, str) or not self.shape.fullmatch(value):
+            raise ma.ValidationError(self.wanted)
+        return value
+
+
+class Amount(Shaped):
     """Money on the wire: a plain decimal string such as "12.50", never a JSON number, never an exponent."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
-        if not isinstance(value, str) or not _AMOUNT.fullmatch(value):
-            raise ma.ValidationError('Must be an amount as a string such as "12.50".')
-        return value
+    def __init__(self, **options: Any) -> None:
+        super().__init__(_AMOUNT, 'Must be an amount as a string such as "12.50".', **options)
 
 
-class Currency(ma.fields.String):
+class Currency(Shaped):
     """An ISO 4217 code in capitals; whether we keep books in it is payments' business."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
-        if not isinstance(value, str) or not _CURRENCY.fullmatch(value):
-            raise ma.ValidationError("Must be a currency code such as EUR.")
-        return value
+    def __init__(self, **options: Any) -> None:
+        super().__init__(_CURRENCY, "Must be a currency code such as EUR.", **options)
 
 
 class Timestamp(ma.fields.AwareDateTime):
@@ -154,17 +171,11 @@ class Choice(ma.fields.String):
         return value
 
 
-class Identifier(ma.fields.String):
+class Identifier(Shaped):
     """An id with a known prefix. A string that cannot be one is refused before any table is asked."""
 
     def __init__(self, prefix: str, **options: Any) -> None:
-        super().__init__(**options)
-        self.prefix = prefix
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
-        if not isinstance(value, str) or not ids.looks_valid(value, self.prefix):
-            raise ma.ValidationError(f"Must be an id that begins with {self.prefix}_.")
-        return value
+        super().__init__(ids.shape(prefix), f"Must be an id that begins with {prefix}_.", **options)
 
 
 class JsonObject(ma.fields.Dict):

@@ -123,9 +123,11 @@ class RouteUnsound(Exception):
     """A route was declared with promises that cannot be kept."""
 
 
-class _PageQuery(Schema):
+class PageQuery(Schema):
+    """Which part of a list."""
+
     limit = QueryInteger(least=1, most=pagination.LIMIT_MAX)
-    cursor = Text(longest=300)
+    cursor = Text(longest=300, metadata={"description": "From the page before: `next_cursor`."})
 
 
 class Routes:
@@ -329,7 +331,7 @@ def _read_query(route: Route, call: Call) -> None:
     elif given and not route.surface.lenient:
         raise invalid({name: ["Is not a parameter of this address."] for name in given}, within="?")
     if route.paged:
-        call.page = _page(call, load(_PageQuery(), paging, within="?"))
+        call.page = _page(call, load(PageQuery(), paging, within="?"))
 
 
 def _path() -> bytes:

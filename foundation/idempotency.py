@@ -17,7 +17,8 @@ from foundation.db import Base, Created, IdText
 from foundation.errors import BadRequest, Conflict, Invalid
 
 KEPT = timedelta(days=30)
-_PRINTABLE = re.compile(r"[\x21-\x7e]{1,255}")
+# What a key looks like: printable ASCII without blanks.
+KEY = re.compile("[!-~]{1,255}")
 
 
 class IdempotencyKey(Base):
@@ -73,7 +74,7 @@ _FORGET = text("""
 
 def begin(db: Session, actor_id: str, key: str, request: bytes) -> Replay | None:
     """Reserve a key, or return the answer it got before. Call it first in the transaction of the effect."""
-    if not _PRINTABLE.fullmatch(key):
+    if not KEY.fullmatch(key):
         raise IdempotencyKeyMalformed("An Idempotency-Key has 1 to 255 printable ASCII characters.")
     where = {"actor_id": actor_id, "key": key}
     fingerprint = hashlib.sha256(request).digest()

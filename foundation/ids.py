@@ -6,7 +6,8 @@ import time
 
 # Crockford's base 32: no i, l, o, u, so that an id survives being read aloud.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_PATTERN = re.compile(r"[a-z]{3}_[0-7][0-9a-hjkmnp-tv-z]{25}")
+_BODY = "[0-7][0-9a-hjkmnp-tv-z]{25}"
+_PATTERN = re.compile(f"[a-z]{{3}}_{_BODY}")
 
 
 def new(prefix: str) -> str:
@@ -23,3 +24,8 @@ def new(prefix: str) -> str:
 def looks_valid(value: str, prefix: str) -> bool:
     """Whether a string from outside could be an id of this kind at all."""
     return value.startswith(prefix + "_") and _PATTERN.fullmatch(value) is not None
+
+
+def shape(prefix: str) -> re.Pattern[str]:
+    """What ids of one kind look like."""
+    return re.compile(f"{prefix}_{_BODY}")

@@ -6,9 +6,10 @@ from typing import Any
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
-from foundation import errors, http
+from foundation import errors, http, idempotency, strict_json
 from foundation.fields import Schema
 
+_SCHEMA = re.compile(r"#/components/schemas/([\w.]+)")
 _PARAMETER = re.compile(r"<(?:(?:path|string):)?([a-z_]+)>")
 
 
@@ -20,19 +21,42 @@ def document(groups: list[http.Routes], *, version: str) -> dict[str, Any]:
         version=version,
         openapi_version="3.1.0",
         plugins=[plugin],
-        info={"description": "The backend of a labelling workforce.", "license": {"name": "Apache-2.0"}},
+        info={"description": _DESCRIPTION, "license": {"name": "Apache-2.0"}},
         security=[{"token": []}],
     )
     spec.components.security_scheme("token", {"type": "http", "scheme": "bearer"})
     spec.components.schema("Problem", _PROBLEM)
     spec.components.response("Problem", _problem_response())
+    spec.components.response("TokenNeeded", _TOKEN_NEEDED)
+    spec.components.response("TooManyRequests", _TOO_MANY_REQUESTS)
     for group in groups:
         spec.tag({"name": group.name})
         for route in group.routes:
             spec.path(
                 path=_PARAMETER.sub(r"{\1}", route.path), operations={route.method.lower(): _operation(group, route)}
             )
-    return spec.to_dict()
+    made = spec.to_dict()
+    _require_what_is_sent(made)
+    return made
+
+
+def _require_what_is_sent(made: dict[str, Any]) -> None:
+    """An answer has all its members, always; what is sent to us says itself what it needs."""
+    operations = [operation for path in made["paths"].values() for operation in path.values()]
+    schemas = made["components"]["schemas"]
+    asked = _mentioned([operation.get("requestBody") for operation in operations], schemas)
+    for name in _mentioned([operation["responses"] for operation in operations], schemas) - asked - {"Problem"}:
+        schemas[name]["required"] = sorted(schemas[name]["properties"])
+
+
+def _mentioned(place: Any, schemas: dict[str, Any]) -> set[str]:
+    """The names of the schemas that are mentioned in a place, and in those schemas themselves."""
+    found: set[str] = set()
+    new = set(_SCHEMA.findall(str(place)))
+    while new:
+        found |= new
+        new = set(_SCHEMA.findall(str([schemas[name] for name in new]))) - found
+    return found
 
 
 def _schema_name(schema: Any) -> str:
@@ -49,15 +73,18 @@ def _operation(group: http.Routes, route: http.Route) -> dict[str, Any]:
         "summary": route.summary,
         "description": f"{description}\n\n{needs}",
         "parameters": _parameters(route),
-        "responses": {str(route.status): _success(route), "default": "Problem"},
+        "responses": {str(route.status): _success(route), "429": "TooManyRequests", "default": "Problem"},
     }
     if route.or_nothing:
         operation["responses"]["204"] = {"description": "There is nothing; no body."}
     if route.policy.public:
         operation["security"] = []
+    else:
+        operation["responses"]["401"] = "TokenNeeded"
     if route.body is not None:
+        needed = any(field.required for field in route.body.fields.values())
         operation["requestBody"] = {
-            "required": not route.surface.empty_body,
+            "required": needed or not route.surface.empty_body,
             "content": {"application/json": {"schema": route.body}},
         }
     return operation
@@ -73,8 +100,7 @@ def _parameters(route: http.Route) -> list[Any]:
     if route.query is not None:
         found.append({"in": "query", "schema": route.query})
     if route.paged:
-        found.append({"in": "query", "name": "limit", "schema": {"type": "integer", "minimum": 1, "maximum": 200}})
-        found.append({"in": "query", "name": "cursor", "schema": {"type": "string"}})
+        found.append({"in": "query", "schema": http.PageQuery})
     return found
 
 
@@ -84,19 +110,17 @@ def _key(route: http.Route) -> dict[str, Any]:
     return {
         "in": "header",
         "name": "Idempotency-Key",
-        "schema": {"type": "string", "maxLength": 255},
+        "schema": {"type": "string", "pattern": f"^{idempotency.KEY.pattern}$"},
         "description": f"The same key gives the same answer for 30 days, with Idempotent-Replayed: true.{withheld}",
     }
 
 
 def _success(route: http.Route) -> dict[str, Any]:
-    response: dict[str, Any] = {"description": route.summary}
+    response: dict[str, Any] = {"description": route.summary, "headers": dict(_RATE_LIMIT)}
     if route.shown_once and route.takes_keys:
-        response["headers"] = {
-            "Rookery-Withheld": {
-                "description": "On a replay: the members that were shown once and are null here.",
-                "schema": {"type": "string"},
-            }
+        response["headers"]["Rookery-Withheld"] = {
+            "description": "On a replay: the members that were shown once and are null here.",
+            "schema": {"type": "string"},
         }
     if route.content_type != "application/json":
         response["content"] = {route.content_type: {"schema": {"type": "string"}}}
@@ -118,6 +142,32 @@ def _page_of(schema: Schema) -> dict[str, Any]:
     }
 
 
+_DESCRIPTION = f"""The backend of a labelling workforce.
+
+A body is JSON in UTF-8 of at most {http.BODY_MAX // 1024} kB, nested at most {strict_json.DEPTH_MAX} deep. A list has
+at most {strict_json.ITEMS_MAX:,} items and an object {strict_json.KEYS_MAX:,} keys, none twice. A number lies between
+-(2^53 - 1) and 2^53 - 1, and an integer is written as one. No text holds U+0000.
+
+Requests are counted; `RateLimit` and `RateLimit-Policy` say how many are left.
+"""
+_RATE_LIMIT = {
+    "RateLimit": {"description": "How many requests are left, and for how many seconds.", "schema": {"type": "string"}},
+    "RateLimit-Policy": {"description": "How many there are in how many seconds.", "schema": {"type": "string"}},
+}
+_AS_PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_TOKEN_NEEDED = {
+    "description": "There is no token, or it is not valid.",
+    "headers": {"WWW-Authenticate": {"schema": {"type": "string"}}},
+    "content": _AS_PROBLEM,
+}
+_TOO_MANY_REQUESTS = {
+    "description": "Beyond a limit.",
+    "headers": {
+        **_RATE_LIMIT,
+        "Retry-After": {"description": "Seconds until the next window.", "schema": {"type": "integer"}},
+    },
+    "content": _AS_PROBLEM,
+}
 _PROBLEM = {
     "type": "object",
     "description": "RFC 9457. `type` leads to a page that explains it.",
@@ -142,5 +192,5 @@ def _problem_response() -> dict[str, Any]:
     names = ", ".join(sorted(errors.registry))
     return {
         "description": f"A problem. Types: {names}.",
-        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        "content": _AS_PROBLEM,
     }

@@ -1,5 +1,6 @@
 """What comes in and goes out at the workforce routes."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from foundation.fields import (
     Integer,
     JsonObject,
     Schema,
+    Shaped,
     Text,
     Timestamp,
 )
@@ -24,11 +26,22 @@ from workforce import tiers
 from workforce.models import Kind, WorkerStatus
 from workforce.tiers import Tier
 
-_COUNTRY = ma.validate.Regexp(r"\A[A-Z]{2}\Z", error="Must be a country code such as KE.")
-_SKILL = [
-    ma.validate.Regexp(rf"\A{tiers.SKILL.pattern}\Z", error="Must be a skill such as image.categorization."),
-    ma.validate.Length(max=tiers.SKILL_MAX),
-]
+_COUNTRY = re.compile(r"[A-Z]{2}")
+
+
+class Country(Shaped):
+    """A country by its two letters."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(_COUNTRY, "Must be a country code such as KE.", **options)
+
+
+class Skill(Shaped):
+    """The name of a skill."""
+
+    def __init__(self, **options: Any) -> None:
+        longest = ma.validate.Length(max=tiers.SKILL_MAX)
+        super().__init__(tiers.SKILL, "Must be a skill such as image.categorization.", validate=longest, **options)
 
 
 class Name(Text):
@@ -49,7 +62,7 @@ class Name(Text):
 
 class Application(Schema):
     name = Text(required=True, shortest=1, longest=200, name=True)
-    country = ma.fields.String(required=True, validate=_COUNTRY)
+    country = Country(required=True)
 
 
 class Worker(Schema):
@@ -104,17 +117,20 @@ class Price(Schema):
     tier = Integer(required=True, least=Tier.CANDIDATE, most=Tier.EXPERT)
     amount = Amount(required=True)
     currency = Currency(required=True)
-    region = ma.fields.String(validate=_COUNTRY, metadata={"description": "A country; left out: everywhere."})
+    region = Country(metadata={"description": "A country; left out: everywhere."})
 
 
 class NewProject(Schema):
     name = Name(required=True)
     labels = ma.fields.List(
-        Text(shortest=1, longest=200, name=True), required=True, validate=ma.validate.Length(2, 100)
+        Text(shortest=1, longest=200, name=True),
+        required=True,
+        validate=ma.validate.Length(2, 100),
+        metadata={"uniqueItems": True},
     )
     rates = ma.fields.List(ma.fields.Nested(Price), required=True, validate=ma.validate.Length(1, 500))
     instruction = Text(longest=10_000)
-    skill = ma.fields.String(validate=_SKILL)
+    skill = Skill()
     tier_min = Integer(least=Tier.CANDIDATE, most=Tier.SENIOR)
     overlap_min = Integer(least=1, most=100)
     overlap_max = Integer(least=1, most=100)

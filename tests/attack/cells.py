@@ -32,6 +32,7 @@ _KINDS: tuple[tuple[type[ma.fields.Field[Any]], str], ...] = (
     (fields.Currency, "currency"),
     (fields.Choice, "choice"),
     (fields.Identifier, "id"),
+    (fields.Shaped, "pattern"),
     (fields.Timestamp, "time"),
     (fields.JsonObject, "object"),
     (fields.Flag, "flag"),
@@ -40,7 +41,6 @@ _KINDS: tuple[tuple[type[ma.fields.Field[Any]], str], ...] = (
     (fields.Fraction, "fraction"),
     (ma.fields.Nested, "nested"),
     (ma.fields.List, "list"),
-    (ma.fields.String, "pattern"),
 )
 GROUPS = {
     "string": {"name", "text", "url", "pattern", "amount", "currency", "choice", "id"},

@@ -175,6 +175,11 @@ def test_a_name_of_any_language_goes_in_and_comes_out_the_same(client: FlaskClie
     assert me["worker"]["name"] == applied.json["worker"]["name"] == name
 
 
+@pytest.mark.parametrize("name", ["\tAda", "Ada\n", " " * 300 + "Ada"])
+def test_only_blanks_are_taken_off_a_name_and_not_many(name: str) -> None:
+    assert _refuses(fields.Text(longest=200, name=True), name)
+
+
 def test_two_ways_to_write_one_name_are_one_name() -> None:
     field = fields.Text(name=True)
 

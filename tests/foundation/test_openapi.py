@@ -50,6 +50,36 @@ def test_a_route_is_documented_as_it_is_declared(document: Any, route: http.Rout
     assert ({"limit", "cursor"} <= {one["name"] for one in operation["parameters"]}) or not route.paged
 
 
+def test_limits_and_tokens_are_documented_where_they_are_asked_for(document: Any) -> None:
+    for route in ROUTES:
+        responses = _operation(document, route)["responses"]
+        assert ("401" in responses) == (not route.policy.public)
+        assert responses["429"] == {"$ref": "#/components/responses/TooManyRequests"}
+    assert "Retry-After" in document["components"]["responses"]["TooManyRequests"]["headers"]
+    assert "256 kB" in document["info"]["description"]
+
+
+def test_an_answer_promises_all_its_members_and_a_body_asks_for_what_it_needs(document: Any) -> None:
+    schemas = document["components"]["schemas"]
+
+    assert set(schemas["workforce.Worker"]["required"]) == set(schemas["workforce.Worker"]["properties"])
+    assert schemas["workforce.NewProject"]["required"] == ["labels", "name", "rates"]
+    assert "required" not in schemas["workforce.Claim"]
+    assert document["paths"]["/v1/batches"]["post"]["requestBody"]["required"]
+    assert not document["paths"]["/v1/task/{task_id}/cancel"]["post"]["requestBody"]["required"]
+
+
+def test_a_shape_is_documented_as_it_is_checked(document: Any) -> None:
+    price = document["components"]["schemas"]["workforce.Price"]["properties"]
+    name = document["components"]["schemas"]["workforce.Application"]["properties"]["name"]
+
+    assert re.fullmatch(price["amount"]["pattern"], "12.50")
+    assert not re.fullmatch(price["amount"]["pattern"], "1e3")
+    assert re.fullmatch(price["region"]["pattern"], "KE")
+    assert re.fullmatch(name["pattern"], "Zoë 😀")
+    assert not re.fullmatch(name["pattern"], "Zoë\u0085")
+
+
 def test_every_reference_leads_somewhere(document: Any) -> None:
     targets = set(re.findall(r"'\$ref': '#/([^']+)'", str(document)))
 

@@ -60,12 +60,12 @@ class _BatchName(schemas.Name):
 
 class _NewProject(Schema):
     name = schemas.Name(required=True)
-    type = Text(load_default=categorization.NAME)
+    type = Text(load_default=categorization.NAME, metadata={"enum": [categorization.NAME]})
     params = JsonObject(required=True)
 
 
 class _NewBatch(Schema):
-    project = Text(required=True)
+    project = Text(required=True, longest=200)
     name = _BatchName(required=True)
     callback = Text(load_default="", longest=2000)
     metadata = JsonObject(load_default=dict)
@@ -74,8 +74,8 @@ class _NewBatch(Schema):
 
 
 class _NewTask(Schema):
-    project = Text()
-    batch = Text()
+    project = Text(longest=200)
+    batch = Text(longest=200)
     unique_id = Text(shortest=1, longest=200)
     instruction = Text(longest=10_000)
     callback_url = Text(load_default="", longest=2000)
@@ -86,16 +86,16 @@ class _NewTask(Schema):
 
 
 class _TaskQuery(Schema):
-    project = Text()
-    batch = Text()
-    status = Text()
-    unique_id = Text()
+    project = Text(longest=200)
+    batch = Text(longest=200)
+    status = Text(longest=64)
+    unique_id = Text(longest=200)
     limit = QueryInteger(least=1, most=_LIST_MAX, load_default=_LIST_MAX)
     next_token = Text(longest=64)
 
 
 class _BatchQuery(Schema):
-    project = Text()
+    project = Text(longest=200)
     limit = QueryInteger(least=1, most=_LIST_MAX, load_default=_LIST_MAX)
     offset = QueryInteger(least=0, most=10_000, load_default=0)
 
