@@ -1,0 +1,73 @@
+"""What schemathesis may complain of: refusals that are right although the OpenAPI document does not foresee them.
+
+`fuzzing.py` loads this into schemathesis, which asks about each failure and counts what is dropped. Nothing else is
+excluded: all checks run on all operations.
+"""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import schemathesis
+from schemathesis.core.failures import Failure
+from schemathesis.openapi.checks import RejectedPositiveData
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A refusal of what fits its schema: the problem's type, what its detail says, and why that is right."""
+
+    problem: str
+    detail: str
+    reason: str
+
+
+ACCEPTED = (
+    Accepted(
+        "malformed-json", "", "JSON Schema knows neither U+0000 nor depth nor 2^53; the description tells of them."
+    ),
+    Accepted("invalid", "Must be an integer", "To JSON Schema 4.0 is an integer; the house wants it written as one."),
+    Accepted("invalid", "cannot be stored", "U+0000 in a query, as above."),
+    Accepted("invalid", "needs something visible", "Which characters show is in Unicode's tables, not in a pattern."),
+    Accepted("invalid", "name may not", "A name that looks like an id or a path could not be found again."),
+    Accepted("invalid", "Longer|Length|between 1 and", "A name is measured again when its characters are composed."),
+    Accepted("invalid", "must differ|above overlap_max", "A rule between two fields."),
+    Accepted("invalid", "^/params", "What Scale's surface wants in params is told in its description."),
+    Accepted("invalid", "^/payload", "The shape of an answer belongs to its task."),
+    Accepted("cursor-refused", "", "A cursor is signed; no schema makes one."),
+    Accepted("idempotency-key-reused", "", "A key is used once; schemathesis uses it for several bodies."),
+    Accepted("currency-unknown", "", "Which currencies there are is in the books."),
+    Accepted("amount-invalid", "", "How many decimals an amount has depends on its currency; nothing is no amount."),
+    Accepted("owner-unknown", "", "Whose money it is must be somebody's."),
+    Accepted("rates-mix-currencies", "", "A rule between the lines of a rate card."),
+    Accepted("rates-repeat", "", "A rule between the lines of a rate card."),
+    Accepted("insufficient-funds", "", "Money runs out."),
+    Accepted("bad-request", "Name the project or the batch|categories of a task", "A task belongs to a project."),
+    Accepted("batch-elsewhere", "", "A batch belongs to one project."),
+    Accepted("task-in-work", "", "A task that somebody has begun stays."),
+)
+
+
+@schemathesis.hook
+def filter_failure(
+    _context: schemathesis.HookContext, failure: Failure, _case: schemathesis.Case[Any], response: schemathesis.Response
+) -> bool:
+    """Whether a failure counts; what does not is written down with its reason."""
+    why = reason(response.content) if isinstance(failure, RejectedPositiveData) else None
+    if why is None:
+        return True
+    with Path(os.environ["ATTACK_ACCEPTED"]).open("a") as accepted:
+        accepted.write(why + "\n")
+    return False
+
+
+def reason(body: bytes) -> str | None:
+    """Why a refusal is right, if one of these says so."""
+    problem = json.loads(body)
+    name = problem["type"].removeprefix("/problems/")
+    return next(
+        (one.reason for one in ACCEPTED if one.problem == name and re.search(one.detail, problem["detail"])), None
+    )
