@@ -19,9 +19,12 @@ INTEGER_MAX = 2**53 - 1
 FRACTION_MIN = 1e-30
 _DIGITS_MAX = 50
 
-# A string that is never closed ends with the body; otherwise each quote in it would be tried as a beginning.
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
-_BRACKETS = re.compile(rb"[\[\]{}]")
+# Everything up to the next bracket outside strings, or to the end. A string that is never closed ends with the body;
+# nothing is given back once it was matched, or each quote in such a string would be tried as a beginning.
+_UP_TO_BRACKET = re.compile(
+    rb"""(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))*+([\[\]{}]|\Z)""",
+    re.DOTALL,
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -60,8 +63,8 @@ def _check_depth(body: bytes) -> None:
     if body.count(b"[") + body.count(b"{") <= DEPTH_MAX:
         return
     depth = 0
-    for bracket in _BRACKETS.findall(_STRINGS.sub(b"", body)):
-        depth += 1 if bracket in b"[{" else -1
+    for found in _UP_TO_BRACKET.finditer(body):
+        depth += 1 if found[1] in {b"[", b"{"} else -1
         if depth > DEPTH_MAX:
             raise MalformedJson(f"The body is nested more than {DEPTH_MAX} levels deep.")
 

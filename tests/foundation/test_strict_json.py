@@ -1,6 +1,7 @@
 """The strict reader: what it refuses, and that what it takes is the same in the tables. On routes: `tests/attack`."""
 
 import io
+import tracemalloc
 from contextlib import suppress
 from typing import Any
 
@@ -104,6 +105,20 @@ def test_depth_is_counted_outside_strings_only() -> None:
 
 def test_depth_is_not_the_number_of_brackets() -> None:
     assert strict_json.read(b"[" + b",".join(b"[]" for _ in range(100)) + b"]") == [[]] * 100
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"a":' * 40_000, b"[" * 40 + b'"x",' * 50_000, b"[[]]," * 50_000], ids=lambda body: body[:8]
+)
+def test_depth_is_counted_without_a_copy_of_the_body(body: bytes) -> None:
+    tracemalloc.start()
+    with pytest.raises(MalformedJson):
+        strict_json.read(body)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    # The body as text is there once.
+    assert most < len(body) + 200_000
 
 
 json_values = st.recursive(
