@@ -4,6 +4,7 @@ Where two readers of the same bytes could disagree about where a request ends, i
 """
 
 import json
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +18,9 @@ from foundation.errors import BadRequest, ContentTooLarge, Internal, Problem
 HEAD_BYTES_MAX = 16 * 1024
 # More than the application takes, so that it can say itself what is too large; beyond this nothing is read.
 BODY_BYTES_MAX = 4 * http.BODY_MAX
+
+# A coding that is named twice on one line is read once here, and maybe twice by somebody before us.
+_CHUNKED_ONCE = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*(?:\r\n|\Z)", re.IGNORECASE)
 
 log = structlog.get_logger()
 
@@ -54,6 +58,14 @@ class Parser(HTTPRequestParser):
 
     # One of ours, or one of waitress's.
     error: Any = None
+    expect_continue = False
+
+    def received(self, data: bytes) -> int:
+        """How much of this belonged to the request."""
+        taken: int = super().received(data)
+        # Told to go on, a client that is refused already, or has nothing to send, would be waited for.
+        self.expect_continue = self.expect_continue and not self.completed
+        return taken
 
     def parse_header(self, head: bytes) -> None:
         """Read a head, or set `error`."""
@@ -83,7 +95,8 @@ class Parser(HTTPRequestParser):
             # Behind a proxy of ours waitress would take the quotes apart, and refuse half a pair in its own words.
             return BadRequest("X-Forwarded-For holds addresses and commas alone.")
         coded = head.lower().count(b"\r\ntransfer-encoding:")
-        if coded > 1 or (coded and (not self.chunked or "CONTENT_LENGTH" in self.headers)):
+        sound = self.chunked and "CONTENT_LENGTH" not in self.headers and _CHUNKED_ONCE.search(head)
+        if coded > 1 or (coded and not sound):
             return BadRequest("Send the body with a Content-Length or chunked, not both, and chunked in HTTP/1.1 only.")
         return None
 

@@ -206,6 +206,9 @@ BROKEN = {
     "length and chunks": (_head("Content-Length: 5", _CHUNKED) + b"0\r\n\r\n", 400),
     "length and no coding": (_head("Content-Length: 1", "Transfer-Encoding: ") + b"a", 400),
     "coded twice": (_head(_CHUNKED, _CHUNKED) + b"0\r\n\r\n", 400),
+    "coded twice on one line": (_head("Transfer-Encoding: chunked, chunked") + b"0\r\n\r\n", 400),
+    "refused whatever is expected": (_head("Expect: 100-continue", "Content-Length: canary"), 400),
+    "expected and too large": (_head("Expect: 100-continue", "Content-Length: 10000000000"), 413),
     "chunks in HTTP/1.0": (_head(_CHUNKED, first="POST / HTTP/1.0") + b"0\r\n\r\n", 400),
     "another coding": (_head("Transfer-Encoding: gzip, chunked") + b"0\r\n\r\n", 501),
     "no chunk size": (_head(_CHUNKED) + b"canary\r\n", 400),
@@ -280,6 +283,19 @@ def _send_until(connection: socket.socket, end: float) -> None:
 def test_what_is_a_request_is_not_refused(running: int, sent: bytes) -> None:
     with _sent(running, sent + b"GET / HTTP/1.0\r\n\r\n") as connection:
         assert _rest(connection).startswith(b"HTTP/1.0 200")
+
+
+def test_a_client_that_waits_for_a_word_gets_it_only_if_its_body_is_wanted(running: int) -> None:
+    with _sent(running, _head("Expect: 100-continue", "Content-Length: 2")) as connection:
+        told = connection.recv(1000)
+        connection.sendall(b"ab")
+        answer = connection.recv(1000)
+    with _sent(running, _head("Expect: 100-continue", first="GET / HTTP/1.1")) as connection:
+        bodiless = connection.recv(1000)
+
+    assert told == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert bodiless.startswith(b"HTTP/1.1 200")
 
 
 def test_two_processes_share_a_port_and_one_goes_on_when_the_other_is_killed(start: Start, port: int) -> None:
