@@ -4,7 +4,7 @@ import copy
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -95,9 +95,9 @@ class Cell:
         return corpus.build(self.sends, self.good.body)
 
 
-def of_route(route: http.Route, good: Good) -> Iterator[Cell]:
-    """All cells of one route."""
-    for entry in corpus.entries():
+def of_route(route: http.Route, good: Good, entries: Sequence[Entry] | None = None) -> Iterator[Cell]:
+    """All cells of one route, or those of some entries."""
+    for entry in corpus.entries() if entries is None else entries:
         if entry.enters not in {None, "raw"} and route.surface.name in entry.statuses:
             yield from _WAYS[entry.enters or ""](entry, route, good)
 

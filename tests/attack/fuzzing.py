@@ -119,7 +119,7 @@ def _add(found: Fuzzed, name: str, told: dict[str, Any], accepted: Sequence[str]
 def _config(people: Cast, who: str, folder: Path) -> str:
     """Settings of schemathesis, as TOML; JSON's strings and lists are TOML's too."""
     lines = [f"[dictionaries.{name}]\nvalues = {json.dumps(values)}" for name, values in people.known.items()]
-    lines += ["[parameters]"]
+    lines += ["[cache]", "enabled = false", "[parameters]"]
     lines += [
         f'"path.{name}" = {{ dictionary = "{name}", probability = 0.5 }}'
         for name in people.known

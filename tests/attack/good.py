@@ -25,7 +25,8 @@ class Good:
 
     role: str
     """Whose token; nobody's if it is empty."""
-    subject: str = "staff"
+    subject: str = field(default_factory=lambda: ids.new("stf"))
+    """Whose token it is; somebody new of the staff if nobody is named."""
     names: Mapping[str, str] = field(default_factory=dict)
     """What stands in the path."""
     body: Any = None
@@ -145,8 +146,8 @@ def _new_project(db: Session) -> Good:
 def _of_project(role: str = "requester") -> Callable[[Session], Good]:
     def good(db: Session) -> Good:
         project, _ = factories.create_escalated(db)
-        subject = project.requester_id if role == "requester" else "staff"
-        return Good(role, subject, {"project_id": project.id})
+        names = {"project_id": project.id}
+        return Good(role, project.requester_id, names) if role == "requester" else Good(role, names=names)
 
     return good
 

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
 import pytest
-from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 from structlog.testing import capture_logs
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 import wsgi
 from foundation import app, http
-from foundation.db import Base
 from foundation.limits import Limits
 from tests.attack import cells, corpus, credentials, verdict
+from tests.attack.assault import everything
 from tests.attack.cells import NO_LIMITS, ROUTES, Cell
 from tests.attack.credentials import Credentials
 from tests.attack.good import GOOD
@@ -77,12 +76,12 @@ def test_a_route_refuses_what_is_bad_and_changes_nothing(
     tried = list(_fewer(cells.of_route(ROUTES[name], good)))
     wrong: list[str] = []
 
-    before = _everything(sessions)
+    before = everything(sessions)
     with _undone(sessions):
         for cell in tried:
             if not cell.may_succeed:
                 wrong += _wrong(cell, send(cell, tokens))
-        changed = _everything(sessions) != before
+        changed = everything(sessions) != before
     for cell in tried:
         if cell.may_succeed:
             with _undone(sessions):
@@ -117,15 +116,3 @@ def _undone(sessions: sessionmaker[Session]) -> Iterator[None]:
     savepoint = sessions.kw["bind"].begin_nested()
     yield
     savepoint.rollback()
-
-
-_ALL = " UNION ALL ".join(
-    f"SELECT '{name}', md5(string_agg(t::text, '' ORDER BY t::text)) FROM {name} t"
-    for name in sorted(Base.metadata.tables)
-)
-
-
-def _everything(sessions: sessionmaker[Session]) -> dict[str, str]:
-    """Every row of every table, in short."""
-    with sessions() as db:
-        return dict(db.execute(text(_ALL)).all())

@@ -4,12 +4,14 @@ import json
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from foundation import errors
+from foundation import errors, framing
 from foundation.strict_json import MalformedJson
 from tests.attack.cells import Cell
 
 ERROR_BYTES_MAX = 8192
 ERRORS_MAX = 20
+# What the server refuses by itself: it knows no surfaces.
+_BELOW = {problem.detail for problem in framing._REFUSED.values()}
 _MEMBERS = {"type": str, "title": str, "status": int, "detail": str}
 _UNREADABLE = f"/problems/{MalformedJson.type_name()}"
 
@@ -36,16 +38,21 @@ def _no_number(name: str) -> NoReturn:
 def _wrong_problem(cell: Cell, status: int, content_type: str | None, body: bytes) -> Iterator[str]:
     if len(body) > ERROR_BYTES_MAX:
         yield f"has {len(body)} bytes of error"
-    if content_type == "application/problem+json":
-        problem = json.loads(body)
-        yield from not_a_problem(problem, status)
-        yield from _beside_the_point(cell, status, problem)
-    else:
+    problem = a_problem(content_type, body)
+    if problem is None:
         yield f"is {content_type}, no problem"
+    else:
+        yield from wrong_in(problem, status)
+        yield from _beside_the_point(cell, status, problem)
 
 
-def not_a_problem(problem: dict[str, Any], status: int) -> Iterator[str]:
-    """What an RFC 9457 document of ours lacks."""
+def a_problem(content_type: str | None, body: bytes) -> dict[str, Any] | None:
+    """The document, if an answer is a problem at all."""
+    return json.loads(body) if content_type == "application/problem+json" else None
+
+
+def wrong_in(problem: dict[str, Any], status: int) -> Iterator[str]:
+    """What is wrong in a problem of ours, whatever it is about."""
     for name, kind in _MEMBERS.items():
         if not isinstance(problem.get(name), kind) or not problem[name]:
             yield f"has the {name} {problem.get(name)!r}"
@@ -64,7 +71,7 @@ def _beside_the_point(cell: Cell, status: int, problem: dict[str, Any]) -> Itera
     pointers = [error["pointer"] for error in problem.get("errors", [])]
     if status == 422 and cell.place and not any(_is_about(pointer, cell.place) for pointer in pointers):
         yield f"does not point to {cell.place}: {pointers}"
-    if cell.route.surface.name == "scale":
+    if cell.route.surface.name == "scale" and problem["detail"] not in _BELOW:
         read = (problem.get("error"), problem.get("status_code"))
         if read != (problem["detail"], status):
             yield f"has {read} for Scale's SDK"
