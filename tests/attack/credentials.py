@@ -27,6 +27,7 @@ def issue(db: Session, good: Good) -> Credentials:
         "cut": token[:-1],
         "revoked": revoked,
         "expired": expired,
+        "scopeless": auth.issue(db, role=good.role, subject_id=good.subject, scopes=[])[1],
         "unknown": auth._new_secret(),
         "basic": base64.b64encode(f"{token}:".encode()).decode(),
     }
