@@ -118,8 +118,9 @@ class Flag(ma.fields.Boolean):
 class Shaped(ma.fields.String):
     """Text of one exact shape, which the documentation shows as a pattern."""
 
-    def __init__(self, shape: re.Pattern[str], wanted: str, **options: Any) -> None:
-        super().__init__(metadata={**_documented(shape), **options.pop("metadata", {})}, **options)
+    def __init__(self, shape: re.Pattern[str], wanted: str, *examples: str, **options: Any) -> None:
+        metadata = {**_documented(shape), **({"examples": list(examples)} if examples else {})}
+        super().__init__(metadata={**metadata, **options.pop("metadata", {})}, **options)
         self.shape, self.wanted = shape, wanted
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
@@ -132,14 +133,14 @@ class Amount(Shaped):
     """Money on the wire: a plain decimal string such as "12.50", never a JSON number, never an exponent."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(_AMOUNT, 'Must be an amount as a string such as "12.50".', **options)
+        super().__init__(_AMOUNT, 'Must be an amount as a string such as "12.50".', "12.50", **options)
 
 
 class Currency(Shaped):
     """An ISO 4217 code in capitals; whether we keep books in it is payments' business."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(_CURRENCY, "Must be a currency code such as EUR.", **options)
+        super().__init__(_CURRENCY, "Must be a currency code such as EUR.", "EUR", **options)
 
 
 class Timestamp(ma.fields.AwareDateTime):

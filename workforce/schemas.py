@@ -33,7 +33,7 @@ class Country(Shaped):
     """A country by its two letters."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(_COUNTRY, "Must be a country code such as KE.", **options)
+        super().__init__(_COUNTRY, "Must be a country code such as KE.", "KE", **options)
 
 
 class Skill(Shaped):
@@ -41,7 +41,8 @@ class Skill(Shaped):
 
     def __init__(self, **options: Any) -> None:
         longest = ma.validate.Length(max=tiers.SKILL_MAX)
-        super().__init__(tiers.SKILL, "Must be a skill such as image.categorization.", validate=longest, **options)
+        wanted, example = "Must be a skill such as image.categorization.", "image.categorization"
+        super().__init__(tiers.SKILL, wanted, example, validate=longest, **options)
 
 
 class Name(Text):
@@ -126,7 +127,7 @@ class NewProject(Schema):
         Text(shortest=1, longest=200, name=True),
         required=True,
         validate=ma.validate.Length(2, 100),
-        metadata={"uniqueItems": True},
+        metadata={"uniqueItems": True, "examples": [["crow", "rook"]]},
     )
     rates = ma.fields.List(ma.fields.Nested(Price), required=True, validate=ma.validate.Length(1, 500))
     instruction = Text(longest=10_000)
@@ -207,7 +208,13 @@ class Fence(Schema):
 
 
 class Submission(Fence):
-    payload = JsonObject(required=True)
+    payload = JsonObject(
+        required=True,
+        metadata={
+            "description": "As the task asks: for a categorization one of its categories.",
+            "examples": [{"category": "rook"}],
+        },
+    )
 
 
 class Assignment(Schema):

@@ -61,7 +61,15 @@ class _BatchName(schemas.Name):
 class _NewProject(Schema):
     name = schemas.Name(required=True)
     type = Text(load_default=categorization.NAME, metadata={"enum": [categorization.NAME]})
-    params = JsonObject(required=True)
+    params = JsonObject(
+        required=True,
+        metadata={
+            "description": "Scale's instruction and categories, and our rates and settings; what is more is kept.",
+            "examples": [
+                {"categories": ["crow", "rook"], "rates": [{"tier": 0, "amount": "0.02", "currency": "USD"}]},
+            ],
+        },
+    )
 
 
 class _NewBatch(Schema):
