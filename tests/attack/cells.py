@@ -4,7 +4,7 @@ import copy
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -49,23 +49,33 @@ GROUPS = {
 GROUPS["scalar"] = GROUPS["string"] | GROUPS["number"] | {"flag"}
 GROUPS["any"] = GROUPS["scalar"] | {"list", "object", "nested", "inside"}
 KINDS = {kind for _, kind in _KINDS} | {"name", "url", "inside", "cursor"}
-# Where entries enter that are tried on routes instead of places.
-ROUTE_SETS = {
-    "all", "some", "bodies", "bodyless", "gets", "changes", "changes-only", "keys", "keyless", "private", "paged"
-}  # fmt: skip
+# Which routes an entry is tried on that enters elsewhere than at a place.
+ROUTE_SETS: dict[str, Callable[[http.Route], bool]] = {
+    "all": lambda _: True,
+    # One of each surface, for what is too large to be sent everywhere.
+    "some": lambda route: route.changes and route.path in {"/api/applications", "/v1/projects"},
+    "bodies": lambda route: route.body is not None,
+    "bodyless": lambda route: route.changes and route.body is None,
+    "gets": lambda route: not route.changes,
+    "changes": lambda route: route.changes,
+    "changes-only": lambda route: f"GET {route.path}" not in ROUTES,
+    "keys": lambda route: route.takes_keys,
+    "keyless": lambda route: not route.takes_keys,
+    "private": lambda route: not route.policy.public,
+    "paged": lambda route: "limit" in dict(parameters(route)),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A value's place in a body, or a parameter's in a query (then the pointer begins with `?`)."""
+    """A value's place in a body, and what goes in there."""
 
     steps: tuple[str | int, ...]
     kind: str
-    within: str = ""
 
     @property
     def pointer(self) -> str:
-        return self.within + "".join(f"/{step}" for step in self.steps)
+        return "".join(f"/{step}" for step in self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +123,7 @@ def _cell(entry: Entry, route: http.Route, good: Good, *, known: int | None = No
         route=route,
         good=good,
         expected=_expected(entry, route, known),
-        token=request.pop("token", entry.token),
+        token=entry.token,
         headers=headers,
         sends=sends,
         **{"method": route.method, "path": address(route, good), **request},
@@ -174,7 +184,8 @@ def _places_of(one: ma.fields.Field[Any], steps: tuple[str | int, ...]) -> Itera
 
 def kind_of(one: ma.fields.Field[Any], name: str) -> str:
     """What a field takes, in the corpus's words."""
-    kind = next(kind for of, kind in _KINDS if isinstance(one, of))
+    kind = next((kind for of, kind in _KINDS if isinstance(one, of)), None)
+    assert kind is not None, f"{name} takes something that the corpus does not know yet: {one}"
     if kind == "text" and name.startswith("callback"):
         return "url"
     return "name" if kind == "text" and getattr(one, "name_like", False) else kind
@@ -270,12 +281,8 @@ def _padded(entry: Entry, route: http.Route, good: Good) -> Iterator[Cell]:
         yield _cell(entry, route, good, sends=[{"good": "utf-8"}, {"repeat": " ", "times": blanks}])
 
 
-def _headers(entry: Entry, route: http.Route, good: Good) -> Iterator[Cell]:
-    if _is_at(entry, route):
-        yield _cell(entry, route, good)
-
-
-def _tokens(entry: Entry, route: http.Route, good: Good) -> Iterator[Cell]:
+def _as_it_is(entry: Entry, route: http.Route, good: Good) -> Iterator[Cell]:
+    """The good request, with the entry's own headers or credentials."""
     if _is_at(entry, route):
         yield _cell(entry, route, good)
 
@@ -286,25 +293,7 @@ def _methods(entry: Entry, route: http.Route, good: Good) -> Iterator[Cell]:
 
 
 def _is_at(entry: Entry, route: http.Route) -> bool:
-    return any(_belongs(route, to) for to in entry.at)
-
-
-def _belongs(route: http.Route, to: str) -> bool:
-    at_address = {other.method for other in ROUTES.values() if other.path == route.path}
-    return {
-        "all": True,
-        # One of each surface, for what is too large to be sent everywhere.
-        "some": route.path in {"/api/applications", "/v1/projects"} and route.changes,
-        "bodies": route.body is not None,
-        "bodyless": route.body is None and route.changes,
-        "gets": not route.changes,
-        "changes": route.changes,
-        "changes-only": "GET" not in at_address,
-        "keys": route.takes_keys,
-        "keyless": not route.takes_keys,
-        "private": not route.policy.public,
-        "paged": route.paged or (route.query is not None and "limit" in route.query.fields),
-    }.get(to, False)
+    return any(to in ROUTE_SETS and ROUTE_SETS[to](route) for to in entry.at)
 
 
 # Paths and queries
@@ -352,8 +341,8 @@ _WAYS = {
     "nested member": _nested_members,
     "body": _bodies,
     "padded": _padded,
-    "header": _headers,
-    "token": _tokens,
+    "header": _as_it_is,
+    "token": _as_it_is,
     "method": _methods,
     "path": _paths,
     "query": _queries,

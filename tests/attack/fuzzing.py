@@ -18,13 +18,18 @@ from sqlalchemy.orm import Session
 
 from foundation import auth
 from tests import factories
+from tests.attack.good import GOOD
+from workforce.models import Kind
 
 # Who must not see each other's things.
 _PEERS = ("requester", "another requester", "worker", "another worker")
 _ALONE = ("worker", "ops", "finance", "requester", "nobody")
-# An identity alone is refused by most operations: fewer cases say so as well.
-_ALONE_SHARE = 10
-_LEASES = 20
+# An identity alone is refused by most operations: fewer cases say so as well, and none of what is tried in order.
+_ALONE_SHARE, _ALONE_PHASES = 10, ("--phases", "fuzzing")
+_ALWAYS = (
+    "--continue-on-failure", "--no-color", "--rate-limit", "auto", "--generation-database", "none", "--report", "json",
+)  # fmt: skip
+_LEASES, _PARKED = 10, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,10 @@ def cast(db: Session) -> Cast:
     other = factories.create_project(db)
     worker, another = factories.create_worker(db), factories.create_worker(db)
     leases = [factories.claim(db, worker, project) for _ in range(_LEASES)]
+    escalated, _ = factories.create_escalated(db)
     expert = factories.create_worker(db, tier=4)
+    decided = factories.claim(db, expert, escalated, Kind.ADJUDICATION)
+    parked = [GOOD["POST /api/parked-events/<event_id>/retry"](db).names["event_id"] for _ in range(_PARKED)]
     subjects = {
         "requester": project.requester_id, "another requester": other.requester_id, "worker": worker.id,
         "another worker": another.id, "expert": expert.id,
@@ -67,7 +75,8 @@ def cast(db: Session) -> Cast:
         for name in (*subjects, *staff)
     }
     known: dict[str, Sequence[str | int]] = {
-        "assignment_id": [lease.id for lease in leases],
+        "assignment_id": [lease.id for lease in [*leases, decided]],
+        "event_id": parked,
         "project_id": [project.id, project.name, other.id],
         "task_id": [task.id for task in tasks],
         "worker_id": [worker.id, another.id],
@@ -94,11 +103,9 @@ def _run(address: str, people: Cast, who: str, *, seed: int, cases: int, folder:
     accepted.touch()
     config = folder / f"{name}.toml"
     config.write_text(_config(people, who, folder))
-    command = [
-        sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", f"{address}/api/openapi.json",
-        "--max-examples", str(cases), "--seed", str(seed), "--continue-on-failure", "--no-color",
-        "--rate-limit", "auto", "--generation-database", "none", "--report", "json", "--report-json-path", str(report),
-    ]  # fmt: skip
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", *_ALWAYS]
+    command += ["--max-examples", str(cases), "--seed", str(seed), "--report-json-path", str(report)]
+    command += [*(() if who == "everybody" else _ALONE_PHASES), f"{address}/api/openapi.json"]
     environment = {**os.environ, "SCHEMATHESIS_HOOKS": "tests.attack.fuzz_hooks", "ATTACK_ACCEPTED": str(accepted)}
     with log.open("w") as out:
         subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False, env=environment)

@@ -43,7 +43,7 @@ def test_an_entry_that_is_sent_says_what_it_gets() -> None:
 
 
 def test_an_entry_is_at_places_or_routes_that_there_are() -> None:
-    known = KINDS | cells.GROUPS.keys() | ROUTE_SETS
+    known = KINDS | cells.GROUPS.keys() | ROUTE_SETS.keys()
 
     assert [entry.id for entry in corpus.entries() if not known.issuperset(entry.at)] == []
 
