@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, text
@@ -31,6 +32,14 @@ from workforce.models import WorkerStatus
 # Speed over durability: a test machine may lose its data.
 _CONF = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 _TEMPLATE = "rookery_template"
+
+
+@pytest.fixture(autouse=True)
+def _own_logs() -> Iterator[None]:
+    """A command that a test runs in this process sets up logging for all of it; the next test finds it as it was."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @dataclass(frozen=True)

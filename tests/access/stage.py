@@ -78,8 +78,6 @@ def logged(level: str) -> Iterator[io.StringIO]:
     handlers, threshold = logging.root.handlers[:], logging.root.level
     with mock.patch("sys.stderr", book):
         logs.configure(level)
-    # A logger that is kept would write into this book for ever.
-    structlog.configure(**{**structlog.get_config(), "cache_logger_on_first_use": False})
     try:
         yield book
     finally:
