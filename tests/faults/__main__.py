@@ -120,6 +120,8 @@ def _run(name: str, plan: Plan, seed: int) -> Outcome:
         f"{name}: {said}, {len(plan.faults)} faults, {outcome.writes} writes, {time.monotonic() - started:.0f} s",
         flush=True,
     )
+    for complaint in [*outcome.wrong.complaints(), *outcome.complaints[:10]]:
+        print(f"  {complaint}", flush=True)
     return outcome
 
 
