@@ -33,7 +33,6 @@ ACCEPTED = (
     Accepted("invalid", "cannot be stored", "U+0000 in a query, as above."),
     Accepted("invalid", "needs something visible", "Which characters show is in Unicode's tables, not in a pattern."),
     Accepted("invalid", "name may not", "A name that looks like an id or a path could not be found again."),
-    Accepted("invalid", "Longer|Length|between 1 and", "A name is measured again when its characters are composed."),
     Accepted("invalid", "must differ|above overlap_max", "A rule between two fields."),
     Accepted("invalid", "^/params", "What Scale's surface wants in params is told in its description."),
     Accepted("invalid", "^/payload", "The shape of an answer belongs to its task."),
