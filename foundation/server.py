@@ -21,7 +21,7 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
-from waitress.task import WSGITask
+from waitress.task import ThreadedTaskDispatcher, WSGITask
 
 from foundation import framing, processes
 
@@ -49,6 +49,8 @@ _PATIENCE_SECONDS = 1.0
 _STUCK_SECONDS = 30.0
 _TURN_SECONDS = 1.0
 _NO_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+# Whether this process is up: answered by a thread of its own, since the others may all wait for the database.
+_ALWAYS_ANSWERED = "/health"
 DRAIN_SECONDS = 30.0
 # So long a connection may be silent while the process ends: a client that sends just now is still answered.
 _DRAIN_IDLE_SECONDS = 2.0
@@ -158,13 +160,21 @@ class Channel(HTTPChannel):
         super().__init__(*args, **named)
         self.server.watch(self)
 
+    @property
+    def is_aside(self) -> bool:
+        """Whether the next request is answered by the thread that waits for nothing."""
+        # What is no request has no path.
+        return getattr(self.requests[0], "path", None) == _ALWAYS_ANSWERED
+
     def service(self) -> None:
+        aside = self.is_aside
         self.server.served.add(self)
         self.refused = self.requests[0].error is not None
         if self._is_deserted():
             self.connected = False
         super().service()
-        self.server.answered = time.monotonic()
+        if not aside:
+            self.server.answered = time.monotonic()
 
     def _is_deserted(self) -> bool:
         """Whether the client has gone while its request waited for a thread. In a crowd that gives up and comes again,
@@ -229,7 +239,12 @@ class Server(TcpWSGIServer):
         self._selector = selectors.DefaultSelector()
         info = (listening.family, listening.type, listening.proto, listening.getsockname())
         super().__init__(application, None, True, listening, adj=adjustments, sockinfo=info, bind_socket=False)
+        self._aside = ThreadedTaskDispatcher()
+        self._aside.set_thread_count(1)
         self._selector.register(self.trigger.socket, selectors.EVENT_READ, self.trigger)
+
+    def add_task(self, channel: Channel) -> None:
+        (self._aside if channel.is_aside else self.task_dispatcher).add_task(channel)
 
     def end(self) -> None:
         """Let `run` come to its end. May be called from anywhere."""

@@ -59,11 +59,11 @@ OTHERS = (
     Fault("sweeper frozen", processes.freezing(processes.sweeper), survived=True),
     Fault("leader frozen", processes.leader_frozen, survived=True),
     Fault("backend frozen", processes.freezing(processes.backend), lasts=6),
-    Fault("database frozen", processes.freezing(processes.database), lasts=9, refuses=25),
+    Fault("database frozen", processes.freezing(processes.database), lasts=9, health=2, refuses=25),
     Fault("backend storm", storage.storm),
     Fault("no connection left", storage.no_connection_left, lasts=4, health=2, refuses=2),
     # Every thread waits three seconds for the lock, and twice as many clients for a thread.
-    Fault("table locked", storage.locked, lasts=10, health=12, refuses=15),
+    Fault("table locked", storage.locked, lasts=10, health=2, refuses=15),
     Fault("slow clients", clients.slow_clients, lasts=5, survived=True, health=2),
     Fault("clients hang up", clients.hanging_up),
     Fault("wrong clock", processes.wrong_clock, survived=True),
@@ -72,7 +72,7 @@ OTHERS = (
 WIRED = (
     Fault("database slow", storage.wiring("slow 0.2"), lasts=5, survived=True, bar=60),
     # A request is let go after seven seconds, and the next one tries to connect for five.
-    Fault("database silent", storage.wiring("silent"), lasts=9, refuses=25),
+    Fault("database silent", storage.wiring("silent"), lasts=9, health=2, refuses=25),
     Fault("database unheard", storage.wiring("mute", then="cut"), lasts=3),
     Fault("database cut off", storage.wiring("cut"), lasts=3, health=2, refuses=2),
 )

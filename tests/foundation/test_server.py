@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,21 @@ def test_a_hundred_slow_senders_hold_nobody_up(start: Start, port: int, sent: by
     assert all(answer.startswith(b"HTTP/1.1 200") for answer in answers)
     assert time.monotonic() - started < 5
     for connection in slow:
+        connection.close()
+
+
+def test_a_process_says_that_it_is_up_while_all_its_threads_are_at_work(start: Start, port: int) -> None:
+    start()
+    at_work = [_sent(port, _get("3")) for _ in range(2)]
+    behind = _sent(port, _get(path="/behind"))
+
+    with _sent(port, _get(path="/health")) as asking:
+        assert _answer(asking).read().startswith(b"/health ")
+
+    for connection in [*at_work, behind]:
+        connection.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            connection.recv(1)
         connection.close()
 
 
@@ -438,7 +454,8 @@ def test_a_process_whose_threads_answer_nobody_is_killed_and_started_again(
         stuck = [_sent(port, _get("60")) for _ in range(2)]
         _until(lambda: len(_open(first)) == 2)
         with _sent(port, _get()) as waiting:
-            _until(lambda: _tended(supervisor).process is not first)
+            # That it says to be up does not help it.
+            _until(lambda: _asked(port) and _tended(supervisor).process is not first)
 
             assert first.returncode == -signal.SIGKILL
             assert waiting.recv(1) == b""
@@ -447,6 +464,13 @@ def test_a_process_whose_threads_answer_nobody_is_killed_and_started_again(
     supervisor.stop(patience=0)
     for connection in stuck:
         connection.close()
+
+
+def _asked(port: int) -> bool:
+    """Ask a process whether it is up, whatever it says."""
+    with suppress(OSError, http.client.HTTPException), _sent(port, _get(path="/health")) as asking:
+        _answer(asking)
+    return True
 
 
 def _tended(supervisor: processes.Supervisor) -> processes.Child:
