@@ -25,8 +25,8 @@ from workforce import assignment
 
 HERDS = (1_000, 5_000)
 _ROUNDS = 3
-_PROCESSES = 4
-_CONNECTIONS_EACH = 16
+# Processes, and connections of each: as the product has them, and far more than two processors serve.
+_POOLS = ((2, 4), (4, 16))
 _OVERLAP = 5
 _FILES = 16_384
 _PATIENCE_SECONDS = 120.0
@@ -68,18 +68,21 @@ def run() -> None:
     for size in HERDS:
         with tempfile.TemporaryDirectory(prefix="rookery-bench-") as folder, opened(Path(folder)) as house:
             workers = house.workers(size)
-            _in_the_database(house, workers)
+            for processes, connections in _POOLS:
+                _in_the_database(house, workers, processes, connections)
             _over_http(house, workers)
             _impatient(house, workers)
 
 
-def _in_the_database(house: House, workers: Sequence[tuple[str, str]]) -> None:
-    """Claims straight from the function, over 64 connections of four processes."""
-    project_id = house.filled_project(name="database", overlap=_OVERLAP, n_tasks=len(workers))
+def _in_the_database(house: House, workers: Sequence[tuple[str, str]], processes: int, connections: int) -> None:
+    """Claims straight from the function, over so many connections of each of so many processes."""
+    name = f"database over {processes * connections}"
+    project_id = house.filled_project(name=name, overlap=_OVERLAP, n_tasks=len(workers))
     ids = [worker_id for worker_id, _ in workers]
-    shares = [(house.engines.database_url, project_id, ids[number::_PROCESSES]) for number in range(_PROCESSES)]
+    url = house.engines.database_url
+    shares = [(url, project_id, connections, ids[number::processes]) for number in range(processes)]
     rushes = []
-    with ProcessPoolExecutor(_PROCESSES, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         for number in range(_ROUNDS + 1):
             started = time.perf_counter()
             rush = Rush()
@@ -89,14 +92,14 @@ def _in_the_database(house: House, workers: Sequence[tuple[str, str]]) -> None:
             rush.seconds = time.perf_counter() - started
             if number:
                 rushes.append(rush)
-    _tell("database", len(workers), rushes)
+    _tell(name, len(workers), rushes)
     _require_sound(house, project_id, (_ROUNDS + 1) * len(workers))
 
 
-def _claim_share(share: tuple[str, str, list[str]]) -> tuple[list[float], int]:
+def _claim_share(share: tuple[str, str, int, list[str]]) -> tuple[list[float], int]:
     """One process's part: each of its connections claims for one worker after the other."""
-    url, project_id, worker_ids = share
-    engine = db.make_engine(url, pool_size=_CONNECTIONS_EACH)
+    url, project_id, connections, worker_ids = share
+    engine = db.make_engine(url, pool_size=connections)
     sessions = db.sessions(engine)
     times: list[float] = []
     starved: list[str] = []
@@ -111,9 +114,7 @@ def _claim_share(share: tuple[str, str, list[str]]) -> tuple[list[float], int]:
             if lease is None:
                 starved.append(worker_id)
 
-    threads = [
-        threading.Thread(target=claim, args=(worker_ids[n::_CONNECTIONS_EACH],)) for n in range(_CONNECTIONS_EACH)
-    ]
+    threads = [threading.Thread(target=claim, args=(worker_ids[n::connections],)) for n in range(connections)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -256,7 +257,7 @@ def _tell(name: str, size: int, rushes: Sequence[Rush]) -> None:
         )
     )
     print(
-        f"  {size:>5,} {name:8}: {rate:5.0f} claims/s; p50 {p50:5.0f} ms, p99 {p99:5.0f} ms; "
+        f"  {size:>5,} {name:16}: {rate:5.0f} claims/s; p50 {p50:5.0f} ms, p99 {p99:5.0f} ms; "
         + (f"sent within {max(rush.release for rush in rushes) * 1000:.0f} ms; " if cpu else "")
         + (f"server time a claim {cpu:.2f} ms; " if cpu else "")
         + f"refused {sum(rush.refused for rush in rushes)}, got nothing {sum(rush.starved for rush in rushes)}",
