@@ -52,11 +52,12 @@ def build(program: Program, configured: Settings) -> Flask:
         raise SystemExit("Set DATABASE_URL, or run `rookery up`, which brings its own PostgreSQL.")
     engine = db.make_engine(configured.database_url, pool_size=configured.web_threads)
     require_migrated(engine)
-    bell = jobs.Bell(configured.redis_url)
+    # No request waits for Redis to wake somebody.
+    wake = jobs.aside(jobs.Bell(configured.redis_url).ring)
     outbox.reactions(program.reactions)
     _require_known_limits(program, configured)
     counters = Limits(configured.redis_url, processes=configured.web_processes, amounts=configured.limits)
-    return app.build_app(http.House(db.sessions(engine), bell.ring, counters), program.routes, version=program.version)
+    return app.build_app(http.House(db.sessions(engine), wake, counters), program.routes, version=program.version)
 
 
 def _require_known_limits(program: Program, configured: Settings) -> None:

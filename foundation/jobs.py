@@ -5,6 +5,7 @@ lost wake-up would have done.
 """
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ _QUEUE = "rookery"
 _AWAKE = "rookery:awake"
 # While a wake-up is on its way no second one is sent; if it gets lost this is how long the silence lasts.
 _AWAKE_SECONDS = 2
+# A process rings no more often than this, whatever many requests ask for it.
+_RINGS_APART_SECONDS = 0.02
 _REDIS_PAUSE_SECONDS = 1.0
 _REDIS_TIMEOUT_SECONDS = 0.5
 _TICK_SECONDS = 1.0
@@ -78,6 +81,20 @@ class Bell:
             self._silent_until = time.monotonic() + _REDIS_PAUSE_SECONDS
             redis_failures.labels("wake-ups").inc()
             log.warning("redis away, the sweeper will deliver", error=type(error).__name__)
+
+
+def aside(act: Callable[[], None]) -> Callable[[], None]:
+    """Ask a thread of its own to act, and go on: it does so once for all who have asked since the last time."""
+    asked = threading.Event()
+
+    def run() -> None:
+        while asked.wait():
+            asked.clear()
+            act()
+            time.sleep(_RINGS_APART_SECONDS)
+
+    threading.Thread(target=run, name=act.__qualname__, daemon=True).start()
+    return asked.set
 
 
 class AllowedJob(Job):

@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -159,6 +160,28 @@ def test_after_a_pause_the_bell_tries_a_lost_redis_again(monkeypatch: pytest.Mon
     bell.ring()
 
     assert len(_queue(redis)) == 1
+
+
+def test_an_act_aside_is_done_once_for_all_who_asked_while_it_was_under_way() -> None:
+    begun, free = threading.Event(), threading.Event()
+    acts: list[int] = []
+
+    def act() -> None:
+        acts.append(len(acts))
+        begun.set()
+        free.wait(10)
+
+    ask = jobs.aside(act)
+    ask()
+    assert begun.wait(10)
+    for _ in range(100):
+        ask()
+    begun.clear()
+    free.set()
+
+    assert begun.wait(10)
+    time.sleep(5 * jobs._RINGS_APART_SECONDS)
+    assert acts == [0, 1]
 
 
 @pytest.fixture
