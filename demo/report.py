@@ -99,7 +99,7 @@ def show_people(console: Console, journey: Journey) -> None:
     listed = journey.ops.pages(f"/api/projects/{journey.project_id}/reliability")
     known = sorted((row for row in listed if row["voter_id"] in names), key=lambda row: -row["reliability"])
     table = Table("worker", title="The five most and five least reliable workers")
-    for heading in ("reliability", "95 % interval", "answers given", "really right, of all 108"):
+    for heading in ("reliability", "90 % interval", "answers given", "really right, of all 108"):
         table.add_column(heading, justify="right")
     for row in [*known[:5], *known[-5:]]:
         name = names[row["voter_id"]]

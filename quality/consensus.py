@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from quality import reliability, votes
 from quality.escalation import Decision, Standing
-from quality.methods import dawid_skene
+from quality.methods import reading
 from quality.models import Consensus
 
 
@@ -29,8 +29,8 @@ def weigh(db: Session, project_id: str, task_ids: Sequence[str], *, n_classes: i
         return []
     coded = votes.read(db, project_id, n_classes=n_classes, task_ids=task_ids)
     known = reliability.matrices(db, project_id, coded.voter_ids, n_classes=n_classes)
-    found = dawid_skene.posterior(coded.votes, confusion=known.confusion, prior=known.prior)
-    gains = dawid_skene.expected_gain(found, known.crowd, known.crowd_votes)
+    found = reading.posterior(coded.votes, confusion=known.confusion, prior=known.prior)
+    gains = reading.expected_gain(found, known.crowd, known.crowd_votes)
     n_votes = np.bincount(coded.votes.tasks, minlength=coded.votes.n_tasks)
     experience = np.bincount(
         coded.votes.tasks, weights=known.n_votes[coded.votes.voters], minlength=coded.votes.n_tasks

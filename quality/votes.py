@@ -7,7 +7,7 @@ import numpy as np
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from quality.methods.dawid_skene import UNKNOWN, IntArray, Votes
+from quality.methods.votes import UNKNOWN, IntArray, Votes
 from quality.models import KnownLabel, Vote
 
 CAST = text("""

@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -167,26 +165,20 @@ def test_a_fit_too_large_for_a_settlement_is_never_due_in_one_but_has_grown(db: 
 # The interval
 
 
-@pytest.mark.parametrize(
-    ("share", "count", "low", "high"),
-    [(0.5, 10, 0.2366, 0.7634), (1.0, 10, 0.7225, 1.0), (0.0, 10, 0.0, 0.2775), (0.9, 100, 0.8256, 0.9448)],
-)
-def test_the_interval_is_wilsons(share: float, count: int, low: float, high: float) -> None:
-    assert reliability.interval(share, count) == pytest.approx((low, high), abs=1e-4)
+def test_certain_labels_narrow_the_intervals(db: Session) -> None:
+    _crowd(db)
+    _refit(db)
+    before = db.get_one(Reliability, (PROJECT, "good 1"))
+    width = before.high - before.low
+    for number in range(20):
+        consensus.adjudicate(db, PROJECT, task_id=f"t{number:03}", label=number % 2, voter_id="expert")
 
+    _refit(db)
 
-def test_of_somebody_without_votes_nothing_is_known() -> None:
-    assert reliability.interval(0.7, 0) == (0.0, 1.0)
-
-
-@given(st.floats(0, 1), st.integers(1, 10_000))
-def test_an_interval_stays_in_bounds_and_narrows_with_votes(share: float, count: int) -> None:
-    low, high = reliability.interval(share, count)
-    closer_low, closer_high = reliability.interval(share, count * 2)
-
-    assert 0 <= low <= share + 1e-12
-    assert share - 1e-12 <= high <= 1
-    assert closer_high - closer_low < high - low
+    db.expire_all()
+    after = db.get_one(Reliability, (PROJECT, "good 1"))
+    assert after.high - after.low < width
+    assert after.low > 0.8
 
 
 # Lists

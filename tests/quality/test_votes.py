@@ -5,7 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from quality import consensus, votes
-from quality.methods.dawid_skene import UNKNOWN
+from quality.methods.votes import UNKNOWN
 
 
 def _cast(db: Session, *rows: tuple[str, str, int], project: str = "prj_1") -> None:

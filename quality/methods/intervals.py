@@ -1,0 +1,77 @@
+"""How reliable each voter is, and between which bounds: from what is believed of the tasks they voted on.
+
+Three things make a bound uncertain, and all of them count: few votes; labels that are only probable; and labels that
+may be wrong together, which no number of votes cures. Where gold is known the second and third are nothing.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from quality.methods.special import beta_quantile
+from quality.methods.votes import FloatArray, Votes
+
+# So much of the error that is expected of a voter's tasks may lie all on one side.
+_SHARED = 0.5
+# The crowd counts for a voter as so many votes at least, and at most.
+_LEAST, _MOST = 2.0, 50.0
+# What is presumed of the crowd's spread counts as much as what so many voters show.
+_PRESUMED_VOTERS = 5.0
+# A spread never quite reaches that of a voter who is always right or always wrong.
+_WIDEST = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Each (n_voters,), in [0, 1], low <= reliability <= high: the expected share of right answers and its interval."""
+
+    reliability: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
+def reliability(votes: Votes, believed: FloatArray, *, coverage: float = 0.9) -> Bounds:
+    """Share of right answers of each voter, drawn to the crowd's, with equal tails outside of the interval.
+
+    believed : (n_tasks, n_classes), as read out, one class certain where it is known. The crowd is a beta
+    distribution fitted by moments; a voter without votes is somebody from the crowd.
+    """
+    n_votes = votes.per_voter().astype(np.float64)
+    right = believed[votes.tasks, votes.labels]
+    expected = _of_voters(votes, right)
+    middle, weight = _crowd(expected, n_votes)
+    total = n_votes + weight
+    share = (expected + middle * weight) / total
+    unsure = _of_voters(votes, right * (1.0 - right)) / total**2
+    error = _of_voters(votes, 1.0 - believed.max(axis=1)[votes.tasks]) / total
+    most = share * (1.0 - share)
+    spread = np.clip(most / (total + 1.0) + unsure + (_SHARED * error) ** 2, 1e-12, _WIDEST * np.maximum(most, 1e-11))
+    size = most / spread - 1.0
+    a, b = np.maximum(share * size, 1e-6), np.maximum((1.0 - share) * size, 1e-6)
+    tail = (1.0 - coverage) / 2.0
+    return Bounds(
+        reliability=share,
+        low=np.minimum(beta_quantile(a, b, tail), share),
+        high=np.maximum(beta_quantile(a, b, 1.0 - tail), share),
+    )
+
+
+def _of_voters(votes: Votes, of_vote: FloatArray) -> FloatArray:
+    sums: FloatArray = np.bincount(votes.voters, weights=of_vote, minlength=votes.n_voters).astype(np.float64)
+    return sums
+
+
+def _crowd(expected: FloatArray, n_votes: FloatArray) -> tuple[float, float]:
+    """Mean of the crowd's shares, and for how many votes the crowd counts: beta-binomial, by moments.
+
+    What a few voters show of the crowd's spread leans on a wide one.
+    """
+    total = float(n_votes.sum())
+    middle = float(np.clip(expected.sum() / total, 0.01, 0.99)) if total else 0.5
+    most = middle * (1.0 - middle)
+    many = n_votes >= 2.0
+    shares, each = expected[many] / n_votes[many], n_votes[many]
+    seen = each @ ((shares - middle) ** 2 - most / each) / max(float(each.sum()), 1.0)
+    n_seen = float(many.sum())
+    spread = (n_seen * float(seen) + _PRESUMED_VOTERS * most / (_LEAST + 1.0)) / (n_seen + _PRESUMED_VOTERS)
+    return middle, float(np.clip(most / max(spread, 1e-9) - 1.0, _LEAST, _MOST))
