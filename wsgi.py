@@ -7,6 +7,7 @@ import payments.api
 import payments.commands
 import payments.ledger
 import quality.api
+import quality.commands
 import workforce.api
 import workforce.checks
 import workforce.dialects.scale
@@ -37,6 +38,7 @@ program = Program(
     commands=(
         payments.commands.ledger_commands,
         payments.commands.payables_commands,
+        quality.commands.aggregate,
         demo.commands.demo,
     ),
 )

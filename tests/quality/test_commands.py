@@ -1,0 +1,122 @@
+"""`rookery aggregate` as a researcher uses it: a file in, files out, and a sentence when something is wrong."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from quality import commands
+from quality.aggregation import METHODS
+
+_BLUEBIRD = Path(__file__).parents[2] / "demo" / "bluebird"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def run(folder: Path, *options: str, labels: Path | None = None) -> Result:
+    out = ["--out", str(folder / "consensus.csv"), "--workers", str(folder / "workers.csv")]
+    return CliRunner().invoke(commands.aggregate, [str(labels or _BLUEBIRD / "labels.csv"), *out, *options])
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def labels_of(folder: Path, *lines: str) -> Path:
+    path = folder / "labels.csv"
+    path.write_text("\n".join(["task,worker,label", *lines, ""]))
+    return path
+
+
+def test_bluebirds_are_told_apart_from_a_file(folder: Path) -> None:
+    ran = run(folder, "--truth", str(_BLUEBIRD / "truth.csv"))
+
+    assert ran.exit_code == 0, ran.output
+    assert ran.stdout.startswith("right 0.8981 of 108 tasks, log loss 0.3")
+    consensus, workers = rows(folder / "consensus.csv"), rows(folder / "workers.csv")
+    assert list(consensus[0]) == ["task", "label", "confidence"]
+    assert len(consensus) == 108
+    assert all(0.5 <= float(row["confidence"]) <= 1 for row in consensus)
+    assert list(workers[0]) == ["worker", "reliability", "low", "high", "answers"]
+    assert sum(int(row["answers"]) for row in workers) == 4212
+    assert all(0 <= float(row["low"]) <= float(row["reliability"]) <= float(row["high"]) <= 1 for row in workers)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_runs_and_gold_is_certain(folder: Path, method: str) -> None:
+    gold = folder / "gold.csv"
+    gold.write_text("task,label\nt0,0\nelsewhere,2\n")
+
+    ran = run(folder, "--method", method, "--gold", str(gold))
+
+    assert ran.exit_code == 0, ran.output
+    by_task = {row["task"]: (row["label"], float(row["confidence"])) for row in rows(folder / "consensus.csv")}
+    assert by_task["t0"] == ("0", 1.0)
+    assert by_task["elsewhere"] == ("2", 1.0)
+
+
+def test_bad_lines_are_refused_or_skipped_as_asked(folder: Path) -> None:
+    labels = labels_of(folder, "t,w,x", "t,w,y", "t,v", *["t,,x"] * 10)
+
+    refused, skipped = run(folder, labels=labels), run(folder, "--bad-lines", "skip", labels=labels)
+
+    assert refused.exit_code == 1
+    assert "line 3: this worker has a label for this task already" in refused.stderr
+    assert "line 4: it has 2 fields where the header has 3" in refused.stderr
+    assert "... and 2 more" in refused.stderr
+    assert "Error: 12 bad lines; mend them, or pass --bad-lines skip." in refused.stderr
+    assert skipped.exit_code == 0
+    assert rows(folder / "consensus.csv")[0]["label"] == "x"
+
+
+def test_files_that_exist_are_kept_unless_told(folder: Path) -> None:
+    first, again, replaced = run(folder), run(folder), run(folder, "--overwrite")
+
+    assert [ran.exit_code for ran in (first, again, replaced)] == [0, 1, 0]
+    assert "exists already; --overwrite replaces it." in again.stderr
+
+
+def test_a_file_without_votes_is_refused(folder: Path) -> None:
+    ran = run(folder, labels=labels_of(folder))
+
+    assert ran.exit_code == 1
+    assert "has no vote in it" in ran.stderr
+
+
+def test_more_classes_than_memory_holds_are_refused_with_a_hint(folder: Path) -> None:
+    labels = labels_of(folder, *[f"t{n},w{n % 100},free text {n}" for n in range(20_000)])
+
+    ran = run(folder, labels=labels)
+
+    assert ran.exit_code == 1
+    assert "Is the column of labels the right one?" in ran.stderr
+
+
+def test_one_class_and_one_answer_are_enough(folder: Path) -> None:
+    ran = run(folder, labels=labels_of(folder, "t,w,x"))
+
+    assert ran.exit_code == 0
+    assert rows(folder / "consensus.csv") == [{"task": "t", "label": "x", "confidence": "1.0"}]
+
+
+def test_a_truth_that_nobody_voted_for_counts_as_missed(folder: Path) -> None:
+    truth = folder / "truth.csv"
+    truth.write_text("task,label\nt,x\nu,never\n")
+
+    ran = run(folder, "--truth", str(truth), labels=labels_of(folder, "t,w,x", "u,w,x"))
+
+    assert ran.stdout.startswith("right 0.5000 of 2 tasks")
+
+
+def test_a_truth_of_other_tasks_says_nothing(folder: Path) -> None:
+    truth = folder / "truth.csv"
+    truth.write_text("task,label\nelsewhere,x\n")
+
+    ran = run(folder, "--truth", str(truth), labels=labels_of(folder, "t,w,x"))
+
+    assert ran.stdout == "No task has a known truth.\n"
