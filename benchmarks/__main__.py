@@ -4,15 +4,17 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import claims, crowds, herd, slow, trip
+from benchmarks import claims, crowds, fits, herd, pictures, slow, trip
 from foundation import logs
 
 _ALL: dict[str, Callable[[Path | None], None]] = {
     "trip": lambda _data: trip.run(),
     "crowds": crowds.run,
+    "fits": fits.run,
     "claims": lambda _data: claims.run(),
     "herd": lambda _data: herd.run(),
     "slow": lambda _data: slow.run(),
+    "pictures": pictures.run,
 }
 
 
