@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from foundation import ids, pagination
 from foundation.errors import NotFound
 from quality import votes
-from quality.methods import hierarchical, intervals, reading
+from quality.methods import em, hierarchical, intervals, reading
 from quality.methods.votes import FloatArray
 from quality.models import ProjectFit, Reliability
 
@@ -87,7 +87,9 @@ def grown(db: Session, project_id: str | None = None) -> list[str]:
 def refit(db: Session, project_id: str, *, n_classes: int) -> None:
     """EM over all votes of a project; matrices and reliabilities back into the tables."""
     coded = votes.read(db, project_id, n_classes=n_classes)
-    found = hierarchical.fit(coded.votes, known=coded.known, tol=_TOL, max_iter=_ITER_MAX)
+    found = hierarchical.fit(
+        coded.votes, known=coded.known, tol=_TOL, objective_tol=em.OBJECTIVE_TOL, max_iter=_ITER_MAX
+    )
     db.execute(
         _SAVE_FIT,
         {

@@ -18,6 +18,7 @@ def fit(
     known: IntArray | None = None,
     smoothing: float = 0.0,
     tol: float = em.TOL,
+    objective_tol: float = 0.0,
     max_iter: int = em.ITER_MAX,
     accelerate: bool = False,
     told: Told = quiet,
@@ -45,6 +46,7 @@ def fit(
         known=ordered,
         left_out=np.flatnonzero(silent),
         tol=tol,
+        objective_tol=objective_tol,
         max_iter=max_iter,
         guard=Guard.OBJECTIVE if accelerate else None,
         told=told,
@@ -64,5 +66,5 @@ def fit(
 
 def aggregate(votes: Votes, *, known: IntArray | None = None, told: Told = quiet) -> Aggregate:
     """Maximum likelihood, and the posteriors as the paper has them."""
-    found = fit(votes, known=known, told=told)
+    found = fit(votes, known=known, objective_tol=em.OBJECTIVE_TOL, told=told)
     return Aggregate(found.posterior, found.reliability, found.n_iter, found.converged)

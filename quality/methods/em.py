@@ -13,6 +13,8 @@ from quality.methods.aggregate import Told, quiet
 from quality.methods.votes import UNKNOWN, FloatArray, Index, IntArray
 
 TOL = 1e-8
+# By then labels stand still, and posteriors on average to the sixth digit.
+OBJECTIVE_TOL = 1e-8
 ITER_MAX = 1000
 
 
@@ -67,26 +69,30 @@ def climb(
     known: IntArray | None,
     left_out: IntArray | None = None,
     tol: float = TOL,
+    objective_tol: float = 0.0,
     max_iter: int = ITER_MAX,
     guard: Guard | None = None,
     told: Told = quiet,
 ) -> Climb:
     """Iterate from a start, (n_classes, n_tasks) in the index's order, until no posterior moves by more than tol.
 
-    known : (n_tasks,) in the index's order, a class or UNKNOWN. left_out : numbers of tasks, in that order, whose
-    posteriors are none of the sum that tables are made of. guard : stride by SQUAREM, scheme S3 (Varadhan and
-    Roland 2008) over the posteriors, and take back what it forbids; without it every step is a plain one.
+    Or, where objective_tol is given, until a step changes the objective by less than that for each vote: among many
+    tasks there is always one that still moves. known : (n_tasks,) in the index's order, a class or UNKNOWN.
+    left_out : numbers of tasks, in that order, whose posteriors are none of the sum that tables are made of.
+    guard : stride by SQUAREM, scheme S3 (Varadhan and Roland 2008) over the posteriors, and take back what it
+    forbids; without it every step is a plain one.
     """
     walk = _Walk(index, estimate, None if known is None else _Clamp(known, start.shape[0]), left_out, told)
+    least = objective_tol * index.n_votes
     before = walk.clamped(start.copy())
     after = walk.step(before)
     while walk.moved > tol and walk.n_iter < max_iter:
-        if guard is None:
-            after = walk.step(after)
-            continue
         begun = walk.moved
         further = walk.step(after)
-        if walk.moved <= tol or walk.n_iter >= max_iter:
+        if guard is None and walk.gained >= least:
+            after = further
+            continue
+        if walk.moved <= tol or walk.gained < least or walk.n_iter >= max_iter:
             after = further
             break
         floor = walk.objective[-1]
@@ -101,7 +107,7 @@ def climb(
         tables=walk.tables,
         objective=np.array(walk.objective),
         n_iter=walk.n_iter,
-        converged=walk.moved <= tol,
+        converged=walk.moved <= tol or walk.gained < least,
     )
 
 
@@ -113,7 +119,7 @@ class _Walk:
     ) -> None:
         self._index, self._estimate, self._clamp, self._left_out, self._told = index, estimate, clamp, left_out, told
         self.objective: list[float] = []
-        self.n_iter, self.moved = 0, np.inf
+        self.n_iter, self.moved, self.gained = 0, np.inf, np.inf
         self.counts: FloatArray
         self.tables: Tables
 
@@ -128,6 +134,7 @@ class _Walk:
         scores += self.tables.log_prior[:, np.newaxis]
         likelihood = self._scaled(scores) + self._index.of_last_class(self.tables.logs)
         self.objective.append(likelihood + self.tables.penalty)
+        self.gained = abs(self.objective[-1] - self.objective[-2]) if self.n_iter else np.inf
         self.n_iter += 1
         self.moved = float(np.abs(scores - current).max(initial=0.0))
         self._told(self.n_iter, self.moved)

@@ -26,6 +26,7 @@ def fit(
     *,
     known: IntArray | None = None,
     tol: float = em.TOL,
+    objective_tol: float = 0.0,
     max_iter: int = em.ITER_MAX,
     accelerate: bool = True,
     told: Told = quiet,
@@ -43,6 +44,7 @@ def fit(
         start=index.shares(),
         known=ordered,
         tol=tol,
+        objective_tol=objective_tol,
         max_iter=max_iter,
         guard=Guard.MOVE if accelerate else None,
         told=told,
@@ -64,7 +66,7 @@ def fit(
 
 def aggregate(votes: Votes, *, known: IntArray | None = None, told: Told = quiet) -> Aggregate:
     """A fit and its read-out; known labels, which should be a random sample, also tell how far to trust votes."""
-    found = fit(votes, known=known, told=told)
+    found = fit(votes, known=known, objective_tol=em.OBJECTIVE_TOL, told=told)
     trust = reading.DEFAULT if known is None else reading.calibrated(votes, found, known=known)
     return Aggregate(
         posterior=reading.read(votes, found, known=known, trust=trust),

@@ -78,18 +78,22 @@ class Index:
         cells = votes.voters * self.n_classes + votes.labels
         n_cells = self.n_voters * self.n_classes
         # Task by task in order, and within a task by voter and label: no sum depends on who came first.
-        place = rank[votes.tasks].astype(np.int64) * n_cells + cells
+        place = rank[votes.tasks] * np.int64(n_cells) + cells
         place.sort()
-        tasks, sorted_cells = np.divmod(place, n_cells) if n_cells else (place, place)
-        self._cells = sorted_cells.astype(np.int32)
-        by_cell = np.argsort(self._cells, kind="stable")
-        self._tasks_by_cell = tasks.astype(np.int32)[by_cell]
+        place %= max(n_cells, 1)
+        self._cells = place.astype(np.int32)
+        place = cells * self.n_tasks + rank[votes.tasks]
+        place.sort()
+        place %= max(self.n_tasks, 1)
+        self._tasks_by_cell = place.astype(np.int32)
         totals = np.bincount(self._cells, minlength=n_cells)
         self._filled = np.flatnonzero(totals)
         self._starts = np.concatenate(([0], np.cumsum(totals[self._filled])[:-1])).astype(np.int64)
         self._totals = totals.astype(np.float64)
         self.per_task = n_each[self._tasks]
         self._groups = _groups(self.per_task)
+        # Written by every pass; asking for so much memory anew takes longer than filling it.
+        self._gathered = np.empty(self.n_votes)
 
     def in_order(self, rows: IntArray) -> IntArray:
         """What belongs to tasks, (n_tasks,), in the order of the index."""
@@ -123,11 +127,10 @@ class Index:
         the others are measured by, so its row is zero and nothing is gathered for it.
         """
         found = np.zeros((logs.shape[1], self.n_tasks))
-        gathered = np.empty(self.n_votes)
         for true in range(logs.shape[1] - 1):
             ratio = (logs[:, true] - logs[:, -1]).reshape(-1)
-            np.take(ratio, self._cells, out=gathered, mode="clip")
-            self._sum_tasks(gathered, found[true])
+            np.take(ratio, self._cells, out=self._gathered, mode="clip")
+            self._sum_tasks(self._gathered, found[true])
         return found
 
     def of_last_class(self, logs: FloatArray) -> float:
@@ -157,11 +160,10 @@ class Index:
         n_true = current.shape[0]
         found = np.zeros((n_true, self._totals.size))
         found[-1] = self._totals
-        gathered = np.empty(self.n_votes)
         for true in range(n_true - 1):
             if self.n_votes:
-                np.take(current[true], self._tasks_by_cell, out=gathered, mode="clip")
-                found[true, self._filled] = np.add.reduceat(gathered, self._starts)
+                np.take(current[true], self._tasks_by_cell, out=self._gathered, mode="clip")
+                found[true, self._filled] = np.add.reduceat(self._gathered, self._starts)
             found[-1] -= found[true]
         found[-1][found[-1] < _ROUNDING * self._totals] = 0.0
         return found.reshape(n_true, self.n_voters, self.n_classes).transpose(1, 0, 2)
