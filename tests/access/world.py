@@ -328,7 +328,7 @@ def _tasks(session: Session, cast: Cast, owner: str, requester: Requester) -> It
         "held": _asked(session, requester),
         "answered": _asked(session, requester),
         "widened": _asked(session, requester, overlap_min=2, confidence_target=0.99, expert_share=0.0),
-        "settled": _asked(session, requester, overlap_min=2),
+        "settled": _asked(session, requester, overlap_min=2, confidence_target=0.75),
         "cancelled": _asked(session, requester),
         "escalated": _disputed(session, requester, one, other),
     }
