@@ -35,6 +35,7 @@ SILENT = {
     ("backup",): "copies the database whole, for whoever may read it anyway",
     ("backups",): "tells times",
     ("restore",): "as a backup",
+    ("aggregate",): "reads files alone",
 }
 
 

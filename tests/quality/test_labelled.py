@@ -87,7 +87,7 @@ def test_a_file_without_its_columns_is_refused(path: Path, content: bytes) -> No
         read(path, content)
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(_HEADER.encode() * 999)[:-20]])
+@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(_HEADER.encode() * 999, mtime=0)[:-20]])
 def test_a_file_that_is_not_packed_as_it_says_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(Unreadable, match="cannot be read"):
         read(tmp_path / "labels.csv.gz", content)
