@@ -9,7 +9,9 @@ from pathlib import Path
 import structlog
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util import CommandError
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -99,25 +101,36 @@ def _reason(error: DBAPIError) -> str:
 def migrate(owner_url: str, application_url: str) -> None:
     """Bring the database to this program's version, and the application's login to just the rights it needs.
 
-    Two at once take turns; a killed one is simply run again.
+    A version at a time, each in a transaction of its own: a table is locked no longer than its own change takes. Two at
+    once take turns; a killed one is simply run again.
     """
     owner, application = make_url(owner_url).username, make_url(application_url).username
     engine = db.make_engine(owner_url, patient=True)
     try:
-        with engine.begin() as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-            config = _alembic()
-            config.attributes["connection"] = connection
-            config.attributes["application_role"] = None if application == owner else application
-            command.upgrade(config, "head")
+        while not _upgrade_once(engine, None if application == owner else application):
+            pass
     except DBAPIError as error:
         raise InstallationError(f"The database cannot be brought up to date: {_reason(error)}") from error
-    except CommandError as error:
+    except (CommandError, RevisionError) as error:
         raise InstallationError(
             f"A newer version of this program made the database; use that one. ({error})"
         ) from error
     finally:
         engine.dispose()
+
+
+def _upgrade_once(engine: Engine, application_role: str | None) -> bool:
+    """Go on to the next version, and give the role its rights in the last; whether that is this one."""
+    config = _alembic()
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+        reached = MigrationContext.configure(connection).get_current_revision()
+        left = [script.revision for script in ScriptDirectory.from_config(config).iterate_revisions("head", reached)]
+        is_last = len(left) <= 1
+        config.attributes["connection"] = connection
+        config.attributes["application_role"] = application_role if is_last else None
+        command.upgrade(config, "head" if is_last else left[-1])
+    return is_last
 
 
 def require_migrated(engine: Engine) -> None:

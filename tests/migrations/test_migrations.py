@@ -210,10 +210,12 @@ def test_whoever_writes_during_an_upgrade_neither_fails_nor_waits_long(
 
     with ThreadPoolExecutor(1) as pool:
         writing = pool.submit(_write, urls.app, done, waits)
-        _until_more(waits, writing)
-        installation.migrate(urls.owner, urls.app)
-        _until_more(waits, writing)
-        done.set()
+        try:
+            _until_more(waits, writing)
+            installation.migrate(urls.owner, urls.app)
+            _until_more(waits, writing)
+        finally:
+            done.set()
         writing.result()
 
     assert max(waits) < 2
