@@ -29,9 +29,9 @@ def weigh(db: Session, project_id: str, task_ids: Sequence[str], *, n_classes: i
         return []
     coded = votes.read(db, project_id, n_classes=n_classes, task_ids=task_ids)
     known = reliability.matrices(db, project_id, coded.voter_ids, n_classes=n_classes)
-    found = reading.posterior(coded.votes, confusion=known.confusion, prior=known.prior)
+    found = reading.posterior(coded.votes, confusion=known.confusion, prior=known.prior, trust=known.trust)
+    n_votes = coded.votes.per_task()
     gains = reading.expected_gain(found, known.crowd, known.crowd_votes)
-    n_votes = np.bincount(coded.votes.tasks, minlength=coded.votes.n_tasks)
     experience = np.bincount(
         coded.votes.tasks, weights=known.n_votes[coded.votes.voters], minlength=coded.votes.n_tasks
     )
@@ -81,7 +81,8 @@ def record(db: Session, project_id: str, weighed: Sequence[Weighed], decisions: 
 
 
 _KNOWN = text("""
-    INSERT INTO known_labels (project_id, task_id, label, voter_id) VALUES (:project_id, :task_id, :label, :voter_id)
+    INSERT INTO known_labels (project_id, task_id, label, voter_id, is_sample)
+    VALUES (:project_id, :task_id, :label, :voter_id, :is_sample)
     ON CONFLICT DO NOTHING RETURNING label
 """)
 
@@ -95,10 +96,15 @@ _RULED = text("""
 """)
 
 
-def adjudicate(db: Session, project_id: str, *, task_id: str, label: int, voter_id: str) -> bool:
-    """Take an expert's word for a task: its label is certain from now on. False if it was certain before."""
+def adjudicate(
+    db: Session, project_id: str, *, task_id: str, label: int, voter_id: str, is_sample: bool = False
+) -> bool:
+    """Take an expert's word for a task: its label is certain from now on. False if it was certain before.
+
+    is_sample : whether the task was drawn at random, and not for how hard it is.
+    """
     where = {"project_id": project_id, "task_id": task_id, "label": label}
-    if db.execute(_KNOWN, {**where, "voter_id": voter_id}).scalar() is None:
+    if db.execute(_KNOWN, {**where, "voter_id": voter_id, "is_sample": is_sample}).scalar() is None:
         return False
     db.execute(_RULED, where)
     return True

@@ -4,6 +4,7 @@ Numbers in, decisions with their reasons out. What a decision changes (closing a
 adjudication) is the caller's business; the numbers come from `quality.methods`.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -46,13 +47,14 @@ class Standing:
 
     confidence : posterior probability of the consensus, discounted. gain : expected drop of
     1 - confidence by one more answer. voter_votes : votes that the task's voters have cast in the
-    project, on average over them.
+    project, on average over them. drawn : for a spot check, see `is_drawn`.
     """
 
     n_answers: int
     confidence: float
     gain: float
     voter_votes: float
+    drawn: bool = False
 
     @property
     def error(self) -> float:
@@ -91,7 +93,8 @@ def decide_all(standings: Sequence[Standing], rule: Rule, progress: Progress) ->
     """Decide about several tasks, in their order; experts go to the largest errors first."""
     decisions = [decide(standing, rule, progress, experts_left=1) for standing in standings]
     wanting = [i for i, found in enumerate(decisions) if found.action is Action.ESCALATE]
-    wanting.sort(key=lambda i: -standings[i].error)
+    # A spot check that only the hardest tasks got would say nothing of the others.
+    wanting.sort(key=lambda i: (not standings[i].drawn, -standings[i].error))
     for i in wanting[expert_budget(rule, progress, n_wanting=len(wanting)) :]:
         decisions[i] = decide(standings[i], rule, progress, experts_left=0)
     return decisions
@@ -108,13 +111,24 @@ def decide(standing: Standing, rule: Rule, progress: Progress, *, experts_left: 
         return Decision(Action.WIDEN, f"{have}: every task gets {rule.overlap_min}")
     if standing.confidence >= rule.confidence_min:
         reached = f"{have} reached the target {rule.confidence_min:.2f}"
-        return _when_sure(standing, rule, progress, reached)
+        return _when_sure(standing, rule, progress, reached, experts_left)
     short = f"{have} is below the target {rule.confidence_min:.2f}"
     return _when_unsure(standing, rule, progress, short, experts_left)
 
 
-def _when_sure(standing: Standing, rule: Rule, progress: Progress, reached: str) -> Decision:
+def is_drawn(task_id: str, spot_share: float) -> bool:
+    """Whether a task is drawn for a spot check: so large a share is, and nobody outside can tell which.
+
+    An expert decides it whatever the crowd says. It tells how far the crowd can be trusted on the others.
+    """
+    number = int.from_bytes(hashlib.sha256(task_id.encode()).digest()[:8])
+    return number < spot_share * 2**64
+
+
+def _when_sure(standing: Standing, rule: Rule, progress: Progress, reached: str, experts_left: int) -> Decision:
     if progress.n_outstanding == 0 or standing.voter_votes >= rule.voter_votes_min:
+        if standing.drawn and experts_left > 0:
+            return Decision(Action.ESCALATE, f"{reached}; it is drawn for a spot check: an expert decides")
         return Decision(Action.SETTLE, reached)
     cast = f"{standing.voter_votes:.0f} votes each of {rule.voter_votes_min:.0f}"
     return Decision(Action.WAIT, f"{reached}, but its voters are little known yet: {cast}")

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     SmallInteger,
+    false,
     func,
     text,
 )
@@ -39,6 +40,8 @@ class KnownLabel(Base):
     task_id: Mapped[str] = mapped_column(IdText, primary_key=True)
     label: Mapped[int] = mapped_column(SmallInteger)
     voter_id: Mapped[Ref]
+    # Whether the task was drawn at random, so that it tells how far the crowd can be trusted on the others.
+    is_sample: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[Created]
 
 
@@ -97,4 +100,7 @@ class ProjectFit(Base):
     n_since: Mapped[int] = mapped_column(server_default=text("0"))
     n_iter: Mapped[int]
     converged: Mapped[bool]
+    # How votes become belief: `reading.Trust`.
+    discount: Mapped[float] = mapped_column(Double, server_default=text("0.3"))
+    counted: Mapped[float] = mapped_column(Double, server_default=text("0.2"))
     fitted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

@@ -11,6 +11,7 @@ from foundation import ids, pagination
 from foundation.errors import NotFound
 from quality import votes
 from quality.methods import em, hierarchical, intervals, reading
+from quality.methods.reading import Trust
 from quality.methods.votes import FloatArray
 from quality.models import ProjectFit, Reliability
 
@@ -30,7 +31,8 @@ class Matrices:
     """What is known of some voters, and of the crowd that the next answer will come from.
 
     confusion, n_votes : the voters asked for, in their order, axes [voter, true, given] and (n_voters,).
-    crowd, crowd_votes : the same of a project's most active voters. prior : (n_classes,).
+    crowd, crowd_votes : the same of a project's most active voters. prior : (n_classes,). trust : how far votes are
+    believed, as the spot checks tell.
     """
 
     confusion: FloatArray
@@ -38,13 +40,15 @@ class Matrices:
     crowd: FloatArray
     crowd_votes: FloatArray
     prior: FloatArray
+    trust: Trust
 
 
 _SAVE_FIT = text("""
-    INSERT INTO project_fits (project_id, n_classes, prior, pool, n_votes, n_iter, converged)
-    VALUES (:project_id, :n_classes, :prior, :pool, :n_votes, :n_iter, :converged)
+    INSERT INTO project_fits (project_id, n_classes, prior, pool, n_votes, n_iter, converged, discount, counted)
+    VALUES (:project_id, :n_classes, :prior, :pool, :n_votes, :n_iter, :converged, :discount, :counted)
     ON CONFLICT (project_id) DO UPDATE SET prior = excluded.prior, pool = excluded.pool, n_votes = excluded.n_votes,
-        n_since = 0, n_iter = excluded.n_iter, converged = excluded.converged, fitted_at = now()
+        n_since = 0, n_iter = excluded.n_iter, converged = excluded.converged, discount = excluded.discount,
+        counted = excluded.counted, fitted_at = now()
 """)
 _SAVE_VOTERS = text("""
     INSERT INTO reliability (project_id, voter_id, confusion, reliability, low, high, n_votes)
@@ -90,6 +94,7 @@ def refit(db: Session, project_id: str, *, n_classes: int) -> None:
     found = hierarchical.fit(
         coded.votes, known=coded.known, tol=_TOL, objective_tol=em.OBJECTIVE_TOL, max_iter=_ITER_MAX
     )
+    trust = reading.calibrated(coded.votes, found, known=coded.sampled)
     db.execute(
         _SAVE_FIT,
         {
@@ -100,9 +105,11 @@ def refit(db: Session, project_id: str, *, n_classes: int) -> None:
             "n_votes": coded.votes.size,
             "n_iter": found.n_iter,
             "converged": found.converged,
+            "discount": trust.discount,
+            "counted": trust.counted,
         },
     )
-    believed = reading.read(coded.votes, found, known=coded.known)
+    believed = reading.read(coded.votes, found, known=coded.known, trust=trust)
     shares = intervals.reliability(coded.votes, believed)
     db.execute(
         _SAVE_VOTERS,
@@ -139,6 +146,7 @@ def matrices(db: Session, project_id: str, voter_ids: Sequence[str], *, n_classe
         crowd=np.array([np.frombuffer(row.confusion).reshape(shape) for row in crowd]).reshape(-1, *shape),
         crowd_votes=np.array([row.n_votes for row in crowd], dtype=np.float64),
         prior=np.frombuffer(last.prior),
+        trust=Trust(last.discount, last.counted),
     )
 
 

@@ -20,13 +20,14 @@ CAST = text("""
 class Coded:
     """Votes as arrays of codes, with the ids that the codes stand for and the labels that are certain.
 
-    known : (n_tasks,), a class or UNKNOWN.
+    known : (n_tasks,), a class or UNKNOWN. sampled : the same of those alone that were drawn at random.
     """
 
     votes: Votes
     task_ids: list[str]
     voter_ids: list[str]
     known: IntArray
+    sampled: IntArray
 
 
 def cast(db: Session, *, project_id: str, task_id: str, voter_id: str, label: int) -> None:
@@ -37,14 +38,18 @@ def cast(db: Session, *, project_id: str, task_id: str, voter_id: str, label: in
 def read(db: Session, project_id: str, *, n_classes: int, task_ids: Sequence[str] | None = None) -> Coded:
     """The votes of a project, or of some of its tasks, in the canonical order of ids."""
     rows = select(Vote.task_id, Vote.voter_id, Vote.label).where(Vote.project_id == project_id)
-    certain = select(KnownLabel.task_id, KnownLabel.label).where(KnownLabel.project_id == project_id)
+    certain = select(KnownLabel.task_id, KnownLabel.label, KnownLabel.is_sample).where(
+        KnownLabel.project_id == project_id
+    )
     if task_ids is not None:
         rows, certain = (
             rows.where(Vote.task_id.in_(task_ids)),
             certain.where(KnownLabel.task_id.in_(task_ids)),
         )
     found = db.execute(rows).all()
-    known_of = {row.task_id: row.label for row in db.execute(certain)}
+    certainties = db.execute(certain).all()
+    known_of = {row.task_id: row.label for row in certainties}
+    sampled_of = {row.task_id: row.label for row in certainties if row.is_sample}
     tasks = sorted({row.task_id for row in found} | known_of.keys() | set(task_ids or ()))
     voters = sorted({row.voter_id for row in found})
     task_code = {task_id: code for code, task_id in enumerate(tasks)}
@@ -61,4 +66,5 @@ def read(db: Session, project_id: str, *, n_classes: int, task_ids: Sequence[str
         task_ids=tasks,
         voter_ids=voters,
         known=np.array([known_of.get(task_id, UNKNOWN) for task_id in tasks], dtype=np.int64),
+        sampled=np.array([sampled_of.get(task_id, UNKNOWN) for task_id in tasks], dtype=np.int64),
     )

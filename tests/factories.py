@@ -58,9 +58,9 @@ def create_worker(db: Session, *, tier: int | None = None, status: WorkerStatus 
 
 
 def create_project(db: Session, requester: Requester | None = None, **settings: Any) -> Project:
-    """A project with two labels, a crowd price of 0.02 and an expert's of 0.60."""
+    """A project with two labels, a crowd price of 0.02 and an expert's of 0.60; nothing is drawn for a spot check."""
     requester = requester or create_requester(db)
-    chosen = projects.Settings(**{"labels": ["crow", "rook"], **settings})
+    chosen = projects.Settings(**{"labels": ["crow", "rook"], "spot_share": 0.0, **settings})
     return projects.create(
         db, requester_id=requester.id, name=f"Project {next(_numbers)}", settings=chosen, prices=PRICES
     )

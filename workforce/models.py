@@ -152,6 +152,8 @@ class Project(Base):
     confidence_target: Mapped[float] = mapped_column(Double)
     # The share of the project's tasks that may go to an expert.
     expert_share: Mapped[float] = mapped_column(Double)
+    # The share of them that an expert checks whatever the crowd says.
+    spot_share: Mapped[float] = mapped_column(Double, server_default=text("0"))
     # Counted by the settlement, so that a decision does not have to count a million tasks.
     n_settled: Mapped[int] = mapped_column(server_default=text("0"))
     n_escalated: Mapped[int] = mapped_column(server_default=text("0"))
@@ -164,6 +166,7 @@ class Project(Base):
         CheckConstraint("1 <= overlap_min AND overlap_min <= overlap_max AND overlap_max <= 100", name="overlap_range"),
         CheckConstraint("confidence_target BETWEEN 0.5 AND 1", name="confidence_target_range"),
         CheckConstraint("expert_share BETWEEN 0 AND 1", name="expert_share_range"),
+        CheckConstraint("spot_share BETWEEN 0 AND 1", name="spot_share_range"),
         CheckConstraint("lease_seconds BETWEEN 10 AND 86400", name="lease_range"),
         CheckConstraint("cardinality(labels) BETWEEN 2 AND 100", name="labels_range"),
         one_of("status", ProjectStatus),

@@ -46,6 +46,7 @@ class Settings:
     overlap_max: int = 13
     confidence_target: float = 0.9
     expert_share: float = 0.2
+    spot_share: float = 0.0
     lease_seconds: int = 900
     params: dict[str, Any] = field(default_factory=dict)
 

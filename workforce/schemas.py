@@ -137,6 +137,7 @@ class NewProject(Schema):
     overlap_max = Integer(least=1, most=100)
     confidence_target = Fraction(least=0.5, most=0.9999)
     expert_share = Fraction()
+    spot_share = Fraction()
     lease_seconds = Integer(least=10, most=86_400)
     params = JsonObject()
 
@@ -159,6 +160,7 @@ class Project(Schema):
     overlap_max = Integer()
     confidence_target = Fraction()
     expert_share = Fraction()
+    spot_share = Fraction()
     lease_seconds = Integer()
     params = JsonObject()
     created_at = Timestamp()

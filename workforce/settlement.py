@@ -111,7 +111,14 @@ def _adjudicate(db: Session, project: Project, rulings: Sequence[Any]) -> list[C
     first = [
         row
         for row in rulings
-        if consensus.adjudicate(db, project.id, task_id=row.task_id, label=row.label, voter_id=row.worker_id)
+        if consensus.adjudicate(
+            db,
+            project.id,
+            task_id=row.task_id,
+            label=row.label,
+            voter_id=row.worker_id,
+            is_sample=escalation.is_drawn(row.task_id, project.spot_share),
+        )
     ]
     locked = {task.id: task for task in tasks.lock(db, project.id, [row.task_id for row in first])}
     final = [(locked[row.task_id], row.label, 1.0, "expert") for row in first if row.task_id in locked]
@@ -129,7 +136,8 @@ def _decide(db: Session, project: Project, touched: set[str], progress: Progress
     complete = {task.id: task for task in tasks.answered(db, project.id, undecided)}
     weighed = consensus.weigh(db, project.id, [task.id for task in undecided], n_classes=n_classes)
     ready = [one for one in weighed if one.task_id in complete]
-    made = escalation.decide_all([one.standing for one in ready], _rule(db, project), progress)
+    standings = [replace(one.standing, drawn=escalation.is_drawn(one.task_id, project.spot_share)) for one in ready]
+    made = escalation.decide_all(standings, _rule(db, project), progress)
     decisions = dict(zip([one.task_id for one in ready], made, strict=True))
     consensus.record(db, project.id, weighed, decisions)
     chosen: dict[Action, list[Weighed]] = defaultdict(list)

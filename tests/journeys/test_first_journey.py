@@ -61,7 +61,9 @@ def test_from_the_top_up_to_what_everybody_is_owed(house: House) -> None:
     requester_id, requester = made["requester"]["id"], Party(client, made["token"])
     top_up = {"owner_ref": requester_id, "currency": "USD", "amount": "50", "bank_reference": "MT940/1"}
     finance.send("/api/top-ups", top_up)
-    settings = {"overlap_min": 4, "overlap_max": 4, "confidence_target": 0.9, "expert_share": 1.0}
+    settings = {
+        "overlap_min": 4, "overlap_max": 4, "confidence_target": 0.9, "expert_share": 1.0, "spot_share": 0.0,
+    }  # fmt: skip
     project = requester.send("/api/projects", {"name": "birds", "labels": ["crow", "rook"], "rates": RATES, **settings})
     sent = [
         requester.send(

@@ -23,6 +23,9 @@ def decide(standing: Standing, progress: Progress = UNDER_WAY, *, experts_left: 
     return escalation.decide(standing, RULE, progress, experts_left=experts_left)
 
 
+DRAWN = replace(SURE, drawn=True)
+
+
 @st.composite
 def standings(draw: st.DrawFn) -> Standing:
     confidence = draw(st.floats(0.25, 1.0))
@@ -186,3 +189,42 @@ def test_only_a_task_below_its_target_is_flagged(standing: Standing, progress: P
         assert decision.flagged == (standing.confidence < RULE.confidence_min)
     else:
         assert not decision.flagged
+
+
+# Spot checks
+
+
+def test_a_drawn_task_goes_to_an_expert_however_sure() -> None:
+    decision = decide(DRAWN)
+
+    assert decision.action is Action.ESCALATE
+    assert decision.reason.endswith("it is drawn for a spot check: an expert decides")
+
+
+def test_without_an_expert_left_a_drawn_task_is_settled_like_any() -> None:
+    assert decide(DRAWN, experts_left=0).action is Action.SETTLE
+
+
+def test_a_drawn_task_waits_for_its_voters_to_become_known_like_any() -> None:
+    assert decide(replace(DRAWN, voter_votes=12)).action is Action.WAIT
+
+
+def test_spot_checks_get_an_expert_before_the_hardest_tasks() -> None:
+    progress = Progress(n_tasks=10, n_settled=3, n_escalated=0, n_outstanding=5)
+    hard = replace(FUTILE, confidence=0.51)
+
+    decisions = escalation.decide_all([hard, DRAWN], replace(RULE, expert_share=0.2), progress)
+
+    assert [one.action for one in decisions] == [Action.WAIT, Action.ESCALATE]
+
+
+def test_so_many_tasks_are_drawn_as_the_share_says_and_always_the_same() -> None:
+    ids = [f"tsk_{number}" for number in range(20_000)]
+
+    drawn = [task_id for task_id in ids if escalation.is_drawn(task_id, 0.03)]
+
+    assert 500 < len(drawn) < 700
+    assert drawn == [task_id for task_id in ids if escalation.is_drawn(task_id, 0.03)]
+    assert set(drawn) < {task_id for task_id in ids if escalation.is_drawn(task_id, 0.1)}
+    assert not any(escalation.is_drawn(task_id, 0.0) for task_id in ids)
+    assert all(escalation.is_drawn(task_id, 1.0) for task_id in ids)

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from foundation.pagination import PageRequest
 from quality import consensus, reliability, votes
+from quality.methods import reading
 from quality.models import ProjectFit, Reliability
 
 PROJECT = "prj_" + "0" * 26
@@ -91,6 +92,39 @@ def test_a_project_without_votes_can_be_fitted(db: Session) -> None:
     found = reliability.matrices(db, PROJECT, ["nobody"], n_classes=2)
     assert found.confusion.shape == (1, 2, 2)
     assert found.crowd.shape == (0, 2, 2)
+
+
+def _misled(db: Session) -> None:
+    """Four good voters who are shown the wrong thing on a quarter of forty tasks."""
+    rng = np.random.default_rng(4)
+    for voter in range(5):
+        labels = [number % 2 if rng.random() < 0.9 else 1 - number % 2 for number in range(40)]
+        _cast(db, f"good {voter}", labels)
+
+
+def _check_all(db: Session, *, is_sample: bool) -> None:
+    for number in range(40):
+        label = number % 2 if number % 4 else 1 - number % 2
+        consensus.adjudicate(db, PROJECT, task_id=f"t{number:03}", label=label, voter_id="expert", is_sample=is_sample)
+
+
+def test_spot_checks_tell_how_far_the_crowd_is_believed(db: Session) -> None:
+    _misled(db)
+    _check_all(db, is_sample=True)
+
+    _refit(db)
+
+    trust = reliability.matrices(db, PROJECT, [], n_classes=2).trust
+    assert trust.discount + trust.counted > reading.DEFAULT.discount + reading.DEFAULT.counted + 0.02
+
+
+def test_tasks_that_were_escalated_for_being_hard_tell_nothing_of_the_others(db: Session) -> None:
+    _misled(db)
+    _check_all(db, is_sample=False)
+
+    _refit(db)
+
+    assert reliability.matrices(db, PROJECT, [], n_classes=2).trust == reading.DEFAULT
 
 
 # Matrices

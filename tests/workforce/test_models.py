@@ -20,6 +20,7 @@ REFUSED = {
     "ck_projects_labels_range": "UPDATE projects SET labels = labels[1:1]",
     "ck_projects_confidence_target_range": "UPDATE projects SET confidence_target = 1.01",
     "ck_projects_expert_share_range": "UPDATE projects SET expert_share = 1.01",
+    "ck_projects_spot_share_range": "UPDATE projects SET spot_share = 1.01",
     "ck_projects_lease_range": "UPDATE projects SET lease_seconds = 9",
     "fk_projects_requester_id_requesters": "UPDATE projects SET requester_id = 'req_nobody'",
     "uq_projects_requester_id_name": "UPDATE projects SET name = 'the same'",

@@ -29,6 +29,7 @@ def test_a_project_keeps_its_settings(db: Session) -> None:
         "overlap_max": 8,
         "confidence_target": 0.7,
         "expert_share": 0.1,
+        "spot_share": 0.05,
     }
 
     made = _create(db, factories.create_requester(db).id, **settings, lease_seconds=60, instruction="Look.")
@@ -54,6 +55,7 @@ IMPOSSIBLE: dict[str, dict[str, Any]] = {
     "overlap_range": {"overlap_max": 101},
     "confidence_target_range": {"confidence_target": 0.4},
     "expert_share_range": {"expert_share": 1.1},
+    "spot_share_range": {"spot_share": 1.1},
     "lease_range": {"lease_seconds": 9},
     "labels_range": {"labels": ["alone"]},
 }

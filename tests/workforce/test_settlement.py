@@ -593,3 +593,17 @@ def test_a_cap_on_answers_is_never_passed(db: Session, books: None) -> None:
     db.refresh(task)
     assert (task.status, task.overlap) == (TaskStatus.SETTLED, 4)
     assert db.query(Answer).filter_by(kind=Kind.ANSWER).count() == 4
+
+
+def test_a_task_drawn_for_a_spot_check_is_decided_by_an_expert_and_tells_of_the_crowd(db: Session) -> None:
+    project = factories.create_project(db, **{**QUICK, "expert_share": 1.0, "spot_share": 1.0})
+    task = factories.create_task(db, project)
+    factories.answer_all(db, project, "crow", "crow", "crow")
+
+    factories.settle(db)
+
+    assert task.status == TaskStatus.ESCALATED
+    factories.answer(db, factories.create_worker(db, tier=4), "rook")
+    factories.settle(db)
+    assert (task.status, task.label) == (TaskStatus.SETTLED, 1)
+    assert db.scalars(text("SELECT is_sample FROM known_labels")).all() == [True]
