@@ -4,13 +4,14 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import claims, crowds, fits, herd, pictures, slow, trip
+from benchmarks import claims, crowds, fits, herd, pictures, slow, structured, trip
 from foundation import logs
 
 _ALL: dict[str, Callable[[Path | None], None]] = {
     "trip": lambda _data: trip.run(),
     "crowds": crowds.run,
     "fits": fits.run,
+    "structured": structured.run,
     "claims": lambda _data: claims.run(),
     "herd": lambda _data: herd.run(),
     "slow": lambda _data: slow.run(),

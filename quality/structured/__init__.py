@@ -1,0 +1,1 @@
+"""Consensus for answers that are no class: texts, spans, boxes, polygons, numbers, pairs, rankings, sets."""
