@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import claims, crowds, fits, herd, pictures, slow, structured, trip
+from benchmarks import adversaries, claims, crowds, fits, herd, pictures, slow, structured, trip
 from foundation import logs
 
 _ALL: dict[str, Callable[[Path | None], None]] = {
@@ -12,6 +12,7 @@ _ALL: dict[str, Callable[[Path | None], None]] = {
     "crowds": crowds.run,
     "fits": fits.run,
     "structured": structured.run,
+    "adversaries": adversaries.run,
     "claims": lambda _data: claims.run(),
     "herd": lambda _data: herd.run(),
     "slow": lambda _data: slow.run(),

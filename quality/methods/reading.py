@@ -16,7 +16,7 @@ from quality.methods.votes import UNKNOWN, BoolArray, FloatArray, Index, IntArra
 _DISCOUNTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
 _COUNTED = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
 # Votes that every class gets before any, where belief goes by the count.
-_HALF = 0.5
+HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def _believed(index: Index, scores: FloatArray, trust: Trust) -> FloatArray:
     if trust.counted == 0.0:
         return modelled
     n_votes = index.per_task
-    counted = (index.shares() * n_votes + _HALF) / (n_votes + _HALF * index.n_classes)
+    counted = (index.shares() * n_votes + HALF) / (n_votes + HALF * index.n_classes)
     return (1.0 - trust.counted) * modelled + trust.counted * counted
 
 
@@ -98,7 +98,7 @@ def calibrated(votes: Votes, fit: Fit, *, known: IntArray) -> Trust:
     shares = np.zeros((tasks.size, votes.n_classes))
     np.add.at(shares, (task, label), 1.0)
     n_votes = shares.sum(axis=1)
-    counted = (shares + _HALF) / (n_votes + _HALF * votes.n_classes)[:, np.newaxis]
+    counted = (shares + HALF) / (n_votes + HALF * votes.n_classes)[:, np.newaxis]
     row = np.arange(tasks.size)
     grid, values = list(product(_DISCOUNTS, _COUNTED)), []
     for discount, share in grid:

@@ -66,3 +66,19 @@ def bluebirds() -> tuple[Votes, IntArray]:
 
 def share_right(found: FloatArray, truth: IntArray) -> float:
     return float((found.argmax(axis=1) == truth).mean())
+
+
+def sparse_crowd(
+    rng: np.random.Generator, *, skills: FloatArray, n_tasks: int, n_classes: int, overlap: int = 5
+) -> tuple[Votes, IntArray]:
+    """Some voters on each task, drawn by lot; a tenth of the tasks mislead, with half of the errors on one label."""
+    truth = rng.integers(n_classes, size=n_tasks)
+    lure = (truth + rng.integers(1, n_classes, size=n_tasks)) % n_classes
+    hard = rng.random(n_tasks) < 0.1
+    tasks = np.repeat(np.arange(n_tasks), overlap)
+    voters = np.concatenate([rng.choice(skills.size, size=overlap, replace=False) for _ in range(n_tasks)])
+    right = np.where(hard[tasks], (skills[voters] + 1.0 / n_classes) / 2.0, skills[voters])
+    wrong = (truth[tasks] + rng.integers(1, n_classes, size=tasks.size)) % n_classes
+    wrong = np.where(hard[tasks] & (rng.random(tasks.size) < 0.5), lure[tasks], wrong)
+    labels = np.where(rng.random(tasks.size) < right, truth[tasks], wrong)
+    return Votes(tasks, voters, labels, n_tasks, skills.size, n_classes), truth
