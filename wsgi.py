@@ -32,7 +32,14 @@ program = Program(
     # When this happens, that reacts.
     reactions=(On(AnswerSubmitted, settlement.settle_answers),),
     # What is due by the clock.
-    sweeps=(assignment.expire, settlement.revisit, settlement.refit_grown, idempotency.forget, trail.tell_head),
+    sweeps=(
+        assignment.expire,
+        settlement.revisit,
+        settlement.without_expert,
+        settlement.refit_grown,
+        idempotency.forget,
+        trail.tell_head,
+    ),
     # What must always be true.
     checks=(payments.ledger.check, workforce.checks.check, trail.check),
     commands=(

@@ -52,7 +52,12 @@ class Page:
 
 
 def read(
-    db: Session, rows: Select[Any], by: InstrumentedAttribute[Any], page: PageRequest, *, newest_first: bool = True
+    db: Session,
+    rows: Select[*tuple[Any, ...]],
+    by: InstrumentedAttribute[Any],
+    page: PageRequest,
+    *,
+    newest_first: bool = True,
 ) -> Page:
     """One page of a query, ordered by a unique, time-ordered column of ids or numbers."""
     if page.after is not None:

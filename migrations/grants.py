@@ -10,6 +10,7 @@ _UNUSUAL = {
     "signing_keys": "SELECT",
     # Written once: the books, what they rest on, and what people said.
     "accounts": "SELECT, INSERT",
+    "adjudications": "SELECT, INSERT",
     "journal_entries": "SELECT, INSERT",
     "journal_lines": "SELECT, INSERT",
     "known_labels": "SELECT, INSERT",

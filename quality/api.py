@@ -3,7 +3,7 @@
 from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call, Routes
-from quality import reliability, schemas
+from quality import adjudication, reliability, schemas
 
 routes = Routes("quality", "/api")
 
@@ -12,3 +12,9 @@ routes = Routes("quality", "/api")
 def reliabilities(call: Call, project_id: str) -> pagination.Page:
     """Every worker of a project with their reliability and its interval."""
     return reliability.page(call.db, project_id, call.page)
+
+
+@routes.get("/projects/<project_id>/experts", allow=allow("ops"), returns=schemas.Expert, paged=True)
+def experts(call: Call, project_id: str) -> pagination.Page:
+    """Every expert who has decided tasks of a project, and how they stood up to second opinions."""
+    return adjudication.page(call.db, project_id, call.page)

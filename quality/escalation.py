@@ -14,6 +14,14 @@ from math import ceil, floor
 _DIGITS = 9
 
 
+class Fallback(StrEnum):
+    """What becomes of a task that wants an expert when none is free."""
+
+    WIDEN = "widen"
+    PARK = "park"
+    SETTLE = "settle"
+
+
 class Action(StrEnum):
     """What happens next to a task that has no answer outstanding."""
 
@@ -39,6 +47,7 @@ class Rule:
     voter_votes_min: float = 50.0
     expert_price: float = 30.0
     expert_share: float = 0.2
+    without_expert: Fallback = Fallback.WIDEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,8 @@ class Standing:
     gain: float
     voter_votes: float
     drawn: bool = False
+    contested: bool = False
+    stake: float = 0.0
 
     @property
     def error(self) -> float:
@@ -75,6 +86,7 @@ class Progress:
     n_settled: int
     n_escalated: int
     n_outstanding: int
+    experts_left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +156,8 @@ def _when_unsure(standing: Standing, rule: Rule, progress: Progress, short: str,
         return Decision(Action.ESCALATE, f"{short} and {why}: an expert decides")
     if progress.n_outstanding > 0 and rule.expert_share > 0:
         return Decision(Action.WAIT, f"{short}; other tasks need the experts more")
+    if rule.without_expert == Fallback.PARK:
+        return Decision(Action.WAIT, f"{short}; it waits for an expert")
     if may_widen:
         return Decision(Action.WIDEN, f"{short}; no expert is left, so one more worker is asked")
     return Decision(Action.SETTLE, f"{short}; neither answers nor experts are left", flagged=True)
@@ -160,7 +174,8 @@ def expert_budget(rule: Rule, progress: Progress, *, n_wanting: int) -> int:
     else:
         n_through = progress.n_settled + progress.n_escalated + n_wanting
         allowed = floor(round(rule.expert_share * n_through, _DIGITS))
-    return max(allowed - progress.n_escalated, 0)
+    left = max(allowed - progress.n_escalated, 0)
+    return left if progress.experts_left is None else min(left, progress.experts_left)
 
 
 def _answers(n_answers: int) -> str:

@@ -45,6 +45,18 @@ class KnownLabel(Base):
     created_at: Mapped[Created]
 
 
+class Adjudication(Base):
+    """One expert's word on one task. What is known of the task follows from all of them."""
+
+    __tablename__ = "adjudications"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    task_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    voter_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    label: Mapped[int] = mapped_column(SmallInteger)
+    created_at: Mapped[Created]
+
+
 class Consensus(Base):
     """The current best label of a task, how sure it is, and what was decided last, with the reason."""
 

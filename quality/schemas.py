@@ -3,6 +3,13 @@
 from foundation.fields import Fraction, Identifier, Integer, Schema, Timestamp
 
 
+class Expert(Schema):
+    voter_id = Identifier("wrk")
+    n_rulings = Integer(metadata={"description": "Tasks that this expert decided, alone or with others."})
+    n_checked = Integer(metadata={"description": "Those of them that others decided too, each apart."})
+    n_upheld = Integer(metadata={"description": "Those of the checked ones where this expert's word became the label."})
+
+
 class Reliability(Schema):
     voter_id = Identifier("wrk")
     reliability = Fraction(metadata={"description": "Expected share of right answers."})

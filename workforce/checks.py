@@ -11,8 +11,8 @@ CHECKS = {
                             count(*) FILTER (WHERE kind = 'adjudication') AS rulings
                        FROM assignments WHERE status IN ('leased', 'answered') GROUP BY task_id) a ON a.task_id = t.id
          WHERE (t.status = 'open' AND coalesce(a.n, 0) + t.free_slots <> t.overlap)
-            OR (t.status = 'escalated' AND coalesce(a.rulings, 0) + t.free_slots <> 1)
-            OR coalesce(a.n, 0) > t.overlap OR coalesce(a.rulings, 0) > 1""",
+            OR (t.status = 'escalated' AND coalesce(a.rulings, 0) + t.free_slots <> t.experts_asked)
+            OR coalesce(a.n, 0) > t.overlap OR coalesce(a.rulings, 0) > t.experts_asked""",
     "W2 nobody answered a task twice": """
         SELECT task_id FROM answers GROUP BY task_id, worker_id, kind HAVING count(*) > 1""",
     "W3 every answer has its vote and every vote its answer": """
@@ -35,9 +35,10 @@ CHECKS = {
         SELECT t.id FROM tasks t
          WHERE t.status IN ('settled', 'cancelled') AND (t.free_slots > 0 OR EXISTS (
                SELECT FROM assignments a WHERE a.task_id = t.id AND a.status = 'leased'))""",
-    "W7 what an expert decided is the label": """
+    "W7 what experts decided is the label": """
         SELECT t.id FROM tasks t JOIN answers n ON n.task_id = t.id AND n.project_id = t.project_id
-         WHERE n.kind = 'adjudication' AND t.status = 'settled' AND n.label <> t.label""",
+         WHERE n.kind = 'adjudication' AND t.status = 'settled'
+         GROUP BY t.id, t.project_id HAVING bool_and(n.label <> t.label)""",
     "W8 the project counts its tasks rightly": """
         SELECT p.id FROM projects p
           LEFT JOIN (SELECT project_id,

@@ -1,6 +1,7 @@
 """The package's tables. Those that grow with tasks carry the project in their keys, to be sharded by it one day."""
 
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -8,11 +9,13 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     CheckConstraint,
+    Date,
     DateTime,
     Double,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
+    Numeric,
     Sequence,
     SmallInteger,
     Text,
@@ -24,6 +27,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from foundation.db import Base, Created, Id, IdText, Json, Moment, Ref, one_of
+from quality.escalation import Fallback
 
 
 class WorkerStatus(StrEnum):
@@ -154,9 +158,21 @@ class Project(Base):
     expert_share: Mapped[float] = mapped_column(Double)
     # The share of them that an expert checks whatever the crowd says.
     spot_share: Mapped[float] = mapped_column(Double, server_default=text("0"))
+    # What a wrong label costs, in the currency of the rate card.
+    error_cost: Mapped[Decimal | None] = mapped_column(Numeric(20, 6))
+    # Experts: so many tasks a day (all that the share allows if null), so long a wait, and what comes of it.
+    experts_per_day: Mapped[int | None]
+    expert_patience_seconds: Mapped[int] = mapped_column(server_default=text("86400"))
+    without_expert: Mapped[str] = mapped_column(server_default=text("'widen'"))
+    # The share of their tasks that two decide apart, and how many are asked if those two differ.
+    second_opinion_share: Mapped[float] = mapped_column(Double, server_default=text("0"))
+    panel_size: Mapped[int] = mapped_column(SmallInteger, server_default=text("3"))
     # Counted by the settlement, so that a decision does not have to count a million tasks.
     n_settled: Mapped[int] = mapped_column(server_default=text("0"))
     n_escalated: Mapped[int] = mapped_column(server_default=text("0"))
+    # Of the day, by UTC, on which anything was escalated last.
+    escalated_on: Mapped[date | None] = mapped_column(Date)
+    escalated_today: Mapped[int] = mapped_column(server_default=text("0"))
     lease_seconds: Mapped[int]
     params: Mapped[Json]
     created_at: Mapped[Created]
@@ -167,6 +183,12 @@ class Project(Base):
         CheckConstraint("confidence_target BETWEEN 0.5 AND 1", name="confidence_target_range"),
         CheckConstraint("expert_share BETWEEN 0 AND 1", name="expert_share_range"),
         CheckConstraint("spot_share BETWEEN 0 AND 1", name="spot_share_range"),
+        CheckConstraint("error_cost > 0", name="error_cost_positive"),
+        CheckConstraint("experts_per_day BETWEEN 0 AND 1000000", name="experts_per_day_range"),
+        CheckConstraint("expert_patience_seconds BETWEEN 60 AND 2592000", name="expert_patience_range"),
+        CheckConstraint("second_opinion_share BETWEEN 0 AND 1", name="second_opinion_share_range"),
+        CheckConstraint("panel_size BETWEEN 3 AND 9", name="panel_size_range"),
+        one_of("without_expert", Fallback),
         CheckConstraint("lease_seconds BETWEEN 10 AND 86400", name="lease_range"),
         CheckConstraint("cardinality(labels) BETWEEN 2 AND 100", name="labels_range"),
         one_of("status", ProjectStatus),
@@ -224,13 +246,18 @@ class Task(Base):
     label: Mapped[int | None] = mapped_column(SmallInteger)
     confidence: Mapped[float | None] = mapped_column(Double)
     settled_by: Mapped[str | None]
+    # Settled below the confidence that the project asked for.
+    flagged: Mapped[bool] = mapped_column(server_default=text("false"))
+    # Since when an expert is wanted, and how many are asked of those who are.
+    escalated_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    experts_asked: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
     created_at: Mapped[Created]
     updated_at: Mapped[Moment] = mapped_column(server_default=func.now())
     settled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     __table_args__ = (
         ForeignKeyConstraint(["batch_id", "project_id"], ["batches.id", "batches.project_id"]),
-        CheckConstraint("free_slots >= 0 AND free_slots <= overlap", name="slots_range"),
+        CheckConstraint("free_slots BETWEEN 0 AND greatest(overlap, experts_asked)", name="slots_range"),
         CheckConstraint("(status = 'settled') = (settled_at IS NOT NULL)", name="settled_when"),
         CheckConstraint("status <> 'settled' OR label IS NOT NULL", name="settled_has_label"),
         one_of("status", TaskStatus),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Select, func, select
@@ -10,8 +11,9 @@ from sqlalchemy.orm import Session
 from foundation import errors, fields, ids
 from foundation.errors import Conflict, NotFound, invalid
 from foundation.limits import DAY, Limit
-from payments import funding, rates
+from payments import funding, money, rates
 from payments.rates import Price
+from quality.escalation import Fallback
 from workforce.models import Answer, Batch, BatchStatus, Kind, Project, ProjectStatus, Requester, Task, TaskStatus
 from workforce.task_types import categorization
 from workforce.tiers import Tier
@@ -47,6 +49,12 @@ class Settings:
     confidence_target: float = 0.9
     expert_share: float = 0.2
     spot_share: float = 0.0
+    error_cost: str | None = None
+    experts_per_day: int | None = None
+    expert_patience_seconds: int = 86_400
+    without_expert: str = Fallback.WIDEN
+    second_opinion_share: float = 0.0
+    panel_size: int = 3
     lease_seconds: int = 900
     params: dict[str, Any] = field(default_factory=dict)
 
@@ -69,12 +77,17 @@ def create(db: Session, *, requester_id: str, name: str, settings: Settings, pri
         name=name,
         task_type=categorization.NAME,
         status=ProjectStatus.ACTIVE,
-        **{key: getattr(settings, key) for key in Settings.__slots__},
+        **{key: getattr(settings, key) for key in Settings.__slots__ if key != "error_cost"},
     )
     db.add(project)
     db.flush()
     with errors.within("/rates"):
         rates.publish(db, project.id, prices)
+    if settings.error_cost is not None:
+        with errors.within("/error_cost"):
+            money.parse(settings.error_cost, money.currency(db, prices[0].currency))
+        project.error_cost = Decimal(settings.error_cost)
+        db.flush()
     return project
 
 

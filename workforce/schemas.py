@@ -22,6 +22,7 @@ from foundation.fields import (
     Timestamp,
 )
 from payments import money
+from quality.escalation import Fallback
 from workforce import tiers
 from workforce.models import Kind, WorkerStatus
 from workforce.tiers import Tier
@@ -121,6 +122,10 @@ class Price(Schema):
     region = Country(metadata={"description": "A country; left out: everywhere."})
 
 
+def _error_cost(row: Any) -> str | None:
+    return None if row.error_cost is None else f"{row.error_cost.normalize():f}"
+
+
 class NewProject(Schema):
     name = Name(required=True)
     labels = ma.fields.List(
@@ -138,6 +143,12 @@ class NewProject(Schema):
     confidence_target = Fraction(least=0.5, most=0.9999)
     expert_share = Fraction()
     spot_share = Fraction()
+    error_cost = Amount(metadata={"description": "What a wrong label costs you, in the currency of the rates."})
+    experts_per_day = Integer(most=1_000_000)
+    expert_patience_seconds = Integer(least=60, most=2_592_000)
+    without_expert = Choice(Fallback)
+    second_opinion_share = Fraction()
+    panel_size = Integer(least=3, most=9)
     lease_seconds = Integer(least=10, most=86_400)
     params = JsonObject()
 
@@ -161,6 +172,12 @@ class Project(Schema):
     confidence_target = Fraction()
     expert_share = Fraction()
     spot_share = Fraction()
+    error_cost = ma.fields.Function(_error_cost, metadata={"type": ["string", "null"]})
+    experts_per_day = Integer(allow_none=True)
+    expert_patience_seconds = Integer()
+    without_expert = Choice(Fallback)
+    second_opinion_share = Fraction()
+    panel_size = Integer()
     lease_seconds = Integer()
     params = JsonObject()
     created_at = Timestamp()
@@ -182,6 +199,7 @@ class ProjectTask(Schema):
     label = ma.fields.Function(lambda row: row.label, metadata={"type": ["integer", "null"]})
     confidence = Fraction(allow_none=True)
     settled_by = Text(allow_none=True)
+    flagged = Flag(metadata={"description": "Settled below the confidence that you asked for."})
     created_at = Timestamp()
     settled_at = Timestamp(allow_none=True)
 

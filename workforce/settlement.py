@@ -6,7 +6,7 @@ values; nothing here is arithmetic.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,9 +19,10 @@ from foundation.errors import NotFound
 from payments import earnings, funding, rates
 from payments.earnings import Work
 from payments.funding import Rest
-from quality import consensus, escalation, reliability
+from quality import adjudication, consensus, escalation, reliability
+from quality.adjudication import Ruling, Verdict
 from quality.consensus import Weighed
-from quality.escalation import Action, Progress, Rule
+from quality.escalation import Action, Fallback, Progress, Rule
 from workforce import tasks
 from workforce.events import AnswerSubmitted
 from workforce.models import Answer, AnswerStatus, Assignment, AssignmentStatus, Kind, Project, Task, TaskStatus
@@ -108,21 +109,71 @@ def refit_grown(db: Session) -> int:
 
 
 def _adjudicate(db: Session, project: Project, rulings: Sequence[Any]) -> list[Closed]:
-    first = [
-        row
-        for row in rulings
-        if consensus.adjudicate(
+    """Hear experts; a task is decided when all have ruled who were asked, or a panel is called if those differ."""
+    adjudication.record(db, project.id, [Ruling(row.task_id, row.worker_id, row.label) for row in rulings])
+    escalated = tasks.lock_escalated(db, project.id, [row.task_id for row in rulings])
+    heard = tasks.answered(db, project.id, escalated)
+    verdicts = adjudication.verdicts(db, project.id, [task.id for task in heard])
+    split = [task for task in heard if not verdicts[task.id].agreed and task.experts_asked < project.panel_size]
+    tasks.ask_more_experts(db, split, panel_size=project.panel_size)
+    return _obey(db, project, {task: verdicts[task.id] for task in heard if task not in split})
+
+
+def _obey(db: Session, project: Project, verdicts: Mapping[Task, Verdict]) -> list[Closed]:
+    for task, verdict in verdicts.items():
+        consensus.adjudicate(
             db,
             project.id,
-            task_id=row.task_id,
-            label=row.label,
-            voter_id=row.worker_id,
-            is_sample=escalation.is_drawn(row.task_id, project.spot_share),
+            task_id=task.id,
+            label=verdict.label,
+            voter_id=verdict.voter_id,
+            is_sample=_is_spot(project, task.id),
         )
+    return _close(db, project, [Settled(task, found.label, 1.0, tasks.EXPERT) for task, found in verdicts.items()])
+
+
+_UNHEARD = text("""
+    SELECT t.project_id, array_agg(t.id) AS task_ids
+      FROM tasks t JOIN projects p ON p.id = t.project_id
+     WHERE t.status = 'escalated' AND t.free_slots > 0 AND p.without_expert <> 'park'
+       AND coalesce(t.escalated_at, t.updated_at) < now() - make_interval(secs => p.expert_patience_seconds)
+       AND NOT EXISTS (SELECT FROM assignments a WHERE a.project_id = t.project_id AND a.task_id = t.id
+                                                   AND a.status = 'leased' AND a.kind = 'adjudication')
+     GROUP BY t.project_id ORDER BY random() LIMIT 1
+""")
+
+
+def without_expert(db: Session) -> int:
+    """End the wait of tasks that no expert took within their project's patience, as its settings say. A sweep."""
+    found = db.execute(_UNHEARD).one_or_none()
+    if found is None or not outbox.try_stream(db, found.project_id):
+        return 0
+    project = db.get_one(Project, found.project_id, populate_existing=True)
+    waiting = tasks.unheld(db, project.id, tasks.lock_escalated(db, project.id, found.task_ids))
+    verdicts = adjudication.verdicts(db, project.id, [task.id for task in waiting])
+    heard = {task: verdicts[task.id] for task in waiting if task.id in verdicts}
+    # A word that is still on its way here is not recorded yet; it decides when it comes.
+    alone = [task for task in waiting if task.free_slots == task.experts_asked]
+    widened = [
+        task for task in alone if project.without_expert == Fallback.WIDEN and task.overlap < project.overlap_max
     ]
-    locked = {task.id: task for task in tasks.lock(db, project.id, [row.task_id for row in first])}
-    final = [(locked[row.task_id], row.label, 1.0, "expert") for row in first if row.task_id in locked]
-    return _close(db, project, final)
+    tasks.take_back(db, project, widened)
+    _pay(db, _obey(db, project, heard) + _close_flagged(db, project, [task for task in alone if task not in widened]))
+    return 1
+
+
+def _close_flagged(db: Session, project: Project, chosen: Sequence[Task]) -> list[Closed]:
+    """Settle tasks by what the crowd made of them, although that is less than was asked for."""
+    views = {task: consensus.find(db, project.id, task.id) for task in chosen}
+    return _close(
+        db,
+        project,
+        [
+            Settled(task, view.label, view.confidence, tasks.CONSENSUS, flagged=True)
+            for task, view in views.items()
+            if view is not None
+        ],
+    )
 
 
 def _decide(db: Session, project: Project, touched: set[str], progress: Progress, *, refit: bool) -> list[Closed]:
@@ -136,30 +187,56 @@ def _decide(db: Session, project: Project, touched: set[str], progress: Progress
     complete = {task.id: task for task in tasks.answered(db, project.id, undecided)}
     weighed = consensus.weigh(db, project.id, [task.id for task in undecided], n_classes=n_classes)
     ready = [one for one in weighed if one.task_id in complete]
-    standings = [replace(one.standing, drawn=escalation.is_drawn(one.task_id, project.spot_share)) for one in ready]
-    made = escalation.decide_all(standings, _rule(db, project), progress)
+    rule, stake = _rule(db, project)
+    standings = [replace(one.standing, drawn=_is_spot(project, one.task_id), stake=stake) for one in ready]
+    made = escalation.decide_all(standings, rule, progress)
     decisions = dict(zip([one.task_id for one in ready], made, strict=True))
     consensus.record(db, project.id, weighed, decisions)
     chosen: dict[Action, list[Weighed]] = defaultdict(list)
     for one in ready:
         chosen[decisions[one.task_id].action].append(one)
     tasks.widen(db, [complete[one.task_id] for one in chosen[Action.WIDEN]])
-    tasks.escalate(db, project, [complete[one.task_id] for one in chosen[Action.ESCALATE]])
-    sure = chosen[Action.SETTLE]
-    return _close(db, project, [(complete[w.task_id], w.label, w.standing.confidence, "consensus") for w in sure])
+    escalated = [complete[one.task_id] for one in chosen[Action.ESCALATE]]
+    tasks.escalate(db, project, {task: _n_experts(project, task.id) for task in escalated})
+    return _close(
+        db,
+        project,
+        [
+            Settled(
+                complete[one.task_id],
+                one.label,
+                one.standing.confidence,
+                tasks.CONSENSUS,
+                flagged=decisions[one.task_id].flagged,
+            )
+            for one in chosen[Action.SETTLE]
+        ],
+    )
 
 
-def _rule(db: Session, project: Project) -> Rule:
-    """A project's settings, and what an expert costs in answers, as the rule that decides."""
+def _is_spot(project: Project, task_id: str) -> bool:
+    return escalation.is_drawn(task_id, project.spot_share)
+
+
+def _n_experts(project: Project, task_id: str) -> int:
+    """Two decide a task apart that is drawn for a second opinion, so that experts are measured too."""
+    return 2 if escalation.is_drawn(f"second opinion: {task_id}", project.second_opinion_share) else 1
+
+
+def _rule(db: Session, project: Project) -> tuple[Rule, float]:
+    """A project's settings as the rule that decides, and what a wrong label costs; prices are in answers."""
     answer = rates.dearest(db, project.id, tier_max=Tier.SENIOR)
     expert = rates.dearest(db, project.id, tier_max=Tier.EXPERT)
-    return Rule(
+    stake = project.error_cost.scaleb(answer.exponent) / answer.amount if project.error_cost else 0
+    rule = Rule(
         overlap_min=project.overlap_min,
         overlap_max=project.overlap_max,
         confidence_min=project.confidence_target,
         expert_price=expert.amount / answer.amount,
         expert_share=project.expert_share,
+        without_expert=Fallback(project.without_expert),
     )
+    return rule, float(stake)
 
 
 _OUTSTANDING = text("""
@@ -178,7 +255,14 @@ def _progress(db: Session, project: Project) -> Progress:
         n_settled=project.n_settled,
         n_escalated=project.n_escalated,
         n_outstanding=int(outstanding),
+        experts_left=_experts_left(db, project),
     )
+
+
+def _experts_left(db: Session, project: Project) -> int | None:
+    if project.experts_per_day is None:
+        return None
+    return max(project.experts_per_day - tasks.experts_today(db, project), 0)
 
 
 _ACCEPT = text("""
@@ -190,24 +274,21 @@ _ACCEPT = text("""
 """)
 
 
-def _close(db: Session, project: Project, final: Sequence[tuple[Task, int, float, str]]) -> list[Closed]:
+def _close(db: Session, project: Project, final: Sequence[Settled]) -> list[Closed]:
     """Settle tasks and accept their answers: an honest answer that was outvoted is paid like any other."""
     if not final:
         return []
-    task_ids = [task.id for task, *_ in final]
     accepted: dict[str, list[Any]] = defaultdict(list)
-    for row in db.execute(_ACCEPT, {"project_id": project.id, "task_ids": task_ids}):
+    wanted = {"project_id": project.id, "task_ids": [one.task.id for one in final]}
+    for row in db.execute(_ACCEPT, wanted):
         accepted[row.task_id].append(row)
-    tasks.settle(db, project, [Settled(task, label, confidence, by) for task, label, confidence, by in final])
-    return [
-        Closed(
-            answer_ids=[row.id for row in accepted[task.id]],
-            rest=Rest(
-                task.batch_id, task.id, task.reserved - sum(funding.with_fee(row.amount) for row in accepted[task.id])
-            ),
-        )
-        for task, *_ in final
-    ]
+    tasks.settle(db, project, final)
+    return [_closed(one.task, accepted[one.task.id]) for one in final]
+
+
+def _closed(task: Task, accepted: Sequence[Any]) -> Closed:
+    spent = sum(funding.with_fee(row.amount) for row in accepted)
+    return Closed([row.id for row in accepted], Rest(task.batch_id, task.id, task.reserved - spent))
 
 
 def _pay(db: Session, closed: Sequence[Closed], late: Sequence[str] = ()) -> None:
@@ -233,7 +314,9 @@ def escalations(db: Session, page: pagination.PageRequest) -> pagination.Page:
     found = pagination.read(db, rows, Task.id, page, newest_first=False)
     views = {(task.project_id, task.id): consensus.find(db, task.project_id, task.id) for task in found.items}
     items = [
-        Escalation(task.id, task.project_id, view.confidence, view.n_votes, view.reason, task.updated_at)
+        Escalation(
+            task.id, task.project_id, view.confidence, view.n_votes, view.reason, task.escalated_at or task.updated_at
+        )
         for task in found.items
         if (view := views[task.project_id, task.id]) is not None
     ]

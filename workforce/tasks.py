@@ -18,6 +18,8 @@ from workforce.tiers import Tier
 
 # What one mistaken loop of a program may send before somebody has to look.
 QUOTA = Limit("tasks", 500_000, DAY)
+# Who made a label final.
+CONSENSUS, EXPERT = "consensus", "expert"
 
 
 class UniqueIdTaken(Conflict):
@@ -100,10 +102,11 @@ def launch(db: Session, batch: Batch) -> Batch:
 
 
 def worst_case(db: Session, project: Project) -> rates.Quote:
-    """The most that one task can cost: every answer at the dearest price, an adjudication, and the fee on each."""
+    """The most that one task can cost: every answer at the dearest price, each expert who may be asked, all fees."""
     answer = rates.dearest(db, project.id, tier_max=Tier.SENIOR)
     expert = rates.dearest(db, project.id, tier_max=Tier.EXPERT)
-    amount = project.overlap_max * funding.with_fee(answer.amount) + funding.with_fee(expert.amount)
+    n_experts = project.panel_size if project.second_opinion_share > 0 else 1
+    amount = project.overlap_max * funding.with_fee(answer.amount) + n_experts * funding.with_fee(expert.amount)
     return rates.Quote(amount=amount, currency=answer.currency, exponent=answer.exponent)
 
 
@@ -194,11 +197,21 @@ def lock_open(db: Session, project_id: str, task_ids: Sequence[str]) -> list[Tas
     return [task for task in lock(db, project_id, task_ids) if task.status == TaskStatus.OPEN]
 
 
-def answered(db: Session, project_id: str, locked: Sequence[Task]) -> list[Task]:
-    """Those of these locked tasks that have no free slot and no live lease: their answers are all in."""
+def lock_escalated(db: Session, project_id: str, task_ids: Sequence[str]) -> list[Task]:
+    """Lock those of these tasks that wait for an expert."""
+    return [task for task in lock(db, project_id, task_ids) if task.status == TaskStatus.ESCALATED]
+
+
+def unheld(db: Session, project_id: str, locked: Sequence[Task]) -> list[Task]:
+    """Those of these locked tasks that are in nobody's hands."""
     rows = db.execute(_HELD, {"project_id": project_id, "task_ids": [task.id for task in locked]})
     held = set(rows.scalars())
-    return [task for task in locked if task.free_slots == 0 and task.id not in held]
+    return [task for task in locked if task.id not in held]
+
+
+def answered(db: Session, project_id: str, locked: Sequence[Task]) -> list[Task]:
+    """Those of these locked tasks that have no free slot and no live lease: their answers are all in."""
+    return [task for task in unheld(db, project_id, locked) if task.free_slots == 0]
 
 
 def widen(db: Session, chosen: Sequence[Task]) -> None:
@@ -209,29 +222,57 @@ def widen(db: Session, chosen: Sequence[Task]) -> None:
     db.flush()
 
 
-def escalate(db: Session, project: Project, chosen: Sequence[Task]) -> None:
-    """Ask an expert for each task: one slot in the experts' queue."""
-    for task in chosen:
-        task.status = TaskStatus.ESCALATED
-        _reopen(db, task)
+def escalate(db: Session, project: Project, chosen: Mapping[Task, int]) -> None:
+    """Ask so many experts for each task, each apart: slots in the experts' queue."""
+    now = clock.now(db)
+    for task, n_experts in chosen.items():
+        task.status, task.escalated_at, task.experts_asked = TaskStatus.ESCALATED, now, n_experts
+        _reopen(db, task, n_experts)
     project.n_escalated += len(chosen)
+    today = experts_today(db, project)
+    project.escalated_on, project.escalated_today = now.date(), today + len(chosen)
     db.flush()
 
 
-def _reopen(db: Session, task: Task) -> None:
-    task.free_slots += 1
+def experts_today(db: Session, project: Project) -> int:
+    """How many tasks of a project went to experts on this day, by UTC."""
+    return project.escalated_today if project.escalated_on == clock.now(db).date() else 0
+
+
+def ask_more_experts(db: Session, split: Sequence[Task], *, panel_size: int) -> None:
+    """Ask as many more experts as make a panel with those who differ."""
+    now = clock.now(db)
+    for task in split:
+        missing = panel_size - task.experts_asked
+        task.escalated_at, task.experts_asked = now, panel_size
+        _reopen(db, task, missing)
+    db.flush()
+
+
+def take_back(db: Session, project: Project, chosen: Sequence[Task]) -> None:
+    """Ask one more worker instead of the expert whom nobody has found for these escalated tasks."""
+    for task in chosen:
+        task.status, task.experts_asked, task.free_slots = TaskStatus.OPEN, 1, 0
+        task.escalated_at = None
+    project.n_escalated -= len(chosen)
+    widen(db, chosen)
+
+
+def _reopen(db: Session, task: Task, n_slots: int = 1) -> None:
+    task.free_slots += n_slots
     task.position = db.scalar(positions.next_value()) or 0
     task.updated_at = clock.now(db)
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A task whose label is final: by what, and how surely."""
+    """A task whose label is final: by what, how surely, and whether that is less than was asked for."""
 
     task: Task
     label: int
     confidence: float
     settled_by: str
+    flagged: bool = False
 
 
 def settle(db: Session, project: Project, decided: Sequence[Settled]) -> None:
@@ -239,9 +280,12 @@ def settle(db: Session, project: Project, decided: Sequence[Settled]) -> None:
     now = clock.now(db)
     for one in decided:
         task = one.task
-        project.n_settled += task.status == TaskStatus.OPEN
+        if one.settled_by != EXPERT:
+            project.n_settled += 1
+            project.n_escalated -= task.status == TaskStatus.ESCALATED
         task.status, task.free_slots, task.settled_by = TaskStatus.SETTLED, 0, one.settled_by
-        task.label, task.confidence, task.settled_at, task.updated_at = one.label, one.confidence, now, now
+        task.label, task.confidence, task.flagged = one.label, one.confidence, one.flagged
+        task.settled_at, task.updated_at = now, now
     db.flush()
 
 

@@ -67,7 +67,8 @@ def test_every_list_is_tested() -> None:
     paged = {row.rule for row in ROWS if {"next_cursor", "has_more", "[].id"} & row.shows}
     tested = {listed.path.partition("?")[0] for listed in LISTS}
 
-    assert paged - tested == {"/api/projects/<project_id>/tasks", "/api/projects/<project_id>/reliability"}
+    of_a_project = {f"/api/projects/<project_id>/{name}" for name in ("tasks", "reliability", "experts")}
+    assert paged - tested == of_a_project
 
 
 def _pages(stage: Stage, reader: str, listed: List) -> Iterator[list[Any]]:
@@ -114,6 +115,10 @@ def test_the_lists_of_a_project_are_of_that_project(stage: Stage) -> None:
             assert {task["id"] for task in tasks} == _ids(session, "SELECT id FROM tasks WHERE project_id = :id", where)
             assert {one["voter_id"] for one in voters} == _ids(
                 session, "SELECT voter_id FROM reliability WHERE project_id = :id", where
+            )
+            experts = stage.send("ops", "GET", f"/api/projects/{where['id']}/experts").get_json()["items"]
+            assert {one["voter_id"] for one in experts} == _ids(
+                session, "SELECT voter_id FROM adjudications WHERE project_id = :id", where
             )
 
 

@@ -347,6 +347,10 @@ def _tasks(session: Session, cast: Cast, owner: str, requester: Requester) -> It
     yield Thing("project", "active", owner, asked["open"][0].id)
     asked["answered"][0].status = ProjectStatus.PAUSED
     yield Thing("project", "paused", owner, asked["answered"][0].id)
+    ruled, _ = _disputed(session, requester, one, other)
+    factories.answer(session, cast.workers["expert"], project=ruled, kind=Kind.ADJUDICATION)
+    factories.settle(session)
+    yield Thing("project", "ruled", owner, ruled.id)
 
 
 def _batches(session: Session, owner: str, requester: Requester) -> Iterator[Thing]:

@@ -196,7 +196,7 @@ _HERE = "this is where the value goes"
 
 def _values(entry: Entry, route: http.Route, good: Good) -> Iterator[Cell]:
     for place in places(route, good):
-        if _takes(entry, place.kind):
+        if _takes(entry, place.kind) and _has(good.body, place.steps, entry.beside):
             sends = _around(_with(good.body, place.steps, _HERE, entry.beside), entry.sends)
             yield _cell(
                 entry,
@@ -211,6 +211,13 @@ def _values(entry: Entry, route: http.Route, good: Good) -> Iterator[Cell]:
 
 def _takes(entry: Entry, kind: str) -> bool:
     return any(kind == at or kind in GROUPS.get(at, ()) for at in entry.at)
+
+
+def _has(body: Any, steps: tuple[str | int, ...], beside: Mapping[str, Any]) -> bool:
+    """Whether what goes beside a value has a member to go to: an amount may take its currency from elsewhere."""
+    for step in steps[:-1] if beside else ():
+        body = body[step]
+    return all(member in body for member in beside)
 
 
 def _with(body: Any, steps: tuple[str | int, ...], value: Any, beside: Mapping[str, Any]) -> Any:

@@ -282,6 +282,7 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/projects/<project_id>/progress": _of_project(),
     "GET /api/projects/<project_id>/tasks": _of_project(),
     "GET /api/projects/<project_id>/reliability": _of_project("ops"),
+    "GET /api/projects/<project_id>/experts": _of_project("ops"),
     "POST /api/top-ups": _top_up,
     "GET /api/trial-balance": _staff("finance"),
     "GET /api/tie-out": _staff("finance"),

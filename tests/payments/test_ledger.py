@@ -208,9 +208,9 @@ def test_an_entry_without_lines_cannot_be_written(db: Session, books: None) -> N
 # Append-only
 
 
-APPEND_ONLY = ["journal_entries", "journal_lines", "rates", "tier_moves", "known_labels"]
+APPEND_ONLY = ["journal_entries", "journal_lines", "rates", "tier_moves", "known_labels", "adjudications"]
 CHANGES = ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}", "TRUNCATE {table} CASCADE"]
-_COLUMN = {"journal_entries": "kind", "journal_lines": "amount", "known_labels": "label"}
+_COLUMN = {"journal_entries": "kind", "journal_lines": "amount", "known_labels": "label", "adjudications": "label"}
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +229,7 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         db.execute(text("INSERT INTO workers (id, name, country, status, payee_id) SELECT 'w','n','KE','active','p'"))
         db.execute(text("INSERT INTO tier_moves SELECT 'm', 'w', 's', 1, 2, 'why', 'ops', now()"))
         db.execute(text("INSERT INTO known_labels (project_id, task_id, label, voter_id) SELECT 'p', 't', 1, 'w'"))
+        db.execute(text("INSERT INTO adjudications (project_id, task_id, voter_id, label) SELECT 'p', 't', 'w', 1"))
         db.commit()
     engine.dispose()
     return urls

@@ -54,7 +54,7 @@ BREAKS = {
         UPDATE assignments SET amount = amount + 1""",
     "W6 a final task has no free slot and no live lease": """
         UPDATE assignments SET status = 'leased'""",
-    "W7 what an expert decided is the label": """
+    "W7 what experts decided is the label": """
         UPDATE answers SET kind = 'adjudication', label = 1 - label""",
     "W8 the project counts its tasks rightly": """
         UPDATE projects SET n_settled = n_settled + 1""",

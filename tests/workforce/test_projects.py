@@ -30,6 +30,11 @@ def test_a_project_keeps_its_settings(db: Session) -> None:
         "confidence_target": 0.7,
         "expert_share": 0.1,
         "spot_share": 0.05,
+        "experts_per_day": 40,
+        "expert_patience_seconds": 3600,
+        "without_expert": "park",
+        "second_opinion_share": 0.1,
+        "panel_size": 5,
     }
 
     made = _create(db, factories.create_requester(db).id, **settings, lease_seconds=60, instruction="Look.")

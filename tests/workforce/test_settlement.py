@@ -572,10 +572,11 @@ def test_a_project_is_decided_by_its_own_settings_and_the_prices_of_its_card(db:
         db, overlap_min=2, overlap_max=5, confidence_target=0.8, expert_share=0.1, tier_min=1
     )
 
-    rule = settlement._rule(db, project)
+    rule, stake = settlement._rule(db, project)
 
     # An expert at 0.60 costs as much as thirty answers at 0.02.
     assert rule == Rule(overlap_min=2, overlap_max=5, confidence_min=0.8, expert_price=30, expert_share=0.1)
+    assert stake == 0
 
 
 def test_a_cap_on_answers_is_never_passed(db: Session, books: None) -> None:
@@ -607,3 +608,186 @@ def test_a_task_drawn_for_a_spot_check_is_decided_by_an_expert_and_tells_of_the_
     factories.settle(db)
     assert (task.status, task.label) == (TaskStatus.SETTLED, 1)
     assert db.scalars(text("SELECT is_sample FROM known_labels")).all() == [True]
+
+
+# Experts: a second opinion, a panel, a budget, a wait that ends
+
+
+def _rule(db: Session, project: Project, *categories: str) -> list[Answer]:
+    """The word of one new expert for each category."""
+    experts = [factories.create_worker(db, tier=4) for _ in categories]
+    pairs = zip(experts, categories, strict=True)
+    return [factories.answer(db, expert, said, project=project, kind=Kind.ADJUDICATION) for expert, said in pairs]
+
+
+def test_two_experts_who_agree_apart_decide_a_task(db: Session, books: None) -> None:
+    project, task = factories.create_escalated(db, second_opinion_share=1.0)
+    _rule(db, project, "crow")
+    factories.settle(db)
+    assert (task.status, task.free_slots) == (TaskStatus.ESCALATED, 1)
+    assert db.execute(text("SELECT FROM known_labels")).all() == []
+
+    rulings = _rule(db, project, "crow")
+    factories.settle(db)
+
+    assert (task.status, task.label, task.settled_by) == (TaskStatus.SETTLED, 0, "expert")
+    assert db.execute(text("SELECT task_id, label FROM known_labels")).one() == (task.id, 0)
+    assert _due(db, rulings[0].worker_id) == 6000
+
+
+def test_two_experts_who_differ_call_a_panel_and_most_of_it_decides(db: Session, books: None) -> None:
+    project, task = factories.create_escalated(db, second_opinion_share=1.0, panel_size=5)
+
+    _rule(db, project, "crow", "rook")
+    factories.settle(db)
+
+    assert (task.status, task.free_slots, task.experts_asked) == (TaskStatus.ESCALATED, 3, 5)
+    _rule(db, project, "rook", "crow", "rook")
+    factories.settle(db)
+    assert (task.status, task.label, task.settled_by) == (TaskStatus.SETTLED, 1, "expert")
+    assert db.scalar(text("SELECT count(*) FROM answers WHERE status = 'accepted' AND kind = 'adjudication'")) == 5
+
+
+def test_a_panel_larger_than_the_crowd_is_paid_out_of_what_was_reserved(db: Session, books: None) -> None:
+    project = factories.create_project(
+        db, overlap_min=1, overlap_max=1, expert_share=1.0, confidence_target=0.9999, second_opinion_share=1.0,
+        panel_size=9,
+    )  # fmt: skip
+    task = factories.create_task(db, project)
+    factories.answer_all(db, project, "crow")
+    factories.settle(db)
+    _rule(db, project, "crow", "rook")
+    factories.settle(db)
+
+    _rule(db, project, *["crow", "rook"] * 3, "rook")
+    factories.settle(db)
+
+    assert (task.status, task.label) == (TaskStatus.SETTLED, 1)
+    assert (_funds(db, project).reserved, _funds(db, project).spent) == (0, COST + 9 * 7200)
+
+
+def test_nobody_rules_on_one_task_twice(db: Session) -> None:
+    project, _ = factories.create_escalated(db, second_opinion_share=1.0)
+    (ruling,) = _rule(db, project, "crow")
+    factories.settle(db)
+
+    assert assignment.claim(db, ruling.worker_id, project_id=project.id) is None
+
+
+def test_a_share_of_the_tasks_gets_a_second_opinion_whatever_is_drawn_for_a_spot_check(db: Session) -> None:
+    project = factories.create_project(db, second_opinion_share=0.5, spot_share=0.5)
+    task_ids = [f"tsk_{number}" for number in range(400)]
+
+    second = {task_id for task_id in task_ids if settlement._n_experts(project, task_id) == 2}
+    spots = {task_id for task_id in task_ids if settlement._is_spot(project, task_id)}
+
+    assert 150 < len(second) < 250
+    assert 70 < len(second & spots) < 130
+
+
+def test_a_day_has_so_many_experts_and_the_next_day_as_many_again(db: Session, books: None) -> None:
+    project = factories.create_project(
+        db, overlap_min=2, overlap_max=2, expert_share=1.0, confidence_target=0.95, experts_per_day=1,
+        without_expert="park",
+    )  # fmt: skip
+    first, second = factories.create_task(db, project), factories.create_task(db, project)
+    workers = [factories.create_worker(db), factories.create_worker(db)]
+    for worker, category in zip(workers, ("crow", "rook"), strict=True):
+        for _ in range(2):
+            factories.answer(db, worker, category, project=project)
+    factories.settle(db)
+    assert sorted([first.status, second.status]) == [TaskStatus.ESCALATED, TaskStatus.OPEN]
+
+    _rule(db, project, "crow")
+    factories.settle(db)
+    assert sorted([first.status, second.status]) == [TaskStatus.OPEN, TaskStatus.SETTLED]
+    db.execute(text("UPDATE projects SET escalated_on = escalated_on - 1"))
+    age(db, "tasks", "updated_at", int(PATIENCE.total_seconds()) + 1)
+    settlement.revisit(db)
+
+    assert sorted([first.status, second.status]) == [TaskStatus.ESCALATED, TaskStatus.SETTLED]
+
+
+DRAWN: dict[str, Any] = {"overlap_min": 2, "overlap_max": 3, "confidence_target": 0.6, "spot_share": 1.0}
+
+
+def _abandoned(db: Session, **settings: Any) -> tuple[Project, Task]:
+    """A task, drawn for a spot check, that no expert has taken in its time."""
+    project = factories.create_project(db, **{**DRAWN, "expert_share": 1.0, **settings})
+    task = factories.create_task(db, project)
+    factories.answer_all(db, project, "rook", "rook")
+    factories.settle(db)
+    assert task.status == TaskStatus.ESCALATED
+    age(db, "tasks", "escalated_at", 86_401)
+    assert settlement.without_expert(db) == (0 if settings.get("without_expert") == "park" else 1)
+    db.refresh(task)
+    return project, task
+
+
+def test_a_task_that_no_expert_takes_asks_one_more_worker(db: Session, books: None) -> None:
+    project, task = _abandoned(db)
+
+    assert (task.status, task.overlap, task.free_slots) == (TaskStatus.OPEN, 3, 1)
+    assert project.n_escalated == 0
+    factories.answer_all(db, project, "rook")
+    factories.settle(db)
+    assert (task.status, task.free_slots) == (TaskStatus.ESCALATED, 1)
+    _rule(db, project, "crow")
+    factories.settle(db)
+    assert (task.status, task.label, task.flagged) == (TaskStatus.SETTLED, 0, False)
+
+
+def test_a_task_that_no_expert_takes_is_settled_and_flagged_where_no_more_may_be_asked(
+    db: Session, books: None
+) -> None:
+    project, task = _abandoned(db, overlap_max=2)
+
+    assert (task.status, task.label, task.settled_by, task.flagged) == (TaskStatus.SETTLED, 1, "consensus", True)
+    assert (project.n_settled, project.n_escalated) == (1, 0)
+    assert _funds(db, project).reserved == 0
+
+
+def test_a_task_that_no_expert_takes_is_settled_and_flagged_if_its_project_says_so(db: Session, books: None) -> None:
+    _, task = _abandoned(db, without_expert="settle")
+
+    assert (task.status, task.flagged) == (TaskStatus.SETTLED, True)
+
+
+def test_a_task_that_no_expert_takes_stays_parked_if_its_project_says_so(db: Session, books: None) -> None:
+    _, task = _abandoned(db, without_expert="park")
+
+    assert task.status == TaskStatus.ESCALATED
+
+
+def test_a_task_that_an_expert_holds_is_not_taken_away(db: Session, books: None) -> None:
+    project, task = factories.create_escalated(db)
+    expert = factories.create_worker(db, tier=4)
+    lease = factories.claim(db, expert, project)
+    age(db, "tasks", "escalated_at", 86_401)
+
+    assert settlement.without_expert(db) == 0
+
+    factories.submit(db, expert, lease, "crow")
+    assert settlement.without_expert(db) == 0
+    factories.settle(db)
+    assert (task.status, task.label) == (TaskStatus.SETTLED, 0)
+
+
+def test_the_one_word_of_two_decides_when_nobody_else_comes(db: Session, books: None) -> None:
+    project, task = factories.create_escalated(db, second_opinion_share=1.0)
+    _rule(db, project, "crow")
+    factories.settle(db)
+    age(db, "tasks", "escalated_at", 86_401)
+
+    assert settlement.without_expert(db) == 1
+
+    db.refresh(task)
+    assert (task.status, task.label, task.settled_by) == (TaskStatus.SETTLED, 0, "expert")
+
+
+def test_what_a_wrong_label_costs_is_weighed_in_answers(db: Session) -> None:
+    project = factories.create_project(db, error_cost="2.50")
+
+    _, stake = settlement._rule(db, project)
+
+    assert stake == 125
