@@ -7,16 +7,16 @@ import numpy as np
 
 from quality.methods import em
 from quality.methods.aggregate import Aggregate, Told, quiet
-from quality.methods.em import Guard, Tables
+from quality.methods.em import Tables
 from quality.methods.fit import Fit
-from quality.methods.votes import UNKNOWN, FloatArray, Index, IntArray, Votes, log, rows
+from quality.methods.votes import FloatArray, IntArray, Votes, log, rows
 
 
 def fit(
     votes: Votes,
     *,
     known: IntArray | None = None,
-    smoothing: float = 0.0,
+    smoothing: float | FloatArray = 0.0,
     tol: float = em.TOL,
     objective_tol: float = 0.0,
     max_iter: int = em.ITER_MAX,
@@ -25,34 +25,48 @@ def fit(
 ) -> Fit:
     """Matrices, class prior and posteriors by EM (Dawid and Skene 1979, eq. 2.3 to 2.5); the objective never falls.
 
-    smoothing : expected votes added to every cell of a matrix, which makes it the most probable one under
-    Dirichlet(1 + smoothing) instead of the likeliest. A row without any expected vote is uniform; a task nobody voted
-    on is left out of the class prior, as it is in the paper.
+    smoothing : expected votes added to every cell of a matrix, one number or (n_classes, n_classes), axes
+    [true, given], which makes it the most probable one under Dirichlet(1 + smoothing) instead of the likeliest. A row
+    without any expected vote is uniform; a task nobody voted on is left out of the class prior, as it is in the paper.
     """
-    index = Index(votes)
-    ordered = None if known is None else index.in_order(known)
-    silent = index.per_task == 0
-    if ordered is not None:
-        silent &= ordered == UNKNOWN
-
-    def estimate(counts: FloatArray, per_class: FloatArray) -> Tables:
-        logs = log(rows(counts + smoothing))
-        return Tables(logs, log(rows(per_class)), smoothing * float(logs.sum()))
-
-    found = em.climb(
-        index,
-        estimate,
-        start=index.shares(),
-        known=ordered,
-        left_out=np.flatnonzero(silent),
+    return fit_crowd(
+        em.Tasks(votes, known=known, silent_count=False),
+        smoothing=smoothing,
         tol=tol,
         objective_tol=objective_tol,
         max_iter=max_iter,
-        guard=Guard.OBJECTIVE if accelerate else None,
+        accelerate=accelerate,
+        told=told,
+    )
+
+
+def fit_crowd(
+    crowd: em.Crowd,
+    *,
+    smoothing: float | FloatArray = 0.0,
+    tol: float = em.TOL,
+    objective_tol: float = 0.0,
+    max_iter: int = em.ITER_MAX,
+    accelerate: bool = False,
+    told: Told = quiet,
+) -> Fit:
+    """The same, wherever the tasks are; silent ones count in the class prior if the crowd counts them."""
+
+    def estimate(counts: FloatArray, per_class: FloatArray) -> Tables:
+        logs = log(rows(counts + smoothing))
+        return Tables(logs, log(rows(per_class)), float((smoothing * logs).sum()))
+
+    found = em.climb(
+        crowd,
+        estimate,
+        tol=tol,
+        objective_tol=objective_tol,
+        max_iter=max_iter,
+        may_fall=0.0 if accelerate else None,
         told=told,
     )
     return Fit(
-        posterior=index.in_rows(found.posterior),
+        posterior=crowd.posterior(),
         counts=found.counts,
         confusion=rows(found.counts + smoothing),
         pool=rows(found.counts.sum(axis=0) + smoothing),

@@ -1,21 +1,24 @@
-"""The loop of every fit: evidence, posteriors and counts in turn, until no posterior moves, with longer strides.
+"""The loop of every fit: tables, posteriors and counts in turn, until no count moves, with longer strides.
 
-A model is what makes tables out of counts; the loop is the same for all of them.
+A model is what makes tables out of counts; the loop is the same for all of them. It holds counts alone, no posterior:
+where tasks lie, in one piece or in many on other machines, is for the crowd to know.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
+from typing import Protocol
 
 import numpy as np
 
 from quality.methods.aggregate import Told, quiet
-from quality.methods.votes import UNKNOWN, FloatArray, Index, IntArray
+from quality.methods.votes import UNKNOWN, FloatArray, Index, IntArray, Votes
 
 TOL = 1e-8
 # By then labels stand still, and posteriors on average to the sixth digit.
 OBJECTIVE_TOL = 1e-8
 ITER_MAX = 1000
+# A stride that is so short is not worth another trial.
+_SHORT = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +34,33 @@ class Tables:
     penalty: float = 0.0
 
 
-class Guard(Enum):
-    """When a long stride is taken back: if the objective fell by it, or if the next step after it is no shorter.
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a pass over tasks finds, all of it sums over tasks: what two parts of them find is added up.
 
-    The first suits a model whose objective never falls by itself, the second any other.
+    counts : as `Index.counts`; per_class : (n_classes,), the sum of the posteriors; likelihood : the logarithm of
+    the probability of the votes.
     """
 
-    OBJECTIVE = "objective"
-    MOVE = "move"
+    counts: FloatArray
+    per_class: FloatArray
+    likelihood: float = 0.0
+
+    def __add__(self, other: "Seen") -> "Seen":
+        return Seen(self.counts + other.counts, self.per_class + other.per_class, self.likelihood + other.likelihood)
+
+
+class Crowd(Protocol):
+    """Tasks with their votes, wherever they are."""
+
+    def start(self) -> Seen:
+        """What the shares of the votes come to; nothing is likely yet."""
+
+    def see(self, tables: Tables) -> Seen:
+        """One pass: posteriors from tables, and what they come to."""
+
+    def posterior(self) -> FloatArray:
+        """What the last pass believed, (n_tasks, n_classes); of no task where posteriors do not come home."""
 
 
 Estimate = Callable[[FloatArray, FloatArray], Tables]
@@ -47,64 +69,53 @@ Estimate = Callable[[FloatArray, FloatArray], Tables]
 
 @dataclass(frozen=True, slots=True)
 class Climb:
-    """Where a loop ended. posterior : (n_classes, n_tasks), in the index's order; counts as `Index.counts`.
+    """Where a loop ended: the counts its last tables were made of, the tables, and what was seen by them.
 
     objective : one value for each iteration that counted, a stride that was taken back has none.
     n_iter : passes over the votes, those that were taken back included.
     """
 
-    posterior: FloatArray
     counts: FloatArray
     tables: Tables
+    seen: Seen
     objective: FloatArray
     n_iter: int
     converged: bool
 
 
 def climb(
-    index: Index,
+    crowd: Crowd,
     estimate: Estimate,
     *,
-    start: FloatArray,
-    known: IntArray | None,
-    left_out: IntArray | None = None,
     tol: float = TOL,
     objective_tol: float = 0.0,
     max_iter: int = ITER_MAX,
-    guard: Guard | None = None,
+    may_fall: float | None = None,
     told: Told = quiet,
 ) -> Climb:
-    """Iterate from a start, (n_classes, n_tasks) in the index's order, until no posterior moves by more than tol.
+    """Iterate from the shares of the votes until no expected count moves by more than tol.
 
     Or, where objective_tol is given, until a step changes the objective by less than that for each vote: among many
-    tasks there is always one that still moves. known : (n_tasks,) in the index's order, a class or UNKNOWN.
-    left_out : numbers of tasks, in that order, whose posteriors are none of the sum that tables are made of.
-    guard : stride by SQUAREM, scheme S3 (Varadhan and Roland 2008) over the posteriors, and take back what it
-    forbids; without it every step is a plain one.
+    tasks there is always one that still moves. may_fall : stride by SQUAREM, scheme S3 (Varadhan and Roland 2008),
+    over the counts, and halve a stride after which the objective is lower by more than this; without it every step is
+    a plain one.
     """
-    walk = _Walk(index, estimate, None if known is None else _Clamp(known, start.shape[0]), left_out, told)
-    least = objective_tol * index.n_votes
-    before = walk.clamped(start.copy())
-    after = walk.step(before)
+    walk = _Walk(crowd, estimate, told)
+    first = crowd.start()
+    least = objective_tol * float(first.counts.sum())
+    second = walk.step(first)
     while walk.moved > tol and walk.n_iter < max_iter:
-        begun = walk.moved
-        further = walk.step(after)
-        if guard is None and walk.gained >= least:
-            after = further
-            continue
-        if walk.moved <= tol or walk.gained < least or walk.n_iter >= max_iter:
-            after = further
+        third = walk.step(second)
+        if walk.moved <= tol or walk.gained < least:
             break
-        floor = walk.objective[-1]
-        before = walk.clamped(_stride(before, after, further))
-        after = walk.step(before)
-        if walk.objective[-1] < floor if guard is Guard.OBJECTIVE else walk.moved > begun:
-            walk.objective.pop()
-            before, after = further, walk.step(further)
+        if may_fall is None:
+            second = third
+        else:
+            first, second = walk.stride(first, second, third, may_fall)
     return Climb(
-        posterior=after,
-        counts=walk.counts,
+        counts=walk.at.counts,
         tables=walk.tables,
+        seen=walk.seen,
         objective=np.array(walk.objective),
         n_iter=walk.n_iter,
         converged=walk.moved <= tol or walk.gained < least,
@@ -114,75 +125,123 @@ def climb(
 class _Walk:
     """Steps of one loop, and what the last of them saw."""
 
-    def __init__(
-        self, index: Index, estimate: Estimate, clamp: "_Clamp | None", left_out: IntArray | None, told: Told
-    ) -> None:
-        self._index, self._estimate, self._clamp, self._left_out, self._told = index, estimate, clamp, left_out, told
+    def __init__(self, crowd: Crowd, estimate: Estimate, told: Told) -> None:
+        self._crowd, self._estimate, self._told = crowd, estimate, told
         self.objective: list[float] = []
         self.n_iter, self.moved, self.gained = 0, np.inf, np.inf
-        self.counts: FloatArray
+        self.at: Seen
         self.tables: Tables
+        self.seen: Seen
 
-    def step(self, current: FloatArray) -> FloatArray:
-        """One pass: tables from posteriors, posteriors from tables."""
-        self.counts = self._index.counts(current)
-        per_class = current.sum(axis=1)
-        if self._left_out is not None:
-            per_class = per_class - current[:, self._left_out].sum(axis=1)
-        self.tables = self._estimate(self.counts, per_class)
-        scores = self._index.evidence(self.tables.logs)
-        scores += self.tables.log_prior[:, np.newaxis]
-        likelihood = self._scaled(scores) + self._index.of_last_class(self.tables.logs)
-        self.objective.append(likelihood + self.tables.penalty)
+    def step(self, at: Seen) -> Seen:
+        """One pass: tables from counts, counts from tables."""
+        self.at, self.tables = at, self._estimate(at.counts, at.per_class)
+        self.seen = self._crowd.see(self.tables)
+        self.objective.append(self.seen.likelihood + self.tables.penalty)
         self.gained = abs(self.objective[-1] - self.objective[-2]) if self.n_iter else np.inf
         self.n_iter += 1
-        self.moved = float(np.abs(scores - current).max(initial=0.0))
+        self.moved = max(_furthest(self.seen.counts, at.counts), _furthest(self.seen.per_class, at.per_class))
         self._told(self.n_iter, self.moved)
-        return scores
+        return self.seen
 
-    def _scaled(self, scores: FloatArray) -> float:
-        """Make scores, (n_classes, n_tasks), posteriors in their place; the sum of their log likelihoods."""
+    def stride(self, first: Seen, second: Seen, third: Seen, may_fall: float) -> tuple[Seen, Seen]:
+        """Where three in a row lead to, and the step from there; the shortest stride ends at the third."""
+        floor, length = self.objective[-1] - may_fall, _length(first, second, third)
+        while True:
+            reached = _reached(first, second, third, length)
+            ahead = self.step(reached)
+            if self.objective[-1] >= floor or length <= 1.0:
+                return reached, ahead
+            self.objective.pop()
+            length = 0.5 * (1.0 + length) if length > _SHORT else 1.0
+
+
+def _furthest(these: FloatArray, those: FloatArray) -> float:
+    return float(np.abs(these - those).max(initial=0.0))
+
+
+def _length(first: Seen, second: Seen, third: Seen) -> float:
+    """How far to go: the length of a step beside how much the next one differs from it.
+
+    Squares are weighed as in chi-square, or voters with thousands of votes would decide alone.
+    """
+    totals = first.counts.sum(axis=1, keepdims=True)
+    totals[totals == 0.0] = 1.0
+    n_tasks = max(float(first.per_class.sum()), 1.0)
+    squares = [
+        float(((counts**2) / totals).sum()) + float((per_class**2).sum()) / n_tasks
+        for counts, per_class in (
+            (second.counts - first.counts, second.per_class - first.per_class),
+            (
+                third.counts - 2.0 * second.counts + first.counts,
+                third.per_class - 2.0 * second.per_class + first.per_class,
+            ),
+        )
+    ]
+    return max(float(np.sqrt(squares[0] / max(squares[1], 1e-300))), 1.0)
+
+
+def _reached(first: Seen, second: Seen, third: Seen, length: float) -> Seen:
+    return Seen(
+        _beyond(first.counts, second.counts, third.counts, length, axis=1),
+        _beyond(first.per_class, second.per_class, third.per_class, length, axis=0),
+    )
+
+
+def _beyond(first: FloatArray, second: FloatArray, third: FloatArray, length: float, *, axis: int) -> FloatArray:
+    """A stride that keeps the sums over an axis, over true classes: so many votes there are, and so many tasks."""
+    step = second - first
+    reached: FloatArray = first + 2.0 * length * step + length * length * (third - second - step)
+    # A count that would fall below nothing is halved instead: what is nothing once stays so.
+    np.maximum(reached, 0.5 * np.minimum(second, third), out=reached)
+    total = reached.sum(axis=axis, keepdims=True)
+    total[total == 0.0] = 1.0
+    reached *= third.sum(axis=axis, keepdims=True) / total
+    return reached
+
+
+class Tasks:
+    """A crowd in one piece: tasks with their votes, and what the last pass believed of them.
+
+    known : (n_tasks,), labels that are certain, else UNKNOWN. silent_count : whether tasks nobody voted on, and of
+    which nothing is known, are part of the sum of posteriors.
+    """
+
+    def __init__(self, votes: Votes, *, known: IntArray | None = None, silent_count: bool = True) -> None:
+        self._index = Index(votes)
+        ordered = np.full(votes.n_tasks, UNKNOWN) if known is None else self._index.in_order(known)
+        self._clamped = np.flatnonzero(ordered != UNKNOWN)
+        self._classes = ordered[self._clamped]
+        self._certain = np.eye(votes.n_classes)[:, self._classes]
+        silent = (self._index.per_task == 0) & (ordered == UNKNOWN)
+        self._left_out = np.flatnonzero(silent) if not silent_count else np.empty(0, dtype=np.int64)
+        self._current: FloatArray
+
+    def start(self) -> Seen:
+        """What the shares of the votes come to; nothing is likely yet."""
+        return self._seen(self._index.shares(), 0.0)
+
+    def see(self, tables: Tables) -> Seen:
+        """One pass: posteriors from tables, and what they come to (Dawid and Skene 1979, eq. 2.5 and 2.3)."""
+        scores = self._index.evidence(tables.logs)
+        scores += tables.log_prior[:, np.newaxis]
+        # The highest score goes to 0 first: a product of many small probabilities underflows.
         highest = scores.max(axis=0)
         scores -= highest
-        known = None if self._clamp is None else self._clamp.likelihood(scores)
+        of_known = scores[self._classes, self._clamped]
         np.exp(scores, out=scores)
         total = scores.sum(axis=0)
         scores /= total
         log_total = np.log(total)
-        if self._clamp is not None and known is not None:
-            log_total[self._clamp.tasks] = known
-            self._clamp.apply(scores)
-        return float((highest + log_total).sum())
+        log_total[self._clamped] = of_known
+        return self._seen(scores, float((highest + log_total).sum()) + self._index.of_last_class(tables.logs))
 
-    def clamped(self, current: FloatArray) -> FloatArray:
-        if self._clamp is not None:
-            self._clamp.apply(current)
-        return current
+    def _seen(self, current: FloatArray, likelihood: float) -> Seen:
+        current[:, self._clamped] = self._certain
+        self._current = current
+        per_class = current.sum(axis=1) - current[:, self._left_out].sum(axis=1)
+        return Seen(self._index.counts(current), per_class, likelihood)
 
-
-class _Clamp:
-    """Tasks whose class is certain: their posteriors stay what they are."""
-
-    def __init__(self, known: IntArray, n_classes: int) -> None:
-        self.tasks = np.flatnonzero(known != UNKNOWN)
-        self._classes, self._columns = known[self.tasks], np.eye(n_classes)[:, known[self.tasks]]
-
-    def likelihood(self, scores: FloatArray) -> FloatArray:
-        found: FloatArray = scores[self._classes, self.tasks]
-        return found
-
-    def apply(self, current: FloatArray) -> None:
-        current[:, self.tasks] = self._columns
-
-
-def _stride(first: FloatArray, second: FloatArray, third: FloatArray) -> FloatArray:
-    """Where three posteriors in a row lead to, scaled to be posteriors again."""
-    step, bend = second - first, third - second
-    bend -= step
-    size = np.sqrt(float((step * step).sum()) / max(float((bend * bend).sum()), 1e-300))
-    length = max(size, 1.0)
-    reached: FloatArray = first + 2.0 * length * step + length * length * bend
-    # A class that would fall below nothing is halved instead: what is nothing once stays so.
-    np.maximum(reached, 0.5 * np.minimum(second, third), out=reached)
-    reached /= reached.sum(axis=0)
-    return reached
+    def posterior(self) -> FloatArray:
+        """What the last pass believed, (n_tasks, n_classes), in the order of the votes' codes."""
+        return self._index.in_rows(self._current)

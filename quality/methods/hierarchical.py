@@ -11,14 +11,16 @@ import numpy as np
 
 from quality.methods import em, reading
 from quality.methods.aggregate import Aggregate, Told, quiet
-from quality.methods.em import Guard, Tables
+from quality.methods.em import Tables
 from quality.methods.fit import Fit
 from quality.methods.special import digamma, log_gamma
-from quality.methods.votes import FloatArray, Index, IntArray, Votes, logit, rows
+from quality.methods.votes import FloatArray, IntArray, Votes, logit, rows
 
 STRENGTH = 4.0
 # Before anybody has voted, a voter is taken to be right seven times in ten.
 _START_ACCURACY = 0.7
+# The bound falls by itself where centres move; a stride may cost as much, in logarithms.
+_MAY_FALL = 1.0
 
 
 def fit(
@@ -36,23 +38,33 @@ def fit(
     known : (n_tasks,) labels that are certain, from gold or an adjudication, else UNKNOWN. objective of the result :
     the evidence's lower bound under the centres as they stand; it may fall a little where they move.
     """
-    index = Index(votes)
-    ordered = None if known is None else index.in_order(known)
+    tasks = em.Tasks(votes, known=known)
+    return fit_crowd(tasks, tol=tol, objective_tol=objective_tol, max_iter=max_iter, accelerate=accelerate, told=told)
+
+
+def fit_crowd(
+    crowd: em.Crowd,
+    *,
+    tol: float = em.TOL,
+    objective_tol: float = 0.0,
+    max_iter: int = em.ITER_MAX,
+    accelerate: bool = True,
+    told: Told = quiet,
+) -> Fit:
+    """The same, wherever the tasks are."""
     found = em.climb(
-        index,
+        crowd,
         estimate,
-        start=index.shares(),
-        known=ordered,
         tol=tol,
         objective_tol=objective_tol,
         max_iter=max_iter,
-        guard=Guard.MOVE if accelerate else None,
+        may_fall=_MAY_FALL if accelerate else None,
         told=told,
     )
     weights, pool = concentration(found.counts)
-    classes = found.posterior.sum(axis=1) + 1.0
+    classes = found.seen.per_class + 1.0
     return Fit(
-        posterior=index.in_rows(found.posterior),
+        posterior=crowd.posterior(),
         counts=found.counts,
         confusion=rows(weights),
         pool=pool,

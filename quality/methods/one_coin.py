@@ -5,11 +5,11 @@ The class prior is uniform: a learned one runs away to a single class where peop
 
 import numpy as np
 
-from quality.methods import em, majority
+from quality.methods import em
 from quality.methods.aggregate import Aggregate, Told, quiet
-from quality.methods.em import Guard, Tables
+from quality.methods.em import Tables
 from quality.methods.special import digamma
-from quality.methods.votes import FloatArray, Index, IntArray, Votes
+from quality.methods.votes import FloatArray, IntArray, Votes
 
 # Beta(2.8, 1.2): seven right in ten, as sure as four votes make it.
 _RIGHT, _WRONG = 2.8, 1.2
@@ -24,8 +24,8 @@ def aggregate(
     told: Told = quiet,
 ) -> Aggregate:
     """Variational Bayes with a Beta prior on every accuracy (after Li, Yu and Zhou 2013)."""
-    index = Index(votes)
-    n_each = index.totals().sum(axis=1)
+    tasks = em.Tasks(votes, known=known)
+    n_each = votes.per_voter().astype(np.float64)
     eye = np.eye(votes.n_classes)
 
     def estimate(counts: FloatArray, per_class: FloatArray) -> Tables:
@@ -37,18 +37,16 @@ def aggregate(
         return Tables(logs, np.zeros_like(per_class))
 
     found = em.climb(
-        index,
+        tasks,
         estimate,
-        start=index.shares(),
-        known=None if known is None else index.in_order(known),
         tol=tol,
         max_iter=max_iter,
-        guard=Guard.MOVE,
+        may_fall=np.inf,
         told=told,
     )
     right = np.diagonal(found.counts, axis1=1, axis2=2).sum(axis=1)
     return Aggregate(
-        posterior=majority.clamped(index.in_rows(found.posterior), known),
+        posterior=tasks.posterior(),
         reliability=(right + _RIGHT) / (n_each + _RIGHT + _WRONG),
         n_iter=found.n_iter,
         converged=found.converged,

@@ -112,9 +112,11 @@ class Index:
     def shares(self) -> FloatArray:
         """Share of each task's votes for each class, (n_classes, n_tasks); uniform where nobody has voted."""
         found = np.empty((self.n_classes, self.n_tasks))
+        found[-1] = self.per_task
         labels = np.tile(np.arange(self.n_classes), self.n_voters)
-        for label in range(self.n_classes):
+        for label in range(self.n_classes - 1):
             found[label] = self.sum_of_votes((labels == label).astype(np.float64))
+            found[-1] -= found[label]
         voted = self.per_task > 0
         found[:, voted] /= self.per_task[voted]
         found[:, ~voted] = 1.0 / self.n_classes
@@ -143,7 +145,8 @@ class Index:
         of_cell : (n_voters * n_classes,), axes [voter, label] in one.
         """
         found = np.zeros(self.n_tasks)
-        self._sum_tasks(of_cell[self._cells], found)
+        np.take(of_cell, self._cells, out=self._gathered, mode="clip")
+        self._sum_tasks(self._gathered, found)
         return found
 
     def _sum_tasks(self, of_vote: FloatArray, out: FloatArray) -> None:
