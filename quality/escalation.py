@@ -6,20 +6,12 @@ adjudication) is the caller's business; the numbers come from `quality.methods`.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import ceil, floor
 
 # 7 % of 100 tasks are 7 experts, whatever binary fractions make of it.
 _DIGITS = 9
-
-
-class Fallback(StrEnum):
-    """What becomes of a task that wants an expert when none is free."""
-
-    WIDEN = "widen"
-    PARK = "park"
-    SETTLE = "settle"
 
 
 class Action(StrEnum):
@@ -29,6 +21,18 @@ class Action(StrEnum):
     WIDEN = "widen"
     ESCALATE = "escalate"
     WAIT = "wait"
+
+
+class Fallback(StrEnum):
+    """What happens to a task that wants an expert when none is left for it.
+
+    WIDEN : it is asked on to its largest overlap, then settled and flagged. PARK : it waits for one, as long as
+    the project affords one at all. SETTLE : it is settled and flagged at once.
+    """
+
+    WIDEN = "widen"
+    PARK = "park"
+    SETTLE = "settle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,9 @@ class Standing:
 
     confidence : posterior probability of the consensus, discounted. gain : expected drop of
     1 - confidence by one more answer. voter_votes : votes that the task's voters have cast in the
-    project, on average over them. drawn : for a spot check, see `is_drawn`.
+    project, on average over them. drawn : for a spot check, see `is_drawn`. stake : what a wrong label
+    costs, in answers; 0 where the target alone counts. contested : people are suspected to err
+    together on it, so that its confidence says little.
     """
 
     n_answers: int
@@ -64,13 +70,18 @@ class Standing:
     gain: float
     voter_votes: float
     drawn: bool = False
-    contested: bool = False
     stake: float = 0.0
+    contested: bool = False
 
     @property
     def error(self) -> float:
         """Probability that the consensus is wrong."""
         return 1.0 - self.confidence
+
+    @property
+    def loss(self) -> float:
+        """What the label is expected to cost by being wrong; a task without a stake counts as one answer."""
+        return self.error * (self.stake or 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +90,8 @@ class Progress:
 
     n_escalated : tasks an expert decided or has been asked about; n_settled : all other settled
     ones. n_outstanding : answers still open or leased and adjudications not made yet; 0 means that
-    nothing more will come unless it is asked for.
+    nothing more will come unless it is asked for. experts_left : how many more tasks experts may get
+    today; None where days do not matter.
     """
 
     n_tasks: int
@@ -88,12 +100,18 @@ class Progress:
     n_outstanding: int
     experts_left: int | None = None
 
+    def after(self, n_handed: int) -> "Progress":
+        """The same once so many more tasks have gone to experts."""
+        left = None if self.experts_left is None else self.experts_left - n_handed
+        return replace(self, n_escalated=self.n_escalated + n_handed, experts_left=left)
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What to do with a task, and why: a sentence for its dossier.
 
-    flagged : settled below the confidence the project asked for.
+    flagged : settled without all that the project asked for: below its target, or without the expert
+    that it should have seen.
     """
 
     action: Action
@@ -102,30 +120,31 @@ class Decision:
 
 
 def decide_all(standings: Sequence[Standing], rule: Rule, progress: Progress) -> list[Decision]:
-    """Decide about several tasks, in their order; experts go to the largest errors first."""
+    """Decide about several tasks, in their order; experts go where the largest loss is expected first."""
     decisions = [decide(standing, rule, progress, experts_left=1) for standing in standings]
     wanting = [i for i, found in enumerate(decisions) if found.action is Action.ESCALATE]
     # A spot check that only the hardest tasks got would say nothing of the others.
-    wanting.sort(key=lambda i: (not standings[i].drawn, -standings[i].error))
-    for i in wanting[expert_budget(rule, progress, n_wanting=len(wanting)) :]:
-        decisions[i] = decide(standings[i], rule, progress, experts_left=0)
+    wanting.sort(key=lambda i: (not standings[i].contested, not standings[i].drawn, -standings[i].loss))
+    n_handed = min(expert_budget(rule, progress, n_wanting=len(wanting)), len(wanting))
+    after = progress.after(n_handed)
+    for i in wanting[n_handed:]:
+        decisions[i] = decide(standings[i], rule, after, experts_left=0)
     return decisions
 
 
 def decide(standing: Standing, rule: Rule, progress: Progress, *, experts_left: int) -> Decision:
     """Decide about one task; experts_left is how many tasks may go to an expert now.
 
-    Settle when sure enough, by voters known well enough. Else ask on while the error an answer
-    takes away is worth its price against the expert's, who takes away all of it. Else escalate.
+    Settle when sure enough, by voters known well enough, and when nothing saves more than it costs.
+    Else ask on while the error an answer takes away is worth its price against the expert's, who
+    takes away all of it. Else escalate.
     """
     have = f"confidence {standing.confidence:.2f} after {_answers(standing.n_answers)}"
     if standing.n_answers < min(rule.overlap_min, rule.overlap_max):
         return Decision(Action.WIDEN, f"{have}: every task gets {rule.overlap_min}")
-    if standing.confidence >= rule.confidence_min:
-        reached = f"{have} reached the target {rule.confidence_min:.2f}"
-        return _when_sure(standing, rule, progress, reached, experts_left)
-    short = f"{have} is below the target {rule.confidence_min:.2f}"
-    return _when_unsure(standing, rule, progress, short, experts_left)
+    if standing.contested:
+        return _when_contested(standing, rule, progress, have, experts_left)
+    return _by_confidence(standing, rule, progress, have, experts_left)
 
 
 def is_drawn(task_id: str, spot_share: float) -> bool:
@@ -135,32 +154,6 @@ def is_drawn(task_id: str, spot_share: float) -> bool:
     """
     number = int.from_bytes(hashlib.sha256(task_id.encode()).digest()[:8])
     return number < spot_share * 2**64
-
-
-def _when_sure(standing: Standing, rule: Rule, progress: Progress, reached: str, experts_left: int) -> Decision:
-    if progress.n_outstanding == 0 or standing.voter_votes >= rule.voter_votes_min:
-        if standing.drawn and experts_left > 0:
-            return Decision(Action.ESCALATE, f"{reached}; it is drawn for a spot check: an expert decides")
-        return Decision(Action.SETTLE, reached)
-    cast = f"{standing.voter_votes:.0f} votes each of {rule.voter_votes_min:.0f}"
-    return Decision(Action.WAIT, f"{reached}, but its voters are little known yet: {cast}")
-
-
-def _when_unsure(standing: Standing, rule: Rule, progress: Progress, short: str, experts_left: int) -> Decision:
-    may_widen = standing.n_answers < rule.overlap_max
-    if may_widen and standing.gain * rule.expert_price >= standing.error:
-        worth = f"one more answer is expected to lower the error by {standing.gain:.3f}"
-        return Decision(Action.WIDEN, f"{short}; {worth}")
-    if experts_left > 0:
-        why = "another answer costs more than it helps" if may_widen else "no more may be asked"
-        return Decision(Action.ESCALATE, f"{short} and {why}: an expert decides")
-    if progress.n_outstanding > 0 and rule.expert_share > 0:
-        return Decision(Action.WAIT, f"{short}; other tasks need the experts more")
-    if rule.without_expert == Fallback.PARK:
-        return Decision(Action.WAIT, f"{short}; it waits for an expert")
-    if may_widen:
-        return Decision(Action.WIDEN, f"{short}; no expert is left, so one more worker is asked")
-    return Decision(Action.SETTLE, f"{short}; neither answers nor experts are left", flagged=True)
 
 
 def expert_budget(rule: Rule, progress: Progress, *, n_wanting: int) -> int:
@@ -175,7 +168,78 @@ def expert_budget(rule: Rule, progress: Progress, *, n_wanting: int) -> int:
         n_through = progress.n_settled + progress.n_escalated + n_wanting
         allowed = floor(round(rule.expert_share * n_through, _DIGITS))
     left = max(allowed - progress.n_escalated, 0)
-    return left if progress.experts_left is None else min(left, progress.experts_left)
+    return left if progress.experts_left is None else min(left, max(progress.experts_left, 0))
+
+
+def _when_contested(standing: Standing, rule: Rule, progress: Progress, have: str, experts_left: int) -> Decision:
+    suspected = f"{have}, but its voters may err together"
+    if experts_left > 0:
+        return Decision(Action.ESCALATE, f"{suspected}: an expert decides")
+    waiting = _why_wait(rule, progress)
+    if waiting:
+        return Decision(Action.WAIT, f"{suspected}; {waiting}")
+    found = _by_confidence(standing, rule, progress, suspected, experts_left)
+    return replace(found, flagged=found.action is Action.SETTLE)
+
+
+def _by_confidence(standing: Standing, rule: Rule, progress: Progress, have: str, experts_left: int) -> Decision:
+    if standing.confidence < rule.confidence_min:
+        short = f"{have} is below the target {rule.confidence_min:.2f}"
+        return _when_unsure(standing, rule, progress, short, experts_left)
+    reached = f"{have} reached the target {rule.confidence_min:.2f}"
+    costs = f"{reached}, but a wrong label costs {standing.stake:.0f} answers"
+    if _answer_pays(standing, rule) or standing.error * standing.stake > rule.expert_price:
+        return _when_unsure(standing, rule, progress, costs, experts_left)
+    return _when_sure(standing, rule, progress, reached, experts_left)
+
+
+def _when_sure(standing: Standing, rule: Rule, progress: Progress, reached: str, experts_left: int) -> Decision:
+    if progress.n_outstanding == 0 or standing.voter_votes >= rule.voter_votes_min:
+        if standing.drawn and experts_left > 0:
+            return Decision(Action.ESCALATE, f"{reached}; it is drawn for a spot check: an expert decides")
+        return Decision(Action.SETTLE, reached)
+    cast = f"{standing.voter_votes:.0f} votes each of {rule.voter_votes_min:.0f}"
+    return Decision(Action.WAIT, f"{reached}, but its voters are little known yet: {cast}")
+
+
+def _when_unsure(standing: Standing, rule: Rule, progress: Progress, short: str, experts_left: int) -> Decision:
+    """Below the target, or above it where the stake is high: the better bargain of an answer and an expert."""
+    may_widen = standing.n_answers < rule.overlap_max
+    worth = f"one more answer is expected to lower the error by {standing.gain:.3f}"
+    if may_widen and standing.gain * rule.expert_price >= standing.error:
+        return Decision(Action.WIDEN, f"{short}; {worth}")
+    if experts_left > 0:
+        why = "another answer costs more than it helps" if may_widen else "no more may be asked"
+        return Decision(Action.ESCALATE, f"{short} and {why}: an expert decides")
+    waiting = _why_wait(rule, progress)
+    if waiting:
+        return Decision(Action.WAIT, f"{short}; {waiting}")
+    below = standing.confidence < rule.confidence_min
+    if may_widen and (_answer_pays(standing, rule) or (below and rule.without_expert is not Fallback.SETTLE)):
+        return Decision(Action.WIDEN, f"{short}; no expert is left, so one more worker is asked")
+    left = "no expert is left" if may_widen else "neither answers nor experts are left"
+    return Decision(Action.SETTLE, f"{short}; {left}", flagged=True)
+
+
+def _answer_pays(standing: Standing, rule: Rule) -> bool:
+    """Whether one more answer is expected to save more than its price."""
+    return standing.n_answers < rule.overlap_max and standing.gain * standing.stake > 1.0
+
+
+def _why_wait(rule: Rule, progress: Progress) -> str | None:
+    """Why a task that an expert should see waits although none is left for it; None if it does not."""
+    if progress.n_outstanding > 0 and progress.experts_left != 0:
+        return "other tasks need the experts more" if rule.expert_share > 0 else None
+    if rule.without_expert is not Fallback.PARK or not _affords(rule, progress):
+        return None
+    return "it waits for an expert, of whom none is free"
+
+
+def _affords(rule: Rule, progress: Progress) -> bool:
+    """Whether any expert can still come, today or later."""
+    if progress.n_outstanding > 0:
+        return rule.expert_share > 0
+    return expert_budget(rule, replace(progress, experts_left=None), n_wanting=0) > 0
 
 
 def _answers(n_answers: int) -> str:

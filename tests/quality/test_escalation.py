@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quality import escalation
-from quality.escalation import Action, Decision, Progress, Rule, Standing
+from quality.escalation import Action, Decision, Fallback, Progress, Rule, Standing
 
 RULE = Rule(overlap_min=5, overlap_max=12, confidence_min=0.9, voter_votes_min=40, expert_price=30, expert_share=0.2)
 UNDER_WAY = Progress(n_tasks=100, n_settled=50, n_escalated=0, n_outstanding=20)
@@ -34,6 +34,8 @@ def standings(draw: st.DrawFn) -> Standing:
         confidence=confidence,
         gain=draw(st.floats(0.0, 1.0)) * (1 - confidence),
         voter_votes=draw(st.floats(0.0, 200.0)),
+        stake=draw(st.sampled_from([0.0, 0.0, 20.0, 1000.0])),
+        contested=draw(st.booleans()),
     )
 
 
@@ -183,7 +185,7 @@ def test_no_task_is_widened_beyond_its_largest_overlap(
 
 @given(standings(), progresses(), st.integers(0, 3))
 def test_only_a_task_below_its_target_is_flagged(standing: Standing, progress: Progress, experts_left: int) -> None:
-    decision = decide(standing, progress, experts_left=experts_left)
+    decision = decide(replace(standing, stake=0.0, contested=False), progress, experts_left=experts_left)
 
     if decision.action is Action.SETTLE:
         assert decision.flagged == (standing.confidence < RULE.confidence_min)
@@ -228,3 +230,142 @@ def test_so_many_tasks_are_drawn_as_the_share_says_and_always_the_same() -> None
     assert set(drawn) < {task_id for task_id in ids if escalation.is_drawn(task_id, 0.1)}
     assert not any(escalation.is_drawn(task_id, 0.0) for task_id in ids)
     assert all(escalation.is_drawn(task_id, 1.0) for task_id in ids)
+
+
+# What a wrong label costs
+
+
+def test_a_sure_task_is_asked_on_while_an_answer_saves_more_than_its_price() -> None:
+    precious = replace(SURE, confidence=0.95, gain=0.003, stake=400)
+
+    decision = decide(precious)
+
+    assert decision == Decision(
+        Action.WIDEN,
+        "confidence 0.95 after 6 answers reached the target 0.90, but a wrong label costs 400 answers; "
+        "one more answer is expected to lower the error by 0.003",
+    )
+    assert decide(replace(precious, stake=300)).action is Action.SETTLE
+
+
+def test_a_sure_task_goes_to_an_expert_who_saves_more_than_their_price() -> None:
+    precious = replace(SURE, confidence=0.95, gain=0.0001, stake=700)
+
+    decision = decide(precious)
+
+    assert decision.action is Action.ESCALATE
+    assert decision.reason == (
+        "confidence 0.95 after 6 answers reached the target 0.90, but a wrong label costs 700 answers "
+        "and another answer costs more than it helps: an expert decides"
+    )
+    assert decide(replace(precious, stake=500)).action is Action.SETTLE
+
+
+@given(st.floats(0.0, 1.0), st.floats(0.0, 0.1), st.floats(1.0, 2000.0))
+def test_above_the_target_something_is_bought_just_where_it_saves_more_than_it_costs(
+    share: float, error: float, stake: float
+) -> None:
+    standing = replace(SURE, confidence=1 - error, gain=share * error, stake=stake)
+
+    found = decide(standing).action
+
+    pays = standing.gain * stake > 1, standing.error * stake > RULE.expert_price
+    assert (found is Action.SETTLE) == (not any(pays))
+    assert found is not Action.ESCALATE or pays[1]
+    assert found is not Action.WIDEN or pays[0]
+
+
+def test_a_task_below_its_target_goes_on_however_little_a_wrong_label_costs() -> None:
+    assert decide(replace(UNSURE, stake=0.1)).action is Action.WIDEN
+
+
+def test_the_expert_sees_the_largest_expected_loss_first() -> None:
+    cheap, dear = replace(EXHAUSTED, confidence=0.5, stake=10), replace(EXHAUSTED, confidence=0.8, stake=100)
+
+    found = escalation.decide_all([cheap, dear], RULE, Progress(n_tasks=5, n_settled=3, n_escalated=0, n_outstanding=0))
+
+    assert [decision.action for decision in found] == [Action.SETTLE, Action.ESCALATE]
+
+
+def test_a_sure_task_settled_without_the_expert_it_was_worth_is_flagged() -> None:
+    precious = replace(SURE, confidence=0.95, stake=700)
+
+    decision = decide(precious, DRAINED, experts_left=0)
+
+    assert decision.action is Action.SETTLE
+    assert decision.flagged
+
+
+# Where none is free
+
+
+def alone(fallback: Fallback, standing: Standing, progress: Progress) -> Decision:
+    return escalation.decide(standing, replace(RULE, without_expert=fallback), progress, experts_left=0)
+
+
+NONE_TODAY = replace(UNDER_WAY, experts_left=0)
+
+
+def test_experts_get_no_more_tasks_than_they_can_take_today() -> None:
+    tasks = [replace(EXHAUSTED, confidence=confidence) for confidence in (0.8, 0.55, 0.7)]
+
+    found = escalation.decide_all(tasks, RULE, replace(DRAINED, experts_left=2))
+
+    assert [decision.action for decision in found] == [Action.SETTLE, Action.ESCALATE, Action.ESCALATE]
+
+
+@pytest.mark.parametrize(
+    ("fallback", "action"),
+    [(Fallback.WIDEN, Action.WIDEN), (Fallback.PARK, Action.WAIT), (Fallback.SETTLE, Action.SETTLE)],
+)
+@pytest.mark.parametrize("progress", [NONE_TODAY, DRAINED])
+def test_without_an_expert_a_task_is_asked_on_parked_or_settled_as_the_project_says(
+    fallback: Fallback, action: Action, progress: Progress
+) -> None:
+    decision = alone(fallback, FUTILE, progress)
+
+    assert decision.action is action
+    assert decision.flagged == (action is Action.SETTLE)
+
+
+def test_a_parked_task_says_that_it_waits_for_an_expert() -> None:
+    assert alone(Fallback.PARK, FUTILE, DRAINED).reason.endswith("it waits for an expert, of whom none is free")
+
+
+def test_while_experts_are_left_today_a_task_waits_for_its_turn_whatever_the_fallback() -> None:
+    for fallback in Fallback:
+        decision = alone(fallback, EXHAUSTED, replace(UNDER_WAY, experts_left=5))
+
+        assert decision == Decision(
+            Action.WAIT,
+            "confidence 0.70 after 12 answers is below the target 0.90; other tasks need the experts more",
+        )
+
+
+def test_no_task_is_parked_for_an_expert_who_can_never_come() -> None:
+    used_up = replace(DRAINED, n_escalated=20, experts_left=0)
+
+    assert alone(Fallback.PARK, FUTILE, used_up).action is Action.WIDEN
+    assert alone(Fallback.PARK, EXHAUSTED, used_up).action is Action.SETTLE
+
+
+# Suspected to err together
+
+
+def test_a_contested_task_goes_to_an_expert_ahead_of_all_others() -> None:
+    contested = replace(SURE, contested=True)
+    progress = Progress(n_tasks=10, n_settled=2, n_escalated=0, n_outstanding=5)
+
+    found = escalation.decide_all([EXHAUSTED, DRAWN, contested], RULE, progress)
+
+    assert [decision.action for decision in found] == [Action.WAIT, Action.SETTLE, Action.ESCALATE]
+    assert found[2].reason == "confidence 0.97 after 6 answers, but its voters may err together: an expert decides"
+
+
+def test_a_contested_task_waits_for_an_expert_and_is_flagged_if_none_comes() -> None:
+    contested = replace(SURE, contested=True)
+
+    assert decide(contested, experts_left=0).action is Action.WAIT
+    decision = decide(contested, DRAINED, experts_left=0)
+    assert decision.action is Action.SETTLE
+    assert decision.flagged
