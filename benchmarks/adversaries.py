@@ -15,7 +15,7 @@ from benchmarks.crowds import Crowd
 from quality.methods import collusion, evidence, gold, hierarchical, majority, reading, sequential, withheld
 from quality.methods.evidence import Evidence
 from quality.methods.fit import Fit
-from quality.methods.votes import UNKNOWN, BoolArray, FloatArray, IntArray, Votes
+from quality.methods.votes import UNKNOWN, BoolArray, FloatArray, IntArray, Votes, one_coin
 
 _SEEDS = (1, 2, 3, 4, 5)
 # So often in a project the books are looked at: fits, clusters, and pay for those who have seen enough gold.
@@ -166,7 +166,7 @@ def _test_on_gold() -> None:
     rng = np.random.default_rng(7)
     for n_classes in (2, 4, 10):
         for usual in (0.85, 0.9):
-            honest = sequential.least_honest(sequential.one_coin(n_classes, usual))
+            honest = sequential.least_honest(one_coin(n_classes, usual))
             clickers = _golds(rng, np.full(2000, 1.0 / n_classes), honest)
             people = _golds(rng, rng.beta(*attacks.SKILL, size=2000), honest)
             print(

@@ -7,6 +7,8 @@ Dirichlet(1). Fitted by variational Bayes (Kim and Ghahramani 2012; Li, Rubinste
 centres and the crowd's matrix estimated along the way.
 """
 
+from functools import partial
+
 import numpy as np
 
 from quality.methods import em, reading
@@ -14,11 +16,13 @@ from quality.methods.aggregate import Aggregate, Told, quiet
 from quality.methods.em import Tables
 from quality.methods.fit import Fit
 from quality.methods.special import digamma, log_gamma
-from quality.methods.votes import FloatArray, IntArray, Votes, logit, rows
+from quality.methods.votes import BoolArray, FloatArray, IntArray, Votes, logit, one_coin, rows
 
 STRENGTH = 4.0
 # Before anybody has voted, a voter is taken to be right seven times in ten.
 _START_ACCURACY = 0.7
+# What an expert is taken for before their votes say more: right so often, as if so many votes had shown it.
+_EXPERT_ACCURACY, _EXPERT_STRENGTH = 0.97, 100.0
 # The bound falls by itself where centres move; a stride may cost as much, in logarithms.
 _MAY_FALL = 1.0
 
@@ -27,6 +31,7 @@ def fit(
     votes: Votes,
     *,
     known: IntArray | None = None,
+    experts: BoolArray | None = None,
     tol: float = em.TOL,
     objective_tol: float = 0.0,
     max_iter: int = em.ITER_MAX,
@@ -35,16 +40,25 @@ def fit(
 ) -> Fit:
     """Matrices of voters and posteriors of tasks, from the shares of the votes on.
 
-    known : (n_tasks,) labels that are certain, from gold or an adjudication, else UNKNOWN. objective of the result :
+    known : (n_tasks,) labels that are certain, from gold or an adjudication, else UNKNOWN. experts : (n_voters,), who
+    does not lean on the crowd, nor it on them: their votes begin with an expert's matrix. objective of the result :
     the evidence's lower bound under the centres as they stand; it may fall a little where they move.
     """
-    tasks = em.Tasks(votes, known=known)
-    return fit_crowd(tasks, tol=tol, objective_tol=objective_tol, max_iter=max_iter, accelerate=accelerate, told=told)
+    return fit_crowd(
+        em.Tasks(votes, known=known),
+        experts=experts,
+        tol=tol,
+        objective_tol=objective_tol,
+        max_iter=max_iter,
+        accelerate=accelerate,
+        told=told,
+    )
 
 
 def fit_crowd(
     crowd: em.Crowd,
     *,
+    experts: BoolArray | None = None,
     tol: float = em.TOL,
     objective_tol: float = 0.0,
     max_iter: int = em.ITER_MAX,
@@ -54,14 +68,14 @@ def fit_crowd(
     """The same, wherever the tasks are."""
     found = em.climb(
         crowd,
-        estimate,
+        partial(estimate, experts=experts),
         tol=tol,
         objective_tol=objective_tol,
         max_iter=max_iter,
         may_fall=_MAY_FALL if accelerate else None,
         told=told,
     )
-    weights, pool = concentration(found.counts)
+    weights, pool = concentration(found.counts, experts)
     classes = found.seen.per_class + 1.0
     return Fit(
         posterior=crowd.posterior(),
@@ -88,9 +102,9 @@ def aggregate(votes: Votes, *, known: IntArray | None = None, told: Told = quiet
     )
 
 
-def estimate(counts: FloatArray, per_class: FloatArray) -> Tables:
+def estimate(counts: FloatArray, per_class: FloatArray, *, experts: BoolArray | None = None) -> Tables:
     """Expected logarithms under what the counts make of the priors; see `em.Estimate`."""
-    weights, _ = concentration(counts)
+    weights, _ = concentration(counts, experts)
     logs = _expected_logs(weights)
     classes = per_class + 1.0
     log_prior = _expected_logs(classes)
@@ -98,14 +112,24 @@ def estimate(counts: FloatArray, per_class: FloatArray) -> Tables:
     return Tables(logs, log_prior, -penalty)
 
 
-def concentration(counts: FloatArray) -> tuple[FloatArray, FloatArray]:
+def concentration(counts: FloatArray, experts: BoolArray | None = None) -> tuple[FloatArray, FloatArray]:
     """Parameters of every voter's rows, (n_voters, n_classes, n_classes), and the crowd's matrix, axes [true, given].
 
-    counts : expected votes, axes [voter, true, given]. The parameters less the counts are the prior, so a voter
-    without votes has the crowd's matrix.
+    counts : expected votes, axes [voter, true, given]; experts : (n_voters,). The parameters less the counts are the
+    prior, so a voter without votes has the crowd's matrix, and an expert an expert's.
     """
-    pool = rows(counts.sum(axis=0) + STRENGTH * _start(counts.shape[1]))
-    return counts + STRENGTH * _centres(counts, pool), pool
+    n_classes = counts.shape[1]
+    crowd = counts if experts is None else counts[~experts]
+    pool = rows(crowd.sum(axis=0) + STRENGTH * one_coin(n_classes, _START_ACCURACY))
+    weights = counts + STRENGTH * _centres(counts, pool)
+    if experts is not None:
+        weights[experts] = counts[experts] + _EXPERT_STRENGTH * expert(n_classes)
+    return weights, pool
+
+
+def expert(n_classes: int) -> FloatArray:
+    """The matrix of an expert whose votes have not been seen, axes [true, given]."""
+    return one_coin(n_classes, _EXPERT_ACCURACY)
 
 
 def _centres(counts: FloatArray, pool: FloatArray) -> FloatArray:
@@ -129,15 +153,6 @@ def _centres(counts: FloatArray, pool: FloatArray) -> FloatArray:
     eye = np.eye(n_classes)
     errors = rows(pool * (1.0 - eye))
     return diagonal[:, :, np.newaxis] * eye + (1.0 - diagonal)[:, :, np.newaxis] * errors
-
-
-def _start(n_classes: int) -> FloatArray:
-    """The pool before any vote, (n_classes, n_classes): mostly right, errors spread evenly."""
-    if n_classes == 1:
-        return np.ones((1, 1))
-    spread = np.full((n_classes, n_classes), (1.0 - _START_ACCURACY) / (n_classes - 1))
-    np.fill_diagonal(spread, _START_ACCURACY)
-    return spread
 
 
 def _expected_logs(weights: FloatArray) -> FloatArray:

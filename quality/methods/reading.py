@@ -72,23 +72,33 @@ def _believed(index: Index, scores: FloatArray, trust: Trust) -> FloatArray:
     return (1.0 - trust.counted) * modelled + trust.counted * counted
 
 
-def read(votes: Votes, fit: Fit, *, known: IntArray | None = None, trust: Trust = DEFAULT) -> FloatArray:
+def read(
+    votes: Votes,
+    fit: Fit,
+    *,
+    known: IntArray | None = None,
+    trust: Trust = DEFAULT,
+    apart: BoolArray | None = None,
+) -> FloatArray:
     """Probability of each class for each task after a fit, (n_tasks, n_classes); known labels are certain."""
-    found = posterior(votes, confusion=fit.confusion, prior=fit.prior, trust=trust)
+    found = posterior(votes, confusion=fit.confusion, prior=fit.prior, trust=trust, apart=apart)
     if known is not None:
         certain = known != UNKNOWN
         found[certain] = np.eye(votes.n_classes)[known[certain]]
     return found
 
 
-def calibrated(votes: Votes, fit: Fit, *, known: IntArray) -> Trust:
+def calibrated(votes: Votes, fit: Fit, *, known: IntArray, apart: BoolArray | None = None) -> Trust:
     """The trust under which the votes on known tasks foretell their labels best, leaning on the default.
 
     Each known task is read out of matrices from which its own votes are taken back, so that it is not asked about
-    itself. Known tasks must be a random sample: those that were escalated are the hard ones.
+    itself. Known tasks must be a random sample: those that were escalated are the hard ones. Votes of those who do not
+    err with the crowd say nothing of it.
     """
     tasks = np.flatnonzero(known != UNKNOWN)
     mine = np.isin(votes.tasks, tasks)
+    if apart is not None:
+        mine &= ~apart[votes.voters]
     if not mine.any():
         return DEFAULT
     task, voter, label = np.searchsorted(tasks, votes.tasks[mine]), votes.voters[mine], votes.labels[mine]

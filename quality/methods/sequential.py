@@ -57,15 +57,6 @@ _PASSES = 0.8
 _TOLD = log(1e6)
 
 
-def one_coin(n_classes: int, accuracy: float) -> FloatArray:
-    """The confusion of somebody who is right so often in every class, and errs evenly; axes [true, given]."""
-    if n_classes == 1:
-        return np.ones((1, 1))
-    found = np.full((n_classes, n_classes), (1.0 - accuracy) / (n_classes - 1))
-    np.fill_diagonal(found, accuracy)
-    return found
-
-
 def usual(fit: Fit) -> FloatArray:
     """The confusion of the better half of the voters together, axes [true, given]; the other half may be anybody."""
     if not fit.counts.size:

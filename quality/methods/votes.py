@@ -209,3 +209,12 @@ def logit(probabilities: FloatArray) -> FloatArray:
     """Log odds in which zero and one are very near to their ends."""
     odds: FloatArray = log(probabilities) - log(1.0 - probabilities)
     return odds
+
+
+def one_coin(n_classes: int, accuracy: float) -> FloatArray:
+    """The confusion of somebody who is right so often in every class, and errs evenly; axes [true, given]."""
+    if n_classes == 1:
+        return np.ones((1, 1))
+    found = np.full((n_classes, n_classes), (1.0 - accuracy) / (n_classes - 1))
+    np.fill_diagonal(found, accuracy)
+    return found

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quality.methods import hierarchical, majority
-from quality.methods.votes import UNKNOWN, Votes
+from quality.methods import hierarchical, majority, reading
+from quality.methods.votes import UNKNOWN, BoolArray, Votes
 from tests.quality.methods.crowds import (
     CROW,
     ROOK,
@@ -188,6 +188,50 @@ def test_an_adjudication_scores_the_four_for_that_error_and_nobody_else() -> Non
     assert rise[4] < rise[:4].min() / 2
     assert after.counts[:4, ROOK, CROW] == pytest.approx(1.0, abs=0.1)
     assert (after.reliability[4] > after.reliability[:4]).all()
+
+
+def _rook_and_crow_among_others(accuracy: float) -> tuple[Votes, BoolArray]:
+    """Four workers so often right on 200 tasks, who call the last task a crow; a fifth, an expert, calls it a rook."""
+    votes, _ = crowd(np.random.default_rng(9), accuracies=[accuracy] * 4, n_tasks=200, n_classes=2)
+    rows = [*zip(votes.tasks, votes.voters, votes.labels, strict=True)]
+    rows += [(200, voter, CROW) for voter in range(4)] + [(200, 4, ROOK)]
+    return votes_of(rows, n_tasks=201, n_voters=5), np.arange(5) == 4
+
+
+@pytest.mark.parametrize("accuracy", [0.6, 0.7, 0.8])
+def test_an_experts_vote_wins_against_four_of_the_crowd_who_are_right_up_to_four_times_in_five(accuracy: float) -> None:
+    votes, experts = _rook_and_crow_among_others(accuracy)
+
+    found = reading.read(votes, hierarchical.fit(votes, experts=experts), trust=reading.Trust(0.3, 0.0), apart=experts)
+
+    assert found[-1, ROOK] > 0.5
+
+
+def test_the_same_vote_loses_if_it_is_nobodys_in_particular() -> None:
+    votes, _ = _rook_and_crow_among_others(0.8)
+
+    assert reading.read(votes, hierarchical.fit(votes))[-1, ROOK] < 0.5
+
+
+def test_an_expert_begins_with_an_experts_matrix_and_the_crowd_does_not_lean_on_them() -> None:
+    counts = np.random.default_rng(1).integers(0, 30, size=(5, 3, 3)).astype(np.float64)
+    counts[4] = 0.0
+    experts = np.arange(5) >= 3
+
+    weights, pool = hierarchical.concentration(counts, experts)
+
+    assert weights[4] / weights[4].sum(axis=1, keepdims=True) == pytest.approx(hierarchical.expert(3))
+    assert np.diagonal(hierarchical.expert(3)) == pytest.approx(0.97)
+    assert pool == pytest.approx(hierarchical.concentration(counts[:3])[1])
+    assert weights[:3] == pytest.approx(hierarchical.concentration(counts[:3])[0])
+
+
+def test_an_expert_who_is_often_wrong_is_found_out_by_gold() -> None:
+    votes, truth = crowd(np.random.default_rng(10), accuracies=[0.8, 0.8, 0.5], n_tasks=400, n_classes=2)
+
+    found = hierarchical.fit(votes, known=truth, experts=np.array([False, False, True]))
+
+    assert 0.5 < found.reliability[2] < 0.7
 
 
 def test_gold_repairs_a_crowd_that_is_mostly_wrong_together() -> None:

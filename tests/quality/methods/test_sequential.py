@@ -6,7 +6,7 @@ import pytest
 from quality.methods import hierarchical, sequential, withheld
 from quality.methods.evidence import Kind
 from quality.methods.sequential import Bounds, State
-from quality.methods.votes import FloatArray, IntArray
+from quality.methods.votes import FloatArray, IntArray, one_coin
 from tests.quality.methods.crowds import sparse_crowd, votes_of
 
 
@@ -31,7 +31,7 @@ def careers(
     *, accuracy: float, n_classes: int, n_golds: int = 300, n_people: int = 150, usual: float = 0.88
 ) -> IntArray:
     rng = np.random.default_rng(4)
-    honest = sequential.least_honest(sequential.one_coin(n_classes, usual))
+    honest = sequential.least_honest(one_coin(n_classes, usual))
     drawn = (answers(rng, accuracy=accuracy, n_golds=n_golds, n_classes=n_classes) for _ in range(n_people))
     return np.array([accused_after(believed, labels, honest=honest) for believed, labels in drawn])
 
@@ -47,7 +47,7 @@ def test_a_ratio_is_that_of_chance_to_the_least_that_is_honest() -> None:
 @pytest.mark.parametrize("n_classes", [2, 3, 7])
 def test_the_ratio_is_expected_to_be_one_of_the_least_honest_and_less_of_a_better_one(n_classes: int) -> None:
     rng = np.random.default_rng(n_classes)
-    usual = sequential.one_coin(n_classes, 0.9)
+    usual = one_coin(n_classes, 0.9)
     honest = sequential.least_honest(usual)
     believed = rng.dirichlet(np.ones(n_classes), size=5)
     each = np.exp([sequential.ratios(believed, np.full(5, label), honest) for label in range(n_classes)]).T
@@ -76,7 +76,7 @@ def test_honest_people_are_not_accused_in_a_career(n_classes: int, accuracy: flo
 
 
 def test_whoever_is_just_honest_is_accused_no_more_often_than_stated() -> None:
-    honest = sequential.least_honest(sequential.one_coin(4, 0.88))
+    honest = sequential.least_honest(one_coin(4, 0.88))
     bounds = Bounds(alpha=0.2, career=100)
     rng = np.random.default_rng(12)
     drawn = [answers(rng, accuracy=float(honest[0, 0]), n_golds=100, n_classes=4) for _ in range(400)]
@@ -88,7 +88,7 @@ def test_whoever_is_just_honest_is_accused_no_more_often_than_stated() -> None:
 
 
 def test_an_honest_past_is_not_saved_up() -> None:
-    honest = sequential.least_honest(sequential.one_coin(4, 0.88))
+    honest = sequential.least_honest(one_coin(4, 0.88))
     rng = np.random.default_rng(5)
 
     def until_found(n_honest: int) -> float:
@@ -105,7 +105,7 @@ def test_an_honest_past_is_not_saved_up() -> None:
 
 
 def test_who_clicks_is_hardly_ever_cleared_and_who_works_soon_is() -> None:
-    honest = sequential.least_honest(sequential.one_coin(4, 0.88))
+    honest = sequential.least_honest(one_coin(4, 0.88))
     rng = np.random.default_rng(6)
 
     def cleared(accuracy: float) -> float:
@@ -147,7 +147,7 @@ def test_however_much_speaks_against_a_voter_it_can_be_read() -> None:
 
 
 def test_consensus_that_is_not_certain_says_less() -> None:
-    honest = sequential.least_honest(sequential.one_coin(4, 0.9))
+    honest = sequential.least_honest(one_coin(4, 0.9))
     believed = np.array([[0.25, 0.25, 0.25, 0.25], [0.7, 0.1, 0.1, 0.1], [1.0, 0.0, 0.0, 0.0]])
 
     even, likely, certain = sequential.ratios(believed, np.array([1, 1, 1]), honest)
@@ -190,6 +190,6 @@ def test_nobody_has_voted_and_the_usual_voter_is_the_pool() -> None:
 
 
 def test_one_class_only_accuses_nobody() -> None:
-    honest = sequential.least_honest(sequential.one_coin(1, 0.9))
+    honest = sequential.least_honest(one_coin(1, 0.9))
 
     assert sequential.ratios(np.ones((3, 1)), np.zeros(3, dtype=np.int64), honest) == pytest.approx(np.zeros(3))
