@@ -5,6 +5,7 @@ adjudication) is the caller's business; the numbers come from `quality.methods`.
 """
 
 import hashlib
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -147,13 +148,14 @@ def decide(standing: Standing, rule: Rule, progress: Progress, *, experts_left: 
     return _by_confidence(standing, rule, progress, have, experts_left)
 
 
-def is_drawn(task_id: str, spot_share: float) -> bool:
-    """Whether a task is drawn for a spot check: so large a share is, and nobody outside can tell which.
+def is_drawn(secret: bytes, what_for: str, task_id: str, share: float) -> bool:
+    """Whether a task is among the share that is drawn for something, by chance and always the same.
 
-    An expert decides it whatever the crowd says. It tells how far the crowd can be trusted on the others.
+    secret : the house's own; without it nobody can tell which tasks are drawn. For a spot check an expert decides a
+    task whatever the crowd says: that tells how far the crowd can be trusted on the others.
     """
-    number = int.from_bytes(hashlib.sha256(task_id.encode()).digest()[:8])
-    return number < spot_share * 2**64
+    number = int.from_bytes(hmac.digest(secret, f"{what_for}\n{task_id}".encode(), hashlib.sha256)[:8])
+    return number < share * 2**64
 
 
 def expert_budget(rule: Rule, progress: Progress, *, n_wanting: int) -> int:

@@ -120,6 +120,7 @@ def _adjudicate(db: Session, project: Project, rulings: Sequence[Any]) -> list[C
 
 
 def _obey(db: Session, project: Project, verdicts: Mapping[Task, Verdict]) -> list[Closed]:
+    secret = pagination.signing_secret(db)
     for task, verdict in verdicts.items():
         consensus.adjudicate(
             db,
@@ -127,7 +128,7 @@ def _obey(db: Session, project: Project, verdicts: Mapping[Task, Verdict]) -> li
             task_id=task.id,
             label=verdict.label,
             voter_id=verdict.voter_id,
-            is_sample=_is_spot(project, task.id),
+            is_sample=_is_spot(secret, project, task.id),
         )
     return _close(db, project, [Settled(task, found.label, 1.0, tasks.EXPERT) for task, found in verdicts.items()])
 
@@ -187,8 +188,9 @@ def _decide(db: Session, project: Project, touched: set[str], progress: Progress
     complete = {task.id: task for task in tasks.answered(db, project.id, undecided)}
     weighed = consensus.weigh(db, project.id, [task.id for task in undecided], n_classes=n_classes)
     ready = [one for one in weighed if one.task_id in complete]
+    secret = pagination.signing_secret(db)
     rule, stake = _rule(db, project)
-    standings = [replace(one.standing, drawn=_is_spot(project, one.task_id), stake=stake) for one in ready]
+    standings = [replace(one.standing, drawn=_is_spot(secret, project, one.task_id), stake=stake) for one in ready]
     made = escalation.decide_all(standings, rule, progress)
     decisions = dict(zip([one.task_id for one in ready], made, strict=True))
     consensus.record(db, project.id, weighed, decisions)
@@ -197,7 +199,7 @@ def _decide(db: Session, project: Project, touched: set[str], progress: Progress
         chosen[decisions[one.task_id].action].append(one)
     tasks.widen(db, [complete[one.task_id] for one in chosen[Action.WIDEN]])
     escalated = [complete[one.task_id] for one in chosen[Action.ESCALATE]]
-    tasks.escalate(db, project, {task: _n_experts(project, task.id) for task in escalated})
+    tasks.escalate(db, project, {task: _n_experts(secret, project, task.id) for task in escalated})
     return _close(
         db,
         project,
@@ -214,13 +216,13 @@ def _decide(db: Session, project: Project, touched: set[str], progress: Progress
     )
 
 
-def _is_spot(project: Project, task_id: str) -> bool:
-    return escalation.is_drawn(task_id, project.spot_share)
+def _is_spot(secret: bytes, project: Project, task_id: str) -> bool:
+    return escalation.is_drawn(secret, "spot check", task_id, project.spot_share)
 
 
-def _n_experts(project: Project, task_id: str) -> int:
+def _n_experts(secret: bytes, project: Project, task_id: str) -> int:
     """Two decide a task apart that is drawn for a second opinion, so that experts are measured too."""
-    return 2 if escalation.is_drawn(f"second opinion: {task_id}", project.second_opinion_share) else 1
+    return 2 if escalation.is_drawn(secret, "second opinion", task_id, project.second_opinion_share) else 1
 
 
 def _rule(db: Session, project: Project) -> tuple[Rule, float]:

@@ -1,6 +1,7 @@
 """When a task is settled, widened, escalated or left waiting, and which one an expert sees first."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -220,16 +221,29 @@ def test_spot_checks_get_an_expert_before_the_hardest_tasks() -> None:
     assert [one.action for one in decisions] == [Action.WAIT, Action.ESCALATE]
 
 
+def _drawn(task_id: str, share: float, *, secret: bytes = b"ours", what_for: str = "spot check") -> bool:
+    return escalation.is_drawn(secret, what_for, task_id, share)
+
+
 def test_so_many_tasks_are_drawn_as_the_share_says_and_always_the_same() -> None:
     ids = [f"tsk_{number}" for number in range(20_000)]
 
-    drawn = [task_id for task_id in ids if escalation.is_drawn(task_id, 0.03)]
+    drawn = [task_id for task_id in ids if _drawn(task_id, 0.03)]
 
     assert 500 < len(drawn) < 700
-    assert drawn == [task_id for task_id in ids if escalation.is_drawn(task_id, 0.03)]
-    assert set(drawn) < {task_id for task_id in ids if escalation.is_drawn(task_id, 0.1)}
-    assert not any(escalation.is_drawn(task_id, 0.0) for task_id in ids)
-    assert all(escalation.is_drawn(task_id, 1.0) for task_id in ids)
+    assert drawn == [task_id for task_id in ids if _drawn(task_id, 0.03)]
+    assert set(drawn) < {task_id for task_id in ids if _drawn(task_id, 0.1)}
+    assert not any(_drawn(task_id, 0.0) for task_id in ids)
+    assert all(_drawn(task_id, 1.0) for task_id in ids)
+
+
+@pytest.mark.parametrize("other", [{"secret": b"theirs"}, {"what_for": "second opinion"}])
+def test_without_the_secret_nobody_can_tell_what_is_drawn_nor_from_one_draw_another(other: Any) -> None:
+    ids = [f"tsk_{number}" for number in range(4000)]
+
+    both = [task_id for task_id in ids if _drawn(task_id, 0.5) and _drawn(task_id, 0.5, **other)]
+
+    assert 900 < len(both) < 1100
 
 
 # What a wrong label costs

@@ -678,8 +678,8 @@ def test_a_share_of_the_tasks_gets_a_second_opinion_whatever_is_drawn_for_a_spot
     project = factories.create_project(db, second_opinion_share=0.5, spot_share=0.5)
     task_ids = [f"tsk_{number}" for number in range(400)]
 
-    second = {task_id for task_id in task_ids if settlement._n_experts(project, task_id) == 2}
-    spots = {task_id for task_id in task_ids if settlement._is_spot(project, task_id)}
+    second = {task_id for task_id in task_ids if settlement._n_experts(b"secret", project, task_id) == 2}
+    spots = {task_id for task_id in task_ids if settlement._is_spot(b"secret", project, task_id)}
 
     assert 150 < len(second) < 250
     assert 70 < len(second & spots) < 130
