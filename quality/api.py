@@ -1,9 +1,12 @@
-"""The quality routes: what ops sees of how reliable everybody has shown to be."""
+"""The quality routes: what ops sees of how reliable everybody has shown to be.
+
+What is shown of a project as a whole is at `workforce.api`, which knows whose it is: requesters see it too.
+"""
 
 from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call, Routes
-from quality import adjudication, reliability, schemas
+from quality import adjudication, agreement, confusion, reliability, schemas
 
 routes = Routes("quality", "/api")
 
@@ -18,3 +21,20 @@ def reliabilities(call: Call, project_id: str) -> pagination.Page:
 def experts(call: Call, project_id: str) -> pagination.Page:
     """Every expert who has decided tasks of a project, and how they stood up to second opinions."""
     return adjudication.page(call.db, project_id, call.page)
+
+
+@routes.get("/projects/<project_id>/reliability/<voter_id>", allow=allow("ops"), returns=schemas.VoterConfusion)
+def confusion_of(call: Call, project_id: str, voter_id: str) -> confusion.OfVoter:
+    """How one worker errs in a project: their confusion matrix, the votes behind it, and their reliability."""
+    return confusion.of_voter(call.db, project_id, voter_id)
+
+
+@routes.get(
+    "/projects/<project_id>/disagreements",
+    allow=allow("ops"),
+    query=schemas.DisagreementsQuery,
+    returns=schemas.Disagreements,
+)
+def disagreements(call: Call, project_id: str) -> dict[str, list[agreement.Pair]]:
+    """The pairs of workers who agree less often than their own errors explain, the worst first; 50 at most."""
+    return {"items": agreement.disagreements(call.db, project_id, **call.query)}

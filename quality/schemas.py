@@ -1,6 +1,8 @@
-"""What goes out at the quality routes."""
+"""What comes in and goes out at the quality routes, and what workforce shows of quality to requesters."""
 
-from foundation.fields import Fraction, Identifier, Integer, Schema, Timestamp
+import marshmallow as ma
+
+from foundation.fields import Fraction, Identifier, Integer, QueryInteger, Schema, Timestamp
 
 
 class Expert(Schema):
@@ -17,3 +19,71 @@ class Reliability(Schema):
     high = Fraction(metadata={"description": "Upper bound of the 90 % interval."})
     n_votes = Integer()
     updated_at = Timestamp()
+
+
+class Confusion(Schema):
+    confusion = ma.fields.List(
+        ma.fields.List(Fraction()), metadata={"description": "[true][given], shares; each row sums to 1."}
+    )
+    counts = ma.fields.List(
+        ma.fields.List(ma.fields.Float()), metadata={"description": "[true][given], the expected votes behind them."}
+    )
+    n_votes = Integer(metadata={"description": "The sum of the counts."})
+
+
+class VoterConfusion(Confusion):
+    voter_id = Identifier("wrk")
+    reliability = Fraction(metadata={"description": "Expected share of right answers."})
+    low = Fraction(metadata={"description": "Lower bound of the 90 % interval."})
+    high = Fraction(metadata={"description": "Upper bound of the 90 % interval."})
+
+
+class Agreement(Schema):
+    alpha = Fraction(
+        least=-1.0,
+        allow_none=True,
+        metadata={"description": "Krippendorff's alpha; null where there is nothing to compare, or one label alone."},
+    )
+    observed = Fraction(
+        allow_none=True, metadata={"description": "How often two votes on one task are equal; null without any."}
+    )
+    expected = Fraction(
+        allow_none=True, metadata={"description": "How often any two votes are equal; null without any."}
+    )
+    n_tasks = Integer(metadata={"description": "Tasks with two votes or more."})
+    n_votes = Integer()
+
+
+class DisagreementsQuery(Schema):
+    shared_min = QueryInteger(least=1, most=1000)
+
+
+class Disagreement(Schema):
+    voter_ids = ma.fields.List(Identifier("wrk"), metadata={"description": "Two of them."})
+    n_shared = Integer(metadata={"description": "Tasks on which both have voted."})
+    agreement = Fraction(metadata={"description": "The share of them on which they agree."})
+    expected = Fraction(metadata={"description": "The share that their own errors explain."})
+
+
+class Disagreements(Schema):
+    items = ma.fields.List(ma.fields.Nested(Disagreement))
+
+
+class CalibrationBin(Schema):
+    low = Fraction()
+    high = Fraction()
+    n_tasks = Integer()
+    confidence = Fraction(metadata={"description": "Mean of these tasks."})
+    right = Fraction(metadata={"description": "The share of them that is right."})
+    right_low = Fraction(metadata={"description": "Lower bound of its exact 90 % interval."})
+    right_high = Fraction(metadata={"description": "Upper bound of its exact 90 % interval."})
+
+
+class Calibration(Schema):
+    sampled = ma.fields.List(
+        ma.fields.Nested(CalibrationBin), metadata={"description": "Tasks drawn at random: they stand for all others."}
+    )
+    adjudicated = ma.fields.List(
+        ma.fields.Nested(CalibrationBin),
+        metadata={"description": "Tasks that the crowd was in doubt about: the hard ones, which stand for no others."},
+    )

@@ -15,6 +15,9 @@ CAST = text("""
     ON CONFLICT DO NOTHING
 """)
 
+# So many of the newest votes say how a project is going; looking at them takes less than a second.
+DECIDED_MAX = 50_000
+
 
 @dataclass(frozen=True, slots=True)
 class Coded:
@@ -67,4 +70,50 @@ def read(db: Session, project_id: str, *, n_classes: int, task_ids: Sequence[str
         voter_ids=voters,
         known=np.array([known_of.get(task_id, UNKNOWN) for task_id in tasks], dtype=np.int64),
         sampled=np.array([sampled_of.get(task_id, UNKNOWN) for task_id in tasks], dtype=np.int64),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Votes on tasks that the crowd is through with, in the order in which they came, and what codes stand for.
+
+    Every task has at least one vote, and every voter.
+    """
+
+    votes: Votes
+    task_ids: list[str]
+    voter_ids: list[str]
+
+
+_DECIDED = text("""
+    SELECT v.task_id, v.voter_id, v.label, v.created_at, f.n_classes
+      FROM project_fits f
+      JOIN votes v ON v.project_id = f.project_id
+      JOIN consensus c ON c.project_id = f.project_id AND c.task_id = v.task_id AND c.decision IN ('settle', 'escalate')
+     WHERE f.project_id = :project_id ORDER BY v.task_id DESC, v.voter_id DESC LIMIT :at_most
+""")
+
+
+def decided(db: Session, project_id: str) -> Decided:
+    """The newest votes of a project on tasks that are settled or with an expert; at most `DECIDED_MAX`."""
+    found = db.execute(_DECIDED, {"project_id": project_id, "at_most": DECIDED_MAX}).all()
+    if len(found) == DECIDED_MAX:
+        # The last task may have been cut off.
+        found = [row for row in found if row.task_id != found[-1].task_id]
+    found = sorted(found, key=lambda row: (row.task_id, row.created_at, row.voter_id))
+    tasks = sorted({row.task_id for row in found})
+    voters = sorted({row.voter_id for row in found})
+    task_code = {task_id: code for code, task_id in enumerate(tasks)}
+    voter_code = {voter_id: code for code, voter_id in enumerate(voters)}
+    return Decided(
+        votes=Votes(
+            tasks=np.array([task_code[row.task_id] for row in found], dtype=np.int64),
+            voters=np.array([voter_code[row.voter_id] for row in found], dtype=np.int64),
+            labels=np.array([row.label for row in found], dtype=np.int64),
+            n_tasks=len(tasks),
+            n_voters=len(voters),
+            n_classes=found[0].n_classes if found else 1,
+        ),
+        task_ids=tasks,
+        voter_ids=voters,
     )

@@ -9,6 +9,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from foundation import errors, fields, ids
+from foundation.auth import Actor
 from foundation.errors import Conflict, NotFound, invalid
 from foundation.limits import DAY, Limit
 from payments import funding, money, rates
@@ -97,6 +98,16 @@ def find(db: Session, requester_id: str, name_or_id: str) -> Project:
     found = db.scalar(select(Project).where(Project.requester_id == requester_id, column == fields.tidy(name_or_id)))
     if found is None:
         raise NoSuchProject("You have no project with this name or id.")
+    return found
+
+
+def seen_by(db: Session, actor: Actor, project_id: str) -> Project:
+    """A project to look at: ops may see any by its id, a requester their own."""
+    if "ops" not in actor.scopes:
+        return find(db, actor.subject_id, project_id)
+    found = db.get(Project, project_id)
+    if found is None:
+        raise NoSuchProject("There is no project with this id.")
     return found
 
 

@@ -191,6 +191,26 @@ class Progress(Schema):
     currency = Currency()
 
 
+class CostPoint(Schema):
+    confidence = Fraction(metadata={"description": "The target."})
+    reached = Fraction(metadata={"description": "The share of tasks that reach it with the answers they have."})
+    answers = ma.fields.Float(metadata={"description": "Answers a task, on average."})
+    cost = ma.fields.Function(
+        lambda row: money.format_amount(row.cost, row.exponent),
+        metadata={"type": "string", "description": "What these cost a task, with the fee; experts come on top."},
+    )
+
+
+class CostCurve(Schema):
+    points = ma.fields.List(ma.fields.Nested(CostPoint))
+    n_tasks = Integer(metadata={"description": "Tasks that were replayed: the newest that are decided."})
+    expert_price = ma.fields.Function(
+        lambda row: None if row.expert_price is None else money.format_amount(row.expert_price, row.exponent),
+        metadata={"type": ["string", "null"], "description": "What an expert's decision has cost, with the fee."},
+    )
+    currency = Currency()
+
+
 class ProjectTask(Schema):
     id = Identifier("tsk")
     unique_id = Text(allow_none=True)

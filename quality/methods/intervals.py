@@ -19,6 +19,8 @@ _LEAST, _MOST = 2.0, 50.0
 _PRESUMED_VOTERS = 5.0
 # A spread never quite reaches that of a voter who is always right or always wrong.
 _WIDEST = 0.95
+# In the place of a parameter of 0, for which there is no distribution and no need of one.
+_NONE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,18 @@ def reliability(votes: Votes, believed: FloatArray, *, coverage: float = 0.9) ->
         low=np.minimum(beta_quantile(a, b, tail), share),
         high=np.maximum(beta_quantile(a, b, 1.0 - tail), share),
     )
+
+
+def binomial(right: FloatArray, n_tried: FloatArray, *, coverage: float = 0.9) -> tuple[FloatArray, FloatArray]:
+    """Between which shares the true one lies, if so many of so many were right, (n,) each (Clopper and Pearson 1934).
+
+    Exact: it holds the true share at least as often as it says. Of nothing tried it is from 0 to 1.
+    """
+    tail = (1.0 - coverage) / 2.0
+    wrong = n_tried - right
+    low = beta_quantile(np.maximum(right, _NONE), wrong + 1.0, tail)
+    high = beta_quantile(right + 1.0, np.maximum(wrong, _NONE), 1.0 - tail)
+    return np.where(right > 0.0, low, 0.0), np.where(wrong > 0.0, high, 1.0)
 
 
 def _of_voters(votes: Votes, of_vote: FloatArray) -> FloatArray:

@@ -36,8 +36,9 @@ def _members_of(route: Route) -> Iterator[str]:
 
 def _members(schema: ma.Schema, path: str) -> Iterator[str]:
     for name, field in schema.fields.items():
-        inner = field.inner if isinstance(field, ma.fields.List) else field
-        here = f"{path}{name}" if inner is field else f"{path}{name}[]"
+        here, inner = f"{path}{name}", field
+        while isinstance(inner, ma.fields.List):
+            here, inner = f"{here}[]", inner.inner
         if isinstance(inner, ma.fields.Nested):
             yield from _members(inner.schema, f"{here}.")
         elif isinstance(inner, JsonObject | ma.fields.Dict):

@@ -82,7 +82,13 @@ def _looks(played: Played) -> dict[str, set[str]]:
 
 def _is_anothers(row: Row, one: Outcome) -> bool:
     others = {"foreign", "missing", "malformed"} if row.malformed is None else {"foreign", "missing"}
-    return row.thing != "" and row.every is None and one.cell.about in others
+    return row.thing != "" and not _is_for_all(row, one.cell.caller.name) and one.cell.about in others
+
+
+def _is_for_all(row: Row, caller: str) -> bool:
+    """Whether it does not matter to a caller whose the thing is."""
+    exception = row.exceptions.get(caller, {})
+    return row.every is not None or (isinstance(exception, dict) and "every" in exception)
 
 
 def test_nobody_is_shown_what_they_may_not_see(played: Played) -> None:

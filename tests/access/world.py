@@ -144,13 +144,15 @@ _VALUES = {
         SELECT b.id AS batch_id, b.name AS batch, p.name AS project
           FROM batches b JOIN projects p ON p.id = b.project_id WHERE b.id = :id""",
     "task": "SELECT id AS task_id, unique_id FROM tasks WHERE id = :id",
+    "weighed": """
+        SELECT project_id, min(voter_id) AS voter_id FROM reliability WHERE project_id = :id GROUP BY project_id""",
     "person": "SELECT id AS worker_id FROM workers WHERE id = :id",
     "payer": "SELECT id AS requester_id FROM requesters WHERE id = :id",
     "event": "SELECT id AS event_id FROM outbox_events WHERE id = CAST(:id AS bigint)",
 }
 _PREFIXES = {
     "assignment_id": "asg", "project_id": "prj", "batch_id": "bat", "task_id": "tsk", "worker_id": "wrk",
-    "requester_id": "req",
+    "requester_id": "req", "voter_id": "wrk",
 }  # fmt: skip
 
 
@@ -210,6 +212,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     for owner, requester in cast.requesters.items():
         yield from _tasks(session, cast, owner, requester)
         yield from _batches(session, owner, requester)
+        yield _weighed(session, cast, owner, requester)
         yield Thing("payer", "known", owner, requester.id)
     yield from _persons(session, cast)
     yield from _events(session)
@@ -351,6 +354,24 @@ def _tasks(session: Session, cast: Cast, owner: str, requester: Requester) -> It
     factories.answer(session, cast.workers["expert"], project=ruled, kind=Kind.ADJUDICATION)
     factories.settle(session)
     yield Thing("project", "ruled", owner, ruled.id)
+
+
+def _weighed(session: Session, cast: Cast, owner: str, requester: Requester) -> Thing:
+    """A project with all that there is to see of how good its labels are: a spot check, and a dispute that is over."""
+    project = factories.create_project(session, requester, **{**_DISPUTE, "spot_share": 1.0})
+    one, other, *_ = cast.crowd
+    for categories in (("rook", "rook"), ("crow", "rook")):
+        task = factories.create_task(session, project)
+        for voter, category in zip((one, other), categories, strict=True):
+            factories.answer(session, voter, category, project=project, kind=Kind.ANSWER)
+        factories.settle(session)
+        factories.answer(session, cast.workers["expert"], project=project, kind=Kind.ADJUDICATION)
+        factories.settle(session)
+        assert task.settled_by == "expert"
+        # The next one is not drawn.
+        project.spot_share = 0.0
+        session.flush()
+    return Thing("weighed", "decided", owner, project.id)
 
 
 def _batches(session: Session, owner: str, requester: Requester) -> Iterator[Thing]:

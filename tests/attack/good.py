@@ -152,6 +152,18 @@ def _of_project(role: str = "requester") -> Callable[[Session], Good]:
     return good
 
 
+def _weighed(db: Session) -> Good:
+    """A project in which somebody has been weighed."""
+    project, _ = factories.create_escalated(db)
+    voter = db.scalar(text("SELECT min(voter_id) FROM reliability WHERE project_id = :id"), {"id": project.id})
+    return Good("ops", names={"project_id": project.id, "voter_id": str(voter)})
+
+
+def _disagreements(db: Session) -> Good:
+    project, _ = factories.create_escalated(db)
+    return Good("ops", names={"project_id": project.id}, query="shared_min=1")
+
+
 def _top_up(db: Session) -> Good:
     owner = factories.create_requester(db, funds=None).id
     body = {"owner_ref": owner, "currency": "USD", "amount": "1.50", "bank_reference": f"bank {ids.new('ref')}"}
@@ -283,6 +295,12 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/projects/<project_id>/tasks": _of_project(),
     "GET /api/projects/<project_id>/reliability": _of_project("ops"),
     "GET /api/projects/<project_id>/experts": _of_project("ops"),
+    "GET /api/projects/<project_id>/reliability/<voter_id>": _weighed,
+    "GET /api/projects/<project_id>/disagreements": _disagreements,
+    "GET /api/projects/<project_id>/agreement": _of_project(),
+    "GET /api/projects/<project_id>/confusion": _of_project("ops"),
+    "GET /api/projects/<project_id>/calibration": _of_project(),
+    "GET /api/projects/<project_id>/cost-curve": _of_project(),
     "POST /api/top-ups": _top_up,
     "GET /api/trial-balance": _staff("finance"),
     "GET /api/tie-out": _staff("finance"),

@@ -13,7 +13,7 @@ from foundation import ids
 from tests import factories
 from tests.conftest import age
 from workforce import assignment
-from workforce.models import Project, Task, Worker, WorkerStatus
+from workforce.models import Kind, Project, Task, Worker, WorkerStatus
 
 Token = Callable[..., str]
 RATES = [{"tier": 0, "amount": "0.02", "currency": "USD"}, {"tier": 4, "amount": "0.60", "currency": "USD"}]
@@ -465,3 +465,87 @@ def test_only_ops_and_admin_open_requesters(client: FlaskClient, token: Token, r
 
     assert _problem(response) == (403, "scope-missing")
     assert db.scalar(text("SELECT count(*) FROM requesters WHERE name = 'x'")) == 0
+
+
+# How good a project's labels are
+
+
+_FIGURES = ("agreement", "confusion", "calibration", "cost-curve")
+
+
+def _decided(db: Session) -> Project:
+    """A project with a task that two agreed on and a spot check has been made of."""
+    project = factories.create_project(
+        db, overlap_min=2, overlap_max=2, confidence_target=0.6, spot_share=1.0, expert_share=1.0
+    )
+    factories.create_task(db, project)
+    factories.answer_all(db, project, "rook", "rook")
+    factories.settle(db)
+    factories.answer(db, factories.create_worker(db, tier=4), project=project, kind=Kind.ADJUDICATION)
+    factories.settle(db)
+    db.commit()
+    return project
+
+
+def test_requesters_see_how_good_the_labels_of_their_project_are(
+    client: FlaskClient, token: Token, db: Session, books: None
+) -> None:
+    project = _decided(db)
+    header = _as(token("requester", project.requester_id))
+
+    seen = {name: client.get(f"/api/projects/{project.id}/{name}", headers=header).get_json() for name in _FIGURES}
+
+    assert seen["agreement"] == {"alpha": None, "observed": 1.0, "expected": 1.0, "n_tasks": 1, "n_votes": 2}
+    assert [sum(row) for row in seen["confusion"]["confusion"]] == pytest.approx([1.0, 1.0])
+    assert (seen["confusion"]["counts"], seen["confusion"]["n_votes"]) == ([[0.0, 0.0], [0.0, 2.0]], 2)
+    (checked,) = seen["calibration"]["sampled"]
+    assert (checked["n_tasks"], checked["right"], checked["right_high"]) == (1, 1.0, 1.0)
+    assert checked["right_low"] == pytest.approx(0.05, abs=1e-3)
+    assert seen["calibration"]["adjudicated"] == []
+    assert (seen["cost-curve"]["n_tasks"], seen["cost-curve"]["currency"]) == (1, "USD")
+    assert seen["cost-curve"]["expert_price"] == "0.7200"
+    assert seen["cost-curve"]["points"][0] == {"confidence": 0.5, "reached": 1.0, "answers": 2.0, "cost": "0.0480"}
+
+
+@pytest.mark.parametrize("name", _FIGURES)
+def test_ops_see_the_figures_of_every_project(
+    client: FlaskClient, token: Token, db: Session, project: Project, name: str
+) -> None:
+    of_requester = client.get(
+        f"/api/projects/{project.id}/{name}", headers=_as(token("requester", project.requester_id))
+    )
+    of_ops = client.get(f"/api/projects/{project.id}/{name}", headers=_as(token("ops")))
+
+    assert of_ops.status_code == 200
+    assert of_ops.get_json() == of_requester.get_json()
+
+
+@pytest.mark.parametrize("name", _FIGURES)
+def test_figures_of_no_project_of_yours_are_not_found(
+    client: FlaskClient, token: Token, db: Session, project: Project, name: str
+) -> None:
+    stranger = factories.create_requester(db)
+    db.commit()
+    for role, subject, of in (
+        ("requester", stranger.id, project.id),
+        ("ops", None, ids.new("prj")),
+        ("ops", None, "x"),
+    ):
+        header = _as(token(role, subject) if subject else token(role))
+        assert _problem(client.get(f"/api/projects/{of}/{name}", headers=header)) == (404, "no-such-project")
+
+
+def test_figures_of_a_project_without_answers_are_stated_to_be_none(
+    client: FlaskClient, token: Token, project: Project
+) -> None:
+    seen = {
+        name: client.get(f"/api/projects/{project.id}/{name}", headers=_as(token("ops"))).get_json()
+        for name in _FIGURES
+    }
+
+    assert seen == {
+        "agreement": {"alpha": None, "observed": None, "expected": None, "n_tasks": 0, "n_votes": 0},
+        "confusion": {"confusion": [], "counts": [], "n_votes": 0},
+        "calibration": {"sampled": [], "adjudicated": []},
+        "cost-curve": {"points": [], "n_tasks": 0, "expert_price": None, "currency": "USD"},
+    }

@@ -84,3 +84,19 @@ def test_bluebirds_people_are_as_reliable_as_the_intervals_say() -> None:
 
     assert ((found.low <= right) & (right <= found.high)).mean() >= 0.85
     assert np.abs(found.reliability - right).mean() < 0.09
+
+
+def test_the_binomial_interval_is_that_of_the_tables() -> None:
+    # Clopper and Pearson: 8 of 10 at 90 %, and the closed forms of none and all.
+    low, high = intervals.binomial(np.array([8.0, 0.0, 10.0, 0.0]), np.array([10.0, 10.0, 10.0, 0.0]))
+
+    assert low == pytest.approx([0.4931, 0.0, 0.05**0.1, 0.0], abs=2e-3)
+    assert high == pytest.approx([0.9632, 1.0 - 0.05**0.1, 1.0, 1.0], abs=2e-3)
+
+
+def test_the_binomial_interval_holds_the_true_share_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(4)
+    for share in (0.05, 0.5, 0.9):
+        right = rng.binomial(20, share, size=4_000).astype(np.float64)
+        low, high = intervals.binomial(right, np.full(4_000, 20.0))
+        assert ((low <= share) & (share <= high)).mean() >= 0.9
