@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from quality.labelled import Coded
-from quality.methods import dawid_skene, hierarchical, intervals, majority, one_coin, scores, wawa
+from quality.methods import dawid_skene, hierarchical, intervals, majority, one_coin, reading, scores, wawa
 from quality.methods.aggregate import Aggregate, Method, Told, quiet
 from quality.methods.intervals import Bounds
 from quality.methods.scores import Scores
-from quality.methods.votes import UNKNOWN
+from quality.methods.votes import UNKNOWN, IntArray
 
 METHODS: Mapping[str, Method] = {
     "hierarchical": hierarchical.aggregate,
@@ -19,6 +19,9 @@ METHODS: Mapping[str, Method] = {
     "wawa": wawa.aggregate,
     "majority": majority.aggregate,
 }
+# Those that can tell experts and models from the crowd.
+FAMILIAR = {"hierarchical"}
+EXPERT = "expert"
 _WITH_MATRICES = {"hierarchical", "dawid-skene", "one-coin"}
 # Of eight bytes each.
 _NUMBERS_MAX = 500_000_000
@@ -64,8 +67,14 @@ class TooLarge(Exception):
     """What a method has to keep in memory is more than any machine should be asked for: one sentence."""
 
 
-def aggregate(coded: Coded, method: str, *, gold: Mapping[str, str], told: Told = quiet) -> Named:
-    """Run a method by its name; gold : known labels by task, each of them one of the classes. Raises `TooLarge`."""
+def aggregate(
+    coded: Coded, method: str, *, gold: Mapping[str, str], families: Mapping[str, str] | None = None, told: Told = quiet
+) -> Named:
+    """Run a method by its name; gold : known labels by task, each of them one of the classes. Raises `TooLarge`.
+
+    families : workers who are not of the crowd by their names, for the `FAMILIAR` methods alone: EXPERT, or what models
+    that are made alike are called together.
+    """
     votes = coded.votes
     n_numbers = votes.n_tasks * votes.n_classes
     if method in _WITH_MATRICES:
@@ -76,5 +85,13 @@ def aggregate(coded: Coded, method: str, *, gold: Mapping[str, str], told: Told 
             f"{n_numbers * 8 / 1e9:.0f} GB with {method}. Is the column of labels the right one?"
         )
     known = coded.known(dict(gold)) if gold else None
-    found = METHODS[method](votes, known=known, told=told)
+    apart = {"families": _codes(coded, families)} if families else {}
+    found = METHODS[method](votes, known=known, told=told, **apart)
     return Named(coded, found, intervals.reliability(coded.votes, found.posterior))
+
+
+def _codes(coded: Coded, families: Mapping[str, str]) -> IntArray:
+    """With whom each voter errs, (n_voters,), as `reading.posterior` has it."""
+    names = sorted(set(families.values()) - {EXPERT})
+    code_of = {EXPERT: reading.APART, **{name: code for code, name in enumerate(names, 1)}}
+    return np.array([code_of[families[name]] if name in families else reading.CROWD for name in coded.voters])

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from quality import aggregation, labelled
-from quality.aggregation import METHODS, TooLarge
+from quality.aggregation import FAMILIAR, METHODS, TooLarge
 from quality.labelled import Bad, Unreadable
 from quality.methods import scores
 
@@ -20,6 +20,9 @@ _INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("labels", type=_INPUT)
 @click.option("--gold", type=_INPUT, help="Known labels, best a random sample: task,label.")
 @click.option("--truth", type=_INPUT, help="What is true, to see how right the result is: task,label.")
+@click.option(
+    "--families", type=_INPUT, help="Who is not of the crowd: worker,family; `expert`, or what models made alike are."
+)
 @click.option("--method", type=click.Choice(list(METHODS)), default="hierarchical", show_default=True)
 @click.option("--out", type=_FILE, required=True, help="Writes task,label,confidence.")
 @click.option("--workers", type=_FILE, help="Writes worker,reliability,low,high,answers; nine in ten intervals cover.")
@@ -30,6 +33,7 @@ def aggregate(
     *,
     gold: Path | None,
     truth: Path | None,
+    families: Path | None,
     method: str,
     out: Path,
     workers: Path | None,
@@ -37,13 +41,16 @@ def aggregate(
     overwrite: bool,
 ) -> None:
     """Weigh the votes in LABELS (task,worker,label) and write what they say of each task. `.gz` is read and written."""
+    if families and method not in FAMILIAR:
+        raise click.UsageError(f"--families is for the methods that know experts: {', '.join(FAMILIAR)}.")
     try:
         known, wrong = labelled.read_labels(gold) if gold else ({}, [])
         true, wrong_truths = labelled.read_labels(truth) if truth else ({}, [])
+        apart, wrong_families = labelled.read_labels(families, ("worker", "family")) if families else ({}, [])
         coded = labelled.read_votes(
             labels, classes=known.values(), tasks=known, told=lambda n: click.echo(f"{n:,} lines read", err=True)
         )
-        _report_bad([*coded.bad, *wrong, *wrong_truths], refuse=bad_lines == "refuse")
+        _report_bad([*coded.bad, *wrong, *wrong_truths, *wrong_families], refuse=bad_lines == "refuse")
         if coded.votes.size == 0:
             raise Unreadable(f"{labels} has no vote in it.")
         votes = coded.votes
@@ -51,7 +58,7 @@ def aggregate(
             f"{votes.size:,} votes of {votes.n_voters:,} workers on {votes.n_tasks:,} tasks, {votes.n_classes} classes",
             err=True,
         )
-        found = aggregation.aggregate(coded, method, gold=known, told=_told)
+        found = aggregation.aggregate(coded, method, gold=known, families=apart, told=_told)
         labelled.write(out, ("task", "label", "confidence"), found.consensus(), overwrite=overwrite)
         if workers:
             header = ("worker", "reliability", "low", "high", "answers")

@@ -107,15 +107,15 @@ def _first_of_each(tasks: "array[int]", voters: "array[int]") -> tuple[IntArray,
     return kept, np.setdiff1d(np.arange(pairs.shape[1]), kept).tolist()
 
 
-def read_labels(path: Path) -> tuple[dict[str, str], list[Bad]]:
-    """A file of task,label. Another label for the same task is a bad line."""
+def read_labels(path: Path, columns: tuple[str, str] = ("task", "label")) -> tuple[dict[str, str], list[Bad]]:
+    """A file of task,label, or of two other columns. Another label for the same task is a bad line."""
     labels: dict[str, str] = {}
     bad = []
-    for line, row, why in _lines(path, ("task", "label")):
+    for line, row, why in _lines(path, columns):
         if why:
             bad.append(Bad(path, line, why))
         elif labels.setdefault(row[0], row[1]) != row[1]:
-            bad.append(Bad(path, line, f"this task is {labels[row[0]]} already"))
+            bad.append(Bad(path, line, f"this {columns[0]} is {labels[row[0]]} already"))
     return labels, bad
 
 

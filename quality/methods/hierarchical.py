@@ -90,12 +90,18 @@ def fit_crowd(
     )
 
 
-def aggregate(votes: Votes, *, known: IntArray | None = None, told: Told = quiet) -> Aggregate:
-    """A fit and its read-out; known labels, which should be a random sample, also tell how far to trust votes."""
-    found = fit(votes, known=known, objective_tol=em.OBJECTIVE_TOL, told=told)
-    trust = reading.DEFAULT if known is None else reading.calibrated(votes, found, known=known)
+def aggregate(
+    votes: Votes, *, known: IntArray | None = None, families: IntArray | None = None, told: Told = quiet
+) -> Aggregate:
+    """A fit and its read-out; known labels, which should be a random sample, also tell how far to trust votes.
+
+    families : (n_voters,), as `reading.posterior`; whoever is APART is an expert.
+    """
+    experts = None if families is None else families == reading.APART
+    found = fit(votes, known=known, experts=experts, objective_tol=em.OBJECTIVE_TOL, told=told)
+    trust = reading.DEFAULT if known is None else reading.calibrated(votes, found, known=known, families=families)
     return Aggregate(
-        posterior=reading.read(votes, found, known=known, trust=trust),
+        posterior=reading.read(votes, found, known=known, trust=trust, families=families),
         reliability=found.reliability,
         n_iter=found.n_iter,
         converged=found.converged,

@@ -11,7 +11,7 @@ from itertools import product
 import numpy as np
 
 from quality.methods.fit import Fit
-from quality.methods.votes import UNKNOWN, BoolArray, FloatArray, Index, IntArray, Votes, log, normalise
+from quality.methods.votes import UNKNOWN, FloatArray, Index, IntArray, Votes, log, normalise
 
 _DISCOUNTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
 _COUNTED = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)
@@ -31,6 +31,8 @@ class Trust:
 
 
 DEFAULT = Trust()
+# With whom a voter errs, beside families of models from 1 on.
+CROWD, APART = 0, -1
 INDEPENDENT = Trust(discount=0.0, counted=0.0)
 # How far crowds are presumed to be from the default.
 _SPREAD = Trust(discount=0.15, counted=0.1)
@@ -42,24 +44,35 @@ def posterior(
     confusion: FloatArray,
     prior: FloatArray,
     trust: Trust = DEFAULT,
-    apart: BoolArray | None = None,
+    families: IntArray | None = None,
 ) -> FloatArray:
     """Probability of each class for each task, read out of matrices that stay as they are.
 
     confusion : (n_voters, n_classes, n_classes), axes [voter, true, given]; prior : (n_classes,).
-    apart : (n_voters,), voters who do not err with the crowd, such as experts; their votes are not discounted.
-    Returns (n_tasks, n_classes), rows sum to 1; without votes a row is the prior, but for what is counted. The
-    discount changes how sure a label is, never which label it is (after Dawid and Skene 1979, eq. 2.5).
+    families : (n_voters,), with whom each voter errs: CROWD, discounted by trust; APART, such as experts, not
+    discounted at all; or from 1 on a number of models or rules that are made alike, whose votes on a task come to
+    their mean. Returns (n_tasks, n_classes), rows sum to 1; without votes a row is the prior, but for what is counted.
+    Where all are of the crowd, the discount changes how sure a label is, never which label it is (after Dawid and Skene
+    1979, eq. 2.5).
     """
     index = Index(votes)
     logs = log(confusion)
-    crowd = np.ones(votes.n_voters) if apart is None else (~apart).astype(np.float64)
-    n_crowd = index.sum_of_votes(np.repeat(crowd, votes.n_classes))
-    scores = index.evidence(logs * crowd[:, np.newaxis, np.newaxis]) + log(prior)[:, np.newaxis]
-    scores /= 1.0 + trust.discount * np.maximum(n_crowd - 1.0, 0.0)
-    if apart is not None:
-        scores += index.evidence(logs * (1.0 - crowd)[:, np.newaxis, np.newaxis])
+    of = np.full(votes.n_voters, CROWD) if families is None else families
+    scores = log(prior)[:, np.newaxis] + np.zeros((votes.n_classes, votes.n_tasks))
+    # The prior is the crowd's: it is under the same discount.
+    for family in (CROWD, *(one for one in np.unique(of).tolist() if one != CROWD)):
+        theirs = (of == family).astype(np.float64)
+        n_votes = index.sum_of_votes(np.repeat(theirs, votes.n_classes))
+        overlap = 1.0 + _discount(family, trust) * np.maximum(n_votes - 1.0, 0.0)
+        evidence = index.evidence(logs * theirs[:, np.newaxis, np.newaxis])
+        scores = (scores + evidence) / overlap if family == CROWD else scores + evidence / overlap
     return index.in_rows(_believed(index, scores, trust))
+
+
+def _discount(family: int, trust: Trust) -> float:
+    if family == APART:
+        return 0.0
+    return trust.discount if family == CROWD else 1.0
 
 
 def _believed(index: Index, scores: FloatArray, trust: Trust) -> FloatArray:
@@ -78,17 +91,17 @@ def read(
     *,
     known: IntArray | None = None,
     trust: Trust = DEFAULT,
-    apart: BoolArray | None = None,
+    families: IntArray | None = None,
 ) -> FloatArray:
     """Probability of each class for each task after a fit, (n_tasks, n_classes); known labels are certain."""
-    found = posterior(votes, confusion=fit.confusion, prior=fit.prior, trust=trust, apart=apart)
+    found = posterior(votes, confusion=fit.confusion, prior=fit.prior, trust=trust, families=families)
     if known is not None:
         certain = known != UNKNOWN
         found[certain] = np.eye(votes.n_classes)[known[certain]]
     return found
 
 
-def calibrated(votes: Votes, fit: Fit, *, known: IntArray, apart: BoolArray | None = None) -> Trust:
+def calibrated(votes: Votes, fit: Fit, *, known: IntArray, families: IntArray | None = None) -> Trust:
     """The trust under which the votes on known tasks foretell their labels best, leaning on the default.
 
     Each known task is read out of matrices from which its own votes are taken back, so that it is not asked about
@@ -97,8 +110,8 @@ def calibrated(votes: Votes, fit: Fit, *, known: IntArray, apart: BoolArray | No
     """
     tasks = np.flatnonzero(known != UNKNOWN)
     mine = np.isin(votes.tasks, tasks)
-    if apart is not None:
-        mine &= ~apart[votes.voters]
+    if families is not None:
+        mine &= families[votes.voters] == CROWD
     if not mine.any():
         return DEFAULT
     task, voter, label = np.searchsorted(tasks, votes.tasks[mine]), votes.voters[mine], votes.labels[mine]

@@ -120,3 +120,60 @@ def test_a_truth_of_other_tasks_says_nothing(folder: Path) -> None:
     ran = run(folder, "--truth", str(truth), labels=labels_of(folder, "t,w,x"))
 
     assert ran.stdout == "No task has a known truth.\n"
+
+
+def _said(folder: Path, ran: Result) -> tuple[str, float]:
+    assert ran.exit_code == 0, ran.output
+    (row,) = [row for row in rows(folder / "consensus.csv") if row["task"] == "bird"]
+    return row["label"], float(row["confidence"])
+
+
+@pytest.mark.parametrize(("families", "label"), [((), "crow"), (("e,expert",), "rook")])
+def test_an_expert_is_told_from_the_crowd_by_a_file(folder: Path, families: tuple[str, ...], label: str) -> None:
+    crowd = [
+        f"t{task},w{worker},{'rook' if (task + worker) % 5 == 0 else 'crow'}"
+        for task in range(60)
+        for worker in range(4)
+    ]
+    labels = labels_of(folder, *crowd, *(f"bird,w{worker},crow" for worker in range(4)), "bird,e,rook")
+    told = folder / "families.csv"
+    told.write_text("\n".join(["worker,family", *families, "nobody,expert", ""]))
+
+    ran = run(folder, "--families", str(told), labels=labels)
+
+    assert _said(folder, ran)[0] == label
+
+
+def test_models_that_are_made_alike_count_for_less(folder: Path) -> None:
+    people = [f"t{task},w{worker},crow" for task in range(40) for worker in range(3)]
+    machines = [f"t{task},m{model},crow" for task in range(40) for model in range(6)]
+    bird = [*(f"bird,w{worker},crow" for worker in range(3)), *(f"bird,m{model},rook" for model in range(6))]
+    labels = labels_of(folder, *people, *machines, *bird)
+    told = folder / "families.csv"
+    told.write_text("\n".join(["worker,family", *(f"m{model},bert" for model in range(6)), ""]))
+
+    alone = _said(folder, run(folder, labels=labels))
+    together = _said(folder, run(folder, "--families", str(told), "--overwrite", labels=labels))
+
+    assert alone[0] == together[0] == "rook"
+    assert together[1] < alone[1]
+
+
+def test_families_need_a_method_that_knows_them(folder: Path) -> None:
+    told = folder / "families.csv"
+    told.write_text("worker,family\nw1,expert\n")
+
+    ran = run(folder, "--families", str(told), "--method", "majority")
+
+    assert ran.exit_code == 2
+    assert "hierarchical" in ran.output
+
+
+def test_a_worker_is_of_one_family(folder: Path) -> None:
+    told = folder / "families.csv"
+    told.write_text("worker,family\nw1,expert\nw1,bert\n")
+
+    ran = run(folder, "--families", str(told))
+
+    assert ran.exit_code == 1
+    assert "line 3: this worker is expert already" in ran.output

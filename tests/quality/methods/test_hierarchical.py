@@ -201,8 +201,11 @@ def _rook_and_crow_among_others(accuracy: float) -> tuple[Votes, BoolArray]:
 @pytest.mark.parametrize("accuracy", [0.6, 0.7, 0.8])
 def test_an_experts_vote_wins_against_four_of_the_crowd_who_are_right_up_to_four_times_in_five(accuracy: float) -> None:
     votes, experts = _rook_and_crow_among_others(accuracy)
+    families = np.where(experts, reading.APART, reading.CROWD)
 
-    found = reading.read(votes, hierarchical.fit(votes, experts=experts), trust=reading.Trust(0.3, 0.0), apart=experts)
+    found = reading.read(
+        votes, hierarchical.fit(votes, experts=experts), trust=reading.Trust(0.3, 0.0), families=families
+    )
 
     assert found[-1, ROOK] > 0.5
 

@@ -124,14 +124,35 @@ def test_a_task_without_votes_is_the_prior_but_for_what_is_counted() -> None:
 def test_an_experts_vote_outweighs_four_workers_who_err_together() -> None:
     four = [(0, voter, CROW) for voter in range(4)]
     confusion = coins(0.8, 0.8, 0.8, 0.8, 0.97)
-    apart = np.array([False] * 4 + [True])
+    families = np.array([reading.CROWD] * 4 + [reading.APART])
     votes = votes_of([*four, (0, 4, ROOK)], n_tasks=1, n_voters=5)
 
-    as_expert = reading.posterior(votes, confusion=confusion, prior=_EVEN, apart=apart)
+    as_expert = reading.posterior(votes, confusion=confusion, prior=_EVEN, families=families)
     as_one_of_them = reading.posterior(votes, confusion=confusion, prior=_EVEN, trust=INDEPENDENT)
 
     assert as_expert[0].argmax() == ROOK
     assert as_one_of_them[0].argmax() == CROW
+
+
+def test_models_that_are_made_alike_count_together_as_one_of_them() -> None:
+    confusion = coins(0.8, 0.9, 0.9, 0.9, 0.9)
+    votes = votes_of([(0, 0, CROW), *((0, voter, ROOK) for voter in range(1, 5))], n_tasks=1, n_voters=5)
+    trust = Trust(0.3, counted=0.0)
+
+    one = reading.posterior(votes, confusion=confusion, prior=_EVEN, trust=trust, families=np.array([0, 1, 1, 1, 1]))
+    two = reading.posterior(votes, confusion=confusion, prior=_EVEN, trust=trust, families=np.array([0, 1, 1, 2, 2]))
+
+    assert one[0, ROOK] == pytest.approx(0.2 * 0.9 / (0.2 * 0.9 + 0.8 * 0.1))
+    assert two[0, ROOK] == pytest.approx(0.2 * 0.9**2 / (0.2 * 0.9**2 + 0.8 * 0.1**2))
+
+
+def test_families_of_one_voter_are_independent_of_each_other_and_of_the_crowd() -> None:
+    votes = votes_of([(0, voter, CROW) for voter in range(3)], n_tasks=1, n_voters=3)
+    trust = Trust(1.0, counted=0.0)
+
+    read = reading.posterior(votes, confusion=coins(0.7, 0.7, 0.7), prior=_EVEN, trust=trust, families=np.arange(3))
+
+    assert read[0, CROW] == pytest.approx(0.7**3 / (0.7**3 + 0.3**3))
 
 
 def test_what_is_known_is_certain() -> None:
