@@ -1,11 +1,14 @@
 """Any method over coded votes, and its result under the names that the votes came with."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from quality.labelled import Coded
+from quality import labelled
+from quality.labelled import Bad, Coded
 from quality.methods import dawid_skene, hierarchical, intervals, majority, one_coin, reading, scores, wawa
 from quality.methods.aggregate import Aggregate, Method, Told, quiet
 from quality.methods.intervals import Bounds
@@ -25,7 +28,7 @@ EXPERT = "expert"
 _WITH_MATRICES = {"hierarchical", "dawid-skene", "one-coin"}
 # Of eight bytes each.
 _NUMBERS_MAX = 500_000_000
-_DIGITS = 6
+DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +42,17 @@ class Named:
     @property
     def said(self) -> str:
         """How the method came to its end."""
-        end = "converged" if self.found.converged else "stopped before it converged"
-        return f"{end} after {self.found.n_iter} passes"
+        return ended(self.found.n_iter, converged=self.found.converged)
 
     def consensus(self) -> Iterator[tuple[str, str, float]]:
         """Task, label and confidence, in the order in which tasks came; of tied classes the first by name."""
         labels, best = self.found.posterior.argmax(axis=1), self.found.posterior.max(axis=1)
         for task, label, confidence in zip(self.coded.tasks, labels.tolist(), best.tolist(), strict=True):
-            yield task, self.coded.classes[label], round(confidence, _DIGITS)
+            yield task, self.coded.classes[label], round(confidence, DIGITS)
 
     def reliabilities(self) -> Iterator[tuple[str, float, float, float, int]]:
         """Worker, reliability, the bounds of its interval, and their number of answers."""
-        columns = (self.bounds.reliability, self.bounds.low, self.bounds.high)
-        rounded = [np.round(column, _DIGITS).tolist() for column in columns]
-        yield from zip(self.coded.voters, *rounded, self.coded.votes.per_voter().tolist(), strict=True)
+        return named(self.coded.voters, self.bounds, self.coded.votes.per_voter())
 
     def scored(self, truth: Mapping[str, str]) -> Scores | None:
         """How right it is; None where no task's truth is given. A truth that is no class here is never found."""
@@ -63,8 +63,89 @@ class Named:
         return scores.score(believed, np.array(known, dtype=np.int64))
 
 
+class Source(Protocol):
+    """Votes to be weighed, wherever they are. bad : bad lines, or the first of n_bad."""
+
+    bad: list[Bad]
+    n_bad: int
+    n_votes: int
+
+    @property
+    def said(self) -> str:
+        """How much of everything there is."""
+
+    def aggregate(self, method: str, *, told: Told = quiet) -> "Found":
+        """Run a method by its name. Raises `TooLarge`."""
+
+
+class Found(Protocol):
+    """What a method found; as `Named`."""
+
+    @property
+    def said(self) -> str:
+        """How the method came to its end."""
+
+    def consensus(self) -> Iterator[tuple[str, str, float]]:
+        """Task, label and confidence."""
+
+    def reliabilities(self) -> Iterator[tuple[str, float, float, float, int]]:
+        """Worker, reliability, the bounds of its interval, and their number of answers."""
+
+    def scored(self, truth: Mapping[str, str]) -> Scores | None:
+        """How right it is."""
+
+
+class File:
+    """Votes of a file, with gold among them, in this process; families as for `aggregate`."""
+
+    def __init__(
+        self, labels: Path, *, gold: Mapping[str, str], families: Mapping[str, str], told: labelled.Told
+    ) -> None:
+        self._coded = labelled.read_votes(labels, classes=gold.values(), tasks=gold, told=told)
+        self._gold, self._families = gold, families
+        self.bad, self.n_bad, self.n_votes = self._coded.bad, len(self._coded.bad), self._coded.votes.size
+
+    @property
+    def said(self) -> str:
+        """How much of everything there is."""
+        votes = self._coded.votes
+        return labelled.said(votes.size, votes.n_voters, votes.n_tasks, votes.n_classes)
+
+    def aggregate(self, method: str, *, told: Told = quiet) -> Named:
+        """Run a method by its name. Raises `TooLarge`."""
+        return aggregate(self._coded, method, gold=self._gold, families=self._families, told=told)
+
+
+def ended(n_iter: int, *, converged: bool) -> str:
+    """How a fit came to its end, for people."""
+    return f"{'converged' if converged else 'stopped before it converged'} after {n_iter} passes"
+
+
+def named(voters: Sequence[str], bounds: Bounds, n_votes: IntArray) -> Iterator[tuple[str, float, float, float, int]]:
+    """Worker, reliability, the bounds of its interval, and their number of answers."""
+    columns = (bounds.reliability, bounds.low, bounds.high)
+    rounded = [np.round(column, DIGITS).tolist() for column in columns]
+    yield from zip(voters, *rounded, n_votes.tolist(), strict=True)
+
+
 class TooLarge(Exception):
     """What a method has to keep in memory is more than any machine should be asked for: one sentence."""
+
+
+class Unable(Exception):
+    """A method or a cluster cannot do what it is asked for: one sentence."""
+
+
+def check(method: str, *, n_tasks: int, n_voters: int, n_classes: int) -> None:
+    """Raise `TooLarge` before any array is made if a method would need more memory than it should be asked for."""
+    n_numbers = n_tasks * n_classes
+    if method in _WITH_MATRICES:
+        n_numbers += 4 * n_voters * n_classes**2
+    if n_numbers > _NUMBERS_MAX:
+        raise TooLarge(
+            f"{n_classes:,} classes for {n_voters:,} workers and {n_tasks:,} tasks need "
+            f"{n_numbers * 8 / 1e9:.0f} GB with {method}. Is the column of labels the right one?"
+        )
 
 
 def aggregate(
@@ -76,14 +157,7 @@ def aggregate(
     that are made alike are called together.
     """
     votes = coded.votes
-    n_numbers = votes.n_tasks * votes.n_classes
-    if method in _WITH_MATRICES:
-        n_numbers += 4 * votes.n_voters * votes.n_classes**2
-    if n_numbers > _NUMBERS_MAX:
-        raise TooLarge(
-            f"{votes.n_classes:,} classes for {votes.n_voters:,} workers and {votes.n_tasks:,} tasks need "
-            f"{n_numbers * 8 / 1e9:.0f} GB with {method}. Is the column of labels the right one?"
-        )
+    check(method, n_tasks=votes.n_tasks, n_voters=votes.n_voters, n_classes=votes.n_classes)
     known = coded.known(dict(gold)) if gold else None
     apart = {"families": _codes(coded, families)} if families else {}
     found = METHODS[method](votes, known=known, told=told, **apart)

@@ -1,18 +1,20 @@
 """`rookery aggregate`: labels in a CSV file to consensus and reliabilities, without a server. Thin like the views."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from quality import aggregation, labelled
-from quality.aggregation import FAMILIAR, METHODS, TooLarge
+from quality.aggregation import FAMILIAR, METHODS, Source, TooLarge, Unable
 from quality.labelled import Bad, Unreadable
 from quality.methods import scores
 
 _BAD_SHOWN = 10
 _PASSES_TOLD = 20
 _FILE = click.Path(dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -28,6 +30,8 @@ _INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--workers", type=_FILE, help="Writes worker,reliability,low,high,answers; nine in ten intervals cover.")
 @click.option("--bad-lines", type=click.Choice(["refuse", "skip"]), default="refuse", show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@click.option("--dask", metavar="ADDRESS|N", help="Run on a Dask scheduler's workers, or on so many processes here.")
+@click.option("--scratch", type=_FOLDER, help="With --dask: a folder that all workers see. Left out: that of --out.")
 def aggregate(
     labels: Path,
     *,
@@ -39,35 +43,52 @@ def aggregate(
     workers: Path | None,
     bad_lines: str,
     overwrite: bool,
+    dask: str | None,
+    scratch: Path | None,
 ) -> None:
     """Weigh the votes in LABELS (task,worker,label) and write what they say of each task. `.gz` is read and written."""
-    if families and method not in FAMILIAR:
-        raise click.UsageError(f"--families is for the methods that know experts: {', '.join(FAMILIAR)}.")
+    if families and (method not in FAMILIAR or dask):
+        raise click.UsageError(f"--families is for one process and methods that know experts: {', '.join(FAMILIAR)}.")
     try:
         known, wrong = labelled.read_labels(gold) if gold else ({}, [])
         true, wrong_truths = labelled.read_labels(truth) if truth else ({}, [])
         apart, wrong_families = labelled.read_labels(families, ("worker", "family")) if families else ({}, [])
-        coded = labelled.read_votes(
-            labels, classes=known.values(), tasks=known, told=lambda n: click.echo(f"{n:,} lines read", err=True)
-        )
-        _report_bad([*coded.bad, *wrong, *wrong_truths, *wrong_families], refuse=bad_lines == "refuse")
-        if coded.votes.size == 0:
-            raise Unreadable(f"{labels} has no vote in it.")
-        votes = coded.votes
-        click.echo(
-            f"{votes.size:,} votes of {votes.n_voters:,} workers on {votes.n_tasks:,} tasks, {votes.n_classes} classes",
-            err=True,
-        )
-        found = aggregation.aggregate(coded, method, gold=known, families=apart, told=_told)
-        labelled.write(out, ("task", "label", "confidence"), found.consensus(), overwrite=overwrite)
-        if workers:
-            header = ("worker", "reliability", "low", "high", "answers")
-            labelled.write(workers, header, found.reliabilities(), overwrite=overwrite)
-    except (Unreadable, TooLarge) as error:
+        wrong += wrong_truths + wrong_families
+        with _crowd(labels, method, gold=known, families=apart, dask=dask, scratch=scratch or out.parent) as crowd:
+            _report_bad([*crowd.bad, *wrong], crowd.n_bad + len(wrong), bad_lines)
+            if crowd.n_votes == 0:
+                raise Unreadable(f"{labels} has no vote in it.")
+            click.echo(crowd.said, err=True)
+            found = crowd.aggregate(method, told=_told)
+            labelled.write(out, ("task", "label", "confidence"), found.consensus(), overwrite=overwrite)
+            if workers:
+                header = ("worker", "reliability", "low", "high", "answers")
+                labelled.write(workers, header, found.reliabilities(), overwrite=overwrite)
+            click.echo(found.said, err=True)
+            if truth:
+                _tell_scores(found.scored(true))
+    except (Unreadable, TooLarge, Unable) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(found.said, err=True)
-    if truth:
-        _tell_scores(found.scored(true))
+
+
+@contextmanager
+def _crowd(
+    labels: Path, method: str, *, gold: Mapping[str, str], families: Mapping[str, str], dask: str | None, scratch: Path
+) -> Iterator[Source]:
+    """Votes with gold among them, here or spread over a cluster."""
+    if dask is None:
+        yield aggregation.File(labels, gold=gold, families=families, told=_told_lines)
+        return
+    try:
+        from quality import distributed  # noqa: PLC0415 - an optional extra, and slow to import
+    except ModuleNotFoundError as error:
+        raise Unable('--dask needs more packages: pip install "rookery[dask]" brings them.') from error
+    with distributed.spread(labels, method, cluster=dask, scratch=scratch, gold=gold, told=_told_lines) as crowd:
+        yield crowd
+
+
+def _told_lines(number: int) -> None:
+    click.echo(f"{number:,} lines read", err=True)
 
 
 def _told(number: int, moved: float) -> None:
@@ -75,13 +96,13 @@ def _told(number: int, moved: float) -> None:
         click.echo(f"pass {number}: the largest move was {moved:.1e}", err=True)
 
 
-def _report_bad(bad: Sequence[Bad], *, refuse: bool) -> None:
+def _report_bad(bad: Sequence[Bad], n_bad: int, bad_lines: str) -> None:
     for one in bad[:_BAD_SHOWN]:
         click.echo(str(one), err=True)
-    if len(bad) > _BAD_SHOWN:
-        click.echo(f"... and {len(bad) - _BAD_SHOWN:,} more", err=True)
-    if bad and refuse:
-        raise Unreadable(f"{len(bad):,} bad lines; mend them, or pass --bad-lines skip.")
+    if n_bad > _BAD_SHOWN:
+        click.echo(f"... and {n_bad - _BAD_SHOWN:,} more", err=True)
+    if n_bad and bad_lines == "refuse":
+        raise Unreadable(f"{n_bad:,} bad lines; mend them, or pass --bad-lines skip.")
 
 
 def _tell_scores(found: scores.Scores | None) -> None:

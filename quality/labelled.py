@@ -21,7 +21,8 @@ from quality.methods.votes import UNKNOWN, IntArray, Votes
 
 # Longer than any id or label that somebody means.
 _NAME_MAX = 1_000
-_TOLD_EVERY = 250_000
+TOLD_EVERY = 250_000
+REPEATED = "this worker has a label for this task already"
 
 Told = Callable[[int], None]
 """Is told now and then how many lines have been read."""
@@ -60,11 +61,19 @@ class Coded:
 
 
 @dataclass(slots=True)
-class _Names:
+class Names:
+    """Names and their codes, from 0 on as they came."""
+
     codes: dict[str, int] = field(default_factory=dict)
 
     def code(self, name: str) -> int:
         return self.codes.setdefault(name, len(self.codes))
+
+    def rank(self) -> IntArray:
+        """Where each name stands among all, sorted, by its code: (n_names,)."""
+        rank = np.empty(len(self.codes), dtype=np.int64)
+        rank[[self.codes[name] for name in sorted(self.codes)]] = np.arange(len(rank))
+        return rank
 
 
 def read_votes(path: Path, *, classes: Iterable[str] = (), tasks: Iterable[str] = (), told: Told) -> Coded:
@@ -72,46 +81,49 @@ def read_votes(path: Path, *, classes: Iterable[str] = (), tasks: Iterable[str] 
 
     classes, tasks : names that count beside those in the file, such as those of gold.
     """
-    names = _Names(), _Names(), _Names()
+    names = Names(), Names(), Names()
     columns = array("q"), array("q"), array("q")
-    lines, bad = array("q"), []
-    for line, row, why in _lines(path, ("task", "worker", "label")):
+    numbers, bad = array("q"), []
+    for line, row, why in lines(path, ("task", "worker", "label")):
         if why:
             bad.append(Bad(path, line, why))
             continue
-        lines.append(line)
+        numbers.append(line)
         for column, known, name in zip(columns, names, row, strict=True):
             column.append(known.code(name))
-        if len(lines) % _TOLD_EVERY == 0:
-            told(len(lines))
+        if len(numbers) % TOLD_EVERY == 0:
+            told(len(numbers))
     for name in classes:
         names[2].code(name)
     for name in tasks:
         names[0].code(name)
-    kept, repeated = _first_of_each(columns[0], columns[1])
-    bad += [Bad(path, lines[at], "this worker has a label for this task already") for at in repeated]
-    rank = np.empty(len(names[2].codes), dtype=np.int64)
-    rank[[names[2].codes[name] for name in sorted(names[2].codes)]] = np.arange(len(rank))
-    codes = [np.array(column, dtype=np.int64)[kept] for column in columns]
+    codes = [np.array(column, dtype=np.int64) for column in columns]
+    kept, repeated = first_of_each(codes[0], codes[1])
+    bad += [Bad(path, numbers[at], REPEATED) for at in repeated.tolist()]
+    rank = names[2].rank()
     sizes = [len(one.codes) for one in names]
-    votes = Votes(codes[0], codes[1], rank[codes[2]], *sizes)
+    votes = Votes(codes[0][kept], codes[1][kept], rank[codes[2][kept]], *sizes)
     ordered = sorted(bad, key=lambda one: one.line)
     return Coded(votes, list(names[0].codes), list(names[1].codes), sorted(names[2].codes), ordered)
 
 
-def _first_of_each(tasks: "array[int]", voters: "array[int]") -> tuple[IntArray, list[int]]:
+def said(n_votes: int, n_voters: int, n_tasks: int, n_classes: int) -> str:
+    """How much of everything there is, for people."""
+    return f"{n_votes:,} votes of {n_voters:,} workers on {n_tasks:,} tasks, {n_classes} classes"
+
+
+def first_of_each(tasks: IntArray, voters: IntArray) -> tuple[IntArray, IntArray]:
     """Where each pair of codes comes first, in order, and where it comes again."""
-    pairs = np.stack([np.array(tasks, dtype=np.int64), np.array(voters, dtype=np.int64)])
-    _, first = np.unique(pairs[0] * (pairs[1].max(initial=0) + 1) + pairs[1], return_index=True)
+    _, first = np.unique(tasks * (voters.max(initial=0) + 1) + voters, return_index=True)
     kept = np.sort(first)
-    return kept, np.setdiff1d(np.arange(pairs.shape[1]), kept).tolist()
+    return kept, np.setdiff1d(np.arange(tasks.size), kept)
 
 
 def read_labels(path: Path, columns: tuple[str, str] = ("task", "label")) -> tuple[dict[str, str], list[Bad]]:
     """A file of task,label, or of two other columns. Another label for the same task is a bad line."""
     labels: dict[str, str] = {}
     bad = []
-    for line, row, why in _lines(path, columns):
+    for line, row, why in lines(path, columns):
         if why:
             bad.append(Bad(path, line, why))
         elif labels.setdefault(row[0], row[1]) != row[1]:
@@ -119,7 +131,7 @@ def read_labels(path: Path, columns: tuple[str, str] = ("task", "label")) -> tup
     return labels, bad
 
 
-def _lines(path: Path, wanted: Sequence[str]) -> Iterator[tuple[int, list[str], str]]:
+def lines(path: Path, wanted: Sequence[str]) -> Iterator[tuple[int, list[str], str]]:
     """Every line after the header: its number, the wanted columns, and what is wrong with it if anything is."""
     with _opened(path) as file:
         reader = csv.reader(file, strict=True)

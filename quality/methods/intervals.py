@@ -32,20 +32,54 @@ class Bounds:
     high: FloatArray
 
 
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How far voters went with what is believed: each (n_voters,), sums over their votes.
+
+    n_votes : how many; right : the belief in their labels; unsure : its variance; error : the expected error of their
+    tasks. What parts of the tasks come to is added up.
+    """
+
+    n_votes: FloatArray
+    right: FloatArray
+    unsure: FloatArray
+    error: FloatArray
+
+    def __add__(self, other: "Agreement") -> "Agreement":
+        return Agreement(
+            self.n_votes + other.n_votes,
+            self.right + other.right,
+            self.unsure + other.unsure,
+            self.error + other.error,
+        )
+
+
 def reliability(votes: Votes, believed: FloatArray, *, coverage: float = 0.9) -> Bounds:
     """Share of right answers of each voter, drawn to the crowd's, with equal tails outside of the interval.
 
     believed : (n_tasks, n_classes), as read out, one class certain where it is known. The crowd is a beta
     distribution fitted by moments; a voter without votes is somebody from the crowd.
     """
-    n_votes = votes.per_voter().astype(np.float64)
+    return bounds(agreement(votes, believed), coverage=coverage)
+
+
+def agreement(votes: Votes, believed: FloatArray) -> Agreement:
+    """How far voters went with what is believed, (n_tasks, n_classes)."""
     right = believed[votes.tasks, votes.labels]
-    expected = _of_voters(votes, right)
-    middle, weight = _crowd(expected, n_votes)
-    total = n_votes + weight
-    share = (expected + middle * weight) / total
-    unsure = _of_voters(votes, right * (1.0 - right)) / total**2
-    error = _of_voters(votes, 1.0 - believed.max(axis=1)[votes.tasks]) / total
+    return Agreement(
+        n_votes=votes.per_voter().astype(np.float64),
+        right=_of_voters(votes, right),
+        unsure=_of_voters(votes, right * (1.0 - right)),
+        error=_of_voters(votes, 1.0 - believed.max(axis=1)[votes.tasks]),
+    )
+
+
+def bounds(agreed: Agreement, *, coverage: float = 0.9) -> Bounds:
+    """Reliabilities and their intervals, as of `reliability`."""
+    middle, weight = _crowd(agreed.right, agreed.n_votes)
+    total = agreed.n_votes + weight
+    share = (agreed.right + middle * weight) / total
+    unsure, error = agreed.unsure / total**2, agreed.error / total
     most = share * (1.0 - share)
     spread = np.clip(most / (total + 1.0) + unsure + (_SHARED * error) ** 2, 1e-12, _WIDEST * np.maximum(most, 1e-11))
     size = most / spread - 1.0

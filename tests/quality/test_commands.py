@@ -1,6 +1,7 @@
 """`rookery aggregate` as a researcher uses it: a file in, files out, and a sentence when something is wrong."""
 
 import csv
+import sys
 from pathlib import Path
 
 import pytest
@@ -177,3 +178,41 @@ def test_a_worker_is_of_one_family(folder: Path) -> None:
 
     assert ran.exit_code == 1
     assert "line 3: this worker is expert already" in ran.output
+
+
+def test_two_processes_write_the_same_files(folder: Path) -> None:
+    alone = run(folder)
+    written = [(folder / name).read_bytes() for name in ("consensus.csv", "workers.csv")]
+
+    spread = run(folder, "--dask", "2", "--overwrite", "--truth", str(_BLUEBIRD / "truth.csv"))
+
+    assert spread.exit_code == 0, spread.output
+    assert [(folder / name).read_bytes() for name in ("consensus.csv", "workers.csv")] == written
+    assert alone.stderr in spread.stderr
+    assert spread.stdout.startswith("right 0.8981 of 108 tasks, log loss 0.3")
+    assert sorted(path.name for path in folder.iterdir()) == ["consensus.csv", "workers.csv"]
+
+
+def test_bad_lines_of_shards_are_told_as_ever(folder: Path) -> None:
+    labels = labels_of(folder, "t,w,x", "t,w,y", "t,v", "u,w,x")
+
+    refused, skipped = (run(folder, "--dask", "1", "--bad-lines", mode, labels=labels) for mode in ("refuse", "skip"))
+
+    assert refused.exit_code == 1
+    assert "line 3: this worker has a label for this task already" in refused.stderr
+    assert "line 4: it has 2 fields where the header has 3" in refused.stderr
+    assert "Error: 2 bad lines" in refused.stderr
+    assert skipped.exit_code == 0
+    assert [row["task"] for row in rows(folder / "consensus.csv")] == ["t", "u"]
+
+
+def test_without_the_extra_dask_is_refused_with_the_command_that_brings_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("quality.distributed", raising=False)
+    monkeypatch.setitem(sys.modules, "quality.distributed", None)
+
+    ran = run(folder, "--dask", "2")
+
+    assert ran.exit_code == 1
+    assert 'pip install "rookery[dask]"' in ran.stderr
