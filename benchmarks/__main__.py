@@ -4,13 +4,14 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import adversaries, claims, crowds, fits, herd, pictures, slow, structured, trip
+from benchmarks import adversaries, claims, crowds, fits, herd, pictures, slow, spread, structured, trip
 from foundation import logs
 
 _ALL: dict[str, Callable[[Path | None], None]] = {
     "trip": lambda _data: trip.run(),
     "crowds": crowds.run,
     "fits": fits.run,
+    "spread": lambda _data: spread.run(),
     "structured": structured.run,
     "adversaries": adversaries.run,
     "claims": lambda _data: claims.run(),

@@ -1,4 +1,4 @@
-"""How fast a fit is: one iteration and whole fits at growing sizes, beside crowd-kit where it is there.
+"""How fast a fit is: one iteration, whole fits and how they converge, beside crowd-kit where it is there.
 
 Ratios are taken in turn in one process. The machine's memory bandwidth, measured in the same run by copying, is the
 floor that no pass over the votes can go below.
@@ -10,23 +10,30 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from benchmarks import crowds
 from quality.methods import dawid_skene, hierarchical, reading
 from quality.methods.em import Tables
-from quality.methods.votes import FloatArray, Index, Votes, log, rows
+from quality.methods.votes import FloatArray, Index, IntArray, Votes, log, rows
 
 _SIZES = ((100_000, 2), (100_000, 4), (100_000, 10), (1_000_000, 2), (1_000_000, 4), (1_000_000, 10))
 _LARGE = (10_000_000, 4)
 _PER_TASK = 5
 _ROUNDS = 5
+_WHOLE_ROUNDS = 3
 _TOL = 1e-5
+_NEAR = 1e-8
+# Votes in every cell of a matrix, and on its diagonal: without any, the likelihood rises for thousands of passes.
+_PRIOR = (0.1, 0.5)
+
+Column: TypeAlias = IntArray | list[str]
 
 
-def run(_data: Path | None) -> None:
-    """Print, for each size, a pass of ours, of crowd-kit's, and of memory alone."""
+def run(data: Path | None) -> None:
+    """Print, for each size, a pass of ours, of crowd-kit's, and of memory alone; then how fits converge."""
     gigabytes = _bandwidth()
     print(f"One pass of Dawid-Skene with its objective, median of {_ROUNDS}; memory copies {gigabytes:.1f} GB/s")
     for n_votes, n_classes in _SIZES:
@@ -35,6 +42,10 @@ def run(_data: Path | None) -> None:
     print(f"Whole fits, from columns to posteriors, 4 classes, to {_TOL:g} of the objective a vote")
     for n_votes in (100_000, 1_000_000):
         _whole(drawn(n_votes, 4))
+    print(f"Passes of Dawid-Skene with a light prior, until one gains less than {_NEAR:g} of the objective a vote")
+    for crowd in crowds.read(data):
+        _converging(crowd.name, crowd.votes)
+    _converging("drawn, 1e6 votes", drawn(1_000_000, 4))
     print(f"Peak memory of this process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
 
 
@@ -103,12 +114,55 @@ def _whole(votes: Votes) -> None:
         found = fit()
         seconds = time.perf_counter() - started
         print(f"  {votes.size:>10,} votes: {name:26} {found.n_iter:>3} passes, {seconds:6.2f} s", flush=True)
-    peer = _peer_fit(votes)
-    if peer is not None:
-        print(f"  {votes.size:>10,} votes: {'crowd-kit DawidSkene':26} {_timed(peer):17.2f} s", flush=True)
+    _beside_peer(votes)
     found = hierarchical.fit(votes, objective_tol=_TOL)
     seconds = _timed(lambda: reading.read(votes, found))
     print(f"  {votes.size:>10,} votes: {'reading all tasks':26} {seconds:17.2f} s", flush=True)
+
+
+def _beside_peer(votes: Votes) -> None:
+    """A whole fit in turn with crowd-kit's, from columns of whole numbers and from columns of names."""
+    names = [[f"{kind}{code}" for code in codes] for kind, codes in (("t", votes.tasks), ("w", votes.voters))]
+    names.append([f"c{code}" for code in votes.labels])
+
+    def encoded() -> Votes:
+        coded = [dict(zip(dict.fromkeys(column), range(votes.size), strict=False)) for column in names]
+        columns = [
+            np.fromiter(map(codes.__getitem__, column), dtype=np.int64, count=votes.size)
+            for codes, column in zip(coded, names, strict=True)
+        ]
+        return Votes(columns[0], columns[1], columns[2], *(len(codes) for codes in coded))
+
+    ours: dict[str, Callable[[], Any]] = {
+        "whole numbers": lambda: dawid_skene.fit(votes, smoothing=0.01, objective_tol=_TOL),
+        "names": lambda: dawid_skene.fit(encoded(), smoothing=0.01, objective_tol=_TOL),
+    }
+    theirs = {
+        "whole numbers": _peer_fit(votes.tasks, votes.voters, votes.labels),
+        "names": _peer_fit(*names),
+    }
+    for columns, fit in ours.items():
+        peer = theirs[columns]
+        spent = [(_timed(fit), 0.0 if peer is None else _timed(peer)) for _ in range(_WHOLE_ROUNDS)]
+        mine, others = (statistics.median(one) for one in zip(*spent, strict=True))
+        beside = f", crowd-kit {others:.2f} s: 1/{others / mine:.1f}" if peer else ""
+        print(f"  {votes.size:>10,} votes: dawid-skene from {columns:14} {mine:15.2f} s{beside}", flush=True)
+
+
+def _converging(name: str, votes: Votes) -> None:
+    """Passes by strides, those by plain steps to the same objective, and what is left of the way to its end."""
+    prior = np.full((votes.n_classes, votes.n_classes), _PRIOR[0])
+    np.fill_diagonal(prior, _PRIOR[1])
+    fast = dawid_skene.fit(votes, smoothing=prior, objective_tol=_NEAR, accelerate=True)
+    slow = dawid_skene.fit(votes, smoothing=prior, objective_tol=_NEAR / 10_000, max_iter=3000)
+    as_far = int(np.searchsorted(slow.objective, min(fast.objective[-1], slow.objective[-1]))) + 1
+    differ = int((fast.posterior.argmax(axis=1) != slow.posterior.argmax(axis=1)).sum())
+    left = float(slow.objective[-1] - fast.objective[-1]) / votes.size
+    print(
+        f"  {name:18} {fast.n_iter:>4} by strides, {as_far:>4} by plain steps; after {slow.n_iter:>4} of these "
+        f"{differ} of {votes.n_tasks:,} labels differ, and the objective by {left:.0e} a vote",
+        flush=True,
+    )
 
 
 def _peer_pass(votes: Votes) -> Callable[[], None] | None:
@@ -130,12 +184,12 @@ def _peer_pass(votes: Votes) -> Callable[[], None] | None:
     return one
 
 
-def _peer_fit(votes: Votes) -> Callable[[], None] | None:
+def _peer_fit(tasks: Column, voters: Column, labels: Column) -> Callable[[], None] | None:
     if not importlib.util.find_spec("crowdkit"):
         return None
     pandas: Any = importlib.import_module("pandas")
     kind: Any = importlib.import_module("crowdkit.aggregation").DawidSkene
-    frame = pandas.DataFrame({"task": votes.tasks, "worker": votes.voters, "label": votes.labels})
+    frame = pandas.DataFrame({"task": tasks, "worker": voters, "label": labels})
     return lambda: kind(n_iter=100, tol=_TOL).fit(frame)
 
 

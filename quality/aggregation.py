@@ -9,11 +9,11 @@ import numpy as np
 
 from quality import labelled
 from quality.labelled import Bad, Coded
-from quality.methods import dawid_skene, hierarchical, intervals, majority, one_coin, reading, scores, wawa
+from quality.methods import dawid_skene, em, hierarchical, intervals, majority, one_coin, reading, scores, wawa
 from quality.methods.aggregate import Aggregate, Method, Told, quiet
 from quality.methods.intervals import Bounds
 from quality.methods.scores import Scores
-from quality.methods.votes import UNKNOWN, IntArray
+from quality.methods.votes import UNKNOWN, IntArray, check_size
 
 METHODS: Mapping[str, Method] = {
     "hierarchical": hierarchical.aggregate,
@@ -26,8 +26,6 @@ METHODS: Mapping[str, Method] = {
 FAMILIAR = {"hierarchical"}
 EXPERT = "expert"
 _WITH_MATRICES = {"hierarchical", "dawid-skene", "one-coin"}
-# Of eight bytes each.
-_NUMBERS_MAX = 500_000_000
 DIGITS = 6
 
 
@@ -128,24 +126,14 @@ def named(voters: Sequence[str], bounds: Bounds, n_votes: IntArray) -> Iterator[
     yield from zip(voters, *rounded, n_votes.tolist(), strict=True)
 
 
-class TooLarge(Exception):
-    """What a method has to keep in memory is more than any machine should be asked for: one sentence."""
-
-
 class Unable(Exception):
     """A method or a cluster cannot do what it is asked for: one sentence."""
 
 
 def check(method: str, *, n_tasks: int, n_voters: int, n_classes: int) -> None:
     """Raise `TooLarge` before any array is made if a method would need more memory than it should be asked for."""
-    n_numbers = n_tasks * n_classes
-    if method in _WITH_MATRICES:
-        n_numbers += 4 * n_voters * n_classes**2
-    if n_numbers > _NUMBERS_MAX:
-        raise TooLarge(
-            f"{n_classes:,} classes for {n_voters:,} workers and {n_tasks:,} tasks need "
-            f"{n_numbers * 8 / 1e9:.0f} GB with {method}. Is the column of labels the right one?"
-        )
+    n_matrices = em.MATRICES if method in _WITH_MATRICES else 0
+    check_size(n_tasks=n_tasks, n_voters=n_voters, n_classes=n_classes, n_matrices=n_matrices)
 
 
 def aggregate(

@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from quality import aggregation, labelled
-from quality.aggregation import FAMILIAR, METHODS, Source, TooLarge, Unable
+from quality.aggregation import FAMILIAR, METHODS, Source, Unable
 from quality.labelled import Bad, Unreadable
 from quality.methods import scores
+from quality.methods.votes import TooLarge
 
 _BAD_SHOWN = 10
 _PASSES_TOLD = 20

@@ -11,12 +11,14 @@ from typing import Protocol
 import numpy as np
 
 from quality.methods.aggregate import Told, quiet
-from quality.methods.votes import UNKNOWN, FloatArray, Index, IntArray, Votes
+from quality.methods.votes import UNKNOWN, FloatArray, Index, IntArray, Votes, check_size
 
 TOL = 1e-8
 # By then labels stand still, and posteriors on average to the sixth digit.
 OBJECTIVE_TOL = 1e-8
 ITER_MAX = 1000
+# Counts, tables and what is between them: so many matrices of each voter at once.
+MATRICES = 4
 # A stride that is so short is not worth another trial.
 _SHORT = 1.5
 
@@ -208,6 +210,7 @@ class Tasks:
     """
 
     def __init__(self, votes: Votes, *, known: IntArray | None = None, silent_count: bool = True) -> None:
+        check_size(n_tasks=votes.n_tasks, n_voters=votes.n_voters, n_classes=votes.n_classes, n_matrices=MATRICES)
         self._index = Index(votes)
         ordered = np.full(votes.n_tasks, UNKNOWN) if known is None else self._index.in_order(known)
         self._clamped = np.flatnonzero(ordered != UNKNOWN)

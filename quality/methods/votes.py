@@ -18,8 +18,14 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 UNKNOWN = -1
 # Stands for zero where a logarithm is taken.
 _TINY = 1e-300
+# Of eight bytes each: 4 GB.
+_NUMBERS_MAX = 500_000_000
 # A last count is what others leave of a total: less than this share of it is what rounding left.
 _ROUNDING = 1e-13
+
+
+class TooLarge(Exception):
+    """What a method has to keep in memory is more than any machine should be asked for: one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +33,8 @@ class Votes:
     """Votes as three arrays of codes, each (n_votes,), and the sizes those codes index into.
 
     Codes count from 0; a task or a voter may have no vote at all. At most one vote for a task and
-    voter: which of two answers stands is for the caller to say.
+    voter: which of two answers stands is for the caller to say. Raises ValueError for what is no code, such as NaN or
+    a label outside the set.
     """
 
     tasks: IntArray
@@ -36,6 +43,18 @@ class Votes:
     n_tasks: int
     n_voters: int
     n_classes: int
+
+    def __post_init__(self) -> None:
+        named = (
+            (self.tasks, self.n_tasks, "task"),
+            (self.voters, self.n_voters, "voter"),
+            (self.labels, self.n_classes, "label"),
+        )
+        for codes, size, name in named:
+            if codes.shape != self.tasks.shape or codes.dtype.kind not in "iu":
+                raise ValueError(f"Every vote has a {name} that is a whole number.")
+            if codes.size and (codes.min() < 0 or codes.max() >= size):
+                raise ValueError(f"The code of a {name} is not below {size}.")
 
     @property
     def size(self) -> int:
@@ -49,6 +68,16 @@ class Votes:
     def per_voter(self) -> IntArray:
         """How many votes each voter has cast, (n_voters,)."""
         return np.bincount(self.voters, minlength=self.n_voters)
+
+
+def check_size(*, n_tasks: int, n_voters: int, n_classes: int, n_matrices: int) -> None:
+    """Raise `TooLarge` before any array is made, if posteriors and so many matrices of each voter are too much."""
+    n_numbers = n_tasks * n_classes + n_matrices * n_voters * n_classes**2
+    if n_numbers > _NUMBERS_MAX:
+        raise TooLarge(
+            f"{n_classes:,} classes for {n_voters:,} workers and {n_tasks:,} tasks need {n_numbers * 8 / 1e9:,.0f} GB. "
+            "Is the column of labels the right one?"
+        )
 
 
 @dataclass(frozen=True, slots=True)

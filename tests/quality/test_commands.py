@@ -1,6 +1,7 @@
 """`rookery aggregate` as a researcher uses it: a file in, files out, and a sentence when something is wrong."""
 
 import csv
+import subprocess
 import sys
 from pathlib import Path
 
@@ -103,6 +104,57 @@ def test_one_class_and_one_answer_are_enough(folder: Path) -> None:
 
     assert ran.exit_code == 0
     assert rows(folder / "consensus.csv") == [{"task": "t", "label": "x", "confidence": "1.0"}]
+
+
+def test_a_column_of_texts_as_labels_is_refused_in_bounded_memory(folder: Path) -> None:
+    labels = labels_of(folder, *[f"t{n},w{n % 100},free text {n}" for n in range(100_000)])
+    limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31)); "
+    command = "from quality import commands; commands.aggregate(sys.argv[1:])"
+
+    ran = subprocess.run(
+        [sys.executable, "-c", limit + command, str(labels), "--out", str(folder / "consensus.csv")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ran.returncode == 1, ran.stderr
+    assert "100,000 classes" in ran.stderr
+    assert "Is the column of labels the right one?" in ran.stderr
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_poorest_files_have_an_answer_and_never_a_nan(folder: Path, method: str) -> None:
+    gold = folder / "gold.csv"
+    gold.write_text("task,label\nnobody's,x\n")
+    one_class = labels_of(folder, "t,w,x", "u,w,x", "u,v,x")
+
+    ran = run(folder, "--method", method, "--gold", str(gold), labels=one_class)
+
+    assert ran.exit_code == 0, ran.output
+    assert [row["confidence"] for row in rows(folder / "consensus.csv")] == ["1.0"] * 3
+    for row in rows(folder / "workers.csv"):
+        assert 0 <= float(row["low"]) <= float(row["reliability"]) <= float(row["high"]) <= 1
+
+
+def test_two_truths_for_a_gold_are_refused_or_the_first_stands_as_asked(folder: Path) -> None:
+    gold, labels = folder / "gold.csv", labels_of(folder, "t,w,x", "t,v,y", "u,w,y")
+    gold.write_text("task,label\nt,x\nt,y\n")
+
+    refused = run(folder, "--gold", str(gold), labels=labels)
+    skipped = run(folder, "--gold", str(gold), "--bad-lines", "skip", labels=labels)
+
+    assert refused.exit_code == 1
+    assert "line 3: this task is x already" in refused.stderr
+    assert skipped.exit_code == 0
+    assert rows(folder / "consensus.csv")[0] == {"task": "t", "label": "x", "confidence": "1.0"}
+
+
+def test_nan_is_a_label_like_any_other(folder: Path) -> None:
+    ran = run(folder, labels=labels_of(folder, "t,w,nan", "t,v,nan", "u,w,x"))
+
+    assert ran.exit_code == 0
+    assert [row["label"] for row in rows(folder / "consensus.csv")] == ["nan", "x"]
 
 
 def test_a_truth_that_nobody_voted_for_counts_as_missed(folder: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 from dask.distributed import Client, LocalCluster
 
 from quality import aggregation, distributed, shards
-from quality.aggregation import File, TooLarge, Unable
+from quality.aggregation import File, Unable
 from quality.distributed import Crowd
+from quality.methods.votes import TooLarge
 
 _CLASSES = 3
 
@@ -63,7 +64,7 @@ def spread(client: Client, labels: Path, folder: Path, *, n_shards: int, gold: d
 
 
 def alone(labels: Path, gold: dict[str, str]) -> File:
-    return File(labels, gold=gold, told=lambda _n: None)
+    return File(labels, gold=gold, families={}, told=lambda _n: None)
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_counts_keep_their_sums_on_a_stride() -> None:
 
 def test_strides_need_a_third_of_the_passes_where_steps_are_short() -> None:
     rng = np.random.default_rng(3)
-    votes, _ = crowd(rng, accuracies=[0.62, 0.6, 0.6, 0.58, 0.56], n_tasks=400, n_classes=2)
+    votes, _ = crowd(rng, accuracies=[0.62, 0.6, 0.6, 0.58, 0.56], n_tasks=200, n_classes=2)
 
     fast, slow = (dawid_skene.fit(votes, smoothing=0.1, max_iter=20_000, accelerate=long) for long in (True, False))
 

@@ -1,5 +1,7 @@
 """The layout of votes: both passes say what loops over the votes say, in whatever order they came."""
 
+import tracemalloc
+from collections.abc import Callable
 from random import Random
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from quality.methods import dawid_skene, hierarchical, one_coin
 from quality.methods import votes as methods
 from quality.methods.votes import Index, Votes
 from tests.quality.methods.crowds import shuffled, some_votes, votes_of
@@ -83,3 +86,34 @@ def test_votes_are_counted_by_task_and_by_voter() -> None:
 def test_logarithms_of_nothing_are_finite() -> None:
     assert np.isfinite(methods.log(np.array([0.0, 1.0]))).all()
     assert np.isfinite(methods.logit(np.array([0.0, 0.5, 1.0]))).all()
+
+
+@pytest.mark.parametrize("which", ["tasks", "voters", "labels"])
+@pytest.mark.parametrize("code", [-1, 2, 10**9])
+def test_a_code_outside_its_set_is_refused(which: str, code: int) -> None:
+    columns = {"tasks": np.array([0, 1]), "voters": np.array([0, 1]), "labels": np.array([0, 1])}
+    columns[which] = np.array([0, code])
+
+    with pytest.raises(ValueError, match=f"The code of a {which[:-1]} is not below 2"):
+        Votes(**columns, n_tasks=2, n_voters=2, n_classes=2)
+
+
+@pytest.mark.parametrize("labels", [[0.0, np.nan], [0.0, 1.0], ["0", "1"], [0], [[0, 1]]])
+def test_what_is_no_code_is_refused(labels: list[object]) -> None:
+    codes = np.array([0, 1])
+
+    with pytest.raises(ValueError, match="Every vote has a label that is a whole number"):
+        Votes(codes, codes, np.array(labels), n_tasks=2, n_voters=2, n_classes=2)
+
+
+@pytest.mark.parametrize("fit", [hierarchical.fit, dawid_skene.fit, one_coin.aggregate])
+def test_a_million_classes_are_refused_before_any_array_is_made(fit: Callable[[Votes], object]) -> None:
+    codes = np.arange(10)
+    votes = Votes(codes, codes, codes * 99_999, n_tasks=10, n_voters=10, n_classes=1_000_000)
+
+    tracemalloc.start()
+    with pytest.raises(methods.TooLarge, match="Is the column of labels the right one"):
+        fit(votes)
+
+    assert tracemalloc.get_traced_memory()[1] < 1e6
+    tracemalloc.stop()
