@@ -101,5 +101,5 @@ def _aggregate(folder: Path, cluster: str, answer: "SimpleQueue[tuple[int, float
         ) as crowd:
             write(crowd)
     else:
-        write(aggregation.File(labels, gold={}, told=lambda _n: None))
+        write(aggregation.File(labels, gold={}, families={}, told=lambda _n: None))
     answer.put((len(times), statistics.median(after - before for before, after in pairwise(times))))

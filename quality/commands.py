@@ -6,14 +6,19 @@ from pathlib import Path
 
 import click
 
-from quality import aggregation, labelled
+from quality import aggregation, answered, labelled
 from quality.aggregation import FAMILIAR, METHODS, Source, Unable
+from quality.kinds import KINDS, Kind
 from quality.labelled import Bad, Unreadable
 from quality.methods import scores
 from quality.methods.votes import TooLarge
+from quality.structured.answers import LARGEST
 
 _BAD_SHOWN = 10
 _PASSES_TOLD = 20
+_CLASS = "class"
+# Any number of them is a number.
+_TOLERANCE_MIN = 1e-50
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -26,6 +31,14 @@ _INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--families", type=_INPUT, help="Who is not of the crowd: worker,family; `expert`, or what models made alike are."
 )
+@click.option(
+    "--kind",
+    type=click.Choice([_CLASS, *KINDS]),
+    default=_CLASS,
+    show_default=True,
+    help="What answers are. All but classes stand in a column `answer` instead of `label`, as JSON or as they are.",
+)
+@click.option("--tolerance", type=float, help="With --kind number: numbers so far apart are nearly the same.")
 @click.option("--method", type=click.Choice(list(METHODS)), default="hierarchical", show_default=True)
 @click.option("--out", type=_FILE, required=True, help="Writes task,label,confidence.")
 @click.option("--workers", type=_FILE, help="Writes worker,reliability,low,high,answers; nine in ten intervals cover.")
@@ -39,6 +52,8 @@ def aggregate(
     gold: Path | None,
     truth: Path | None,
     families: Path | None,
+    kind: str,
+    tolerance: float | None,
     method: str,
     out: Path,
     workers: Path | None,
@@ -48,6 +63,13 @@ def aggregate(
     scratch: Path | None,
 ) -> None:
     """Weigh the votes in LABELS (task,worker,label) and write what they say of each task. `.gz` is read and written."""
+    _check_kind(kind, method, tolerance, apart=bool(families or dask))
+    if kind != _CLASS:
+        _merge(
+            labels, KINDS[kind], gold=gold, truth=truth, out=out, workers=workers, tolerance=tolerance,
+            bad_lines=bad_lines, overwrite=overwrite,
+        )  # fmt: skip
+        return
     if families and (method not in FAMILIAR or dask):
         raise click.UsageError(f"--families is for one process and methods that know experts: {', '.join(FAMILIAR)}.")
     try:
@@ -70,6 +92,62 @@ def aggregate(
                 _tell_scores(found.scored(true))
     except (Unreadable, TooLarge, Unable) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _check_kind(kind: str, method: str, tolerance: float | None, *, apart: bool) -> None:
+    if kind != _CLASS and method != "hierarchical":
+        raise click.UsageError("--method is for classes; every other kind has one of its own.")
+    if kind != _CLASS and apart:
+        raise click.UsageError("--families and --dask are for classes.")
+    if tolerance is not None and kind != "number":
+        raise click.UsageError("--tolerance is for --kind number.")
+    if tolerance is not None and not _TOLERANCE_MIN <= tolerance <= LARGEST:
+        raise click.UsageError("--tolerance must lie between 1e-50 and 1e100.")
+
+
+def _merge(
+    labels: Path,
+    kind: Kind,
+    *,
+    gold: Path | None,
+    truth: Path | None,
+    out: Path,
+    workers: Path | None,
+    tolerance: float | None,
+    bad_lines: str,
+    overwrite: bool,
+) -> None:
+    """The same for answers that are no classes."""
+    try:
+        known, wrong = answered.read_known(gold, kind) if gold else ({}, [])
+        true, wrong_truths = answered.read_known(truth, kind) if truth else ({}, [])
+        coded = answered.read_answers(labels, kind, tasks=known, told=_told_lines)
+        bad = [*coded.bad, *wrong, *wrong_truths]
+        _report_bad(bad, len(bad), bad_lines)
+        if coded.answers.size == 0:
+            raise Unreadable(f"{labels} has no answer in it.")
+        click.echo(coded.said, err=True)
+        found = answered.aggregate(coded, gold=known, tolerance=tolerance)
+        header: tuple[str, ...] = ("task", "answer", "confidence", "agreement", "answers")
+        labelled.write(out, header, found.consensus(), overwrite=overwrite)
+        if workers:
+            header = ("worker", "reliability", "agreement", "answers")
+            labelled.write(workers, header, found.reliabilities(), overwrite=overwrite)
+    except (Unreadable, TooLarge) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(found.said, err=True)
+    if truth:
+        _tell_agreement(found.scored(true), kind)
+
+
+def _tell_agreement(found: answered.Scores | None, kind: Kind) -> None:
+    if found is None:
+        click.echo("No task has a known truth.")
+        return
+    click.echo(
+        f"agreement {found.agreement:.4f} with the truth of {found.n_tasks:,} tasks ({kind.measure}), "
+        f"foretold {found.confidence:.4f}"
+    )
 
 
 @contextmanager

@@ -238,7 +238,7 @@ def _client(cluster: str) -> Iterator[Client]:
     # One thread each: NumPy passes are bound by memory, and a shard's scratch memory is used by one pass at a time.
     with (
         LocalCluster(
-            n_workers=int(cluster), threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
+            n_workers=int(cluster), threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
         ) as local,
         Client(local) as client,
     ):

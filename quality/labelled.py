@@ -19,6 +19,8 @@ import numpy as np
 
 from quality.methods.votes import UNKNOWN, IntArray, Votes
 
+# Longer than any answer, and less than Python's reader of CSV takes for one field.
+_FREE_MAX = 100_000
 # Longer than any id or label that somebody means.
 _NAME_MAX = 1_000
 TOLD_EVERY = 250_000
@@ -131,8 +133,11 @@ def read_labels(path: Path, columns: tuple[str, str] = ("task", "label")) -> tup
     return labels, bad
 
 
-def lines(path: Path, wanted: Sequence[str]) -> Iterator[tuple[int, list[str], str]]:
-    """Every line after the header: its number, the wanted columns, and what is wrong with it if anything is."""
+def lines(path: Path, wanted: Sequence[str], *, free: str = "") -> Iterator[tuple[int, list[str], str]]:
+    """Every line after the header: its number, the wanted columns, and what is wrong with it if anything is.
+
+    free : a column that holds no name, and so may be long, or empty.
+    """
     with _opened(path) as file:
         reader = csv.reader(file, strict=True)
         header = _header(path, reader, wanted)
@@ -148,7 +153,7 @@ def lines(path: Path, wanted: Sequence[str]) -> Iterator[tuple[int, list[str], s
                 continue
             if not row:
                 continue
-            yield line, [row[i] for i in at if i < len(row)], _wrong(row, header, at)
+            yield line, [row[i] for i in at if i < len(row)], _wrong(row, header, at, free)
 
 
 def _header(path: Path, reader: Iterator[list[str]], wanted: Sequence[str]) -> list[str]:
@@ -162,14 +167,15 @@ def _header(path: Path, reader: Iterator[list[str]], wanted: Sequence[str]) -> l
     return header
 
 
-def _wrong(row: Sequence[str], header: Sequence[str], at: Sequence[int]) -> str:
+def _wrong(row: Sequence[str], header: Sequence[str], at: Sequence[int], free: str) -> str:
     if len(row) != len(header):
         return f"it has {len(row)} fields where the header has {len(header)}"
     for i in at:
-        if not row[i].strip():
+        longest = _FREE_MAX if header[i] == free else _NAME_MAX
+        if header[i] != free and not row[i].strip():
             return f"its {header[i]} is empty"
-        if len(row[i]) > _NAME_MAX:
-            return f"its {header[i]} is longer than {_NAME_MAX} characters"
+        if len(row[i]) > longest:
+            return f"its {header[i]} is longer than {longest} characters"
         if "\ufffd" in row[i] or "\x00" in row[i]:
             return f"its {header[i]} is not UTF-8 text"
     return ""

@@ -19,7 +19,7 @@ UNKNOWN = -1
 # Stands for zero where a logarithm is taken.
 _TINY = 1e-300
 # Of eight bytes each: 4 GB.
-_NUMBERS_MAX = 500_000_000
+NUMBERS_MAX = 500_000_000
 # A last count is what others leave of a total: less than this share of it is what rounding left.
 _ROUNDING = 1e-13
 
@@ -73,7 +73,7 @@ class Votes:
 def check_size(*, n_tasks: int, n_voters: int, n_classes: int, n_matrices: int) -> None:
     """Raise `TooLarge` before any array is made, if posteriors and so many matrices of each voter are too much."""
     n_numbers = n_tasks * n_classes + n_matrices * n_voters * n_classes**2
-    if n_numbers > _NUMBERS_MAX:
+    if n_numbers > NUMBERS_MAX:
         raise TooLarge(
             f"{n_classes:,} classes for {n_voters:,} workers and {n_tasks:,} tasks need {n_numbers * 8 / 1e9:,.0f} GB. "
             "Is the column of labels the right one?"

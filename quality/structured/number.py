@@ -53,6 +53,11 @@ def aggregate(
     )
 
 
+def usual_tolerance(answers: Answers[float]) -> float:
+    """The tolerance that is taken where none is given."""
+    return _asked(in_order(answers, lambda value: value if abs(value) <= LARGEST else LARGEST)[0], {}).scale
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """Answers that are numbers, (n,) each; usual : (n_answers,), which of all these are.

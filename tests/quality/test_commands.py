@@ -1,6 +1,7 @@
 """`rookery aggregate` as a researcher uses it: a file in, files out, and a sentence when something is wrong."""
 
 import csv
+import gzip
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from quality import commands
 from quality.aggregation import METHODS
+from quality.kinds import KINDS
 
 _BLUEBIRD = Path(__file__).parents[2] / "demo" / "bluebird"
 
@@ -268,3 +270,161 @@ def test_without_the_extra_dask_is_refused_with_the_command_that_brings_it(
 
     assert ran.exit_code == 1
     assert 'pip install "rookery[dask]"' in ran.stderr
+
+
+# Answers that are no classes
+
+# For each kind: what two good workers and one bad one say of two tasks each, what is known, and what comes of it.
+_SAID = {
+    "text": (["the rook flies", "no idea"], ["a crow", "what"], "the rook flies", "a crow"),
+    "number": (["10", "90"], ["50", "20"], "10", "50"),
+    "spans": (
+        ['[{"start": 0, "end": 5}]', "[]"],
+        ["[]", '[{"start": 3, "end": 9}]'],
+        '[{"start":0,"end":5}]',
+        "[]",
+    ),
+    "boxes": (
+        ['[{"left": 0, "top": 0, "right": 4, "bottom": 4}]', "[]"],
+        ["[]", '[{"left": 5, "top": 5, "right": 9, "bottom": 9}]'],
+        '[{"left":0,"top":0,"right":4,"bottom":4}]',
+        "[]",
+    ),
+    "polygons": (
+        ['[{"corners": [[0, 0], [4, 0], [0, 4]], "label": "rook"}]', "[]"],
+        ["[]", '[{"corners": [[5, 5], [9, 5], [5, 9]]}]'],
+        '[{"corners":[[0,0],[4,0],[0,4]],"label":"rook"}]',
+        "[]",
+    ),
+    "pairs": (
+        ['{"better": "a", "worse": "b"}', '{"better": "b", "worse": "a"}'],
+        ['{"better": "d", "worse": "c"}', '{"better": "c", "worse": "d"}'],
+        '["a","b"]',
+        '["d","c"]',
+    ),
+    "ranking": (['["a", "b", "c"]', '["c", "b", "a"]'], ['["b", "a"]', '["a", "b"]'], '["a","b","c"]', '["b","a"]'),
+    "sets": (['["red", "blue"]', '["green"]'], ["[]", '["red"]'], '["blue","red"]', "[]"),
+}
+
+
+def answers_of(folder: Path, *rows: tuple[str, ...], header: tuple[str, ...] = ("task", "worker", "answer")) -> Path:
+    path = folder / f"{'_'.join(header)}.csv.gz"
+    with gzip.open(path, "wt", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return path
+
+
+def test_every_kind_is_tried() -> None:
+    assert _SAID.keys() == KINDS.keys()
+
+
+@pytest.mark.parametrize("kind", _SAID)
+def test_answers_of_every_kind_are_merged_from_a_file(folder: Path, kind: str) -> None:
+    one, other, first, second = _SAID[kind]
+    said = [(f"t{n}", one if n % 2 == 0 else other) for n in range(10)]
+    answers = answers_of(
+        folder,
+        *[(task, worker, good) for worker in ("ada", "bob", "cleo") for task, (good, _) in said],
+        *[(task, "dan", bad) for task, (_, bad) in said],
+    )
+    truth = answers_of(folder, ("t0", first), ("t1", second), header=("task", "answer"))
+
+    ran = run(folder, "--kind", kind, "--truth", str(truth), labels=answers)
+
+    assert ran.exit_code == 0, ran.output
+    assert float(ran.stdout.split()[1]) > 0.99, ran.stdout
+    assert "with the truth of 2 tasks" in ran.stdout
+    assert "40 answers of 4 workers on 10 tasks" in ran.stderr
+    consensus, workers = rows(folder / "consensus.csv"), rows(folder / "workers.csv")
+    assert list(consensus[0]) == ["task", "answer", "confidence", "agreement", "answers"]
+    # A mean is moved a little by whoever is far away.
+    merged = [f"{float(row['answer']):.0f}" if kind == "number" else row["answer"] for row in consensus]
+    assert merged == [first, second] * 5
+    assert all(0 < float(row["confidence"]) <= 1 for row in consensus)
+    assert list(workers[0]) == ["worker", "reliability", "agreement", "answers"]
+    assert [row["worker"] for row in workers] == ["ada", "bob", "cleo", "dan"]
+    assert float(workers[3]["reliability"]) < min(float(row["reliability"]) for row in workers[:3])
+
+
+@pytest.mark.parametrize("kind", _SAID)
+def test_known_answers_of_every_kind_are_certain(folder: Path, kind: str) -> None:
+    one, _, first, second = _SAID[kind]
+    answers = answers_of(folder, ("t0", "ada", one[0]), ("t0", "bob", one[1]))
+    gold = answers_of(folder, ("t0", first), ("elsewhere", second), header=("task", "answer"))
+
+    ran = run(folder, "--kind", kind, "--gold", str(gold), labels=answers)
+
+    assert ran.exit_code == 0, ran.output
+    found = {row["task"]: (row["answer"], row["confidence"], row["answers"]) for row in rows(folder / "consensus.csv")}
+    assert found == {"t0": (first, "1.0", "2"), "elsewhere": (second, "1.0", "0")}
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"text"}))
+def test_a_bad_answer_of_any_kind_is_told_by_its_line_and_ends_in_no_traceback(folder: Path, kind: str) -> None:
+    good, bad = _SAID[kind][0][0], "[NaN, {"
+    answers = answers_of(folder, ("t0", "ada", good), ("t0", "bob", bad), ("t1", "ada", ""))
+
+    refused, skipped = (run(folder, "--kind", kind, *skip, labels=answers) for skip in ([], ["--bad-lines", "skip"]))
+
+    assert refused.exit_code == 1
+    assert "line 3: its answer " in refused.stderr
+    assert "line 4: its answer is not " in refused.stderr
+    assert "Error: 2 bad lines; mend them, or pass --bad-lines skip." in refused.stderr
+    assert "Traceback" not in refused.output
+    assert skipped.exit_code == 0, skipped.output
+    assert [row["task"] for row in rows(folder / "consensus.csv")] == ["t0"]
+
+
+def test_numbers_take_a_tolerance(folder: Path) -> None:
+    answers = answers_of(folder, ("t", "ada", "1"), ("t", "bob", "3"))
+
+    sure = []
+    for tolerance in ("0.1", "100"):
+        ran = run(folder, "--kind", "number", "--tolerance", tolerance, "--overwrite", labels=answers)
+        assert ran.exit_code == 0, ran.output
+        sure.append(float(rows(folder / "consensus.csv")[0]["confidence"]))
+
+    assert sure[0] < 0.2
+    assert sure[1] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--kind", "text", "--method", "wawa"], "--method is for classes"),
+        (["--kind", "text", "--tolerance", "1"], "--tolerance is for --kind number"),
+        (["--tolerance", "1"], "--tolerance is for --kind number"),
+        (["--kind", "number", "--tolerance", "0"], "--tolerance must lie between 1e-50 and 1e100"),
+        (["--kind", "number", "--tolerance", "nan"], "--tolerance must lie between 1e-50 and 1e100"),
+        (["--kind", "number", "--tolerance", "inf"], "--tolerance must lie between 1e-50 and 1e100"),
+        (["--kind", "images"], "Invalid value for '--kind'"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(folder: Path, options: list[str], said: str) -> None:
+    ran = run(folder, *options)
+
+    assert ran.exit_code == 2
+    assert said in ran.stderr
+
+
+def test_a_file_of_labels_is_not_taken_for_one_of_answers(folder: Path) -> None:
+    ran = run(folder, "--kind", "text")
+
+    assert ran.exit_code == 1
+    assert "must begin with a line that names its columns: task,worker,answer." in ran.stderr
+
+
+def test_a_file_without_answers_is_refused(folder: Path) -> None:
+    ran = run(folder, "--kind", "text", labels=answers_of(folder))
+
+    assert ran.exit_code == 1
+    assert "has no answer in it" in ran.stderr
+
+
+def test_a_truth_of_other_tasks_scores_nothing(folder: Path) -> None:
+    answers = answers_of(folder, ("t", "ada", "1"))
+    truth = answers_of(folder, ("u", "1"), header=("task", "answer"))
+
+    assert run(folder, "--kind", "number", "--truth", str(truth), labels=answers).stdout == (
+        "No task has a known truth.\n"
+    )
