@@ -71,14 +71,18 @@ def _all_votes(crowds: list[Crowd], methods: Mapping[str, Believe]) -> None:
 
 
 def _tell_sure(crowds: list[Crowd], believed: list[FloatArray]) -> None:
-    """Share right among tasks whose confidence is so high or higher, beside how many there are."""
+    """Share right among tasks whose confidence is so high or higher, beside how many there are; its exact interval."""
     for least in _SURE:
-        cells = []
+        cells, bounds = [], []
         for one, crowd in zip(believed, crowds, strict=True):
             sure = np.where(one.max(axis=1) >= least, crowd.truth, UNKNOWN)
             found = scores.score(one, sure)
             cells.append(f"{found.accuracy:5.2f}/{found.n_tasks:<4}" if found else f"{'-':>10}")
+            n_tasks = np.array([found.n_tasks if found else 0.0])
+            low, high = intervals.binomial(n_tasks * (found.accuracy if found else 0.0), n_tasks)
+            bounds.append(f"{low[0]:5.2f}-{high[0]:<4.2f}" if found else f"{'-':>10}")
         print(f"    right of those >= {least:<10}" + "".join(cells), flush=True)
+        print(f"    {'90 % interval':24}" + "".join(bounds), flush=True)
 
 
 def _few_votes(crowds: list[Crowd], methods: Mapping[str, Believe]) -> None:

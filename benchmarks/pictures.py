@@ -8,6 +8,7 @@ import numpy as np
 from benchmarks import crowds
 from benchmarks.crowds import Crowd
 from quality.aggregation import METHODS
+from quality.methods import intervals
 from quality.methods.scores import Bin, calibration, score
 from quality.methods.votes import UNKNOWN, FloatArray
 
@@ -63,13 +64,24 @@ def _sure(read: Sequence[Crowd], believed: dict[str, list[FloatArray]]) -> str:
         parts += [_text(50 + tick * _SIDE, _TOP + _SIDE + 15, f"{tick:g}", anchor="middle")]
         parts += [_text(44, _TOP + 4 + (1 - tick) * _SIDE, f"{tick:g}", anchor="end")]
     for name, color in _SHOWN.items():
-        points = [
-            (50 + one.confidence * _SIDE, _TOP + (1 - one.right) * _SIDE) for one in _pooled(read, believed[name])
-        ]
-        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{color}" stroke-width="2"/>')
-        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{color}"/>' for x, y in points]
+        parts += _curve(_pooled(read, believed[name]), color)
     return _svg(_SIDE + 100, _TOP + _SIDE + 70, [*parts, *_legend(50, _TOP + _SIDE + 56)])
+
+
+def _curve(bins: Sequence[Bin], color: str) -> list[str]:
+    """A line through bins, with the exact 90 % interval of each share."""
+    n_tasks = np.array([one.n_tasks for one in bins], dtype=np.float64)
+    low, high = intervals.binomial(np.array([one.right for one in bins]) * n_tasks, n_tasks)
+    at = [50 + one.confidence * _SIDE for one in bins]
+    right, least, most = (
+        [_TOP + (1 - share) * _SIDE for share in shares] for shares in ([one.right for one in bins], low, high)
+    )
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(at, right, strict=True))
+    parts = [f'<polyline points="{line}" fill="none" stroke="{color}" stroke-width="2"/>']
+    for x, y, bottom, top in zip(at, right, least, most, strict=True):
+        parts.append(f'<line x1="{x:.1f}" y1="{bottom:.1f}" x2="{x:.1f}" y2="{top:.1f}" stroke="{color}"/>')
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{color}"/>')
+    return parts
 
 
 def _pooled(read: Sequence[Crowd], believed: Sequence[FloatArray]) -> list[Bin]:
