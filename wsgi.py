@@ -14,7 +14,7 @@ import workforce.dialects.scale
 from foundation import api, commands, idempotency, jobs, metrics, outbox, settings, trail
 from foundation.outbox import On
 from foundation.program import Program
-from workforce import assignment, settlement
+from workforce import assignment, golds, settlement
 from workforce.events import AnswerSubmitted
 
 VERSION = "0.1.0"
@@ -37,6 +37,7 @@ program = Program(
         settlement.revisit,
         settlement.without_expert,
         settlement.refit_grown,
+        golds.close,
         idempotency.forget,
         trail.tell_head,
     ),

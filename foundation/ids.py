@@ -8,6 +8,9 @@ import time
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _BODY = "[0-7][0-9a-hjkmnp-tv-z]{25}"
 _PATTERN = re.compile(f"[a-z]{{3}}_{_BODY}")
+_RANDOM_BITS = 68
+# Twenty milliseconds, in the steps in which ids tell time.
+_SHORTLY = 20 << 12
 
 
 def new(prefix: str) -> str:
@@ -17,8 +20,30 @@ def new(prefix: str) -> str:
     one process makes in one millisecond in their order.
     """
     milliseconds, rest = divmod(time.time_ns(), 1_000_000)
-    number = milliseconds << 80 | (rest << 12) // 1_000_000 << 68 | secrets.randbits(68)
+    return _made(prefix, milliseconds << 12 | (rest << 12) // 1_000_000)
+
+
+def between(earlier: str, later: str) -> str:
+    """A fresh id of the later one's kind, as if made at a moment between the two; shortly before it if there is none.
+
+    It tells nothing of when it was made.
+    """
+    first, last = _moment(earlier), _moment(later)
+    if not first < last - 1:
+        first = max(last - _SHORTLY, 0)
+    return _made(later[:3], first + 1 + secrets.randbelow(max(last - first - 1, 1)))
+
+
+def _made(prefix: str, moment: int) -> str:
+    number = moment << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
     return f"{prefix}_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def _moment(made: str) -> int:
+    number = 0
+    for character in made.partition("_")[2]:
+        number = number << 5 | _ALPHABET.index(character)
+    return number >> _RANDOM_BITS
 
 
 def looks_valid(value: str, prefix: str) -> bool:

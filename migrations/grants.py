@@ -13,6 +13,7 @@ _UNUSUAL = {
     "adjudications": "SELECT, INSERT",
     "journal_entries": "SELECT, INSERT",
     "journal_lines": "SELECT, INSERT",
+    "exposures": "SELECT, INSERT",
     "known_labels": "SELECT, INSERT",
     "owners": "SELECT, INSERT",
     "payees": "SELECT, INSERT",
@@ -28,6 +29,7 @@ _UNUSUAL = {
     "reserves": "SELECT, INSERT, UPDATE (reserved, spent, released)",
     # Never deleted.
     "batches": "SELECT, INSERT, UPDATE",
+    "golds": "SELECT, INSERT, UPDATE",
     "projects": "SELECT, INSERT, UPDATE",
     "tasks": "SELECT, INSERT, UPDATE",
     "tokens": "SELECT, INSERT, UPDATE",

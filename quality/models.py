@@ -16,7 +16,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from foundation.db import Base, Created, IdText, Moment, Ref
+from foundation.db import Base, Created, IdText, Moment, Ref, one_of
+from quality.gold_words import Ending, Source, Status
 
 
 class Vote(Base):
@@ -32,7 +33,7 @@ class Vote(Base):
 
 
 class KnownLabel(Base):
-    """A task whose label is certain: an adjudication now, gold later."""
+    """A task whose label an expert has made certain. Gold is in a table of its own: its labels can be corrected."""
 
     __tablename__ = "known_labels"
 
@@ -116,3 +117,54 @@ class ProjectFit(Base):
     discount: Mapped[float] = mapped_column(Double, server_default=text("0.3"))
     counted: Mapped[float] = mapped_column(Double, server_default=text("0.2"))
     fitted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class Gold(Base):
+    """A task whose label was known before anybody was asked, and what has become of it."""
+
+    __tablename__ = "golds"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    task_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    label: Mapped[int] = mapped_column(SmallInteger)
+    source: Mapped[str]
+    # The settled task it was made from; whoever has answered that one never meets this one.
+    origin_id: Mapped[str | None] = mapped_column(IdText)
+    explanation: Mapped[str]
+    status: Mapped[str]
+    ended_by: Mapped[str | None]
+    reason: Mapped[str] = mapped_column(server_default="")
+    # How many voters have been given it, at most and so far, and how many there were at the last look at its health.
+    exposures_max: Mapped[int]
+    exposures: Mapped[int] = mapped_column(server_default=text("0"))
+    exposures_judged: Mapped[int] = mapped_column(server_default=text("0"))
+    first_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    last_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    added_by: Mapped[Ref]
+    created_at: Mapped[Created]
+
+    __table_args__ = (
+        one_of("source", Source),
+        one_of("status", Status),
+        one_of("ended_by", Ending),
+        CheckConstraint("(status = 'active') = (ended_by IS NULL)", name="ended_when"),
+        CheckConstraint("exposures_max > 0 AND exposures >= 0", name="exposures_range"),
+        Index("ix_golds_drawn", "project_id", "exposures", "task_id", postgresql_where=text("status = 'active'")),
+        Index("ix_golds_retiring", "task_id", postgresql_where=text("status = 'retiring'")),
+        Index(None, "project_id", "origin_id", unique=True, postgresql_where=text("origin_id IS NOT NULL")),
+    )
+
+
+class Exposure(Base):
+    """One voter who was given one gold: on which step of the ladder, and before which ordinary task. Append-only."""
+
+    __tablename__ = "exposures"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    task_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    voter_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    ahead_of: Mapped[Ref]
+    tier: Mapped[int] = mapped_column(SmallInteger)
+    created_at: Mapped[Created]
+
+    __table_args__ = (Index(None, "project_id", "ahead_of", "voter_id", unique=True),)

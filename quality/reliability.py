@@ -1,7 +1,7 @@
 """How reliable each voter has shown to be: confusion matrices, one number with its interval, and the refit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sqlalchemy import select, text
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from foundation import ids, pagination
 from foundation.errors import NotFound
 from quality import votes
-from quality.methods import em, hierarchical, intervals, reading
+from quality.methods import em, gold, hierarchical, intervals, reading
 from quality.methods.reading import Trust
 from quality.methods.votes import FloatArray
 from quality.models import ProjectFit, Reliability
@@ -91,6 +91,7 @@ def grown(db: Session, project_id: str | None = None) -> list[str]:
 def refit(db: Session, project_id: str, *, n_classes: int) -> None:
     """EM over all votes of a project; matrices and reliabilities back into the tables."""
     coded = votes.read(db, project_id, n_classes=n_classes)
+    coded = replace(coded, votes=gold.capped(coded.votes, coded.gold))
     found = hierarchical.fit(
         coded.votes, known=coded.known, tol=_TOL, objective_tol=em.OBJECTIVE_TOL, max_iter=_ITER_MAX
     )

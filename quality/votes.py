@@ -1,14 +1,15 @@
 """Votes: cast once for a task and a voter, read back as arrays of codes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from quality.gold_words import Ending
 from quality.methods.votes import UNKNOWN, IntArray, Votes
-from quality.models import KnownLabel, Vote
+from quality.models import Gold, KnownLabel, Vote
 
 CAST = text("""
     INSERT INTO votes (project_id, task_id, voter_id, label) VALUES (:project_id, :task_id, :voter_id, :label)
@@ -23,7 +24,8 @@ DECIDED_MAX = 50_000
 class Coded:
     """Votes as arrays of codes, with the ids that the codes stand for and the labels that are certain.
 
-    known : (n_tasks,), a class or UNKNOWN. sampled : the same of those alone that were drawn at random.
+    known : (n_tasks,), a class or UNKNOWN. sampled : the same of those alone that were drawn at random. gold : the same
+    of those alone that were known before anybody was asked.
     """
 
     votes: Votes
@@ -31,6 +33,7 @@ class Coded:
     voter_ids: list[str]
     known: IntArray
     sampled: IntArray
+    gold: IntArray
 
 
 def cast(db: Session, *, project_id: str, task_id: str, voter_id: str, label: int) -> None:
@@ -51,7 +54,8 @@ def read(db: Session, project_id: str, *, n_classes: int, task_ids: Sequence[str
         )
     found = db.execute(rows).all()
     certainties = db.execute(certain).all()
-    known_of = {row.task_id: row.label for row in certainties}
+    gold_of = _gold_of(db, project_id, {row.task_id for row in found})
+    known_of = {row.task_id: row.label for row in certainties} | gold_of
     sampled_of = {row.task_id: row.label for row in certainties if row.is_sample}
     tasks = sorted({row.task_id for row in found} | known_of.keys() | set(task_ids or ()))
     voters = sorted({row.voter_id for row in found})
@@ -70,6 +74,7 @@ def read(db: Session, project_id: str, *, n_classes: int, task_ids: Sequence[str
         voter_ids=voters,
         known=np.array([known_of.get(task_id, UNKNOWN) for task_id in tasks], dtype=np.int64),
         sampled=np.array([sampled_of.get(task_id, UNKNOWN) for task_id in tasks], dtype=np.int64),
+        gold=np.array([gold_of.get(task_id, UNKNOWN) for task_id in tasks], dtype=np.int64),
     )
 
 
@@ -117,3 +122,10 @@ def decided(db: Session, project_id: str) -> Decided:
         task_ids=tasks,
         voter_ids=voters,
     )
+
+
+def _gold_of(db: Session, project_id: str, voted: Collection[str]) -> dict[str, int]:
+    """The labels of gold that was voted on. What is retired because its label is doubted counts as unknown."""
+    rows = select(Gold.task_id, Gold.label).where(Gold.project_id == project_id)
+    rows = rows.where(Gold.ended_by.is_distinct_from(Ending.CONTESTED))
+    return {row.task_id: row.label for row in db.execute(rows) if row.task_id in voted}

@@ -8,7 +8,9 @@ from sqlalchemy.orm import Session
 
 from payments import funding, money
 from payments.rates import Price
-from workforce import assignment, onboarding, projects, requesters, settlement, tasks, tiers
+from quality import gold
+from quality.gold_words import Source
+from workforce import assignment, golds, onboarding, projects, requesters, settlement, tasks, tiers
 from workforce.events import AnswerSubmitted
 from workforce.models import (
     Answer,
@@ -123,3 +125,16 @@ def create_escalated(db: Session, **settings: Any) -> tuple[Project, Task]:
     settle(db)
     assert task.status == TaskStatus.ESCALATED
     return project, task
+
+
+def create_gold(db: Session, project: Project, label: int = 1, *, exposures_max: int = 10, **known: Any) -> gold.View:
+    """A gold that is a rook unless said otherwise."""
+    chosen = gold.Known(**{"label": label, "source": Source.REQUESTER, **known})
+    return golds.add(
+        db, project, {"attachment": "a bird"}, chosen, exposures_max=exposures_max, added_by=project.requester_id
+    )
+
+
+def create_gold_project(db: Session, **settings: Any) -> Project:
+    """A project in which every other task that a worker is given is gold, as long as there is gold."""
+    return create_project(db, **{"gold_share": 0.5, **settings})

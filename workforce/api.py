@@ -7,10 +7,11 @@ from foundation.auth import PUBLIC, allow
 from foundation.http import Call, Routes
 from foundation.limits import DAY, Limit
 from payments.rates import Price
-from quality import agreement, calibration, confusion
+from quality import agreement, calibration, confusion, gold
 from quality import schemas as quality_schemas
+from quality.gold_words import Ending, Source
 from quality.methods.agreement import Agreement
-from workforce import assignment, costs, onboarding, projects, requesters, schemas, settlement, tasks, tiers
+from workforce import assignment, costs, golds, onboarding, projects, requesters, schemas, settlement, tasks, tiers
 from workforce.models import Answer, Assignment, Project, Task, Worker, WorkerStatus, WorkerTier
 from workforce.models import Requester as RequesterRow
 
@@ -219,3 +220,40 @@ def project_calibration(call: Call, project_id: str) -> calibration.Calibration:
 def cost_curve(call: Call, project_id: str) -> costs.CostCurve:
     """What other targets of confidence would have cost, by replaying the answers; amounts a task, with the fee."""
     return costs.curve(call.db, projects.seen_by(call.db, call.actor, project_id))
+
+
+# Gold, for its requester and for ops
+
+
+@routes.post(
+    "/projects/<project_id>/gold",
+    allow=allow("requester"),
+    quota=tasks.QUOTA,
+    body=schemas.NewGold,
+    returns=schemas.Gold,
+    status=201,
+)
+def add_gold(call: Call, project_id: str) -> gold.View:
+    """Add a task whose label you know. Workers meet it among the others; what they earn by it is set aside at once."""
+    project = projects.find(call.db, call.actor.subject_id, project_id)
+    known = gold.Known(golds.label_of(project, call.body["category"]), Source.REQUESTER, call.body["explanation"])
+    most = call.body["exposures_max"]
+    return golds.add(call.db, project, call.body["params"], known, exposures_max=most, added_by=call.actor.token_id)
+
+
+@routes.get("/projects/<project_id>/gold", allow=allow("requester", "ops"), returns=schemas.Gold, paged=True)
+def list_gold(call: Call, project_id: str) -> pagination.Page:
+    """The gold of a project, newest first, with how many workers have met each."""
+    return gold.page(call.db, projects.seen_by(call.db, call.actor, project_id).id, call.page)
+
+
+@routes.post(
+    "/projects/<project_id>/gold/<task_id>/retirement",
+    allow=allow("requester", "ops"),
+    body=schemas.Reason,
+    returns=schemas.Gold,
+)
+def retire_gold(call: Call, project_id: str, task_id: str) -> gold.View:
+    """Give a gold to nobody any more. What it did not need is given back when the last answer to it is accepted."""
+    project = projects.seen_by(call.db, call.actor, project_id)
+    return golds.retire(call.db, project.id, task_id, ended_by=Ending.TOLD, reason=call.body["reason"])

@@ -24,6 +24,7 @@ from foundation.metrics import Gauge
 from foundation.outbox import publish
 from payments import rates
 from quality import votes
+from workforce import golds
 from workforce.events import AnswerSubmitted
 from workforce.models import Answer, AnswerStatus, Assignment, AssignmentStatus, Kind, TaskStatus, WorkerStatus
 from workforce.task_types import categorization
@@ -91,7 +92,8 @@ ELIGIBLE = text(f"""
     SELECT me.status, me.country, p.*,
            (SELECT count(*) FROM assignments a WHERE a.worker_id = me.id AND a.status = 'leased') AS held
       FROM me LEFT JOIN LATERAL (
-           SELECT p.id AS project_id, p.lease_seconds, p.instruction, p.labels, coalesce(s.tier, :starting) AS tier
+           SELECT p.id AS project_id, p.lease_seconds, p.instruction, p.labels, p.gold_share,
+                  coalesce(s.tier, :starting) AS tier
              FROM projects p LEFT JOIN worker_tiers s ON s.worker_id = me.id AND s.skill = p.skill
              LEFT JOIN claim_cursors c ON c.worker_id = me.id AND c.project_id = p.id AND c.queue = 'open'
             WHERE p.status = 'active' AND p.id > :after AND p.id = coalesce(CAST(:project_id AS text), p.id)
@@ -104,23 +106,33 @@ ELIGIBLE = text(f"""
 """)
 
 
-def _claim(kind: Kind, mine: str) -> TextClause:
-    """The statement that leases the next task of a queue; `mine` tells the assignments that keep a worker from it.
+def _place_in(queue: str) -> str:
+    """Where a worker's look into this queue begins, how far they had come, and whether this is a look back."""
+    return f"""
+        SELECT coalesce(max({_START}), -1) AS position, coalesce(max(c.position), -1) AS reached,
+               coalesce(bool_or(c.safe_at < now() - interval '30 seconds'), false) AS looks_back
+          FROM claim_cursors c
+         WHERE c.worker_id = :worker_id AND c.project_id = :project_id AND c.queue = '{queue}'"""
+
+
+def _claimable(queue: str, mine: str) -> str:
+    """What a task of this queue must be to be given to a worker; `mine` tells the assignments that keep them from it.
 
     The queue's name stands in the text, so that every plan of the statement uses the queue's own index.
     """
-    queue = _QUEUE_OF[kind].value
-    claimable = f"""t.project_id = :project_id AND t.status = '{queue}' AND t.free_slots > 0
+    return f"""t.project_id = :project_id AND t.status = '{queue}' AND t.free_slots > 0
            AND t.position > (SELECT position FROM start)
            AND NOT EXISTS (SELECT FROM assignments a
                             WHERE a.task_id = t.id AND a.worker_id = :worker_id AND a.project_id = :project_id
                               AND a.status IN ('leased', 'answered') {mine})"""
+
+
+def _claim(kind: Kind, mine: str) -> TextClause:
+    """The statement that leases the next task of a queue."""
+    queue = _QUEUE_OF[kind].value
+    claimable = _claimable(queue, mine)
     return text(f"""
-    WITH start AS MATERIALIZED (
-        SELECT coalesce(max({_START}), -1) AS position, coalesce(max(c.position), -1) AS reached,
-               coalesce(bool_or(c.safe_at < now() - interval '30 seconds'), false) AS looks_back
-          FROM claim_cursors c
-         WHERE c.worker_id = :worker_id AND c.project_id = :project_id AND c.queue = '{queue}'),
+    WITH start AS MATERIALIZED ({_place_in(queue)}),
     head AS MATERIALIZED (
         SELECT t.id, t.position FROM tasks t
          WHERE (SELECT count(*) FROM assignments WHERE worker_id = :worker_id AND status = 'leased') < :leases_max
@@ -159,8 +171,18 @@ def _claim(kind: Kind, mine: str) -> TextClause:
     """)
 
 
+# Whoever decided a dispute may still answer with the crowd.
+_ANSWERED = "AND a.kind = 'answer'"
+# Which task would be next, and which was last: a gold that is given before it has to look as if it came between them.
+_NEXT = text(f"""
+    WITH start AS MATERIALIZED ({_place_in("open")})
+    SELECT t.id, t.fence,
+           (SELECT coalesce(a.shown_as, a.task_id) FROM assignments a
+             WHERE a.worker_id = :worker_id ORDER BY a.id DESC LIMIT 1) AS before
+      FROM tasks t WHERE {_claimable("open", _ANSWERED)} ORDER BY t.position LIMIT 1
+""")
 CLAIM = {
-    Kind.ANSWER: _claim(Kind.ANSWER, "AND a.kind = 'answer'"),
+    Kind.ANSWER: _claim(Kind.ANSWER, _ANSWERED),
     # Whoever answered with the crowd does not decide the dispute.
     Kind.ADJUDICATION: _claim(Kind.ADJUDICATION, ""),
 }
@@ -209,19 +231,19 @@ def _claim_in(db: Session, worker_id: str, project: Any, kind: Kind) -> Lease | 
         # A gap in one requester's card must not keep the worker from everybody else's tasks.
         return None
     assignment_id = ids.new("asg")
-    row = db.execute(
-        CLAIM[kind],
-        {
-            "assignment_id": assignment_id,
-            "worker_id": worker_id,
-            "project_id": project.project_id,
-            "leases_max": LEASES_MAX,
-            "lease_seconds": project.lease_seconds,
-            "amount": price.amount,
-            "currency": price.currency,
-            "exponent": price.exponent,
-        },
-    ).one_or_none()
+    wanted = {
+        "assignment_id": assignment_id,
+        "worker_id": worker_id,
+        "project_id": project.project_id,
+        "leases_max": LEASES_MAX,
+        "lease_seconds": project.lease_seconds,
+        "amount": price.amount,
+        "currency": price.currency,
+        "exponent": price.exponent,
+    }
+    row = _take_gold(db, project, wanted) if kind == Kind.ANSWER and project.gold_share else None
+    if row is None:
+        row = db.execute(CLAIM[kind], wanted).one_or_none()
     if row is None:
         return None
     return Lease(
@@ -241,8 +263,14 @@ def _claim_in(db: Session, worker_id: str, project: Any, kind: Kind) -> Lease | 
     )
 
 
+def _take_gold(db: Session, project: Any, wanted: dict[str, Any]) -> Any | None:
+    """A gold in place of the next ordinary task, if there is one and it is a gold's turn."""
+    ahead = db.execute(_NEXT, wanted).one_or_none()
+    return None if ahead is None else golds.take(db, project, wanted, ahead)
+
+
 HELD = text("""
-    SELECT a.id, a.project_id, a.task_id, a.kind, a.status, a.fence, a.lease_expires_at < now() AS overdue,
+    SELECT a.id, a.project_id, a.task_id, a.shown_as, a.kind, a.status, a.fence, a.lease_expires_at < now() AS overdue,
            p.labels, p.lease_seconds, w.status AS worker_status
       FROM assignments a JOIN projects p ON p.id = a.project_id JOIN workers w ON w.id = a.worker_id
      WHERE a.id = :assignment_id AND a.worker_id = :worker_id FOR UPDATE OF a
@@ -256,7 +284,7 @@ STORE = text("""
 """)
 _RETAKE = text("""
     UPDATE tasks SET free_slots = free_slots - 1
-     WHERE id = :task_id AND project_id = :project_id AND status = :queue AND free_slots > 0
+     WHERE id = :task_id AND project_id = :project_id AND status IN (:queue, 'gold') AND free_slots > 0
        AND NOT EXISTS (SELECT FROM assignments a
                         WHERE a.task_id = :task_id AND a.worker_id = :worker_id AND a.project_id = :project_id
                           AND a.kind = :kind AND a.status IN ('leased', 'answered'))
@@ -274,6 +302,7 @@ def submit(db: Session, worker_id: str, assignment_id: str, *, fence: int, paylo
         project_id=held.project_id,
         assignment_id=held.id,
         task_id=held.task_id,
+        shown_as=held.shown_as,
         worker_id=worker_id,
         kind=held.kind,
         payload=payload,
@@ -368,7 +397,8 @@ _GIVE_BACK = text("""
         RETURNING task_id, project_id),
     slots AS (SELECT task_id, project_id, count(*) AS n FROM ended GROUP BY task_id, project_id)
     UPDATE tasks t SET free_slots = t.free_slots + slots.n, position = nextval('task_positions'), updated_at = now()
-      FROM slots WHERE t.id = slots.task_id AND t.project_id = slots.project_id AND t.status IN ('open', 'escalated')
+      FROM slots WHERE t.id = slots.task_id AND t.project_id = slots.project_id
+       AND t.status IN ('open', 'escalated', 'gold')
 """)
 
 

@@ -10,7 +10,7 @@ CHECKS = {
           LEFT JOIN (SELECT task_id, count(*) FILTER (WHERE kind = 'answer') AS n,
                             count(*) FILTER (WHERE kind = 'adjudication') AS rulings
                        FROM assignments WHERE status IN ('leased', 'answered') GROUP BY task_id) a ON a.task_id = t.id
-         WHERE (t.status = 'open' AND coalesce(a.n, 0) + t.free_slots <> t.overlap)
+         WHERE (t.status IN ('open', 'gold') AND coalesce(a.n, 0) + t.free_slots <> t.overlap)
             OR (t.status = 'escalated' AND coalesce(a.rulings, 0) + t.free_slots <> t.experts_asked)
             OR coalesce(a.n, 0) > t.overlap OR coalesce(a.rulings, 0) > t.experts_asked""",
     "W2 nobody answered a task twice": """
@@ -33,7 +33,7 @@ CHECKS = {
         """,
     "W6 a final task has no free slot and no live lease": """
         SELECT t.id FROM tasks t
-         WHERE t.status IN ('settled', 'cancelled') AND (t.free_slots > 0 OR EXISTS (
+         WHERE t.status IN ('settled', 'cancelled', 'retired') AND (t.free_slots > 0 OR EXISTS (
                SELECT FROM assignments a WHERE a.task_id = t.id AND a.status = 'leased'))""",
     "W7 what experts decided is the label": """
         SELECT t.id FROM tasks t JOIN answers n ON n.task_id = t.id AND n.project_id = t.project_id
@@ -46,6 +46,27 @@ CHECKS = {
                             count(*) FILTER (WHERE status = 'escalated' OR settled_by = 'expert') AS escalated
                        FROM tasks GROUP BY project_id) t ON t.project_id = p.id
          WHERE p.n_settled <> coalesce(t.settled, 0) OR p.n_escalated <> coalesce(t.escalated, 0)""",
+    "W9 gold is given out as long as it may be, and what it has set aside covers all who may meet it": """
+        SELECT coalesce(t.id, g.task_id)
+          FROM (SELECT * FROM tasks WHERE status IN ('gold', 'retired')) t
+          FULL JOIN golds g ON g.task_id = t.id AND g.project_id = t.project_id
+         WHERE (t.status = 'gold') IS DISTINCT FROM (g.status IN ('active', 'retiring'))
+            OR t.reserved < (SELECT coalesce(sum(a.amount), 0) FROM assignments a
+                              WHERE a.task_id = t.id AND a.status IN ('leased', 'answered'))""",
+    "W10 whoever was given gold is known to have met it, and sees it under a name that tells nothing": """
+        SELECT a.id FROM assignments a JOIN tasks t ON t.id = a.task_id AND t.project_id = a.project_id
+          LEFT JOIN exposures e ON e.project_id = a.project_id AND e.task_id = a.task_id AND e.voter_id = a.worker_id
+         WHERE (t.status IN ('gold', 'retired')) <> (a.shown_as IS NOT NULL)
+            OR (t.status IN ('gold', 'retired') AND e.task_id IS NULL)""",
+    "W11 an answer to gold is accepted when the task before which it was given is final, and all when it is over": """
+        SELECT n.id FROM answers n JOIN tasks t ON t.id = n.task_id AND t.project_id = n.project_id
+          JOIN exposures e ON e.project_id = n.project_id AND e.task_id = n.task_id AND e.voter_id = n.worker_id
+          LEFT JOIN tasks ahead ON ahead.id = e.ahead_of AND ahead.project_id = e.project_id
+         WHERE t.status IN ('gold', 'retired')
+           AND (n.status = 'submitted') <> (ahead.status IN ('open', 'escalated') AND t.status = 'gold')
+           AND NOT EXISTS (SELECT FROM outbox_events o
+                            WHERE o.stream = n.project_id AND o.parked_at IS NULL AND o.payload ->> 'answer_id' = n.id)
+        """,
 }
 
 

@@ -21,10 +21,11 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     func,
+    select,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from foundation.db import Base, Created, Id, IdText, Json, Moment, Ref, one_of
 from quality.escalation import Fallback
@@ -54,6 +55,13 @@ class TaskStatus(StrEnum):
     ESCALATED = "escalated"
     SETTLED = "settled"
     CANCELLED = "cancelled"
+    # Those whose label was known beforehand: while they are given out, and afterwards.
+    GOLD = "gold"
+    RETIRED = "retired"
+
+
+# What is no work that a requester waits for.
+GOLD = frozenset({TaskStatus.GOLD, TaskStatus.RETIRED})
 
 
 class AssignmentStatus(StrEnum):
@@ -167,6 +175,8 @@ class Project(Base):
     # The share of their tasks that two decide apart, and how many are asked if those two differ.
     second_opinion_share: Mapped[float] = mapped_column(Double, server_default=text("0"))
     panel_size: Mapped[int] = mapped_column(SmallInteger, server_default=text("3"))
+    # The share of a worker's tasks that are gold.
+    gold_share: Mapped[float] = mapped_column(Double, server_default=text("0"))
     # Counted by the settlement, so that a decision does not have to count a million tasks.
     n_settled: Mapped[int] = mapped_column(server_default=text("0"))
     n_escalated: Mapped[int] = mapped_column(server_default=text("0"))
@@ -189,6 +199,7 @@ class Project(Base):
         CheckConstraint("second_opinion_share BETWEEN 0 AND 1", name="second_opinion_share_range"),
         CheckConstraint("panel_size BETWEEN 3 AND 9", name="panel_size_range"),
         one_of("without_expert", Fallback),
+        CheckConstraint("gold_share BETWEEN 0 AND 0.5", name="gold_share_range"),
         CheckConstraint("lease_seconds BETWEEN 10 AND 86400", name="lease_range"),
         CheckConstraint("cardinality(labels) BETWEEN 2 AND 100", name="labels_range"),
         one_of("status", ProjectStatus),
@@ -303,7 +314,14 @@ class Assignment(Base):
     currency: Mapped[str] = mapped_column(IdText)
     amount: Mapped[int] = mapped_column(BigInteger)
     exponent: Mapped[int] = mapped_column(SmallInteger)
+    # By which id the worker knows a task whose own would tell them something (golds.py).
+    shown_as: Mapped[str | None] = mapped_column(IdText)
     created_at: Mapped[Created]
+
+    @property
+    def shown_task_id(self) -> str:
+        """The task as its worker knows it."""
+        return self.shown_as or self.task_id
 
     __table_args__ = (
         ForeignKeyConstraint(["task_id", "project_id"], ["tasks.id", "tasks.project_id"]),
@@ -334,7 +352,7 @@ class Answer(Base):
 
     id: Mapped[Id]
     project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
-    assignment_id: Mapped[Ref]
+    assignment_id: Mapped[str] = mapped_column(IdText)
     task_id: Mapped[Ref]
     worker_id: Mapped[Ref]
     kind: Mapped[str]
@@ -343,6 +361,17 @@ class Answer(Base):
     status: Mapped[str]
     late: Mapped[bool]
     created_at: Mapped[Created]
+    # Under which id its worker knows the task; of the assignment.
+    shown_as: Mapped[str | None] = column_property(
+        select(Assignment.shown_as)
+        .where(Assignment.id == assignment_id, Assignment.project_id == project_id)
+        .scalar_subquery()
+    )
+
+    @property
+    def shown_task_id(self) -> str:
+        """The task as its worker knows it."""
+        return self.shown_as or self.task_id
 
     __table_args__ = (
         ForeignKeyConstraint(["assignment_id", "project_id"], ["assignments.id", "assignments.project_id"]),

@@ -15,7 +15,18 @@ from foundation.limits import DAY, Limit
 from payments import funding, money, rates
 from payments.rates import Price
 from quality.escalation import Fallback
-from workforce.models import Answer, Batch, BatchStatus, Kind, Project, ProjectStatus, Requester, Task, TaskStatus
+from workforce.models import (
+    GOLD,
+    Answer,
+    Batch,
+    BatchStatus,
+    Kind,
+    Project,
+    ProjectStatus,
+    Requester,
+    Task,
+    TaskStatus,
+)
 from workforce.task_types import categorization
 from workforce.tiers import Tier
 
@@ -56,6 +67,7 @@ class Settings:
     without_expert: str = Fallback.WIDEN
     second_opinion_share: float = 0.0
     panel_size: int = 3
+    gold_share: float = 0.0
     lease_seconds: int = 900
     params: dict[str, Any] = field(default_factory=dict)
 
@@ -195,7 +207,7 @@ def progress(db: Session, project: Project) -> Progress:
     batches = db.scalars(select(Batch.id).where(Batch.project_id == project.id)).all()
     price = rates.dearest(db, project.id, tier_max=Tier.EXPERT)
     return Progress(
-        tasks={status.value: by_status.get(status, 0) for status in TaskStatus},
+        tasks={status.value: by_status.get(status, 0) for status in TaskStatus if status not in GOLD},
         answers=by_kind.get(Kind.ANSWER, 0),
         adjudications=by_kind.get(Kind.ADJUDICATION, 0),
         spent=funding.spent(db, batches),

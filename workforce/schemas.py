@@ -23,7 +23,8 @@ from foundation.fields import (
 )
 from payments import money
 from quality.escalation import Fallback
-from workforce import tiers
+from quality.gold_words import Ending, Source, Status
+from workforce import golds, tiers
 from workforce.models import Kind, WorkerStatus
 from workforce.tiers import Tier
 
@@ -149,6 +150,7 @@ class NewProject(Schema):
     without_expert = Choice(Fallback)
     second_opinion_share = Fraction()
     panel_size = Integer(least=3, most=9)
+    gold_share = Fraction(most=0.5)
     lease_seconds = Integer(least=10, most=86_400)
     params = JsonObject()
 
@@ -178,6 +180,7 @@ class Project(Schema):
     without_expert = Choice(Fallback)
     second_opinion_share = Fraction()
     panel_size = Integer()
+    gold_share = Fraction()
     lease_seconds = Integer()
     params = JsonObject()
     created_at = Timestamp()
@@ -224,6 +227,39 @@ class ProjectTask(Schema):
     settled_at = Timestamp(allow_none=True)
 
 
+class NewGold(Schema):
+    params = JsonObject(
+        required=True,
+        metadata={
+            "description": "What workers see, with the same members as your tasks have.",
+            "examples": [{"attachment": "https://example.com/1.jpg"}],
+        },
+    )
+    category = Text(required=True, longest=200, name=True, metadata={"description": "The right one of the labels."})
+    explanation = Text(longest=10_000, load_default="")
+    exposures_max = Integer(least=1, most=golds.EXPOSURES_MAX, load_default=golds.EXPOSURES)
+
+
+class Reason(Schema):
+    reason = Text(required=True, shortest=1, longest=1000)
+
+
+class Gold(Schema):
+    task_id = Identifier("tsk")
+    label = Integer()
+    source = Choice(Source)
+    made_from = Identifier("tsk", attribute="origin_id", allow_none=True)
+    explanation = Text()
+    status = Choice(Status)
+    ended_by = Choice(Ending, allow_none=True)
+    reason = Text()
+    exposures = Integer()
+    exposures_max = Integer()
+    first_at = Timestamp(allow_none=True)
+    last_at = Timestamp(allow_none=True)
+    created_at = Timestamp()
+
+
 class Claim(Schema):
     project_id = Identifier("prj")
     kind = Choice(Kind)
@@ -259,7 +295,7 @@ class Submission(Fence):
 
 class Assignment(Schema):
     id = Identifier("asg")
-    task_id = Identifier("tsk")
+    task_id = Identifier("tsk", attribute="shown_task_id")
     project_id = Identifier("prj")
     kind = Choice(Kind)
     status = Text()
@@ -272,7 +308,7 @@ class Assignment(Schema):
 class Answer(Schema):
     id = Identifier("ans")
     assignment_id = Identifier("asg")
-    task_id = Identifier("tsk")
+    task_id = Identifier("tsk", attribute="shown_task_id")
     kind = Choice(Kind)
     payload = JsonObject()
     status = Text()

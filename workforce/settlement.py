@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import select, text
@@ -23,7 +24,7 @@ from quality import adjudication, consensus, escalation, reliability
 from quality.adjudication import Ruling, Verdict
 from quality.consensus import Weighed
 from quality.escalation import Action, Fallback, Progress, Rule
-from workforce import tasks
+from workforce import golds, tasks
 from workforce.events import AnswerSubmitted
 from workforce.models import Answer, AnswerStatus, Assignment, AssignmentStatus, Kind, Project, Task, TaskStatus
 from workforce.tasks import Settled
@@ -35,7 +36,8 @@ PATIENCE = timedelta(hours=1)
 
 # Answers are joined to what their claims fixed; in the order of their ids, which is the order of their arrival.
 _ANSWERS = text("""
-    SELECT n.id, n.task_id, n.worker_id, n.kind, n.label, n.status, w.payee_id, t.batch_id, a.currency, a.amount
+    SELECT n.id, n.task_id, n.worker_id, n.kind, n.label, n.status, w.payee_id, t.batch_id, a.currency, a.amount,
+           t.status IN ('gold', 'retired') AS is_gold
       FROM answers n
       JOIN assignments a ON a.id = n.assignment_id AND a.project_id = n.project_id
       JOIN tasks t ON t.id = n.task_id AND t.project_id = n.project_id
@@ -74,14 +76,16 @@ def settle_answers(db: Session, told: Sequence[AnswerSubmitted]) -> None:
     progress = _progress(db, project)
     urged = bool(rulings) or progress.n_outstanding == 0
     refit = reliability.is_due(db, project_id, n_new=len(cast), urged=urged)
-    touched = {row.task_id for row in cast}
+    met = [(row.task_id, row.worker_id) for row in cast if row.is_gold]
+    touched = {row.task_id for row in cast if not row.is_gold}
     if progress.n_outstanding == 0 and not refit and not reliability.grown(db, project_id):
         # A project too large to be fitted here, and not due by the clock: nothing that is waited for will come.
         touched.update(tasks.undecided(db, project_id))
     closed += _decide(db, project, touched, progress, refit=refit)
     # Answers whose tasks were settled while they were on their way here: their votes counted, so they are due.
     late = [row.id for row in found if row.status == AnswerStatus.ACCEPTED]
-    _pay(db, closed, late)
+    beside = golds.accept(db, project, met=met).values()
+    _pay(db, closed, [*late, *chain.from_iterable(beside)])
 
 
 def revisit(db: Session) -> int:
@@ -277,20 +281,24 @@ _ACCEPT = text("""
 
 
 def _close(db: Session, project: Project, final: Sequence[Settled]) -> list[Closed]:
-    """Settle tasks and accept their answers: an honest answer that was outvoted is paid like any other."""
+    """Settle tasks and accept their answers: an honest answer that was outvoted is paid like any other.
+
+    With them those to gold that was given in front of them.
+    """
     if not final:
         return []
     accepted: dict[str, list[Any]] = defaultdict(list)
-    wanted = {"project_id": project.id, "task_ids": [one.task.id for one in final]}
-    for row in db.execute(_ACCEPT, wanted):
+    task_ids = [one.task.id for one in final]
+    for row in db.execute(_ACCEPT, {"project_id": project.id, "task_ids": task_ids}):
         accepted[row.task_id].append(row)
     tasks.settle(db, project, final)
-    return [_closed(one.task, accepted[one.task.id]) for one in final]
+    beside = golds.accept(db, project, ahead_of=task_ids)
+    return [_closed(one.task, accepted[one.task.id], beside.get(one.task.id, ())) for one in final]
 
 
-def _closed(task: Task, accepted: Sequence[Any]) -> Closed:
+def _closed(task: Task, accepted: Sequence[Any], of_gold: Sequence[str]) -> Closed:
     spent = sum(funding.with_fee(row.amount) for row in accepted)
-    return Closed([row.id for row in accepted], Rest(task.batch_id, task.id, task.reserved - spent))
+    return Closed([*(row.id for row in accepted), *of_gold], Rest(task.batch_id, task.id, task.reserved - spent))
 
 
 def _pay(db: Session, closed: Sequence[Closed], late: Sequence[str] = ()) -> None:

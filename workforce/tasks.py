@@ -4,16 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids
 from foundation.errors import BadRequest, Conflict, NotFound
 from foundation.limits import DAY, Limit
+from foundation.outbox import publish
 from payments import funding, rates
 from payments.funding import Rest
+from quality import gold
 from workforce import projects
-from workforce.models import Batch, BatchStatus, Project, Task, TaskStatus, positions
+from workforce.events import AnswerSubmitted
+from workforce.models import GOLD, Answer, Batch, BatchStatus, Project, Task, TaskStatus, positions
 from workforce.tiers import Tier
 
 # What one mistaken loop of a program may send before somebody has to look.
@@ -129,15 +132,15 @@ def _refuse_taken(db: Session, requester_id: str, unique_id: str) -> None:
 
 def find(db: Session, requester_id: str, task_id: str) -> Task:
     """A requester's own task; another's looks as if it did not exist."""
-    found = db.scalar(select(Task).where(Task.id == task_id, Task.requester_id == requester_id))
+    found = db.scalar(listed(requester_id).where(Task.id == task_id))
     if found is None:
         raise NotFound("You have no task with this id.")
     return found
 
 
 def listed(requester_id: str) -> Select[Task]:
-    """All tasks of a requester."""
-    return select(Task).where(Task.requester_id == requester_id)
+    """All tasks of a requester but for gold, which is no work that they wait for."""
+    return select(Task).where(Task.requester_id == requester_id, Task.status.not_in(GOLD))
 
 
 _BEGUN = text("""
@@ -158,7 +161,16 @@ def cancel(db: Session, requester_id: str, task_id: str, *, actor_ref: str) -> T
     task.status, task.free_slots, task.updated_at = TaskStatus.CANCELLED, 0, clock.now(db)
     db.flush()
     funding.release(db, [Rest(task.batch_id, task.id, task.reserved)], actor_ref=actor_ref)
+    _tell_gold_before(db, task)
     return task
+
+
+def _tell_gold_before(db: Session, task: Task) -> None:
+    """Let the settlement look again at answers to gold that were to be accepted together with this task."""
+    for given in gold.stand_ins(db, task.project_id, ahead_of=[task.id]):
+        rows = select(Answer.id).where(Answer.task_id == given.task_id, Answer.worker_id == given.voter_id)
+        for answer_id in db.scalars(rows):
+            publish(db, AnswerSubmitted(answer_id=answer_id, task_id=given.task_id, project_id=task.project_id))
 
 
 _HELD = text("""
@@ -290,9 +302,9 @@ def settle(db: Session, project: Project, decided: Sequence[Settled]) -> None:
 
 
 def status_counts(db: Session, batch_id: str) -> dict[str, int]:
-    """How many tasks of a batch are in each status."""
-    rows = db.execute(text("SELECT status, count(*) FROM tasks WHERE batch_id = :id GROUP BY status"), {"id": batch_id})
-    return dict(rows.all())
+    """How many tasks of a batch are in each status, but for gold."""
+    rows = select(Task.status, func.count()).where(Task.batch_id == batch_id, Task.status.not_in(GOLD))
+    return dict(db.execute(rows.group_by(Task.status)).all())
 
 
 def batch_for(db: Session, requester_id: str, *, project: str | None, batch: str | None) -> tuple[Project, Batch]:

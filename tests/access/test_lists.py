@@ -42,7 +42,14 @@ LISTS = (
     List("/api/projects", "SELECT id FROM projects WHERE requester_id = :me", _REQUESTERS),
     List("/v1/projects", "SELECT id FROM projects WHERE requester_id = :me", _REQUESTERS, items=""),
     List("/v1/batches", "SELECT id FROM batches WHERE requester_id = :me", _REQUESTERS, "docs", total="totalDocs"),
-    List("/v1/tasks", "SELECT id FROM tasks WHERE requester_id = :me", _REQUESTERS, "docs", "task_id", "total"),
+    List(
+        "/v1/tasks",
+        "SELECT id FROM tasks WHERE requester_id = :me AND status NOT IN ('gold', 'retired')",
+        _REQUESTERS,
+        "docs",
+        "task_id",
+        "total",
+    ),
     List("/api/workers", "SELECT id FROM workers", ("ops",)),
     List("/api/workers?status=suspended", "SELECT id FROM workers WHERE status = 'suspended'", ("ops",)),
     List("/api/escalations", "SELECT id FROM tasks WHERE status = 'escalated'", ("ops",), id="task_id"),
@@ -67,7 +74,7 @@ def test_every_list_is_tested() -> None:
     paged = {row.rule for row in ROWS if {"next_cursor", "has_more", "[].id"} & row.shows}
     tested = {listed.path.partition("?")[0] for listed in LISTS}
 
-    of_a_project = {f"/api/projects/<project_id>/{name}" for name in ("tasks", "reliability", "experts")}
+    of_a_project = {f"/api/projects/<project_id>/{name}" for name in ("tasks", "reliability", "experts", "gold")}
     assert paged - tested == of_a_project
 
 
@@ -120,6 +127,17 @@ def test_the_lists_of_a_project_are_of_that_project(stage: Stage) -> None:
             assert {one["voter_id"] for one in experts} == _ids(
                 session, "SELECT voter_id FROM adjudications WHERE project_id = :id", where
             )
+
+
+def test_the_gold_of_a_project_is_of_that_project(stage: Stage) -> None:
+    with stage.scene() as session:
+        for owner, given in stage.world.things["gold"]["active"].items():
+            where = {"id": given["project_id"]}
+            for reader in (owner, "ops"):
+                shown = stage.send(reader, "GET", f"/api/projects/{where['id']}/gold").get_json()["items"]
+                assert {one["task_id"] for one in shown} == _ids(
+                    session, "SELECT task_id FROM golds WHERE project_id = :id", where
+                )
 
 
 def test_scales_filters_keep_to_what_they_name(stage: Stage) -> None:

@@ -19,10 +19,11 @@ from sqlalchemy.orm import Session
 
 from foundation import auth, clock, db, ids, outbox
 from payments.rates import Price
+from quality.gold_words import Ending
 from tests import factories
 from tests.access import canaries
 from tests.conftest import Urls, _app
-from workforce import assignment, onboarding, projects, tasks, tiers
+from workforce import assignment, golds, onboarding, projects, tasks, tiers
 from workforce.events import AnswerSubmitted
 from workforce.models import (
     Answer,
@@ -146,6 +147,9 @@ _VALUES = {
     "task": "SELECT id AS task_id, unique_id FROM tasks WHERE id = :id",
     "weighed": """
         SELECT project_id, min(voter_id) AS voter_id FROM reliability WHERE project_id = :id GROUP BY project_id""",
+    "gold": """
+        SELECT g.project_id, g.task_id, p.labels[1] AS category
+          FROM golds g JOIN projects p ON p.id = g.project_id WHERE g.task_id = :id""",
     "person": "SELECT id AS worker_id FROM workers WHERE id = :id",
     "payer": "SELECT id AS requester_id FROM requesters WHERE id = :id",
     "event": "SELECT id AS event_id FROM outbox_events WHERE id = CAST(:id AS bigint)",
@@ -213,6 +217,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
         yield from _tasks(session, cast, owner, requester)
         yield from _batches(session, owner, requester)
         yield _weighed(session, cast, owner, requester)
+        yield from _golds(session, cast, owner, requester)
         yield Thing("payer", "known", owner, requester.id)
     yield from _persons(session, cast)
     yield from _events(session)
@@ -372,6 +377,25 @@ def _weighed(session: Session, cast: Cast, owner: str, requester: Requester) -> 
         project.spot_share = 0.0
         session.flush()
     return Thing("weighed", "decided", owner, project.id)
+
+
+def _golds(session: Session, cast: Cast, owner: str, requester: Requester) -> Iterator[Thing]:
+    """A requester's gold in every state. Two workers have met each, and one or both have answered."""
+    for state in ("active", "retiring", "retired"):
+        project, task = _asked(session, requester, gold_share=0.5)
+        made = factories.create_gold(session, project, explanation="Its beak is bare.")
+        for worker in (cast.workers["worker"], cast.crowd[0]):
+            lease = factories.claim(session, worker, project)
+            if worker == cast.crowd[0] or state == "retired":
+                factories.submit(session, worker, lease)
+        factories.settle(session)
+        if state != "active":
+            golds.retire(session, project.id, made.task_id, ended_by=Ending.TOLD, reason="Too easy.")
+        if state == "retired":
+            tasks.cancel(session, requester.id, task.id, actor_ref=requester.id)
+            factories.settle(session)
+            assert golds.close(session) == 1
+        yield Thing("gold", state, owner, made.task_id)
 
 
 def _batches(session: Session, owner: str, requester: Requester) -> Iterator[Thing]:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from foundation import auth, fields, ids, trail
 from tests import factories
 from workforce import assignment, schemas
-from workforce.models import BatchStatus, Kind, WorkerStatus
+from workforce.models import BatchStatus, Kind, Project, WorkerStatus
 from workforce.tiers import Tier
 
 
@@ -164,6 +164,38 @@ def _disagreements(db: Session) -> Good:
     return Good("ops", names={"project_id": project.id}, query="shared_min=1")
 
 
+def _with_gold(db: Session) -> tuple[Project, str]:
+    project = factories.create_gold_project(db)
+    factories.create_task(db, project)
+    given = factories.create_gold(db, project)
+    factories.answer(db, factories.create_worker(db), project=project)
+    factories.settle(db)
+    return project, given.task_id
+
+
+def _new_gold(db: Session) -> Good:
+    project, _ = _with_gold(db)
+    body = {"params": {"attachment": "a bird"}, "category": "rook", "explanation": "Its beak.", "exposures_max": 9}
+    return Good("requester", project.requester_id, {"project_id": project.id}, body, known={"/category": 422})
+
+
+def _golds(db: Session) -> Good:
+    project, _ = _with_gold(db)
+    factories.create_gold(db, project)
+    return Good("requester", project.requester_id, {"project_id": project.id}, query="limit=1")
+
+
+def _of_gold(role: str, body: Any = None) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        project, task_id = _with_gold(db)
+        names = {"project_id": project.id, "task_id": task_id}
+        return (
+            Good(role, project.requester_id, names, body) if role == "requester" else Good(role, names=names, body=body)
+        )
+
+    return good
+
+
 def _top_up(db: Session) -> Good:
     owner = factories.create_requester(db, funds=None).id
     body = {"owner_ref": owner, "currency": "USD", "amount": "1.50", "bank_reference": f"bank {ids.new('ref')}"}
@@ -301,6 +333,9 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/projects/<project_id>/confusion": _of_project("ops"),
     "GET /api/projects/<project_id>/calibration": _of_project(),
     "GET /api/projects/<project_id>/cost-curve": _of_project(),
+    "POST /api/projects/<project_id>/gold": _new_gold,
+    "GET /api/projects/<project_id>/gold": _golds,
+    "POST /api/projects/<project_id>/gold/<task_id>/retirement": _of_gold("ops", {"reason": "Too easy."}),
     "POST /api/top-ups": _top_up,
     "GET /api/trial-balance": _staff("finance"),
     "GET /api/tie-out": _staff("finance"),

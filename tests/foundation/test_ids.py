@@ -1,5 +1,7 @@
 """Ids."""
 
+import time
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,3 +30,27 @@ def test_no_other_text_looks_like_an_id(text: str) -> None:
     valid = ids.looks_valid(text, "tsk")
 
     assert valid == (len(text) == 30 and text.startswith("tsk_") and valid)
+
+
+def test_an_id_between_two_others_sorts_between_them() -> None:
+    earlier = ids.new("tsk")
+    time.sleep(0.01)
+    later = ids.new("tsk")
+
+    made = [ids.between(earlier, later) for _ in range(100)]
+
+    assert all(earlier < one < later for one in made)
+    assert all(ids.looks_valid(one, "tsk") for one in made)
+    assert len({one[:16] for one in made}) > 90
+
+
+def test_where_nothing_is_between_an_id_comes_shortly_before_the_later_one() -> None:
+    earlier = ids.new("tsk")
+    time.sleep(0.1)
+    later = ids.new("tsk")
+
+    assert all(earlier < ids.between(one, later) < later for one in (later, "asg_7" + "z" * 25) for _ in range(100))
+
+
+def test_an_id_before_the_first_moment_of_all_is_one_too() -> None:
+    assert ids.looks_valid(ids.between("tsk_" + "0" * 26, "tsk_" + "0" * 26), "tsk")

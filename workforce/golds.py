@@ -1,0 +1,184 @@
+"""Gold among the tasks: made with its money set aside, given out before an ordinary task, accepted like one, closed.
+
+To whoever works on it a gold looks like the ordinary task before which it was given: its id, its fence and the moment
+when its answer is accepted are made after that one's. What its label is, and who meets which, is in quality/gold.py.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from foundation import clock, ids
+from foundation.errors import Conflict, invalid
+from payments import funding, rates
+from payments.funding import Rest
+from quality import gold
+from quality.gold import Known, View
+from quality.gold_words import Ending
+from workforce import projects
+from workforce.models import Project, Task, TaskStatus, positions
+from workforce.tiers import Tier
+
+EXPOSURES = 50
+EXPOSURES_MAX = 1_000
+_CLOSED_AT_ONCE = 100
+_ACTOR = "settlement"
+
+
+class GoldNotWanted(Conflict):
+    """This project gives no gold to anybody."""
+
+
+def label_of(project: Project, category: str) -> int:
+    """The number of the label that a gold has by its name."""
+    if category not in project.labels:
+        raise invalid({"category": [f"Must be one of: {', '.join(project.labels)}."[:190]]})
+    return project.labels.index(category)
+
+
+def add(
+    db: Session, project: Project, params: Mapping[str, Any], known: Known, *, exposures_max: int, added_by: str
+) -> View:
+    """A new gold that so many workers may meet, all of them paid for from now on out of the standing batch."""
+    if project.gold_share == 0:
+        raise GoldNotWanted("Its gold_share is 0, so nobody would ever meet it; make a project with another.")
+    batch = projects.standing_batch(db, project)
+    dearest = rates.dearest(db, project.id, tier_max=Tier.SENIOR)
+    task = Task(
+        id=ids.new("tsk"),
+        project_id=project.id,
+        batch_id=batch.id,
+        requester_id=project.requester_id,
+        status=TaskStatus.GOLD,
+        params=params,
+        metadata_={},
+        callback_url="",
+        overlap=exposures_max,
+        free_slots=exposures_max,
+        position=db.scalar(positions.next_value()),
+        reserved=exposures_max * funding.with_fee(dearest.amount),
+    )
+    funding.reserve(
+        db,
+        owner_ref=project.requester_id,
+        cause_ref=batch.id,
+        key=task.id,
+        currency=dearest.currency,
+        amount=task.reserved,
+    )
+    db.add(task)
+    db.flush()
+    return gold.add(db, project.id, task.id, known, exposures_max=exposures_max, added_by=added_by)
+
+
+_TAKE = text("""
+    WITH head AS MATERIALIZED (
+        SELECT t.id FROM tasks t
+         WHERE t.project_id = :project_id AND t.id = ANY(:task_ids) AND t.status = 'gold' AND t.free_slots > 0
+           AND (SELECT count(*) FROM assignments WHERE worker_id = :worker_id AND status = 'leased') < :leases_max
+         ORDER BY array_position(CAST(:task_ids AS text[]), t.id) LIMIT 1 FOR UPDATE OF t SKIP LOCKED),
+    taken AS (
+        UPDATE tasks t SET free_slots = t.free_slots - 1 FROM head WHERE t.id = head.id AND t.project_id = :project_id
+        RETURNING t.id, t.params),
+    lease AS (
+        INSERT INTO assignments (id, project_id, task_id, worker_id, kind, status, fence, lease_expires_at,
+                                 amount, currency, exponent, shown_as)
+        SELECT :assignment_id, :project_id, taken.id, :worker_id, 'answer', 'leased', :fence,
+               now() + make_interval(secs => :lease_seconds), :amount, :currency, :exponent, :shown_as
+          FROM taken
+        RETURNING task_id, fence, lease_expires_at, shown_as)
+    SELECT taken.id, lease.shown_as AS task_id, lease.fence, lease.lease_expires_at, taken.params
+      FROM lease JOIN taken ON taken.id = lease.task_id
+""")
+
+
+def take(db: Session, project: Any, wanted: Mapping[str, Any], ahead: Any) -> Any | None:
+    """Lease a gold in place of the ordinary task that is next, looking as that one would; None if it is not its turn.
+
+    project : a row with id, share and tier. wanted : what a lease is made of. ahead : a row of the next task's id and
+    fence, and of `before`, the task that the worker was given last.
+    """
+    where = {"voter_id": wanted["worker_id"], "ahead_of": ahead.id}
+    drawn = gold.draw(db, project.project_id, share=project.gold_share, **where)
+    if not drawn:
+        return None
+    shown_as = ids.between(ahead.before or ahead.id, ahead.id)
+    looks = {"fence": ahead.fence + 1, "shown_as": shown_as}
+    taken = db.execute(_TAKE, {**wanted, **looks, "task_ids": drawn}).one_or_none()
+    if taken is not None:
+        gold.expose(db, project.project_id, taken.id, tier=project.tier, **where)
+    return taken
+
+
+_ACCEPT = text("""
+    UPDATE answers n SET status = 'accepted'
+      FROM unnest(CAST(:task_ids AS text[]), CAST(:worker_ids AS text[]), CAST(:ahead_of AS text[]))
+           AS g(task_id, worker_id, ahead_of)
+      JOIN tasks t ON t.id = g.ahead_of AND t.project_id = :project_id AND t.status NOT IN ('open', 'escalated')
+     WHERE n.project_id = :project_id AND n.task_id = g.task_id AND n.worker_id = g.worker_id
+       AND n.status = 'submitted'
+    RETURNING n.id, g.ahead_of
+""")
+
+
+def accept(
+    db: Session, project: Project, *, ahead_of: Sequence[str] = (), met: Sequence[tuple[str, str]] = ()
+) -> dict[str, list[str]]:
+    """Accept answers to gold as soon as the ordinary tasks before which it was given are final.
+
+    Of gold given before these tasks, or of these (gold, worker). Sooner would tell workers what was gold. Returns the
+    ids of what was accepted, by those tasks; its pay is the caller's business.
+    """
+    if project.gold_share == 0 or not (ahead_of or met):
+        return {}
+    given = gold.stand_ins(db, project.id, ahead_of=ahead_of, met=met)
+    columns = {
+        "task_ids": [one.task_id for one in given],
+        "worker_ids": [one.voter_id for one in given],
+        "ahead_of": [one.ahead_of for one in given],
+    }
+    accepted: dict[str, list[str]] = defaultdict(list)
+    for row in db.execute(_ACCEPT, {**columns, "project_id": project.id}) if given else ():
+        accepted[row.ahead_of].append(row.id)
+    return accepted
+
+
+def retire(db: Session, project_id: str, task_id: str, *, ended_by: Ending, reason: str) -> View:
+    """Give a gold to nobody any more. Who holds it may still answer; then what it did not need is given back."""
+    task = db.get(Task, (task_id, project_id), with_for_update=True, populate_existing=True)
+    if task is not None and task.status == TaskStatus.GOLD:
+        task.overlap, task.free_slots = task.overlap - task.free_slots, 0
+        db.flush()
+    gold.retire(db, project_id, task_id, ended_by=ended_by, reason=reason)
+    return gold.find(db, project_id, task_id)
+
+
+_UNFINISHED = text("""
+    SELECT task_id FROM assignments WHERE task_id = ANY(:task_ids) AND status = 'leased'
+    UNION SELECT task_id FROM answers WHERE task_id = ANY(:task_ids) AND status = 'submitted'
+""")
+_COST = text("""
+    SELECT a.amount FROM assignments a JOIN answers n ON n.assignment_id = a.id AND n.project_id = a.project_id
+     WHERE a.project_id = :project_id AND a.task_id = :task_id
+""")
+
+
+def close(db: Session) -> int:
+    """End retired gold that nobody holds and whose answers are all accepted; give back what is left. A sweep."""
+    rows = select(Task).where(Task.id.in_(gold.retiring(db, most=_CLOSED_AT_ONCE)), Task.status == TaskStatus.GOLD)
+    # Nobody can begin on a task that is locked here, so who holds it is asked after that.
+    locked = db.scalars(rows.order_by(Task.id).with_for_update(skip_locked=True)).all()
+    unfinished = set(db.scalars(_UNFINISHED, {"task_ids": [task.id for task in locked]})) if locked else set()
+    ended = [task for task in locked if task.id not in unfinished]
+    rests = []
+    for task in ended:
+        amounts = db.scalars(_COST, {"project_id": task.project_id, "task_id": task.id})
+        rests.append(Rest(task.batch_id, task.id, task.reserved - sum(map(funding.with_fee, amounts))))
+        task.status, task.free_slots, task.updated_at = TaskStatus.RETIRED, 0, clock.now(db)
+        gold.close(db, task.project_id, task.id)
+    db.flush()
+    funding.release(db, rests, actor_ref=_ACTOR)
+    return len(ended)
