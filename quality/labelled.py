@@ -116,9 +116,9 @@ def said(n_votes: int, n_voters: int, n_tasks: int, n_classes: int) -> str:
 
 def first_of_each(tasks: IntArray, voters: IntArray) -> tuple[IntArray, IntArray]:
     """Where each pair of codes comes first, in order, and where it comes again."""
-    _, first = np.unique(tasks * (voters.max(initial=0) + 1) + voters, return_index=True)
-    kept = np.sort(first)
-    return kept, np.setdiff1d(np.arange(tasks.size), kept)
+    first = np.zeros(tasks.size, dtype=bool)
+    first[np.unique(tasks * (voters.max(initial=0) + 1) + voters, return_index=True)[1]] = True
+    return np.flatnonzero(first), np.flatnonzero(~first)
 
 
 def read_labels(path: Path, columns: tuple[str, str] = ("task", "label")) -> tuple[dict[str, str], list[Bad]]:

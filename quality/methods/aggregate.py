@@ -20,7 +20,7 @@ class Aggregate:
 
 
 Told = Callable[[int, float], None]
-"""Is told after every pass which one it was and by how much a posterior moved at most."""
+"""Is told after every pass which one it was and by how much an expected count moved at most."""
 
 Method = Callable[..., Aggregate]
 """aggregate(votes, *, known=None, told=quiet): known labels, (n_tasks,), a class or UNKNOWN, stay what they are."""
