@@ -4,12 +4,13 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import adversaries, claims, crowds, fits, herd, pictures, slow, spread, structured, trip
+from benchmarks import adversaries, claims, crowds, fits, herd, pictures, replay, slow, spread, structured, trip
 from foundation import logs
 
 _ALL: dict[str, Callable[[Path | None], None]] = {
     "trip": lambda _data: trip.run(),
     "crowds": crowds.run,
+    "replay": replay.run,
     "fits": fits.run,
     "spread": lambda _data: spread.run(),
     "structured": structured.run,

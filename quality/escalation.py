@@ -13,6 +13,8 @@ from math import ceil, floor
 
 # 7 % of 100 tasks are 7 experts, whatever binary fractions make of it.
 _DIGITS = 9
+# Where the target is one on average, answers are asked for above so many times the error that it allows.
+_ASKED_ABOVE = 2.0
 
 
 class Action(StrEnum):
@@ -22,6 +24,17 @@ class Action(StrEnum):
     WIDEN = "widen"
     ESCALATE = "escalate"
     WAIT = "wait"
+
+
+class Scope(StrEnum):
+    """What the target is asked of.
+
+    EACH : of every label by itself. MEAN : of a project's labels on average; one may be less sure where others are
+    surer.
+    """
+
+    EACH = "each"
+    MEAN = "mean"
 
 
 class Fallback(StrEnum):
@@ -41,18 +54,30 @@ class Rule:
     """What a project wants of its labels and what it pays for them.
 
     voter_votes_min : a consensus is believed once its voters have cast this many votes on average;
-    before that their matrices are guesses. expert_price : of one expert decision, in answers.
-    expert_share : expert decisions the project affords, as a share of its tasks. The defaults were
-    found by replaying crowds whose majority is wrong together as well as easy ones.
+    before that their matrices are guesses. scope : what confidence_min is asked of. expert_price : of
+    one expert decision, in answers. expert_share : expert decisions the project affords, as a share of
+    its tasks. The defaults were found by replaying crowds whose majority is wrong together as well as
+    easy ones.
     """
 
     overlap_min: int = 6
     overlap_max: int = 13
     confidence_min: float = 0.9
+    scope: Scope = Scope.EACH
     voter_votes_min: float = 50.0
     expert_price: float = 30.0
     expert_share: float = 0.2
     without_expert: Fallback = Fallback.WIDEN
+
+    @property
+    def error_max(self) -> float:
+        """The error that the target allows."""
+        return 1.0 - self.confidence_min
+
+    @property
+    def asked_above(self) -> float:
+        """The error from which on answers are asked for: most labels come out far surer than this."""
+        return _ASKED_ABOVE * self.error_max if self.scope is Scope.MEAN else self.error_max
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +117,8 @@ class Progress:
     n_escalated : tasks an expert decided or has been asked about; n_settled : all other settled
     ones. n_outstanding : answers still open or leased and adjudications not made yet; 0 means that
     nothing more will come unless it is asked for. experts_left : how many more tasks experts may get
-    today; None where days do not matter.
+    today; None where days do not matter. error_settled : errors of the n_settled labels when they were
+    settled, added up; for a target on average.
     """
 
     n_tasks: int
@@ -100,6 +126,7 @@ class Progress:
     n_escalated: int
     n_outstanding: int
     experts_left: int | None = None
+    error_settled: float = 0.0
 
     def after(self, n_handed: int) -> "Progress":
         """The same once so many more tasks have gone to experts."""
@@ -126,10 +153,17 @@ def decide_all(standings: Sequence[Standing], rule: Rule, progress: Progress) ->
     wanting = [i for i, found in enumerate(decisions) if found.action is Action.ESCALATE]
     # A spot check that only the hardest tasks got would say nothing of the others.
     wanting.sort(key=lambda i: (not standings[i].contested, not standings[i].drawn, -standings[i].loss))
-    n_handed = min(expert_budget(rule, progress, n_wanting=len(wanting)), len(wanting))
+    sure = [standing for standing, found in zip(standings, decisions, strict=True) if found.action is Action.SETTLE]
+    n_asking = _n_asking([standings[i] for i in wanting], sure, rule, progress)
+    asking, spared = wanting[:n_asking], wanting[n_asking:]
+    n_handed = min(expert_budget(rule, progress, n_wanting=len(asking)), len(asking))
     after = progress.after(n_handed)
-    for i in wanting[n_handed:]:
+    for i in asking[n_handed:]:
         decisions[i] = decide(standings[i], rule, after, experts_left=0)
+    n_settled = sum(found.action is Action.SETTLE for found in decisions)
+    final = progress.n_outstanding == 0 and n_settled + len(spared) == len(standings)
+    for i in spared:
+        decisions[i] = _when_spared(standings[i], rule, final=final)
     return decisions
 
 
@@ -173,6 +207,29 @@ def expert_budget(rule: Rule, progress: Progress, *, n_wanting: int) -> int:
     return left if progress.experts_left is None else min(left, max(progress.experts_left, 0))
 
 
+def _n_asking(wanting: Sequence[Standing], sure: Sequence[Standing], rule: Rule, progress: Progress) -> int:
+    """How many of those who want an expert, in their order, need one if the target is to be reached on average."""
+    if rule.scope is Scope.EACH:
+        return len(wanting)
+    n_through = progress.n_settled + progress.n_escalated + len(sure) + len(wanting)
+    spare = rule.error_max * n_through - progress.error_settled - sum(standing.error for standing in sure)
+    n_asking = len(wanting)
+    for standing in reversed(wanting):
+        spare -= standing.error
+        bound = standing.contested or standing.drawn or standing.error * standing.stake > rule.expert_price
+        if spare < 0.0 or bound:
+            break
+        n_asking -= 1
+    return n_asking
+
+
+def _when_spared(standing: Standing, rule: Rule, *, final: bool) -> Decision:
+    short = f"confidence {standing.confidence:.2f} after {_answers(standing.n_answers)}"
+    if final:
+        return Decision(Action.SETTLE, f"{short}: with it the project reaches {rule.confidence_min:.2f} on average")
+    return Decision(Action.WAIT, f"{short}: it may do if other tasks become sure enough")
+
+
 def _when_contested(standing: Standing, rule: Rule, progress: Progress, have: str, experts_left: int) -> Decision:
     suspected = f"{have}, but its voters may err together"
     if experts_left > 0:
@@ -208,10 +265,12 @@ def _when_unsure(standing: Standing, rule: Rule, progress: Progress, short: str,
     """Below the target, or above it where the stake is high: the better bargain of an answer and an expert."""
     may_widen = standing.n_answers < rule.overlap_max
     worth = f"one more answer is expected to lower the error by {standing.gain:.3f}"
-    if may_widen and standing.gain * rule.expert_price >= standing.error:
+    near = rule.error_max < standing.error <= rule.asked_above and not _answer_pays(standing, rule)
+    if may_widen and not near and standing.gain * rule.expert_price >= standing.error:
         return Decision(Action.WIDEN, f"{short}; {worth}")
     if experts_left > 0:
-        why = "another answer costs more than it helps" if may_widen else "no more may be asked"
+        futile = "near enough to ask the crowd no more" if near else "another answer costs more than it helps"
+        why = futile if may_widen else "no more may be asked"
         return Decision(Action.ESCALATE, f"{short} and {why}: an expert decides")
     waiting = _why_wait(rule, progress)
     if waiting:
