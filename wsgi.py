@@ -1,4 +1,4 @@
-"""The composition root and the map of the system: every route, reaction, sweep, check and command hangs here."""
+"""The composition root and the map of the system: every route, reaction, sweep, work, check and command hangs here."""
 
 from typing import Any
 
@@ -14,6 +14,8 @@ import workforce.dialects.scale
 from foundation import api, commands, idempotency, jobs, metrics, outbox, settings, trail
 from foundation.outbox import On
 from foundation.program import Program
+from quality import revisions
+from quality.events import ConsensusRevised
 from workforce import assignment, golds, settlement
 from workforce.events import AnswerSubmitted
 
@@ -30,17 +32,18 @@ program = Program(
         api.monitoring(gauges=(metrics.database, outbox.gauges, jobs.gauges, workforce.assignment.gauges)),
     ),
     # When this happens, that reacts.
-    reactions=(On(AnswerSubmitted, settlement.settle_answers),),
+    reactions=(On(AnswerSubmitted, settlement.settle_answers), On(ConsensusRevised, revisions.report)),
     # What is due by the clock.
     sweeps=(
         assignment.expire,
         settlement.revisit,
         settlement.without_expert,
-        settlement.refit_grown,
         golds.close,
         idempotency.forget,
         trail.tell_head,
     ),
+    # What is due and takes minutes, step by step.
+    works=(settlement.refit_grown,),
     # What must always be true.
     checks=(payments.ledger.check, workforce.checks.check, trail.check),
     commands=(

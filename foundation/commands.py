@@ -249,6 +249,7 @@ def _run_job(program: Program, configured: Settings, only: str) -> None:
         sessions=db.sessions(engine),
         reactions=outbox.reactions(program.reactions),
         sweeps=program.sweeps,
+        works=program.works,
     )
     pulse = processes.Pulse(configured.pulse_fd)
     pulse.beat()

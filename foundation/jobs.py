@@ -1,7 +1,7 @@
-"""The rq side: wake up, deliver, sweep. Redis carries wake-ups and nothing else, so it may be lost at any moment.
+"""The rq side: wake up, deliver, sweep, work. Redis carries wake-ups and nothing else, so it may be lost at any moment.
 
 The worker runs one function out of an allow-list; the sweeper, one leader by advisory lock, does by the clock what a
-lost wake-up would have done.
+lost wake-up would have done, and beside it, step by step, what takes minutes.
 """
 
 import math
@@ -44,6 +44,8 @@ _LEADER_LOCK = 7_265_001
 _SILENCE_SECONDS = 15
 
 Sweep = Callable[[Session], int]
+# Work of minutes: at each `yield` what has been done may be committed, and nothing is held between two of them.
+Work = Callable[[Session], Iterator[None]]
 log = structlog.get_logger()
 # Seen once a tick by the sweeper, which lives long: the worker's children end with their work.
 lag_seconds = Histogram(
@@ -61,6 +63,7 @@ class Background:
     sessions: sessionmaker[Session]
     reactions: outbox.Reactions
     sweeps: Sequence[Sweep]
+    works: Sequence[Work] = ()
 
 
 class Bell:
@@ -157,16 +160,20 @@ def run_sweeper(background: Background) -> NoReturn:
     A holder that is frozen does not die, but falls silent, and the database ends its session after a while. When it
     thaws it does nothing more before it leads again; what it had begun was rolled back.
     """
+    leads = threading.Event()
+    threading.Thread(target=_work_along, args=(background, leads), name="works", daemon=True).start()
     while True:
         try:
             with _own_connection(background.engine) as connection:
                 while not connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LEADER_LOCK}):
                     time.sleep(_TICK_SECONDS)
                 log.info("sweeper leads")
+                leads.set()
                 while True:
                     sweep(background, still_leads=lambda: connection.execute(text("SELECT true")))
                     time.sleep(_TICK_SECONDS)
         except SQLAlchemyError as error:
+            leads.clear()
             log.warning("sweeper lost the database", error=type(error).__name__)
             time.sleep(_TICK_SECONDS)
 
@@ -212,6 +219,35 @@ def sweep(background: Background, *, still_leads: Callable[[], object] = bool) -
         done[f"{act.__module__}.{act.__name__}"] = _attempt(background, act)
     still_leads()
     return {**done, "delivered": deliver_all(background, seconds=_SWEEP_DELIVER_SECONDS)}
+
+
+def _work_along(background: Background, leads: threading.Event) -> None:
+    """Do what takes long, beside the sweeps, while this process leads. Two may for a while: works allow for it."""
+    while leads.wait():
+        work(background)
+        time.sleep(_TICK_SECONDS)
+
+
+def work(background: Background) -> dict[str, int | None]:
+    """Everything that takes long and is due; how many steps each took. None stands for one that failed."""
+    return {f"{act.__module__}.{act.__name__}": _attempt(background, _all_of(act)) for act in background.works}
+
+
+def _all_of(act: Work) -> Sweep:
+    def run(db: Session) -> int:
+        return run_steps(db, act(db))
+
+    run.__name__ = act.__name__
+    return run
+
+
+def run_steps(db: Session, steps: Iterator[None]) -> int:
+    """Take every step in a transaction of its own; returns how many there were."""
+    taken = 0
+    for _ in steps:
+        db.commit()
+        taken += 1
+    return taken
 
 
 def _watch_lag(db: Session) -> int:

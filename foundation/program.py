@@ -7,7 +7,7 @@ import click
 from sqlalchemy.orm import Session
 
 from foundation.http import Routes
-from foundation.jobs import Sweep
+from foundation.jobs import Sweep, Work
 from foundation.outbox import On
 
 Check = Callable[[Session], dict[str, list[str]]]
@@ -15,11 +15,12 @@ Check = Callable[[Session], dict[str, list[str]]]
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Every route, reaction, sweep, check and command of the house."""
+    """Every route, reaction, sweep, work, check and command of the house."""
 
     version: str
     routes: Sequence[Routes]
     reactions: Sequence[On]
     sweeps: Sequence[Sweep]
+    works: Sequence[Work]
     checks: Sequence[Check]
     commands: Sequence[click.Command]

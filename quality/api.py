@@ -6,7 +6,7 @@ What is shown of a project as a whole is at `workforce.api`, which knows whose i
 from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call, Routes
-from quality import adjudication, agreement, confusion, reliability, schemas
+from quality import adjudication, agreement, confusion, refits, reliability, revisions, schemas
 
 routes = Routes("quality", "/api")
 
@@ -38,3 +38,15 @@ def confusion_of(call: Call, project_id: str, voter_id: str) -> confusion.OfVote
 def disagreements(call: Call, project_id: str) -> dict[str, list[agreement.Pair]]:
     """The pairs of workers who agree less often than their own errors explain, the worst first; 50 at most."""
     return {"items": agreement.disagreements(call.db, project_id, **call.query)}
+
+
+@routes.get("/projects/<project_id>/refits", allow=allow("ops"), returns=schemas.Refit, paged=True)
+def refits_of_project(call: Call, project_id: str) -> pagination.Page:
+    """The last refits of a project, newest first: how far each is, and how far from it counting had gone."""
+    return refits.page(call.db, project_id, call.page)
+
+
+@routes.get("/projects/<project_id>/revisions", allow=allow("ops"), returns=schemas.Revision, paged=True)
+def revised_tasks(call: Call, project_id: str) -> pagination.Page:
+    """Settled tasks that the last refit would decide otherwise."""
+    return revisions.page(call.db, project_id, call.page)

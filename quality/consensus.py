@@ -7,7 +7,7 @@ import numpy as np
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from quality import reliability, votes
+from quality import counting, reliability, votes
 from quality.escalation import Decision, Standing
 from quality.methods import reading
 from quality.models import Consensus
@@ -24,10 +24,11 @@ class Weighed:
 
 
 def weigh(db: Session, project_id: str, task_ids: Sequence[str], *, n_classes: int) -> list[Weighed]:
-    """Posterior and standing of some tasks from the current matrices, in the order of their ids."""
+    """Posterior and standing of some tasks, in the order of their ids, from matrices that follow their votes."""
     if not task_ids:
         return []
     coded = votes.read(db, project_id, n_classes=n_classes, task_ids=task_ids)
+    counting.count(db, project_id, coded)
     known = reliability.matrices(db, project_id, coded.voter_ids, n_classes=n_classes)
     found = reading.posterior(coded.votes, confusion=known.confusion, prior=known.prior, trust=known.trust)
     n_votes = coded.votes.per_task()
@@ -108,6 +109,12 @@ def adjudicate(
         return False
     db.execute(_RULED, where)
     return True
+
+
+def learn(db: Session, project_id: str, task_ids: Sequence[str], *, n_classes: int) -> None:
+    """Let what is known of the voters on some tasks follow what has become certain of these."""
+    if task_ids:
+        counting.count(db, project_id, votes.read(db, project_id, n_classes=n_classes, task_ids=task_ids))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The package's tables. Projects, tasks and voters are ids of other packages; labels are class numbers from 0."""
 
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import (
     ARRAY,
@@ -77,7 +78,7 @@ class Consensus(Base):
 
 
 class Reliability(Base):
-    """What a project knows of a voter: expected vote counts [true, given] and the share right with its interval."""
+    """What a project knows of a voter: matrix [true, given], which follows the votes, and the share right as fitted."""
 
     __tablename__ = "reliability"
 
@@ -88,6 +89,9 @@ class Reliability(Base):
     low: Mapped[float] = mapped_column(Double)
     high: Mapped[float] = mapped_column(Double)
     n_votes: Mapped[int]
+    # Expected votes [true, given], of which the confusion is made; of that fit alone whose generation it is.
+    counts: Mapped[bytes | None] = mapped_column(LargeBinary)
+    generation: Mapped[int] = mapped_column(server_default=text("0"))
     updated_at: Mapped[Moment] = mapped_column(server_default=func.now())
 
     __table_args__ = (
@@ -100,7 +104,7 @@ class Reliability(Base):
 
 
 class ProjectFit(Base):
-    """What the last fit of a project found for everybody: class prior, the pool's matrix, and what it had seen."""
+    """What a project knows of everybody: class prior and pool's matrix, which follow the votes, and the last fit."""
 
     __tablename__ = "project_fits"
 
@@ -117,6 +121,14 @@ class ProjectFit(Base):
     discount: Mapped[float] = mapped_column(Double, server_default=text("0.3"))
     counted: Mapped[float] = mapped_column(Double, server_default=text("0.2"))
     fitted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+    # The number of the refit that everything counted belongs to; 0 : fitted before statistics were kept.
+    generation: Mapped[int] = mapped_column(server_default=text("0"))
+    # What prior and pool are made of: the sum of all tasks' posteriors, and of all voters' counts.
+    classes: Mapped[bytes | None] = mapped_column(LargeBinary)
+    total: Mapped[bytes | None] = mapped_column(LargeBinary)
+    # How much less probable new votes were than expected, in nats, and of how many votes that is the sum.
+    surprise: Mapped[float] = mapped_column(Double, server_default=text("0"))
+    n_foretold: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class Gold(Base):
@@ -168,3 +180,67 @@ class Exposure(Base):
     created_at: Mapped[Created]
 
     __table_args__ = (Index(None, "project_id", "ahead_of", "voter_id", unique=True),)
+
+
+class Contribution(Base):
+    """What a task has added to the counts of its voters: the posterior, and the voters that it was added for."""
+
+    __tablename__ = "contributions"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    generation: Mapped[int] = mapped_column(primary_key=True)
+    task_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    posterior: Mapped[bytes] = mapped_column(LargeBinary)
+    voters: Mapped[list[str]] = mapped_column(ARRAY(IdText))
+    # The clock's time, not the transaction's: it is read while the project's stream is held.
+    counted_at: Mapped[Moment] = mapped_column(server_default=func.clock_timestamp())
+
+
+class RefitState(StrEnum):
+    """How far a refit has come."""
+
+    RUNNING = "running"
+    DONE = "done"
+    ABANDONED = "abandoned"
+
+
+class Refit(Base):
+    """One refit of a project: how far it is, and how far apart it and what was counted meanwhile have been."""
+
+    __tablename__ = "refits"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    cause: Mapped[str]
+    state: Mapped[str]
+    n_votes: Mapped[int] = mapped_column(server_default=text("0"))
+    n_iter: Mapped[int] = mapped_column(server_default=text("0"))
+    objective: Mapped[float | None] = mapped_column(Double)
+    # Share of the tasks whose contributions are written.
+    written: Mapped[float] = mapped_column(Double, server_default=text("0"))
+    # Differences of posteriors, the largest and the mean over tasks of each one's largest; and labels that differ.
+    apart_largest: Mapped[float | None] = mapped_column(Double)
+    apart_mean: Mapped[float | None] = mapped_column(Double)
+    n_flipped: Mapped[int | None]
+    # Settled tasks that it decides otherwise.
+    n_revised: Mapped[int | None]
+    started_at: Mapped[Moment] = mapped_column(server_default=func.clock_timestamp())
+    updated_at: Mapped[Moment] = mapped_column(server_default=func.clock_timestamp())
+
+    __table_args__ = (one_of("state", RefitState),)
+
+
+class Revision(Base):
+    """A settled task that the last refit would decide otherwise."""
+
+    __tablename__ = "revisions"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    task_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    settled_label: Mapped[int] = mapped_column(SmallInteger)
+    settled_confidence: Mapped[float] = mapped_column(Double)
+    label: Mapped[int] = mapped_column(SmallInteger)
+    confidence: Mapped[float] = mapped_column(Double)
+    # The refit that first said so.
+    refit: Mapped[int]
+    created_at: Mapped[Created]

@@ -1,7 +1,7 @@
 """How reliable each voter has shown to be: confusion matrices, one number with its interval, and the refit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from sqlalchemy import select, text
@@ -9,8 +9,7 @@ from sqlalchemy.orm import Session
 
 from foundation import ids, pagination
 from foundation.errors import NotFound
-from quality import votes
-from quality.methods import em, gold, hierarchical, intervals, reading
+from quality import refits
 from quality.methods.reading import Trust
 from quality.methods.votes import FloatArray
 from quality.models import ProjectFit, Reliability
@@ -19,9 +18,9 @@ from quality.models import ProjectFit, Reliability
 # locks others wait for: `grown` tells who is to be fitted apart from it.
 GROWTH = 0.05
 INLINE_VOTES_MAX = 20_000
-# A label moves no more long before the posteriors stand still to the eighth digit.
-_TOL = 1e-5
-_ITER_MAX = 100
+# And when new votes were less probable than expected: the difference of one, in nats, spreads by some .7 about 0, so
+# the sum over n of them exceeds so many roots of n by chance once in five hundred fits.
+_SURPRISE = 2.0
 # The next answer is expected to come from somebody like a project's most active voters.
 _CROWD = 200
 
@@ -43,29 +42,16 @@ class Matrices:
     trust: Trust
 
 
-_SAVE_FIT = text("""
-    INSERT INTO project_fits (project_id, n_classes, prior, pool, n_votes, n_iter, converged, discount, counted)
-    VALUES (:project_id, :n_classes, :prior, :pool, :n_votes, :n_iter, :converged, :discount, :counted)
-    ON CONFLICT (project_id) DO UPDATE SET prior = excluded.prior, pool = excluded.pool, n_votes = excluded.n_votes,
-        n_since = 0, n_iter = excluded.n_iter, converged = excluded.converged, discount = excluded.discount,
-        counted = excluded.counted, fitted_at = now()
-""")
-_SAVE_VOTERS = text("""
-    INSERT INTO reliability (project_id, voter_id, confusion, reliability, low, high, n_votes)
-    SELECT CAST(:project_id AS text), * FROM unnest(CAST(:voters AS text[]), CAST(:confusions AS bytea[]),
-        CAST(:reliabilities AS float8[]), CAST(:lows AS float8[]), CAST(:highs AS float8[]), CAST(:counts AS int[]))
-    ON CONFLICT (project_id, voter_id) DO UPDATE SET confusion = excluded.confusion, low = excluded.low,
-        reliability = excluded.reliability, high = excluded.high, n_votes = excluded.n_votes, updated_at = now()
-""")
-
-
 _SEEN = text("""
-    UPDATE project_fits SET n_since = n_since + :n_new WHERE project_id = :project_id RETURNING n_votes, n_since
+    UPDATE project_fits SET n_since = n_since + :n_new WHERE project_id = :project_id
+    RETURNING n_votes, n_since, generation,
+              surprise > :surprise * sqrt(n_foretold) AS drifted
 """)
 _GROWN = text("""
-    SELECT project_id FROM project_fits
-     WHERE n_votes + n_since > :inline AND n_since >= n_votes * :growth
-       AND project_id = coalesce(CAST(:project_id AS text), project_id)
+    SELECT project_id, CASE WHEN n_since >= n_votes * :growth OR generation = 0 THEN 'grown' ELSE 'drifted' END
+      FROM project_fits
+     WHERE n_votes + n_since > :inline AND project_id = coalesce(CAST(:project_id AS text), project_id)
+       AND (n_since >= n_votes * :growth OR generation = 0 OR surprise > :surprise * sqrt(n_foretold))
      ORDER BY fitted_at LIMIT 20
 """)
 
@@ -73,57 +59,27 @@ _GROWN = text("""
 def is_due(db: Session, project_id: str, *, n_new: int, urged: bool) -> bool:
     """Count votes that were just weighed, and tell whether to fit again now.
 
-    A twentieth more votes is enough, or anything new if it is urged. The work for each vote stays the same however
-    many there are, since fits become rarer as votes become more.
+    A twentieth more votes is enough, or votes that are not what was to be expected, or anything new if it is urged.
+    The work for each vote stays the same however many there are, since fits become rarer as votes become more.
     """
-    last = db.execute(_SEEN, {"project_id": project_id, "n_new": n_new}).one_or_none()
+    last = db.execute(_SEEN, {"project_id": project_id, "n_new": n_new, "surprise": _SURPRISE}).one_or_none()
     if last is None:
         return True
     small = last.n_votes + last.n_since <= INLINE_VOTES_MAX
-    return small and (urged or last.n_since >= last.n_votes * GROWTH)
+    grown = last.n_since >= last.n_votes * GROWTH or not last.generation
+    return small and (urged or grown or last.drifted)
 
 
-def grown(db: Session, project_id: str | None = None) -> list[str]:
-    """Projects, or this one, due for a fit and too large for one beside their settlement; the oldest fit first."""
-    return list(db.scalars(_GROWN, {"inline": INLINE_VOTES_MAX, "growth": GROWTH, "project_id": project_id}))
+def grown(db: Session, project_id: str | None = None) -> dict[str, str]:
+    """Projects, or this one, due for a fit and too large for one beside their settlement, and why; the oldest first."""
+    where = {"inline": INLINE_VOTES_MAX, "growth": GROWTH, "project_id": project_id, "surprise": _SURPRISE}
+    return dict(db.execute(_GROWN, where).all())
 
 
-def refit(db: Session, project_id: str, *, n_classes: int) -> None:
-    """EM over all votes of a project; matrices and reliabilities back into the tables."""
-    coded = votes.read(db, project_id, n_classes=n_classes)
-    coded = replace(coded, votes=gold.capped(coded.votes, coded.gold))
-    found = hierarchical.fit(
-        coded.votes, known=coded.known, tol=_TOL, objective_tol=em.OBJECTIVE_TOL, max_iter=_ITER_MAX
-    )
-    trust = reading.calibrated(coded.votes, found, known=coded.sampled)
-    db.execute(
-        _SAVE_FIT,
-        {
-            "project_id": project_id,
-            "n_classes": n_classes,
-            "prior": found.prior.tobytes(),
-            "pool": found.pool.tobytes(),
-            "n_votes": coded.votes.size,
-            "n_iter": found.n_iter,
-            "converged": found.converged,
-            "discount": trust.discount,
-            "counted": trust.counted,
-        },
-    )
-    believed = reading.read(coded.votes, found, known=coded.known, trust=trust)
-    shares = intervals.reliability(coded.votes, believed)
-    db.execute(
-        _SAVE_VOTERS,
-        {
-            "project_id": project_id,
-            "voters": coded.voter_ids,
-            "confusions": [matrix.tobytes() for matrix in found.confusion],
-            "reliabilities": shares.reliability.tolist(),
-            "lows": shares.low.tolist(),
-            "highs": shares.high.tolist(),
-            "counts": coded.votes.per_voter().tolist(),
-        },
-    )
+def refit(db: Session, project_id: str, *, n_classes: int, cause: str = "asked") -> None:
+    """A refit at once, inside the caller's transaction, who holds the project's stream until its end."""
+    for _ in refits.steps(db, project_id, n_classes=n_classes, cause=cause):
+        pass
 
 
 def matrices(db: Session, project_id: str, voter_ids: Sequence[str], *, n_classes: int) -> Matrices:

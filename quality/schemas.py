@@ -2,7 +2,8 @@
 
 import marshmallow as ma
 
-from foundation.fields import Fraction, Identifier, Integer, QueryInteger, Schema, Timestamp
+from foundation.fields import Choice, Fraction, Identifier, Integer, QueryInteger, Schema, Text, Timestamp
+from quality.models import RefitState
 
 
 class Expert(Schema):
@@ -87,3 +88,29 @@ class Calibration(Schema):
         ma.fields.Nested(CalibrationBin),
         metadata={"description": "Tasks that the crowd was in doubt about: the hard ones, which stand for no others."},
     )
+
+
+class Refit(Schema):
+    number = Integer()
+    cause = Text()
+    state = Choice(RefitState)
+    n_votes = Integer()
+    n_iter = Integer(metadata={"description": "Passes over the votes so far."})
+    objective = ma.fields.Float(allow_none=True)
+    written = Fraction(metadata={"description": "Share of the tasks that are written."})
+    apart_largest = Fraction(allow_none=True, metadata={"description": "Largest difference of a task's posterior."})
+    apart_mean = Fraction(allow_none=True)
+    n_flipped = Integer(allow_none=True, metadata={"description": "Tasks whose label it changed."})
+    n_revised = Integer(allow_none=True, metadata={"description": "Settled tasks that it decides otherwise."})
+    started_at = Timestamp()
+    updated_at = Timestamp()
+
+
+class Revision(Schema):
+    task_id = Identifier("tsk")
+    settled_label = Integer(metadata={"description": "The class as it was settled: its place in `labels`, from 0."})
+    settled_confidence = Fraction()
+    label = Integer(metadata={"description": "The class that the votes make most probable now."})
+    confidence = Fraction()
+    refit = Integer(metadata={"description": "The refit that first said so."})
+    created_at = Timestamp()

@@ -1,7 +1,9 @@
 """Votes: cast once for a task and a voter, read back as arrays of codes."""
 
-from collections.abc import Collection, Sequence
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sqlalchemy import select, text
@@ -41,40 +43,94 @@ def cast(db: Session, *, project_id: str, task_id: str, voter_id: str, label: in
     db.execute(CAST, {"project_id": project_id, "task_id": task_id, "voter_id": voter_id, "label": label})
 
 
-def read(db: Session, project_id: str, *, n_classes: int, task_ids: Sequence[str] | None = None) -> Coded:
-    """The votes of a project, or of some of its tasks, in the canonical order of ids."""
+def read(db: Session, project_id: str, *, n_classes: int, task_ids: Sequence[str]) -> Coded:
+    """The votes of some tasks of a project, in the canonical order of ids."""
     rows = select(Vote.task_id, Vote.voter_id, Vote.label).where(Vote.project_id == project_id)
-    certain = select(KnownLabel.task_id, KnownLabel.label, KnownLabel.is_sample).where(
-        KnownLabel.project_id == project_id
-    )
-    if task_ids is not None:
-        rows, certain = (
-            rows.where(Vote.task_id.in_(task_ids)),
-            certain.where(KnownLabel.task_id.in_(task_ids)),
-        )
-    found = db.execute(rows).all()
-    certainties = db.execute(certain).all()
-    gold_of = _gold_of(db, project_id, {row.task_id for row in found})
-    known_of = {row.task_id: row.label for row in certainties} | gold_of
-    sampled_of = {row.task_id: row.label for row in certainties if row.is_sample}
-    tasks = sorted({row.task_id for row in found} | known_of.keys() | set(task_ids or ()))
-    voters = sorted({row.voter_id for row in found})
+    found = db.execute(rows.where(Vote.task_id.in_(task_ids))).all()
+    tasks, voters = sorted(set(task_ids)), sorted({row.voter_id for row in found})
     task_code = {task_id: code for code, task_id in enumerate(tasks)}
     voter_code = {voter_id: code for code, voter_id in enumerate(voters)}
-    return Coded(
-        votes=Votes(
-            tasks=np.array([task_code[row.task_id] for row in found], dtype=np.int64),
-            voters=np.array([voter_code[row.voter_id] for row in found], dtype=np.int64),
-            labels=np.array([row.label for row in found], dtype=np.int64),
-            n_tasks=len(tasks),
-            n_voters=len(voters),
-            n_classes=n_classes,
-        ),
-        task_ids=tasks,
-        voter_ids=voters,
-        known=np.array([known_of.get(task_id, UNKNOWN) for task_id in tasks], dtype=np.int64),
-        sampled=np.array([sampled_of.get(task_id, UNKNOWN) for task_id in tasks], dtype=np.int64),
-        gold=np.array([gold_of.get(task_id, UNKNOWN) for task_id in tasks], dtype=np.int64),
+    votes = Votes(
+        tasks=np.array([task_code[row.task_id] for row in found], dtype=np.int64),
+        voters=np.array([voter_code[row.voter_id] for row in found], dtype=np.int64),
+        labels=np.array([row.label for row in found], dtype=np.int64),
+        n_tasks=len(tasks),
+        n_voters=len(voters),
+        n_classes=n_classes,
+    )
+    return _certain(db, project_id, task_ids).coded(votes, tasks, voters)
+
+
+# One row a task, in the order of ids: a fit of a million votes reads two hundred thousand rows.
+_ALL = """
+    COPY (SELECT task_id, array_agg(voter_id ORDER BY voter_id), array_agg(label ORDER BY voter_id)
+            FROM votes WHERE project_id = %(project_id)s GROUP BY task_id ORDER BY task_id)
+      TO STDOUT (FORMAT binary)
+"""
+
+
+def read_all(db: Session, project_id: str, *, n_classes: int) -> Coded:
+    """The votes of a whole project: as `read` has them, in less time and memory.
+
+    Certain labels on which nobody has voted come last, but for gold that nobody has met.
+    """
+    task_ids: list[str] = []
+    code_of: dict[str, int] = {}
+    n_each, voters, labels = array("q"), array("q"), array("q")
+    driver: Any = db.connection().connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(_ALL, {"project_id": project_id}) as copied:
+        copied.set_types(["text", "text[]", "int2[]"])
+        for task_id, who, what in copied.rows():
+            task_ids.append(task_id)
+            n_each.append(len(who))
+            voters.extend([code_of.setdefault(voter_id, len(code_of)) for voter_id in who])
+            labels.extend(what)
+    certain = _certain(db, project_id)
+    voted = set(task_ids)
+    task_ids += sorted(certain.known.keys() - certain.gold.keys() - voted)
+    voter_ids, order = sorted(code_of), np.empty(len(code_of), dtype=np.int64)
+    order[[code_of[voter_id] for voter_id in voter_ids]] = np.arange(len(voter_ids))
+    votes = Votes(
+        tasks=np.repeat(np.arange(len(n_each)), np.array(n_each, dtype=np.int64)),
+        voters=order[np.array(voters, dtype=np.int64)],
+        labels=np.array(labels, dtype=np.int64),
+        n_tasks=len(task_ids),
+        n_voters=len(voter_ids),
+        n_classes=n_classes,
+    )
+    return certain.coded(votes, task_ids, voter_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class _Certain:
+    """Labels that are certain, by task: all of them, those of tasks drawn at random, and those of gold."""
+
+    known: Mapping[str, int]
+    sampled: Mapping[str, int]
+    gold: Mapping[str, int]
+
+    def coded(self, votes: Votes, task_ids: list[str], voter_ids: list[str]) -> Coded:
+        known, sampled, gold = (
+            np.array([label_of.get(task_id, UNKNOWN) for task_id in task_ids], dtype=np.int64)
+            for label_of in (self.known, self.sampled, self.gold)
+        )
+        return Coded(votes, task_ids, voter_ids, known=known, sampled=sampled, gold=gold)
+
+
+def _certain(db: Session, project_id: str, task_ids: Sequence[str] | None = None) -> _Certain:
+    """What is certain of these tasks, or of all. Gold that is retired because its label is doubted is not."""
+    known = select(KnownLabel.task_id, KnownLabel.label, KnownLabel.is_sample)
+    known = known.where(KnownLabel.project_id == project_id)
+    gold = select(Gold.task_id, Gold.label).where(Gold.project_id == project_id)
+    gold = gold.where(Gold.ended_by.is_distinct_from(Ending.CONTESTED))
+    if task_ids is not None:
+        known, gold = known.where(KnownLabel.task_id.in_(task_ids)), gold.where(Gold.task_id.in_(task_ids))
+    rows = db.execute(known).all()
+    of_gold = {row.task_id: row.label for row in db.execute(gold)}
+    return _Certain(
+        known={row.task_id: row.label for row in rows} | of_gold,
+        sampled={row.task_id: row.label for row in rows if row.is_sample},
+        gold=of_gold,
     )
 
 
@@ -122,10 +178,3 @@ def decided(db: Session, project_id: str) -> Decided:
         task_ids=tasks,
         voter_ids=voters,
     )
-
-
-def _gold_of(db: Session, project_id: str, voted: Collection[str]) -> dict[str, int]:
-    """The labels of gold that was voted on. What is retired because its label is doubted counts as unknown."""
-    rows = select(Gold.task_id, Gold.label).where(Gold.project_id == project_id)
-    rows = rows.where(Gold.ended_by.is_distinct_from(Ending.CONTESTED))
-    return {row.task_id: row.label for row in db.execute(rows) if row.task_id in voted}

@@ -152,7 +152,11 @@ class House:
     def background(self) -> jobs.Background:
         """What the jobs process works with."""
         return jobs.Background(
-            self.engine, self.sessions, outbox.reactions(wsgi.program.reactions), wsgi.program.sweeps
+            self.engine,
+            self.sessions,
+            outbox.reactions(wsgi.program.reactions),
+            wsgi.program.sweeps,
+            wsgi.program.works,
         )
 
     def settle(self) -> int:

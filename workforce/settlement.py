@@ -6,7 +6,7 @@ values; nothing here is arithmetic.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain
@@ -20,7 +20,7 @@ from foundation.errors import NotFound
 from payments import earnings, funding, rates
 from payments.earnings import Work
 from payments.funding import Rest
-from quality import adjudication, consensus, escalation, reliability
+from quality import adjudication, consensus, escalation, refits, reliability
 from quality.adjudication import Ruling, Verdict
 from quality.consensus import Weighed
 from quality.escalation import Action, Fallback, Progress, Rule
@@ -101,15 +101,22 @@ def revisit(db: Session) -> int:
     return 1
 
 
-def refit_grown(db: Session) -> int:
-    """Fit a project again that has too many votes for a fit beside its settlement. A sweep."""
-    for project_id in reliability.grown(db):
-        if outbox.try_stream(db, project_id):
-            project = db.get_one(Project, project_id, populate_existing=True)
-            reliability.refit(db, project_id, n_classes=len(project.labels))
-            _pay(db, _decide(db, project, set(tasks.undecided(db, project_id)), _progress(db, project), refit=False))
-            return 1
-    return 0
+def refit_grown(db: Session) -> Iterator[None]:
+    """Fit projects again that have too many votes for a fit beside their settlement. A work."""
+    for project_id, cause in reliability.grown(db).items():
+        yield from refit(db, project_id, cause=cause)
+
+
+def refit(db: Session, project_id: str, *, cause: str) -> Iterator[None]:
+    """Fit a project again, step by step, and decide then what it waits for. Settlements go on meanwhile."""
+    project = db.get(Project, project_id)
+    if project is None:
+        raise NotFound("There is no such project.")
+    yield from refits.steps(db, project_id, n_classes=len(project.labels), cause=cause)
+    outbox.hold_stream(db, project_id)
+    db.refresh(project)
+    _pay(db, _decide(db, project, set(tasks.undecided(db, project_id)), _progress(db, project), refit=False))
+    yield
 
 
 def _adjudicate(db: Session, project: Project, rulings: Sequence[Any]) -> list[Closed]:
@@ -134,6 +141,7 @@ def _obey(db: Session, project: Project, verdicts: Mapping[Task, Verdict]) -> li
             voter_id=verdict.voter_id,
             is_sample=_is_spot(secret, project, task.id),
         )
+    consensus.learn(db, project.id, [task.id for task in verdicts], n_classes=len(project.labels))
     return _close(db, project, [Settled(task, found.label, 1.0, tasks.EXPERT) for task, found in verdicts.items()])
 
 

@@ -205,13 +205,21 @@ def _beyond(first: FloatArray, second: FloatArray, third: FloatArray, length: fl
 class Tasks:
     """A crowd in one piece: tasks with their votes, and what the last pass believed of them.
 
-    known : (n_tasks,), labels that are certain, else UNKNOWN. silent_count : whether tasks nobody voted on, and of
-    which nothing is known, are part of the sum of posteriors.
+    known : (n_tasks,), labels that are certain, else UNKNOWN. start : (n_tasks, n_classes), posteriors to begin from in
+    the place of the shares of the votes. silent_count : whether tasks nobody voted on, and of which nothing is known,
+    are part of the sum of posteriors.
     """
 
-    def __init__(self, votes: Votes, *, known: IntArray | None = None, silent_count: bool = True) -> None:
+    def __init__(
+        self,
+        votes: Votes,
+        *,
+        known: IntArray | None = None,
+        start: FloatArray | None = None,
+        silent_count: bool = True,
+    ) -> None:
         check_size(n_tasks=votes.n_tasks, n_voters=votes.n_voters, n_classes=votes.n_classes, n_matrices=MATRICES)
-        self._index = Index(votes)
+        self._index, self._begin = Index(votes), start
         ordered = np.full(votes.n_tasks, UNKNOWN) if known is None else self._index.in_order(known)
         self._clamped = np.flatnonzero(ordered != UNKNOWN)
         self._classes = ordered[self._clamped]
@@ -221,8 +229,8 @@ class Tasks:
         self._current: FloatArray
 
     def start(self) -> Seen:
-        """What the shares of the votes come to; nothing is likely yet."""
-        return self._seen(self._index.shares(), 0.0)
+        """What the shares of the votes come to, or the posteriors to begin from; nothing is likely yet."""
+        return self._seen(self._index.shares() if self._begin is None else self._index.in_columns(self._begin), 0.0)
 
     def see(self, tables: Tables) -> Seen:
         """One pass: posteriors from tables, and what they come to (Dawid and Skene 1979, eq. 2.5 and 2.3)."""

@@ -36,16 +36,18 @@ def fit(
     objective_tol: float = 0.0,
     max_iter: int = em.ITER_MAX,
     accelerate: bool = True,
+    start: FloatArray | None = None,
     told: Told = quiet,
 ) -> Fit:
-    """Matrices of voters and posteriors of tasks, from the shares of the votes on.
+    """Matrices of voters and posteriors of tasks, from the shares of the votes on or from a start.
 
-    known : (n_tasks,) labels that are certain, from gold or an adjudication, else UNKNOWN. experts : (n_voters,), who
-    does not lean on the crowd, nor it on them: their votes begin with an expert's matrix. objective of the result :
-    the evidence's lower bound under the centres as they stand; it may fall a little where they move.
+    start : (n_tasks, n_classes), posteriors that an earlier fit came to. known : (n_tasks,) labels that are certain,
+    from gold or an adjudication, else UNKNOWN. experts : (n_voters,), who does not lean on the crowd, nor it on them:
+    their votes begin with an expert's matrix. objective of the result : the evidence's lower bound under the centres as
+    they stand; it may fall a little where they move.
     """
     return fit_crowd(
-        em.Tasks(votes, known=known),
+        em.Tasks(votes, known=known, start=start),
         experts=experts,
         tol=tol,
         objective_tol=objective_tol,
@@ -111,9 +113,9 @@ def aggregate(
 def estimate(counts: FloatArray, per_class: FloatArray, *, experts: BoolArray | None = None) -> Tables:
     """Expected logarithms under what the counts make of the priors; see `em.Estimate`."""
     weights, _ = concentration(counts, experts)
-    logs = _expected_logs(weights)
+    logs = expected_logs(weights)
     classes = per_class + 1.0
-    log_prior = _expected_logs(classes)
+    log_prior = expected_logs(classes)
     penalty = _divergence(classes, np.ones_like(classes), log_prior) + _divergence(weights, weights - counts, logs)
     return Tables(logs, log_prior, -penalty)
 
@@ -124,13 +126,21 @@ def concentration(counts: FloatArray, experts: BoolArray | None = None) -> tuple
     counts : expected votes, axes [voter, true, given]; experts : (n_voters,). The parameters less the counts are the
     prior, so a voter without votes has the crowd's matrix, and an expert an expert's.
     """
-    n_classes = counts.shape[1]
-    crowd = counts if experts is None else counts[~experts]
-    pool = rows(crowd.sum(axis=0) + STRENGTH * one_coin(n_classes, _START_ACCURACY))
+    pool = pooled((counts if experts is None else counts[~experts]).sum(axis=0))
+    return of_some(counts, pool, experts), pool
+
+
+def pooled(total: FloatArray) -> FloatArray:
+    """The crowd's matrix, axes [true, given], from the sum of the counts of all of it."""
+    return rows(total + STRENGTH * one_coin(total.shape[0], _START_ACCURACY))
+
+
+def of_some(counts: FloatArray, pool: FloatArray, experts: BoolArray | None = None) -> FloatArray:
+    """Parameters of the rows of some voters beside a crowd whose matrix is known; see `concentration`."""
     weights = counts + STRENGTH * _centres(counts, pool)
     if experts is not None:
-        weights[experts] = counts[experts] + _EXPERT_STRENGTH * expert(n_classes)
-    return weights, pool
+        weights[experts] = counts[experts] + _EXPERT_STRENGTH * expert(counts.shape[1])
+    return weights
 
 
 def expert(n_classes: int) -> FloatArray:
@@ -161,7 +171,7 @@ def _centres(counts: FloatArray, pool: FloatArray) -> FloatArray:
     return diagonal[:, :, np.newaxis] * eye + (1.0 - diagonal)[:, :, np.newaxis] * errors
 
 
-def _expected_logs(weights: FloatArray) -> FloatArray:
+def expected_logs(weights: FloatArray) -> FloatArray:
     """Expected logarithms under Dirichlet(weights) over the last axis."""
     return digamma(weights) - digamma(weights.sum(axis=-1, keepdims=True))
 

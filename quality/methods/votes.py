@@ -134,6 +134,10 @@ class Index:
         rows[self._tasks] = columns.T
         return rows
 
+    def in_columns(self, rows: FloatArray) -> FloatArray:
+        """Rows of the caller's tasks, (n_tasks, n_classes), as columns of the index, (n_classes, n_tasks)."""
+        return np.ascontiguousarray(rows[self._tasks].T)
+
     def totals(self) -> FloatArray:
         """Votes of each voter for each label, (n_voters, n_classes)."""
         return self._totals.reshape(self.n_voters, self.n_classes)

@@ -79,7 +79,8 @@ def test_words_are_words_and_references_lead_to_rows_with_a_rule(stage: Stage, m
                 words = {word for value in values for word in (value if isinstance(value, list) else [value])}
                 assert [word for word in words if not _WORD.fullmatch(word)] == [], f"{table}.{column}"
             for column in _rules(table)["refers"]:
-                ids = session.scalars(text(f"SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL"))
+                values = session.scalars(text(f"SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL"))
+                ids = {one for value in values for one in (value if isinstance(value, list) else [value])}
                 assert [one for one in ids if one not in marks.words and one not in _NAMES] == [], f"{table}.{column}"
 
 

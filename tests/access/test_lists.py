@@ -74,7 +74,10 @@ def test_every_list_is_tested() -> None:
     paged = {row.rule for row in ROWS if {"next_cursor", "has_more", "[].id"} & row.shows}
     tested = {listed.path.partition("?")[0] for listed in LISTS}
 
-    of_a_project = {f"/api/projects/<project_id>/{name}" for name in ("tasks", "reliability", "experts", "gold")}
+    of_a_project = {
+        f"/api/projects/<project_id>/{name}"
+        for name in ("tasks", "reliability", "experts", "gold", "refits", "revisions")
+    }
     assert paged - tested == of_a_project
 
 
@@ -119,6 +122,8 @@ def test_the_lists_of_a_project_are_of_that_project(stage: Stage) -> None:
             where = {"id": project["project_id"]}
             tasks = stage.send(owner, "GET", f"/api/projects/{where['id']}/tasks").get_json()["items"]
             voters = stage.send("ops", "GET", f"/api/projects/{where['id']}/reliability").get_json()["items"]
+            refits = stage.send("ops", "GET", f"/api/projects/{where['id']}/refits").get_json()["items"]
+            revisions = stage.send("ops", "GET", f"/api/projects/{where['id']}/revisions").get_json()["items"]
             assert {task["id"] for task in tasks} == _ids(session, "SELECT id FROM tasks WHERE project_id = :id", where)
             assert {one["voter_id"] for one in voters} == _ids(
                 session, "SELECT voter_id FROM reliability WHERE project_id = :id", where
@@ -126,6 +131,11 @@ def test_the_lists_of_a_project_are_of_that_project(stage: Stage) -> None:
             experts = stage.send("ops", "GET", f"/api/projects/{where['id']}/experts").get_json()["items"]
             assert {one["voter_id"] for one in experts} == _ids(
                 session, "SELECT voter_id FROM adjudications WHERE project_id = :id", where
+            )
+            numbers = session.scalars(text("SELECT number FROM refits WHERE project_id = :id ORDER BY 1 DESC"), where)
+            assert [one["number"] for one in refits] == list(numbers)
+            assert {one["task_id"] for one in revisions} == _ids(
+                session, "SELECT task_id FROM revisions WHERE project_id = :id", where
             )
 
 

@@ -207,6 +207,14 @@ def people(session: Session) -> Cast:
     return Cast(workers, crowd, requesters)
 
 
+# As if the last refit decided everything otherwise.
+_REVISED = text("""
+    INSERT INTO revisions (project_id, task_id, settled_label, settled_confidence, label, confidence, refit)
+    SELECT c.project_id, c.task_id, c.label, c.confidence, 1 - c.label, c.confidence, f.generation
+      FROM consensus c JOIN project_fits f USING (project_id)
+""")
+
+
 def things(session: Session, cast: Cast) -> Iterator[Thing]:
     """Every thing in every state, in the order in which it can be made."""
     yield from _lapsed(session, cast)
@@ -219,6 +227,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
         yield _weighed(session, cast, owner, requester)
         yield from _golds(session, cast, owner, requester)
         yield Thing("payer", "known", owner, requester.id)
+    session.execute(_REVISED)
     yield from _persons(session, cast)
     yield from _events(session)
 

@@ -336,6 +336,8 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/projects/<project_id>/gold": _new_gold,
     "GET /api/projects/<project_id>/gold": _golds,
     "POST /api/projects/<project_id>/gold/<task_id>/retirement": _of_gold("ops", {"reason": "Too easy."}),
+    "GET /api/projects/<project_id>/refits": _of_project("ops"),
+    "GET /api/projects/<project_id>/revisions": _of_project("ops"),
     "POST /api/top-ups": _top_up,
     "GET /api/trial-balance": _staff("finance"),
     "GET /api/tie-out": _staff("finance"),

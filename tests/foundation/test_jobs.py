@@ -360,3 +360,46 @@ def test_whoever_no_longer_leads_begins_no_further_sweep(house: House) -> None:
 
 def _leads(house: House) -> bool:
     return _leader(house) is not None
+
+
+# What takes long
+
+
+def _background_with(house: House, *works: jobs.Work) -> jobs.Background:
+    return replace(_background(house.engine), works=works)
+
+
+def _three_steps(db: Session) -> Iterator[None]:
+    for name in ("first", "second", "third"):
+        db.execute(text("INSERT INTO requesters (id, name) VALUES (:name, :name)"), {"name": name})
+        yield
+
+
+def test_each_step_of_a_work_is_a_transaction_of_its_own(house: House) -> None:
+    seen = []
+
+    def watched(db: Session) -> Iterator[None]:
+        for _ in _three_steps(db):
+            yield
+            seen.append(len(_noted(house)))
+
+    done = jobs.work(_background_with(house, watched))
+
+    assert list(done.values()) == [3]
+    assert seen == [1, 2, 3]
+
+
+def test_a_work_that_fails_keeps_the_steps_it_took_and_holds_up_no_other(house: House) -> None:
+    def fails(db: Session) -> Iterator[None]:
+        yield from _three_steps(db)
+        db.execute(text("INSERT INTO requesters (id, name) VALUES ('fourth', 'fourth')"))
+        raise ValueError
+
+    def after(db: Session) -> Iterator[None]:
+        db.execute(text("INSERT INTO requesters (id, name) VALUES ('after', 'after')"))
+        yield
+
+    done = jobs.work(_background_with(house, fails, after))
+
+    assert list(done.values()) == [None, 1]
+    assert sorted(_noted(house)) == ["after", "first", "second", "third"]

@@ -19,7 +19,7 @@ def test_a_fit_knows_the_label_of_gold_that_was_voted_on(db: Session) -> None:
     voted, _ = factories.create_gold(db, project), factories.create_gold(db, project)
     _cast(db, project.id, voted.task_id, 0, 0)
 
-    coded = votes.read(db, project.id, n_classes=2)
+    coded = votes.read_all(db, project.id, n_classes=2)
 
     assert coded.task_ids == [voted.task_id]
     assert coded.known.tolist() == coded.gold.tolist() == [1]
@@ -32,7 +32,7 @@ def test_gold_whose_label_is_doubted_is_no_longer_known(db: Session) -> None:
     _cast(db, project.id, doubted.task_id, 0, 0)
     gold.retire(db, project.id, doubted.task_id, ended_by=Ending.CONTESTED, reason="most say crow")
 
-    assert votes.read(db, project.id, n_classes=2).known.tolist() == [-1]
+    assert votes.read_all(db, project.id, n_classes=2).known.tolist() == [-1]
 
 
 def test_gold_makes_nobody_more_reliable_than_their_other_answers_allow(db: Session) -> None:

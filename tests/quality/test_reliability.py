@@ -191,9 +191,9 @@ def test_a_fit_too_large_for_a_settlement_is_never_due_in_one_but_has_grown(db: 
 
     assert reliability.is_due(db, PROJECT, n_new=0, urged=True)
     assert not reliability.is_due(db, PROJECT, n_new=1, urged=True)
-    assert reliability.grown(db) == []
+    assert reliability.grown(db) == {}
     assert not reliability.is_due(db, PROJECT, n_new=n_votes // 20, urged=True)
-    assert reliability.grown(db) == [PROJECT]
+    assert reliability.grown(db) == {PROJECT: "grown"}
 
 
 # The interval

@@ -22,7 +22,7 @@ def test_the_first_vote_of_a_voter_stands(db: Session) -> None:
 def test_votes_are_codes_of_sorted_ids_whoever_came_first(db: Session) -> None:
     _cast(db, ("t2", "w9", 1), ("t1", "w9", 0), ("t2", "w1", 2))
 
-    coded = votes.read(db, "prj_1", n_classes=3)
+    coded = votes.read_all(db, "prj_1", n_classes=3)
 
     assert (coded.task_ids, coded.voter_ids) == (["t1", "t2"], ["w1", "w9"])
     triples = zip(coded.votes.tasks, coded.votes.voters, coded.votes.labels, strict=True)
@@ -35,7 +35,7 @@ def test_another_projects_votes_are_not_read(db: Session) -> None:
     _cast(db, ("t1", "w1", 1))
     _cast(db, ("t1", "w2", 0), ("t3", "w3", 0), project="prj_2")
 
-    coded = votes.read(db, "prj_1", n_classes=2)
+    coded = votes.read_all(db, "prj_1", n_classes=2)
 
     assert (coded.task_ids, coded.voter_ids) == (["t1"], ["w1"])
 
@@ -54,13 +54,13 @@ def test_certain_labels_are_read_beside_the_votes(db: Session) -> None:
     consensus.adjudicate(db, "prj_1", task_id="t2", label=1, voter_id="w9")
     consensus.adjudicate(db, "prj_1", task_id="t3", label=0, voter_id="w9")
 
-    coded = votes.read(db, "prj_1", n_classes=2)
+    coded = votes.read_all(db, "prj_1", n_classes=2)
 
     assert coded.task_ids == ["t1", "t2", "t3"]
     assert coded.known.tolist() == [UNKNOWN, 1, 0]
 
 
 def test_a_project_without_votes_is_empty_arrays(db: Session) -> None:
-    coded = votes.read(db, "prj_none", n_classes=2)
+    coded = votes.read_all(db, "prj_none", n_classes=2)
 
     assert (coded.task_ids, coded.voter_ids, coded.votes.tasks.shape) == ([], [], (0,))

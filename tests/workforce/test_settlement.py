@@ -329,7 +329,7 @@ def test_an_adjudication_delivered_again_changes_nothing(db: Session, books: Non
 
 
 def test_nothing_waiting_is_no_work(db: Session) -> None:
-    assert (settlement.revisit(db), settlement.refit_grown(db)) == (0, 0)
+    assert (settlement.revisit(db), list(settlement.refit_grown(db))) == (0, [])
 
 
 @pytest.mark.parametrize("n_at_once", [2, 4])
@@ -533,7 +533,7 @@ def test_a_project_too_large_to_fit_beside_its_settlement_is_fitted_by_the_clock
     factories.settle(db)
     before = db.scalar(text("SELECT n_votes FROM project_fits")), task.status
 
-    assert (settlement.refit_grown(db), settlement.refit_grown(db)) == (1, 0)
+    assert [len(list(settlement.refit_grown(db))) > 0 for _ in range(2)] == [True, False]
 
     db.refresh(task)
     assert (before, task.status) == ((3, TaskStatus.OPEN), TaskStatus.SETTLED)
@@ -554,7 +554,7 @@ def test_a_large_project_is_decided_with_its_last_answer_if_no_fit_is_due(
     factories.answer_all(db, project, "rook", "rook", "rook")
     factories.settle(db)
 
-    assert settlement.refit_grown(db) == 0
+    assert list(settlement.refit_grown(db)) == []
     assert db.scalars(text("SELECT status FROM tasks")).all() == ["settled", "settled"]
 
 
