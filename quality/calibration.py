@@ -53,7 +53,9 @@ def of_project(db: Session, project_id: str) -> Calibration:
         return Calibration([], [])
     coded = votes.read(db, project_id, n_classes=fit.n_classes, task_ids=task_ids)
     known = reliability.matrices(db, project_id, coded.voter_ids, n_classes=fit.n_classes)
-    believed = reading.posterior(coded.votes, confusion=known.confusion, prior=known.prior, trust=known.trust)
+    believed = reading.posterior(
+        coded.votes, confusion=known.confusion, prior=known.prior, trust=known.trust, families=coded.families
+    )
     voted = coded.votes.per_task() > 0
     is_sample = coded.sampled != UNKNOWN
     return Calibration(

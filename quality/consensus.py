@@ -30,7 +30,9 @@ def weigh(db: Session, project_id: str, task_ids: Sequence[str], *, n_classes: i
     coded = votes.read(db, project_id, n_classes=n_classes, task_ids=task_ids)
     counting.count(db, project_id, coded)
     known = reliability.matrices(db, project_id, coded.voter_ids, n_classes=n_classes)
-    found = reading.posterior(coded.votes, confusion=known.confusion, prior=known.prior, trust=known.trust)
+    found = reading.posterior(
+        coded.votes, confusion=known.confusion, prior=known.prior, trust=known.trust, families=coded.families
+    )
     n_votes = coded.votes.per_task()
     gains = reading.expected_gain(found, known.crowd, known.crowd_votes)
     experience = np.bincount(

@@ -126,6 +126,7 @@ def _moving(coded: Coded, so_far: Contribution) -> tuple[Coded, Contribution]:
             known=coded.known[tasks],
             sampled=coded.sampled[tasks],
             gold=coded.gold[tasks],
+            experts=coded.experts[voters],
         ),
         Contribution(so_far.posterior[tasks], so_far.counted[kept]),
     )
@@ -139,7 +140,7 @@ def _statistics(db: Session, fit: ProjectFit, coded: Coded) -> Statistics:
     counts = np.array([found.get(voter_id, nothing) for voter_id in coded.voter_ids]).reshape(-1, *shape)
     assert fit.total is not None, "a fit with a generation has statistics"
     assert fit.classes is not None, "a fit with a generation has statistics"
-    return Statistics(counts, np.frombuffer(fit.total).reshape(shape), np.frombuffer(fit.classes))
+    return Statistics(counts, np.frombuffer(fit.total).reshape(shape), np.frombuffer(fit.classes), coded.experts)
 
 
 def _contribute(db: Session, fit: ProjectFit, coded: Coded, posterior: FloatArray) -> None:

@@ -22,7 +22,7 @@ from quality.gold_words import Ending, Source, Status
 
 
 class Vote(Base):
-    """What inference needs of an answer: (task, voter, label)."""
+    """What inference needs of an answer: (task, voter, label), and whether an expert gave it."""
 
     __tablename__ = "votes"
 
@@ -30,6 +30,7 @@ class Vote(Base):
     task_id: Mapped[str] = mapped_column(IdText, primary_key=True)
     voter_id: Mapped[str] = mapped_column(IdText, primary_key=True)
     label: Mapped[int] = mapped_column(SmallInteger)
+    is_expert: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[Created]
 
 

@@ -113,8 +113,8 @@ def steps(db: Session, project_id: str, *, n_classes: int, cause: str) -> Iterat
         n_iter += fit.n_iter
         _tell(db, mine, n_votes=coded.votes.size, n_iter=n_iter, objective=float(fit.objective[-1]))
         yield
-    trust = reading.calibrated(coded.votes, fit, known=coded.sampled)
-    believed = reading.read(coded.votes, fit, known=coded.known, trust=trust)
+    trust = reading.calibrated(coded.votes, fit, known=coded.sampled, families=coded.families)
+    believed = reading.read(coded.votes, fit, known=coded.known, trust=trust, families=coded.families)
     if in_use is not None:
         _tell(db, mine, **_apart(coded, in_use, believed, trust))
     n_tasks = len(coded.task_ids)
@@ -157,6 +157,7 @@ def _fitted(coded: Coded, before: Fit | None) -> Fit:
     return hierarchical.fit(
         coded.votes,
         known=coded.known,
+        experts=coded.experts,
         start=None if before is None else before.posterior,
         tol=_TOL,
         objective_tol=em.OBJECTIVE_TOL,
@@ -180,7 +181,9 @@ def _apart(coded: Coded, counted: tuple[FloatArray, FloatArray], believed: Float
     """How far a refit and what was counted until now are apart, over the tasks that people have voted on."""
     confusion, prior = counted
     voted = (coded.votes.per_task() > 0) & (coded.known == UNKNOWN)
-    before = reading.posterior(coded.votes, confusion=confusion, prior=prior, trust=trust)[voted]
+    before = reading.posterior(coded.votes, confusion=confusion, prior=prior, trust=trust, families=coded.families)[
+        voted
+    ]
     after = believed[voted]
     differences = np.abs(before - after).max(axis=1)
     return {
@@ -206,7 +209,7 @@ def _switch(db: Session, mine: _Mine, found: _Result) -> None:
     """Put what was found in the place of what is in use, count what has come in meanwhile, and tell what is revised."""
     project_id, n_classes = mine.project_id, found.coded.votes.n_classes
     # Of the posteriors as they are written, not those of the pass before: counts are what tasks have contributed.
-    statistics = online.gathered(found.coded.votes, found.fit.posterior)
+    statistics = online.gathered(found.coded.votes, found.fit.posterior, experts=found.coded.experts)
     before = db.get(ProjectFit, project_id, populate_existing=True)
     since = {
         "project_id": project_id,

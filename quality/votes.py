@@ -1,7 +1,7 @@
 """Votes: cast once for a task and a voter, read back as arrays of codes."""
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,13 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from quality.gold_words import Ending
-from quality.methods.votes import UNKNOWN, IntArray, Votes
+from quality.methods.reading import APART, CROWD
+from quality.methods.votes import UNKNOWN, BoolArray, IntArray, Votes
 from quality.models import Gold, KnownLabel, Vote
 
 CAST = text("""
-    INSERT INTO votes (project_id, task_id, voter_id, label) VALUES (:project_id, :task_id, :voter_id, :label)
-    ON CONFLICT DO NOTHING
+    INSERT INTO votes (project_id, task_id, voter_id, label, is_expert)
+    VALUES (:project_id, :task_id, :voter_id, :label, :is_expert) ON CONFLICT DO NOTHING
 """)
 
 # So many of the newest votes say how a project is going; looking at them takes less than a second.
@@ -27,7 +28,7 @@ class Coded:
     """Votes as arrays of codes, with the ids that the codes stand for and the labels that are certain.
 
     known : (n_tasks,), a class or UNKNOWN. sampled : the same of those alone that were drawn at random. gold : the same
-    of those alone that were known before anybody was asked.
+    of those alone that were known before anybody was asked. experts : (n_voters,), who has voted as an expert.
     """
 
     votes: Votes
@@ -36,16 +37,23 @@ class Coded:
     known: IntArray
     sampled: IntArray
     gold: IntArray
+    experts: BoolArray
+
+    @property
+    def families(self) -> IntArray:
+        """With whom each voter errs, (n_voters,), as `reading.posterior` has it: experts with nobody."""
+        return np.where(self.experts, APART, CROWD)
 
 
-def cast(db: Session, *, project_id: str, task_id: str, voter_id: str, label: int) -> None:
-    """Record a vote. A voter's first vote for a task stands."""
-    db.execute(CAST, {"project_id": project_id, "task_id": task_id, "voter_id": voter_id, "label": label})
+def cast(db: Session, *, project_id: str, task_id: str, voter_id: str, label: int, is_expert: bool = False) -> None:
+    """Record a vote, of the crowd or of an expert beside it. A voter's first vote for a task stands."""
+    vote = {"project_id": project_id, "task_id": task_id, "voter_id": voter_id, "label": label}
+    db.execute(CAST, {**vote, "is_expert": is_expert})
 
 
 def read(db: Session, project_id: str, *, n_classes: int, task_ids: Sequence[str]) -> Coded:
     """The votes of some tasks of a project, in the canonical order of ids."""
-    rows = select(Vote.task_id, Vote.voter_id, Vote.label).where(Vote.project_id == project_id)
+    rows = select(Vote.task_id, Vote.voter_id, Vote.label, Vote.is_expert).where(Vote.project_id == project_id)
     found = db.execute(rows.where(Vote.task_id.in_(task_ids))).all()
     tasks, voters = sorted(set(task_ids)), sorted({row.voter_id for row in found})
     task_code = {task_id: code for code, task_id in enumerate(tasks)}
@@ -58,12 +66,14 @@ def read(db: Session, project_id: str, *, n_classes: int, task_ids: Sequence[str
         n_voters=len(voters),
         n_classes=n_classes,
     )
-    return _certain(db, project_id, task_ids).coded(votes, tasks, voters)
+    experts = {row.voter_id for row in found if row.is_expert}
+    return _certain(db, project_id, task_ids).coded(votes, tasks, voters, experts)
 
 
 # One row a task, in the order of ids: a fit of a million votes reads two hundred thousand rows.
 _ALL = """
-    COPY (SELECT task_id, array_agg(voter_id ORDER BY voter_id), array_agg(label ORDER BY voter_id)
+    COPY (SELECT task_id, array_agg(voter_id ORDER BY voter_id), array_agg(label ORDER BY voter_id),
+                 array_agg(voter_id) FILTER (WHERE is_expert)
             FROM votes WHERE project_id = %(project_id)s GROUP BY task_id ORDER BY task_id)
       TO STDOUT (FORMAT binary)
 """
@@ -77,14 +87,16 @@ def read_all(db: Session, project_id: str, *, n_classes: int) -> Coded:
     task_ids: list[str] = []
     code_of: dict[str, int] = {}
     n_each, voters, labels = array("q"), array("q"), array("q")
+    experts: set[str] = set()
     driver: Any = db.connection().connection.driver_connection
     with driver.cursor() as cursor, cursor.copy(_ALL, {"project_id": project_id}) as copied:
-        copied.set_types(["text", "text[]", "int2[]"])
-        for task_id, who, what in copied.rows():
+        copied.set_types(["text", "text[]", "int2[]", "text[]"])
+        for task_id, who, what, known_well in copied.rows():
             task_ids.append(task_id)
             n_each.append(len(who))
             voters.extend([code_of.setdefault(voter_id, len(code_of)) for voter_id in who])
             labels.extend(what)
+            experts.update(known_well or ())
     certain = _certain(db, project_id)
     voted = set(task_ids)
     task_ids += sorted(certain.known.keys() - certain.gold.keys() - voted)
@@ -98,7 +110,7 @@ def read_all(db: Session, project_id: str, *, n_classes: int) -> Coded:
         n_voters=len(voter_ids),
         n_classes=n_classes,
     )
-    return certain.coded(votes, task_ids, voter_ids)
+    return certain.coded(votes, task_ids, voter_ids, experts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +121,13 @@ class _Certain:
     sampled: Mapping[str, int]
     gold: Mapping[str, int]
 
-    def coded(self, votes: Votes, task_ids: list[str], voter_ids: list[str]) -> Coded:
+    def coded(self, votes: Votes, task_ids: list[str], voter_ids: list[str], experts: Collection[str]) -> Coded:
         known, sampled, gold = (
             np.array([label_of.get(task_id, UNKNOWN) for task_id in task_ids], dtype=np.int64)
             for label_of in (self.known, self.sampled, self.gold)
         )
-        return Coded(votes, task_ids, voter_ids, known=known, sampled=sampled, gold=gold)
+        of_expert = np.array([voter_id in experts for voter_id in voter_ids], dtype=np.bool_)
+        return Coded(votes, task_ids, voter_ids, known=known, sampled=sampled, gold=gold, experts=of_expert)
 
 
 def _certain(db: Session, project_id: str, task_ids: Sequence[str] | None = None) -> _Certain:

@@ -19,11 +19,13 @@ class Statistics:
 
     counts : (n_voters, n_classes, n_classes), axes [voter, true, given], of some voters. total : the sum of them over
     all voters of the crowd, axes [true, given]. classes : (n_classes,), the sum of the posteriors of all tasks.
+    experts : (n_voters,), who of these voters is one and no part of the crowd.
     """
 
     counts: FloatArray
     total: FloatArray
     classes: FloatArray
+    experts: BoolArray
 
     @property
     def prior(self) -> FloatArray:
@@ -39,13 +41,13 @@ class Statistics:
     @property
     def weights(self) -> FloatArray:
         """Parameters of every voter's rows, the shape of the counts; scaled to 1 they are the matrices."""
-        return hierarchical.of_some(self.counts, self.pool)
+        return hierarchical.of_some(self.counts, self.pool, self.experts)
 
 
-def gathered(votes: Votes, posterior: FloatArray) -> Statistics:
-    """What all tasks of a crowd contribute; posterior : (n_tasks, n_classes)."""
+def gathered(votes: Votes, posterior: FloatArray, *, experts: BoolArray) -> Statistics:
+    """What all tasks of a crowd contribute; posterior : (n_tasks, n_classes); experts : (n_voters,)."""
     counts = _sums(votes, posterior[votes.tasks])
-    return Statistics(counts, total=counts.sum(axis=0), classes=posterior.sum(axis=0))
+    return Statistics(counts, total=counts[~experts].sum(axis=0), classes=posterior.sum(axis=0), experts=experts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,9 @@ def step(votes: Votes, statistics: Statistics, so_far: Contribution, *, known: I
         Statistics(
             # What rounding leaves below nothing is nothing.
             counts=np.maximum(statistics.counts + moved, 0.0),
-            total=np.maximum(statistics.total + moved.sum(axis=0), 0.0),
+            total=np.maximum(statistics.total + moved[~statistics.experts].sum(axis=0), 0.0),
             classes=np.maximum(statistics.classes + (posterior - so_far.posterior).sum(axis=0), 0.0),
+            experts=statistics.experts,
         ),
         posterior,
     )

@@ -162,3 +162,32 @@ def test_votes_that_nobody_expected_make_a_fit_due(db: Session) -> None:
 
 def test_votes_that_are_as_expected_make_none_due(db: Session) -> None:
     assert not _surprise(db, 0.0)
+
+
+def test_an_expert_among_the_crowd_outweighs_four_who_agree(db: Session) -> None:
+    for voter in ("a", "b", "c", "d"):
+        for number in range(40):
+            wrong = (number + ord(voter)) % 5 == 0
+            label = 1 - number % 2 if wrong else number % 2
+            votes.cast(db, project_id=PROJECT, task_id=f"t{number:03}", voter_id=voter, label=label)
+        votes.cast(db, project_id=PROJECT, task_id="bird", voter_id=voter, label=0)
+    votes.cast(db, project_id=PROJECT, task_id="bird", voter_id="rook expert", label=1, is_expert=True)
+
+    (before,) = consensus.weigh(db, PROJECT, ["bird"], n_classes=2)
+    _cast(db, "a", range(40, 60))
+    _weigh(db, range(40, 60))
+    (after,) = consensus.weigh(db, PROJECT, ["bird"], n_classes=2)
+
+    assert (before.label, after.label) == (1, 1)
+
+
+def test_the_crowd_does_not_lean_on_an_expert_between_refits(db: Session) -> None:
+    _fitted(db)
+    pool = np.frombuffer(db.get_one(ProjectFit, PROJECT).pool)
+    for number in range(20, 30):
+        votes.cast(db, project_id=PROJECT, task_id=f"t{number:03}", voter_id="e", label=number % 2, is_expert=True)
+
+    _weigh(db, range(20, 30))
+
+    assert np.frombuffer(db.get_one(ProjectFit, PROJECT).pool) == pytest.approx(pool)
+    assert _counts(db, "e").sum() == pytest.approx(10)

@@ -1029,3 +1029,24 @@ def test_whatever_everybody_does_slots_and_pay_stay_right(shared_engine: Engine)
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+@pytest.mark.parametrize("tier", [None, 3, 4])
+def test_a_vote_says_whether_an_expert_cast_it(db: Session, tier: int | None) -> None:
+    project = factories.create_project(db)
+    factories.create_task(db, project)
+    worker = factories.create_worker(db, tier=tier)
+
+    factories.answer(db, worker, project=project, kind=Kind.ANSWER)
+
+    assert db.scalars(text("SELECT is_expert FROM votes")).all() == [tier == 4]
+
+
+def test_an_expert_of_another_skill_votes_with_the_crowd(db: Session) -> None:
+    project = factories.create_project(db, skill="text.transcription")
+    factories.create_task(db, project)
+    worker = factories.create_worker(db, tier=4)
+
+    factories.answer(db, worker, project=project, kind=Kind.ANSWER)
+
+    assert db.scalars(text("SELECT is_expert FROM votes")).all() == [False]

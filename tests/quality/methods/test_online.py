@@ -7,20 +7,21 @@ from hypothesis import strategies as st
 
 from quality.methods import hierarchical, online, reading
 from quality.methods.online import Contribution, Statistics
-from quality.methods.votes import UNKNOWN, FloatArray, IntArray, Votes, rows
+from quality.methods.votes import UNKNOWN, BoolArray, FloatArray, IntArray, Votes, rows
 from tests.quality.methods.crowds import bluebirds, crowd, some_votes
 
 
 class _Stream:
     """A crowd of whom nothing is known, and then what its votes tell, some at a time."""
 
-    def __init__(self, votes: Votes, known: IntArray | None = None) -> None:
+    def __init__(self, votes: Votes, known: IntArray | None = None, experts: BoolArray | None = None) -> None:
         n_classes = votes.n_classes
         self.votes, self.known = votes, np.full(votes.n_tasks, UNKNOWN) if known is None else known
         self.statistics = Statistics(
             counts=np.zeros((votes.n_voters, n_classes, n_classes)),
             total=np.zeros((n_classes, n_classes)),
             classes=np.zeros(n_classes),
+            experts=np.zeros(votes.n_voters, dtype=bool) if experts is None else experts,
         )
         self.posterior = np.zeros((votes.n_tasks, n_classes))
         self.counted = np.zeros(votes.size, dtype=bool)
@@ -134,3 +135,17 @@ def test_the_first_vote_on_a_task_is_no_surprise_whatever_it_is() -> None:
     found = online.surprise(votes, stream.statistics, Contribution(stream.posterior, stream.counted))
 
     assert found.size == 0
+
+
+def test_an_experts_votes_are_no_part_of_the_crowd_and_a_refit_agrees() -> None:
+    votes, _ = crowd(np.random.default_rng(5), accuracies=[0.8, 0.8, 0.8, 0.97], n_tasks=60, n_classes=3)
+    experts = np.arange(4) == 3
+    stream = _Stream(votes, experts=experts)
+
+    stream.take_all(np.random.default_rng(0).permutation(votes.size), 5)
+
+    counts = _sums(votes, stream.posterior)
+    assert stream.statistics.total == pytest.approx(counts[:3].sum(axis=0), abs=1e-9)
+    assert stream.statistics.pool == pytest.approx(hierarchical.concentration(counts, experts)[1])
+    assert stream.statistics.weights == pytest.approx(hierarchical.concentration(counts, experts)[0])
+    assert online.gathered(votes, stream.posterior, experts=experts).total == pytest.approx(stream.statistics.total)
