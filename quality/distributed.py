@@ -98,7 +98,11 @@ class Crowd:
         n_voters = len(sharded.voters)
         self._where = [_Where(path, sharded.rank, n_voters) for path in sharded.paths]
         self._parts = [client.submit(_held, where, pure=False) for where in self._where]
-        told = client.gather(self._of_parts(_told))
+        try:
+            told = client.gather(self._of_parts(_told))
+        except FileNotFoundError as error:
+            folder = sharded.paths[0].parent.parent
+            raise Unable(f"Workers do not see {folder}; --scratch names a folder that they all see.") from error
         self.n_votes, self.n_tasks = sum(one.n_votes for one in told), sum(one.n_tasks for one in told)
         self._known = [(one.known_votes, one.known) for one in told if one.known.size]
         self.n_bad = sharded.n_bad + sum(one.repeated.size for one in told)
@@ -216,13 +220,24 @@ def spread(
 
     size = labels.stat().st_size * (_PACKED if labels.suffix == ".gz" else 1)
     try:
-        with _client(cluster) as client, TemporaryDirectory(prefix=".rookery-", dir=scratch) as folder:
+        with _client(cluster) as client, _folder(scratch) as folder:
             n_shards = max(len(client.scheduler_info()["workers"]), -(-size // _SHARD_BYTES))
-            sharded = shards.write(labels, Path(folder), n_shards=n_shards, gold=gold, check=check, told=told)
+            sharded = shards.write(labels, folder, n_shards=n_shards, gold=gold, check=check, told=told)
             check(len(sharded.voters), len(sharded.classes))
             yield Crowd(client, sharded, labels)
     except KilledWorker as error:
         raise Unable("Workers died again and again over the same tasks: is there memory for a shard?") from error
+
+
+@contextmanager
+def _folder(scratch: Path) -> Iterator[Path]:
+    try:
+        made = TemporaryDirectory(prefix=".rookery-", dir=scratch)
+    except OSError as error:
+        raise Unable(f"{scratch} cannot be written: {error.strerror}.") from error
+    with made as name:
+        # Workers may have another folder to work in.
+        yield Path(name).resolve()
 
 
 @contextmanager
@@ -238,7 +253,7 @@ def _client(cluster: str) -> Iterator[Client]:
     # One thread each: NumPy passes are bound by memory, and a shard's scratch memory is used by one pass at a time.
     with (
         LocalCluster(
-            n_workers=int(cluster), threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
+            n_workers=int(cluster), threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL
         ) as local,
         Client(local) as client,
     ):

@@ -14,6 +14,7 @@ from quality import aggregation, distributed, shards
 from quality.aggregation import File, Unable
 from quality.distributed import Crowd
 from quality.methods.votes import TooLarge
+from quality.shards import Sharded
 
 _CLASSES = 3
 
@@ -21,7 +22,7 @@ _CLASSES = 3
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL
     ) as local:
         yield local
 
@@ -64,7 +65,7 @@ def spread(client: Client, labels: Path, folder: Path, *, n_shards: int, gold: d
 
 
 def alone(labels: Path, gold: dict[str, str]) -> File:
-    return File(labels, gold=gold, families={}, told=lambda _n: None)
+    return File(labels, gold=gold, told=lambda _n: None)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +148,28 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
     with (
         pytest.raises(Unable, match=why),
         distributed.spread(labels, method, cluster=where, scratch=tmp_path, gold={}, told=lambda _n: None),
+    ):
+        pass
+
+
+def test_workers_that_do_not_see_the_folder_are_told_of(client: Client, tmp_path: Path) -> None:
+    unseen = Sharded([tmp_path / "gone" / "votes.parquet"], ["w"], ["x"], np.array([0]), [], 0)
+
+    with pytest.raises(Unable, match=f"Workers do not see {tmp_path}; --scratch names a folder that they all see"):
+        Crowd(client, unseen, tmp_path / "labels.csv")
+
+
+def test_a_folder_that_cannot_be_written_is_told_of(cluster: LocalCluster, labels: Path, tmp_path: Path) -> None:
+    with (
+        pytest.raises(Unable, match="cannot be written: No such file or directory"),
+        distributed.spread(
+            labels,
+            "hierarchical",
+            cluster=cluster.scheduler_address,
+            scratch=tmp_path / "nowhere",
+            gold={},
+            told=lambda _n: None,
+        ),
     ):
         pass
 
