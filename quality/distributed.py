@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from dask import config
 from dask.distributed import Client, Future, KilledWorker, LocalCluster
 
 from quality import aggregation, labelled, shards
@@ -39,6 +40,8 @@ METHODS: Mapping[str, Callable[..., Fit]] = {
 _SHARD_BYTES = 25_000_000
 _PACKED = 5
 _PATIENCE_SECONDS = 10
+# Tables of many workers are large, and meant to be: no warning.
+_LARGE = {"distributed.admin.large-graph-warning-threshold": "1GiB"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +223,7 @@ def spread(
 
     size = labels.stat().st_size * (_PACKED if labels.suffix == ".gz" else 1)
     try:
-        with _client(cluster) as client, _folder(scratch) as folder:
+        with config.set(_LARGE), _client(cluster) as client, _folder(scratch) as folder:
             n_shards = max(len(client.scheduler_info()["workers"]), -(-size // _SHARD_BYTES))
             sharded = shards.write(labels, folder, n_shards=n_shards, gold=gold, check=check, told=told)
             check(len(sharded.voters), len(sharded.classes))
