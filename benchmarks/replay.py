@@ -3,7 +3,7 @@
 Costs are in answers a task, for an expert at thirty answers and at ten. "Oracle" knows the truth and stops at the first
 moment that is good enough; "by itself" is a policy one can run, which stops where it believes itself to be there. The
 rule is `quality.escalation` over fits of `quality.methods`, in rounds: all tasks are weighed, decided, and what was
-bought comes in. Experts take a fiftieth of the tasks between two fits, and three tasks in a hundred are spot checks.
+bought comes in. Experts take a fiftieth of the tasks between two fits, and one task in twenty is a spot check.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks import crowds
 from benchmarks.crowds import Crowd
 from quality import escalation
-from quality.escalation import Action, Fallback, Progress, Rule, Scope, Standing
+from quality.escalation import Action, Basis, Fallback, Progress, Rule, Standing
 from quality.methods import dawid_skene, em, hierarchical, majority, reading
 from quality.methods.reading import Trust
 from quality.methods.votes import UNKNOWN, BoolArray, FloatArray, IntArray, Votes
@@ -27,7 +27,7 @@ _TASKS_MAX = 1_000
 _SEEDS = 2
 _OVERLAPS = (1, 2, 3, 5, 7, 10)
 _FIVE = 5
-_SPOT_SHARE = 0.03
+_SPOT_SHARE = 0.05
 _EXPERTS_A_ROUND = 0.02
 _OVERLAP_MIN = 3
 _CROWD = 200
@@ -132,7 +132,7 @@ def _by_rule(recording: Recording, target: float, price: float) -> list[Cost]:
     rule = Rule(
         overlap_min=_OVERLAP_MIN,
         confidence_min=target,
-        scope=Scope.MEAN,
+        basis=Basis.MEAN,
         expert_price=price,
         expert_share=1.0,
         without_expert=Fallback.PARK,

@@ -26,7 +26,7 @@ class Action(StrEnum):
     WAIT = "wait"
 
 
-class Scope(StrEnum):
+class Basis(StrEnum):
     """What the target is asked of.
 
     EACH : of every label by itself. MEAN : of a project's labels on average; one may be less sure where others are
@@ -54,16 +54,16 @@ class Rule:
     """What a project wants of its labels and what it pays for them.
 
     voter_votes_min : a consensus is believed once its voters have cast this many votes on average;
-    before that their matrices are guesses. scope : what confidence_min is asked of. expert_price : of
+    before that their matrices are guesses. basis : what confidence_min is asked of. expert_price : of
     one expert decision, in answers. expert_share : expert decisions the project affords, as a share of
     its tasks. The defaults were found by replaying crowds whose majority is wrong together as well as
     easy ones.
     """
 
     overlap_min: int = 6
-    overlap_max: int = 13
+    overlap_max: int = 11
     confidence_min: float = 0.9
-    scope: Scope = Scope.EACH
+    basis: Basis = Basis.EACH
     voter_votes_min: float = 50.0
     expert_price: float = 30.0
     expert_share: float = 0.2
@@ -77,7 +77,7 @@ class Rule:
     @property
     def asked_above(self) -> float:
         """The error from which on answers are asked for: most labels come out far surer than this."""
-        return _ASKED_ABOVE * self.error_max if self.scope is Scope.MEAN else self.error_max
+        return _ASKED_ABOVE * self.error_max if self.basis is Basis.MEAN else self.error_max
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +177,8 @@ def decide(standing: Standing, rule: Rule, progress: Progress, *, experts_left: 
     have = f"confidence {standing.confidence:.2f} after {_answers(standing.n_answers)}"
     if standing.n_answers < min(rule.overlap_min, rule.overlap_max):
         return Decision(Action.WIDEN, f"{have}: every task gets {rule.overlap_min}")
-    if standing.contested:
-        return _when_contested(standing, rule, progress, have, experts_left)
+    if standing.contested or standing.drawn:
+        return _for_an_expert(standing, rule, progress, have, experts_left)
     return _by_confidence(standing, rule, progress, have, experts_left)
 
 
@@ -209,7 +209,7 @@ def expert_budget(rule: Rule, progress: Progress, *, n_wanting: int) -> int:
 
 def _n_asking(wanting: Sequence[Standing], sure: Sequence[Standing], rule: Rule, progress: Progress) -> int:
     """How many of those who want an expert, in their order, need one if the target is to be reached on average."""
-    if rule.scope is Scope.EACH:
+    if rule.basis is Basis.EACH:
         return len(wanting)
     n_through = progress.n_settled + progress.n_escalated + len(sure) + len(wanting)
     spare = rule.error_max * n_through - progress.error_settled - sum(standing.error for standing in sure)
@@ -230,15 +230,16 @@ def _when_spared(standing: Standing, rule: Rule, *, final: bool) -> Decision:
     return Decision(Action.WAIT, f"{short}: it may do if other tasks become sure enough")
 
 
-def _when_contested(standing: Standing, rule: Rule, progress: Progress, have: str, experts_left: int) -> Decision:
-    suspected = f"{have}, but its voters may err together"
+def _for_an_expert(standing: Standing, rule: Rule, progress: Progress, have: str, experts_left: int) -> Decision:
+    """Contested or drawn: an expert decides however sure the crowd is."""
+    why = "its voters may err together" if standing.contested else "it is drawn for a spot check"
     if experts_left > 0:
-        return Decision(Action.ESCALATE, f"{suspected}: an expert decides")
+        return Decision(Action.ESCALATE, f"{have}; {why}: an expert decides")
     waiting = _why_wait(rule, progress)
     if waiting:
-        return Decision(Action.WAIT, f"{suspected}; {waiting}")
-    found = _by_confidence(standing, rule, progress, suspected, experts_left)
-    return replace(found, flagged=found.action is Action.SETTLE)
+        return Decision(Action.WAIT, f"{have}; {why}; {waiting}")
+    found = _by_confidence(standing, rule, progress, have, experts_left)
+    return replace(found, flagged=found.flagged or (standing.contested and found.action is Action.SETTLE))
 
 
 def _by_confidence(standing: Standing, rule: Rule, progress: Progress, have: str, experts_left: int) -> Decision:
@@ -249,13 +250,11 @@ def _by_confidence(standing: Standing, rule: Rule, progress: Progress, have: str
     costs = f"{reached}, but a wrong label costs {standing.stake:.0f} answers"
     if _answer_pays(standing, rule) or standing.error * standing.stake > rule.expert_price:
         return _when_unsure(standing, rule, progress, costs, experts_left)
-    return _when_sure(standing, rule, progress, reached, experts_left)
+    return _when_sure(standing, rule, progress, reached)
 
 
-def _when_sure(standing: Standing, rule: Rule, progress: Progress, reached: str, experts_left: int) -> Decision:
+def _when_sure(standing: Standing, rule: Rule, progress: Progress, reached: str) -> Decision:
     if progress.n_outstanding == 0 or standing.voter_votes >= rule.voter_votes_min:
-        if standing.drawn and experts_left > 0:
-            return Decision(Action.ESCALATE, f"{reached}; it is drawn for a spot check: an expert decides")
         return Decision(Action.SETTLE, reached)
     cast = f"{standing.voter_votes:.0f} votes each of {rule.voter_votes_min:.0f}"
     return Decision(Action.WAIT, f"{reached}, but its voters are little known yet: {cast}")

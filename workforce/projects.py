@@ -57,7 +57,7 @@ class Settings:
     skill: str = "image.categorization"
     tier_min: int = Tier.NOVICE
     overlap_min: int = 6
-    overlap_max: int = 13
+    overlap_max: int = 11
     confidence_target: float = 0.9
     expert_share: float = 0.2
     spot_share: float = 0.0

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quality import escalation
-from quality.escalation import Action, Decision, Fallback, Progress, Rule, Standing
+from quality.escalation import Action, Basis, Decision, Fallback, Progress, Rule, Standing
 
 RULE = Rule(overlap_min=5, overlap_max=12, confidence_min=0.9, voter_votes_min=40, expert_price=30, expert_share=0.2)
 UNDER_WAY = Progress(n_tasks=100, n_settled=50, n_escalated=0, n_outstanding=20)
@@ -204,12 +204,18 @@ def test_a_drawn_task_goes_to_an_expert_however_sure() -> None:
     assert decision.reason.endswith("it is drawn for a spot check: an expert decides")
 
 
-def test_without_an_expert_left_a_drawn_task_is_settled_like_any() -> None:
-    assert decide(DRAWN, experts_left=0).action is Action.SETTLE
+def test_a_drawn_task_goes_to_an_expert_however_unsure_and_before_its_voters_are_known() -> None:
+    assert decide(replace(UNSURE, drawn=True)).action is Action.ESCALATE
+    assert decide(replace(DRAWN, voter_votes=12)).action is Action.ESCALATE
 
 
-def test_a_drawn_task_waits_for_its_voters_to_become_known_like_any() -> None:
-    assert decide(replace(DRAWN, voter_votes=12)).action is Action.WAIT
+def test_a_drawn_task_waits_for_its_expert_and_without_any_is_settled_like_any() -> None:
+    assert decide(DRAWN, experts_left=0).action is Action.WAIT
+    assert decide(DRAWN, DRAINED, experts_left=0) == decide(SURE, DRAINED, experts_left=0)
+
+
+def test_a_drawn_task_gets_its_least_answers_first() -> None:
+    assert decide(replace(DRAWN, n_answers=4)).action is Action.WIDEN
 
 
 def test_spot_checks_get_an_expert_before_the_hardest_tasks() -> None:
@@ -372,8 +378,8 @@ def test_a_contested_task_goes_to_an_expert_ahead_of_all_others() -> None:
 
     found = escalation.decide_all([EXHAUSTED, DRAWN, contested], RULE, progress)
 
-    assert [decision.action for decision in found] == [Action.WAIT, Action.SETTLE, Action.ESCALATE]
-    assert found[2].reason == "confidence 0.97 after 6 answers, but its voters may err together: an expert decides"
+    assert [decision.action for decision in found] == [Action.WAIT, Action.WAIT, Action.ESCALATE]
+    assert found[2].reason == "confidence 0.97 after 6 answers; its voters may err together: an expert decides"
 
 
 def test_a_contested_task_waits_for_an_expert_and_is_flagged_if_none_comes() -> None:
@@ -383,3 +389,74 @@ def test_a_contested_task_waits_for_an_expert_and_is_flagged_if_none_comes() -> 
     decision = decide(contested, DRAINED, experts_left=0)
     assert decision.action is Action.SETTLE
     assert decision.flagged
+
+
+# A target on average
+
+MEAN = replace(RULE, basis=Basis.MEAN, expert_share=1.0)
+
+
+FRESH = Progress(n_tasks=10, n_settled=0, n_escalated=0, n_outstanding=0)
+
+
+def of_ten(*confidences: float, progress: Progress = FRESH) -> list[Decision]:
+    """What is decided on tasks that nobody can be asked about any more."""
+    return escalation.decide_all([replace(EXHAUSTED, confidence=one) for one in confidences], MEAN, progress)
+
+
+def test_less_sure_labels_are_settled_where_surer_ones_make_up_for_them() -> None:
+    found = of_ten(0.97, 0.85)
+
+    assert [decision.action for decision in found] == [Action.SETTLE, Action.SETTLE]
+    assert found[1].reason == "confidence 0.85 after 12 answers: with it the project reaches 0.90 on average"
+    assert not found[1].flagged
+
+
+def test_experts_get_the_largest_errors_until_the_average_is_reached() -> None:
+    found = of_ten(0.97, 0.85, 0.6, 0.8)
+
+    actions = [decision.action for decision in found]
+    assert actions == [Action.SETTLE, Action.WAIT, Action.ESCALATE, Action.WAIT]
+    assert found[1].reason.endswith("it may do if other tasks become sure enough")
+
+
+def test_what_was_settled_before_counts_towards_the_average() -> None:
+    surer = Progress(n_tasks=10, n_settled=8, n_escalated=0, n_outstanding=0, error_settled=0.1)
+    as_it_should_be = replace(surer, error_settled=0.8)
+
+    assert of_ten(0.6, progress=surer)[0].action is Action.SETTLE
+    assert of_ten(0.6, progress=as_it_should_be)[0].action is Action.ESCALATE
+
+
+def test_while_answers_are_to_come_nothing_is_settled_for_the_sake_of_the_average() -> None:
+    assert of_ten(0.85, 0.97, progress=replace(FRESH, n_outstanding=3))[0].action is Action.WAIT
+
+
+def test_a_label_near_the_target_costs_no_more_answers() -> None:
+    near, far = replace(UNSURE, confidence=0.82), replace(UNSURE, confidence=0.78)
+
+    assert escalation.decide(far, MEAN, UNDER_WAY, experts_left=1).action is Action.WIDEN
+    decision = escalation.decide(near, MEAN, UNDER_WAY, experts_left=1)
+    assert decision.action is Action.ESCALATE
+    assert "near enough to ask the crowd no more" in decision.reason
+
+
+@pytest.mark.parametrize("bound", [{"drawn": True}, {"contested": True}, {"stake": 1000.0}])
+def test_no_average_makes_up_for_what_an_expert_should_see_in_any_case(bound: dict[str, Any]) -> None:
+    seen_anyway = replace(EXHAUSTED, confidence=0.89, **bound)
+
+    found = escalation.decide_all([replace(SURE, confidence=1.0), seen_anyway], MEAN, DRAINED)
+
+    assert found[1].action is Action.ESCALATE
+
+
+@given(st.lists(standings(), max_size=8), progresses())
+def test_the_crowd_settles_no_more_error_than_the_target_allows_on_average(
+    tasks: list[Standing], progress: Progress
+) -> None:
+    found = escalation.decide_all(tasks, MEAN, replace(progress, n_outstanding=0))
+
+    settled = [task for task, decision in zip(tasks, found, strict=True) if decision.action is Action.SETTLE]
+    n_asked = sum(decision.action is Action.ESCALATE for decision in found)
+    n_through = progress.n_settled + progress.n_escalated + len(settled) + n_asked
+    assert sum(task.error for task in settled) <= 0.1 * n_through + 1e-9
