@@ -460,3 +460,14 @@ def test_the_crowd_settles_no_more_error_than_the_target_allows_on_average(
     n_asked = sum(decision.action is Action.ESCALATE for decision in found)
     n_through = progress.n_settled + progress.n_escalated + len(settled) + n_asked
     assert sum(task.error for task in settled) <= 0.1 * n_through + 1e-9
+
+
+@given(st.lists(standings(), max_size=8), progresses(), st.sampled_from([0.0, 0.3, 1.0]))
+def test_with_a_target_on_average_nothing_waits_when_nothing_more_will_come(
+    tasks: list[Standing], progress: Progress, share: float
+) -> None:
+    drained = replace(progress, n_outstanding=0)
+
+    found = {decision.action for decision in escalation.decide_all(tasks, replace(MEAN, expert_share=share), drained)}
+
+    assert Action.WAIT not in found or found & {Action.WIDEN, Action.ESCALATE}
