@@ -16,7 +16,7 @@ from foundation.outbox import On
 from foundation.program import Program
 from quality import revisions
 from quality.events import ConsensusRevised
-from workforce import assignment, golds, settlement
+from workforce import assignment, golds, settlement, tasks
 from workforce.events import AnswerSubmitted
 
 VERSION = "0.1.0"
@@ -38,6 +38,7 @@ program = Program(
         assignment.expire,
         settlement.revisit,
         settlement.without_expert,
+        tasks.free_kept,
         golds.close,
         idempotency.forget,
         trail.tell_head,

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from quality import counting, reliability, votes
 from quality.escalation import Decision, Standing
-from quality.methods import reading
+from quality.methods import reading, separation
 from quality.models import Consensus
 
 
@@ -53,6 +53,33 @@ def weigh(db: Session, project_id: str, task_ids: Sequence[str], *, n_classes: i
         )
         for i, task_id in enumerate(coded.task_ids)
     ]
+
+
+# Of a crowd whose best are few and far away nobody would come.
+_KEPT_FOR = 50
+
+
+def who_stands_out(db: Session, project_id: str, weighed: Sequence[Weighed], *, n_classes: int) -> dict[str, list[str]]:
+    """Voters whose answer would tell more of a task than the crowd's do on average, by task, the best first.
+
+    Only those who have not voted on it, fifty at most; a task of which nobody is left is not there.
+    """
+    if not weighed:
+        return {}
+    coded = votes.read(db, project_id, n_classes=n_classes, task_ids=[one.task_id for one in weighed])
+    known = reliability.matrices(db, project_id, [], n_classes=n_classes)
+    posterior = np.array([one.posterior for one in sorted(weighed, key=lambda one: one.task_id)])
+    ratio = separation.standing_out(posterior, known.crowd, known.crowd_votes)
+    place = {voter_id: code for code, voter_id in enumerate(known.crowd_ids)}
+    for task, voter in zip(coded.votes.tasks.tolist(), coded.votes.voters.tolist(), strict=True):
+        if (row := place.get(coded.voter_ids[voter])) is not None:
+            ratio[row, task] = 0.0
+    best = np.argsort(-ratio, axis=0, kind="stable")[:_KEPT_FOR]
+    found = {
+        task_id: [known.crowd_ids[row] for row in best[:, task].tolist() if ratio[row, task] > 1.0]
+        for task, task_id in enumerate(coded.task_ids)
+    }
+    return {task_id: voter_ids for task_id, voter_ids in found.items() if voter_ids}
 
 
 _RECORD = text("""

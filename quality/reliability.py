@@ -30,14 +30,15 @@ class Matrices:
     """What is known of some voters, and of the crowd that the next answer will come from.
 
     confusion, n_votes : the voters asked for, in their order, axes [voter, true, given] and (n_voters,).
-    crowd, crowd_votes : the same of a project's most active voters. prior : (n_classes,). trust : how far votes are
-    believed, as the spot checks tell.
+    crowd, crowd_votes, crowd_ids : the same of a project's most active voters, and who they are. prior : (n_classes,).
+    trust : how far votes are believed, as the spot checks tell.
     """
 
     confusion: FloatArray
     n_votes: FloatArray
     crowd: FloatArray
     crowd_votes: FloatArray
+    crowd_ids: list[str]
     prior: FloatArray
     trust: Trust
 
@@ -102,6 +103,7 @@ def matrices(db: Session, project_id: str, voter_ids: Sequence[str], *, n_classe
         n_votes=np.array([of.get(voter_id, (pool, 0))[1] for voter_id in voter_ids], dtype=np.float64),
         crowd=np.array([np.frombuffer(row.confusion).reshape(shape) for row in crowd]).reshape(-1, *shape),
         crowd_votes=np.array([row.n_votes for row in crowd], dtype=np.float64),
+        crowd_ids=[row.voter_id for row in crowd],
         prior=np.frombuffer(last.prior),
         trust=Trust(last.discount, last.counted),
     )

@@ -122,6 +122,7 @@ def _claimable(queue: str, mine: str) -> str:
     """
     return f"""t.project_id = :project_id AND t.status = '{queue}' AND t.free_slots > 0
            AND t.position > (SELECT position FROM start)
+           AND (t.kept_until IS NULL OR t.kept_until < now() OR :worker_id = ANY(t.kept_for))
            AND NOT EXISTS (SELECT FROM assignments a
                             WHERE a.task_id = t.id AND a.worker_id = :worker_id AND a.project_id = :project_id
                               AND a.status IN ('leased', 'answered') {mine})"""

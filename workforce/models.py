@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, column_property, mapped_column
 
 from foundation.db import Base, Created, Id, IdText, Json, Moment, Ref, one_of
-from quality.escalation import Fallback
+from quality.escalation import Basis, Fallback
 
 
 class WorkerStatus(StrEnum):
@@ -162,6 +162,10 @@ class Project(Base):
     overlap_min: Mapped[int] = mapped_column(SmallInteger)
     overlap_max: Mapped[int] = mapped_column(SmallInteger)
     confidence_target: Mapped[float] = mapped_column(Double)
+    # Whether that is asked of each label or of their mean.
+    target_basis: Mapped[str] = mapped_column(server_default=text("'each'"))
+    # For so long an answer beyond overlap_min is kept for those who tell more of the task than others.
+    keep_seconds: Mapped[int] = mapped_column(server_default=text("600"))
     # The share of the project's tasks that may go to an expert.
     expert_share: Mapped[float] = mapped_column(Double)
     # The share of them that an expert checks whatever the crowd says.
@@ -179,6 +183,7 @@ class Project(Base):
     gold_share: Mapped[float] = mapped_column(Double, server_default=text("0"))
     # Counted by the settlement, so that a decision does not have to count a million tasks.
     n_settled: Mapped[int] = mapped_column(server_default=text("0"))
+    error_settled: Mapped[float] = mapped_column(Double, server_default=text("0"))
     n_escalated: Mapped[int] = mapped_column(server_default=text("0"))
     # Of the day, by UTC, on which anything was escalated last.
     escalated_on: Mapped[date | None] = mapped_column(Date)
@@ -198,6 +203,8 @@ class Project(Base):
         CheckConstraint("expert_patience_seconds BETWEEN 60 AND 2592000", name="expert_patience_range"),
         CheckConstraint("second_opinion_share BETWEEN 0 AND 1", name="second_opinion_share_range"),
         CheckConstraint("panel_size BETWEEN 3 AND 9", name="panel_size_range"),
+        CheckConstraint("keep_seconds BETWEEN 0 AND 86400", name="keep_range"),
+        one_of("target_basis", Basis),
         one_of("without_expert", Fallback),
         CheckConstraint("gold_share BETWEEN 0 AND 0.5", name="gold_share_range"),
         CheckConstraint("lease_seconds BETWEEN 10 AND 86400", name="lease_range"),
@@ -252,6 +259,9 @@ class Task(Base):
     free_slots: Mapped[int] = mapped_column(SmallInteger)
     fence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     position: Mapped[int] = mapped_column(BigInteger)
+    # Until then only these workers are given it.
+    kept_for: Mapped[list[str] | None] = mapped_column(ARRAY(IdText))
+    kept_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     # What the task has set aside out of its batch's reserve, in ledger units.
     reserved: Mapped[int] = mapped_column(BigInteger)
     label: Mapped[int | None] = mapped_column(SmallInteger)
@@ -285,6 +295,7 @@ class Task(Base):
             "updated_at",
             postgresql_where=text("free_slots = 0 AND status = 'open'"),
         ),
+        Index("ix_tasks_kept", "kept_until", postgresql_where=text("kept_until IS NOT NULL")),
         Index(None, "project_id", "status"),
         Index(None, "requester_id", "id"),
         Index(None, "batch_id"),

@@ -14,7 +14,7 @@ from foundation.errors import Conflict, NotFound, invalid
 from foundation.limits import DAY, Limit
 from payments import funding, money, rates
 from payments.rates import Price
-from quality.escalation import Fallback
+from quality.escalation import Basis, Fallback
 from workforce.models import (
     GOLD,
     Answer,
@@ -59,6 +59,8 @@ class Settings:
     overlap_min: int = 6
     overlap_max: int = 11
     confidence_target: float = 0.9
+    target_basis: str = Basis.EACH
+    keep_seconds: int = 600
     expert_share: float = 0.2
     spot_share: float = 0.0
     error_cost: str | None = None

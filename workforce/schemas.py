@@ -22,7 +22,7 @@ from foundation.fields import (
     Timestamp,
 )
 from payments import money
-from quality.escalation import Fallback
+from quality.escalation import Basis, Fallback
 from quality.gold_words import Ending, Source, Status
 from workforce import golds, tiers
 from workforce.models import Kind, WorkerStatus
@@ -142,6 +142,8 @@ class NewProject(Schema):
     overlap_min = Integer(least=1, most=100)
     overlap_max = Integer(least=1, most=100)
     confidence_target = Fraction(least=0.5, most=0.9999)
+    target_basis = Choice(Basis)
+    keep_seconds = Integer(most=86_400)
     expert_share = Fraction()
     spot_share = Fraction()
     error_cost = Amount(metadata={"description": "What a wrong label costs you, in the currency of the rates."})
@@ -172,6 +174,8 @@ class Project(Schema):
     overlap_min = Integer()
     overlap_max = Integer()
     confidence_target = Fraction()
+    target_basis = Choice(Basis)
+    keep_seconds = Integer()
     expert_share = Fraction()
     spot_share = Fraction()
     error_cost = ma.fields.Function(_error_cost, metadata={"type": ["string", "null"]})

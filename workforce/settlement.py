@@ -23,7 +23,7 @@ from payments.funding import Rest
 from quality import adjudication, consensus, escalation, refits, reliability
 from quality.adjudication import Ruling, Verdict
 from quality.consensus import Weighed
-from quality.escalation import Action, Fallback, Progress, Rule
+from quality.escalation import Action, Basis, Fallback, Progress, Rule
 from workforce import golds, tasks
 from workforce.events import AnswerSubmitted
 from workforce.models import Answer, AnswerStatus, Assignment, AssignmentStatus, Kind, Project, Task, TaskStatus
@@ -209,7 +209,7 @@ def _decide(db: Session, project: Project, touched: set[str], progress: Progress
     chosen: dict[Action, list[Weighed]] = defaultdict(list)
     for one in ready:
         chosen[decisions[one.task_id].action].append(one)
-    tasks.widen(db, [complete[one.task_id] for one in chosen[Action.WIDEN]])
+    _widen(db, project, {complete[one.task_id]: one for one in chosen[Action.WIDEN]})
     escalated = [complete[one.task_id] for one in chosen[Action.ESCALATE]]
     tasks.escalate(db, project, {task: _n_experts(secret, project, task.id) for task in escalated})
     return _close(
@@ -226,6 +226,13 @@ def _decide(db: Session, project: Project, touched: set[str], progress: Progress
             for one in chosen[Action.SETTLE]
         ],
     )
+
+
+def _widen(db: Session, project: Project, chosen: Mapping[Task, Weighed]) -> None:
+    """Ask one more worker for each; beyond the least overlap at first only those who tell more of it than others."""
+    beyond = [one for task, one in chosen.items() if project.keep_seconds and task.overlap >= project.overlap_min]
+    kept_for = consensus.who_stands_out(db, project.id, beyond, n_classes=len(project.labels))
+    tasks.widen(db, list(chosen), kept_for=kept_for, seconds=project.keep_seconds)
 
 
 def _is_spot(secret: bytes, project: Project, task_id: str) -> bool:
@@ -246,6 +253,7 @@ def _rule(db: Session, project: Project) -> tuple[Rule, float]:
         overlap_min=project.overlap_min,
         overlap_max=project.overlap_max,
         confidence_min=project.confidence_target,
+        basis=Basis(project.target_basis),
         expert_price=expert.amount / answer.amount,
         expert_share=project.expert_share,
         without_expert=Fallback(project.without_expert),
@@ -268,6 +276,7 @@ def _progress(db: Session, project: Project) -> Progress:
         n_tasks=through if outstanding else through + len(tasks.undecided(db, project.id)),
         n_settled=project.n_settled,
         n_escalated=project.n_escalated,
+        error_settled=project.error_settled,
         n_outstanding=int(outstanding),
         experts_left=_experts_left(db, project),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Select, func, select, text
@@ -226,12 +227,35 @@ def answered(db: Session, project_id: str, locked: Sequence[Task]) -> list[Task]
     return [task for task in unheld(db, project_id, locked) if task.free_slots == 0]
 
 
-def widen(db: Session, chosen: Sequence[Task]) -> None:
-    """Ask one more worker for each task; it joins the end of the queue."""
+def widen(
+    db: Session, chosen: Sequence[Task], *, kept_for: Mapping[str, list[str]] | None = None, seconds: int = 0
+) -> None:
+    """Ask one more worker for each task; it joins the end of the queue.
+
+    kept_for : by task, the only workers who are given it for so many seconds.
+    """
+    until = clock.now(db) + timedelta(seconds=seconds)
     for task in chosen:
         task.overlap += 1
+        if kept_for and task.id in kept_for:
+            task.kept_for, task.kept_until = kept_for[task.id], until
         _reopen(db, task)
     db.flush()
+
+
+# Behind every cursor again: those for whom it was not kept may have passed it.
+_FREE = text("""
+    UPDATE tasks SET kept_for = NULL, kept_until = NULL, position = nextval('task_positions')
+     WHERE (project_id, id) IN (SELECT project_id, id FROM tasks
+                                 WHERE kept_until < now() ORDER BY kept_until LIMIT 500
+                                   FOR UPDATE SKIP LOCKED)
+""")
+
+
+def free_kept(db: Session) -> int:
+    """Offer tasks to everybody that were kept for some who did not come. A sweep."""
+    freed: Any = db.execute(_FREE)
+    return int(freed.rowcount)
 
 
 def escalate(db: Session, project: Project, chosen: Mapping[Task, int]) -> None:
@@ -294,10 +318,11 @@ def settle(db: Session, project: Project, decided: Sequence[Settled]) -> None:
         task = one.task
         if one.settled_by != EXPERT:
             project.n_settled += 1
+            project.error_settled += 1.0 - one.confidence
             project.n_escalated -= task.status == TaskStatus.ESCALATED
         task.status, task.free_slots, task.settled_by = TaskStatus.SETTLED, 0, one.settled_by
         task.label, task.confidence, task.flagged = one.label, one.confidence, one.flagged
-        task.settled_at, task.updated_at = now, now
+        task.settled_at, task.updated_at, task.kept_for, task.kept_until = now, now, None, None
     db.flush()
 
 

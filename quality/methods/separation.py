@@ -45,13 +45,14 @@ def best(found: FloatArray, confusion: FloatArray) -> int:
     return int(np.lexsort((-told, -gain(found, confusion)))[0])
 
 
-def standing_out(found: FloatArray, confusion: FloatArray, crowd: FloatArray, weights: FloatArray) -> FloatArray:
-    """How much a voter's answer tells of each task as a multiple of what one of the crowd's does, (n_tasks,).
+def standing_out(found: FloatArray, crowd: FloatArray, weights: FloatArray) -> FloatArray:
+    """How much the answer of each of the crowd tells of each task, as a multiple of what one of them tells on average.
 
-    found : (n_tasks, n_classes); confusion : (n_classes, n_classes); crowd : (n_voters, n_classes, n_classes);
-    weights : (n_voters,), how likely each of the crowd is to be the next, any scale. 1 where nobody tells anything.
+    found : (n_tasks, n_classes); crowd : (n_voters, n_classes, n_classes), axes [voter, true, given]; weights :
+    (n_voters,), how likely each is to be the next, any scale. Returns (n_voters, n_tasks); 1 where nobody tells
+    anything.
     """
-    mine = information(found, confusion[np.newaxis])[0]
-    others = weights @ information(found, crowd) / max(weights.sum(), _SMALLEST)
-    ratio: FloatArray = np.divide(mine, others, out=np.ones(len(found)), where=others > _SMALLEST)
+    told = information(found, crowd)
+    usual = weights @ told / max(weights.sum(), _SMALLEST)
+    ratio: FloatArray = np.divide(told, usual, out=np.ones_like(told), where=usual > _SMALLEST)
     return ratio

@@ -364,6 +364,13 @@ FOREIGN: list[tuple[str, str, str, Any]] = [
     ("GET", "/api/projects/{}", "project by name", None),
     ("GET", "/api/projects/{}/progress", "project", None),
     ("GET", "/api/projects/{}/tasks", "project", None),
+    ("GET", "/api/projects/{}/agreement", "project", None),
+    ("GET", "/api/projects/{}/confusion", "project", None),
+    ("GET", "/api/projects/{}/calibration", "project", None),
+    ("GET", "/api/projects/{}/cost-curve", "project", None),
+    ("GET", "/api/projects/{}/gold", "project", None),
+    ("POST", "/api/projects/{}/gold", "project", {"params": {"attachment": "x"}, "category": "rook"}),
+    ("POST", "/api/projects/{}/gold/{}/retirement", "project", {"reason": "Too easy."}),
     ("POST", "/api/assignments/{}/answer", "assignment", _ANSWER),
     ("POST", "/api/assignments/{}/answer", "assignment", {"fence": 999, "payload": {}}),
     ("POST", "/api/assignments/{}/renewal", "assignment", _FENCED),
@@ -386,6 +393,10 @@ FOREIGN: list[tuple[str, str, str, Any]] = [
 ]
 
 
+def _named(path: str, found: str) -> str:
+    return path.replace("{}", found)
+
+
 def _fill(body: Any, found: str) -> Any:
     return body and {key: found if value == "{}" else value for key, value in body.items()}
 
@@ -398,7 +409,7 @@ def test_what_is_not_yours_looks_as_if_it_did_not_exist(
     secret = strangers.worker if kind == "assignment" else strangers.requester
 
     foreign, absent = (
-        client.open(path.format(one), method=method, json=_fill(body, one), auth=(secret, ""))
+        client.open(_named(path, one), method=method, json=_fill(body, one), auth=(secret, ""))
         for one in (strangers.ids[kind], _ABSENT[kind])
     )
 
@@ -428,7 +439,7 @@ def test_a_strangers_attempts_change_nothing(client: FlaskClient, db: Session, s
 
     for method, path, kind, body in FOREIGN:
         secret, one = strangers.worker if kind == "assignment" else strangers.requester, strangers.ids[kind]
-        client.open(path.format(one), method=method, json=_fill(body, one), auth=(secret, ""))
+        client.open(_named(path, one), method=method, json=_fill(body, one), auth=(secret, ""))
 
     assert _fingerprint(db) == before
 

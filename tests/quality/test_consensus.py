@@ -1,5 +1,6 @@
 """Consensus: what the votes of a task say, kept with the decision that was made on it."""
 
+import numpy as np
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -138,3 +139,27 @@ def test_no_confidence_above_one_is_kept(db: Session) -> None:
 
     with pytest.raises(IntegrityError, match="confidence_range"), db.begin_nested():
         db.execute(text("UPDATE consensus SET confidence = 1.1"))
+
+
+def test_who_tells_more_of_a_task_than_the_crowd_stands_out_unless_they_have_voted_on_it(db: Session) -> None:
+    rng = np.random.default_rng(1)
+    for number in range(120):
+        label = number % 2
+        for voter, right in {"good": 0.95, "fair": 0.75, "poor": 0.6, "blind": 0.5, "sharp": 0.95}.items():
+            given = label if rng.random() < right else 1 - label
+            votes.cast(db, project_id=PROJECT, task_id=f"t{number}", voter_id=voter, label=given)
+    votes.cast(db, project_id=PROJECT, task_id="new", voter_id="good", label=1)
+    votes.cast(db, project_id=PROJECT, task_id="new", voter_id="blind", label=0)
+
+    weighed = consensus.weigh(db, PROJECT, ["new"], n_classes=2)
+    found = consensus.who_stands_out(db, PROJECT, weighed, n_classes=2)
+
+    assert "sharp" in found["new"]
+    assert not {"good", "blind", "poor"} & set(found["new"])
+
+
+def test_nobody_stands_out_where_all_who_are_known_have_voted(db: Session) -> None:
+    _cast(db, "t1", 1, 1, 0)
+
+    assert consensus.who_stands_out(db, PROJECT, _weigh(db, "t1"), n_classes=2) == {}
+    assert consensus.who_stands_out(db, PROJECT, [], n_classes=2) == {}

@@ -65,7 +65,7 @@ def spread(client: Client, labels: Path, folder: Path, *, n_shards: int, gold: d
 
 
 def alone(labels: Path, gold: dict[str, str]) -> File:
-    return File(labels, gold=gold, told=lambda _n: None)
+    return File(labels, gold=gold, families={}, told=lambda _n: None)
 
 
 @pytest.mark.parametrize(

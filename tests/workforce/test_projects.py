@@ -30,6 +30,8 @@ def test_a_project_keeps_its_settings(db: Session) -> None:
         "confidence_target": 0.7,
         "expert_share": 0.1,
         "spot_share": 0.05,
+        "target_basis": "mean",
+        "keep_seconds": 60,
         "experts_per_day": 40,
         "expert_patience_seconds": 3600,
         "without_expert": "park",

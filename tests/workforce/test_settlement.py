@@ -12,11 +12,11 @@ from foundation import outbox
 from foundation.errors import NotFound
 from foundation.pagination import PageRequest
 from payments import funding, ledger
-from quality import reliability
+from quality import reliability, votes
 from quality.escalation import Rule
 from tests import factories
 from tests.conftest import House, age, held_up
-from workforce import assignment, settlement
+from workforce import assignment, settlement, tasks
 from workforce.models import Answer, Batch, Kind, Project, Task, TaskStatus, Worker
 from workforce.settlement import PATIENCE
 
@@ -791,3 +791,67 @@ def test_what_a_wrong_label_costs_is_weighed_in_answers(db: Session) -> None:
     _, stake = settlement._rule(db, project)
 
     assert stake == 125
+
+
+# The next answer: kept for a while for those who stand out
+
+
+def _kept(db: Session, **settings: Any) -> tuple[Project, Task, Worker]:
+    """A task beyond its least overlap, and the one known worker who tells much of it and has not answered."""
+    chosen = {"overlap_min": 2, "overlap_max": 6, "confidence_target": 0.99, "expert_share": 0.0, **settings}
+    project = factories.create_project(db, **chosen)
+    task = factories.create_task(db, project)
+    sharp = factories.create_worker(db)
+    for number in range(40):
+        label = number % 2
+        for voter in ("a", "b", "c", sharp.id):
+            wrong = voter != sharp.id and (number + ord(voter)) % 3 == 0
+            votes.cast(
+                db, project_id=project.id, task_id=f"t{number}", voter_id=voter, label=1 - label if wrong else label
+            )
+    factories.answer_all(db, project, "crow", "rook")
+    db.execute(text("DELETE FROM project_fits"))
+    factories.settle(db)
+    assert (task.status, task.overlap, task.free_slots) == (TaskStatus.OPEN, 3, 1)
+    return project, task, sharp
+
+
+def test_an_answer_beyond_the_least_is_kept_for_who_tells_more_of_the_task(db: Session) -> None:
+    project, task, sharp = _kept(db)
+
+    assert task.kept_for is not None
+    assert sharp.id in task.kept_for
+    assert assignment.claim(db, factories.create_worker(db).id, project_id=project.id) is None
+    assert factories.claim(db, sharp, project).task_id == task.id
+
+
+def test_a_kept_task_is_everybodys_after_a_while_even_of_those_who_passed_it(db: Session) -> None:
+    project, task, _ = _kept(db)
+    passing = factories.create_worker(db)
+    factories.create_task(db, project)
+    factories.claim(db, passing, project)
+    age(db, "tasks", "kept_until", 601)
+
+    assert tasks.free_kept(db) == 1
+
+    db.refresh(task)
+    assert (task.kept_for, task.kept_until) == (None, None)
+    assert factories.claim(db, passing, project).task_id == task.id
+
+
+def test_nothing_is_kept_in_a_project_that_does_not_want_it(db: Session) -> None:
+    _, task, _ = _kept(db, keep_seconds=0)
+
+    assert (task.kept_for, task.kept_until) == (None, None)
+
+
+def test_a_target_on_average_is_reached_by_surer_labels(db: Session, books: None) -> None:
+    project = factories.create_project(db, **{**QUICK, "confidence_target": 0.8, "target_basis": "mean"})
+    sure, split = factories.create_task(db, project), factories.create_task(db, project)
+    for worker, second in zip([factories.create_worker(db) for _ in range(3)], ("rook", "rook", "crow"), strict=True):
+        factories.answer(db, worker, "rook", project=project)
+        factories.answer(db, worker, second, project=project)
+    factories.settle(db)
+
+    assert (sure.status, split.status) == (TaskStatus.SETTLED, TaskStatus.SETTLED)
+    assert project.error_settled == pytest.approx(2 - (sure.confidence or 0) - (split.confidence or 0))

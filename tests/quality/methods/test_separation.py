@@ -70,13 +70,12 @@ def test_no_answer_tells_more_than_there_is_to_know(seed: int) -> None:
 def test_a_voter_stands_out_as_far_as_they_tell_more_than_the_crowd_does() -> None:
     crowd, weights = np.array([coin(0.9), coin(0.5)]), np.array([3.0, 1.0])
 
-    assert separation.standing_out(_OPEN, coin(0.9), crowd, weights) == pytest.approx([4 / 3])
-    assert separation.standing_out(_OPEN, coin(0.5), crowd, weights) == pytest.approx([0.0])
+    assert separation.standing_out(_OPEN, crowd, weights) == pytest.approx(np.array([[4 / 3], [0.0]]))
 
 
 def test_nobody_stands_out_where_nobody_tells_anything() -> None:
     certain = np.array([[1.0, 0.0]])
 
-    assert separation.standing_out(certain, coin(0.9), np.array([coin(0.9)]), np.ones(1)) == pytest.approx([1.0])
-    assert separation.standing_out(_OPEN, coin(0.5), np.array([coin(0.5)]), np.ones(1)) == pytest.approx([1.0])
-    assert separation.standing_out(_OPEN, coin(0.9), np.empty((0, 2, 2)), np.empty(0)) == pytest.approx([1.0])
+    assert separation.standing_out(certain, np.array([coin(0.9)]), np.ones(1)) == pytest.approx(np.ones((1, 1)))
+    assert separation.standing_out(_OPEN, np.array([coin(0.5)]), np.ones(1)) == pytest.approx(np.ones((1, 1)))
+    assert separation.standing_out(_OPEN, np.empty((0, 2, 2)), np.empty(0)).shape == (0, 1)
