@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quality import escalation
@@ -159,6 +159,7 @@ def test_a_budget_already_overspent_is_nothing_and_not_less() -> None:
 
 
 @given(st.lists(standings(), max_size=8), progresses())
+@settings(deadline=None)
 def test_no_more_experts_are_asked_than_the_project_affords(tasks: list[Standing], progress: Progress) -> None:
     found = escalation.decide_all(tasks, RULE, progress)
 
@@ -167,6 +168,7 @@ def test_no_more_experts_are_asked_than_the_project_affords(tasks: list[Standing
 
 
 @given(standings(), progresses(), st.integers(0, 3))
+@settings(deadline=None)
 def test_a_task_never_gets_stuck_when_nothing_more_will_come(
     standing: Standing, progress: Progress, experts_left: int
 ) -> None:
@@ -176,6 +178,7 @@ def test_a_task_never_gets_stuck_when_nothing_more_will_come(
 
 
 @given(standings(), progresses(), st.integers(0, 3))
+@settings(deadline=None)
 def test_no_task_is_widened_beyond_its_largest_overlap(
     standing: Standing, progress: Progress, experts_left: int
 ) -> None:
@@ -185,6 +188,7 @@ def test_no_task_is_widened_beyond_its_largest_overlap(
 
 
 @given(standings(), progresses(), st.integers(0, 3))
+@settings(deadline=None)
 def test_only_a_task_below_its_target_is_flagged(standing: Standing, progress: Progress, experts_left: int) -> None:
     decision = decide(replace(standing, stake=0.0, contested=False), progress, experts_left=experts_left)
 
@@ -282,6 +286,7 @@ def test_a_sure_task_goes_to_an_expert_who_saves_more_than_their_price() -> None
 
 
 @given(st.floats(0.0, 1.0), st.floats(0.0, 0.1), st.floats(1.0, 2000.0))
+@settings(deadline=None)
 def test_above_the_target_something_is_bought_just_where_it_saves_more_than_it_costs(
     share: float, error: float, stake: float
 ) -> None:
@@ -451,6 +456,7 @@ def test_no_average_makes_up_for_what_an_expert_should_see_in_any_case(bound: di
 
 
 @given(st.lists(standings(), max_size=8), progresses())
+@settings(deadline=None)
 def test_the_crowd_settles_no_more_error_than_the_target_allows_on_average(
     tasks: list[Standing], progress: Progress
 ) -> None:
@@ -463,6 +469,7 @@ def test_the_crowd_settles_no_more_error_than_the_target_allows_on_average(
 
 
 @given(st.lists(standings(), max_size=8), progresses(), st.sampled_from([0.0, 0.3, 1.0]))
+@settings(deadline=None)
 def test_with_a_target_on_average_nothing_waits_when_nothing_more_will_come(
     tasks: list[Standing], progress: Progress, share: float
 ) -> None:

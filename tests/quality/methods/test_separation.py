@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quality.methods import reading, separation
@@ -17,6 +17,7 @@ def coin(right: float) -> FloatArray:
 
 
 @given(_SEEDS)
+@settings(deadline=None)
 def test_the_gain_of_one_voter_is_the_expected_gain_of_a_crowd_of_one(seed: int) -> None:
     rng = np.random.default_rng(seed)
     found, confusion = rng.dirichlet(np.ones(4), size=20), rng.dirichlet(np.ones(4), size=4)
@@ -57,6 +58,7 @@ def test_who_is_always_wrong_tells_as_much_as_who_is_always_right() -> None:
 
 
 @given(_SEEDS)
+@settings(deadline=None)
 def test_no_answer_tells_more_than_there_is_to_know(seed: int) -> None:
     rng = np.random.default_rng(seed)
     found, confusion = rng.dirichlet(np.ones(3), size=20), rng.dirichlet(np.ones(3), size=(5, 3))
