@@ -6,7 +6,7 @@ What is shown of a project as a whole is at `workforce.api`, which knows whose i
 from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call, Routes
-from quality import adjudication, agreement, confusion, refits, reliability, revisions, schemas
+from quality import adjudication, agreement, confusion, refits, reliability, revisions, schemas, votes
 
 routes = Routes("quality", "/api")
 
@@ -23,7 +23,12 @@ def experts(call: Call, project_id: str) -> pagination.Page:
     return adjudication.page(call.db, project_id, call.page)
 
 
-@routes.get("/projects/<project_id>/reliability/<voter_id>", allow=allow("ops"), returns=schemas.VoterConfusion)
+@routes.get(
+    "/projects/<project_id>/reliability/<voter_id>",
+    allow=allow("ops"),
+    quota=votes.QUOTA,
+    returns=schemas.VoterConfusion,
+)
 def confusion_of(call: Call, project_id: str, voter_id: str) -> confusion.OfVoter:
     """How one worker errs in a project: their confusion matrix, the votes behind it, and their reliability."""
     return confusion.of_voter(call.db, project_id, voter_id)
@@ -32,6 +37,7 @@ def confusion_of(call: Call, project_id: str, voter_id: str) -> confusion.OfVote
 @routes.get(
     "/projects/<project_id>/disagreements",
     allow=allow("ops"),
+    quota=votes.QUOTA,
     query=schemas.DisagreementsQuery,
     returns=schemas.Disagreements,
 )

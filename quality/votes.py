@@ -9,6 +9,7 @@ import numpy as np
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from foundation.limits import Limit
 from quality.gold_words import Ending
 from quality.methods.reading import APART, CROWD
 from quality.methods.votes import UNKNOWN, BoolArray, IntArray, Votes
@@ -19,8 +20,10 @@ CAST = text("""
     VALUES (:project_id, :task_id, :voter_id, :label, :is_expert) ON CONFLICT DO NOTHING
 """)
 
-# So many of the newest votes say how a project is going; looking at them takes less than a second.
+# So many of the newest votes say how a project is going. Looking at them takes about a second, so nobody may ask for it
+# all the time.
 DECIDED_MAX = 50_000
+QUOTA = Limit("figures", 60)
 
 
 @dataclass(frozen=True, slots=True)

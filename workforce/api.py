@@ -7,7 +7,7 @@ from foundation.auth import PUBLIC, allow
 from foundation.http import Call, Routes
 from foundation.limits import DAY, Limit
 from payments.rates import Price
-from quality import agreement, calibration, confusion, gold
+from quality import agreement, calibration, confusion, gold, votes
 from quality import schemas as quality_schemas
 from quality.gold_words import Ending, Source
 from quality.methods.agreement import Agreement
@@ -198,25 +198,42 @@ def project_tasks(call: Call, project_id: str) -> pagination.Page:
 # How good a project's labels are: for requesters of their own projects, for ops of all. No worker is named.
 
 
-@routes.get("/projects/<project_id>/agreement", allow=allow("requester", "ops"), returns=quality_schemas.Agreement)
+@routes.get(
+    "/projects/<project_id>/agreement",
+    allow=allow("requester", "ops"),
+    quota=votes.QUOTA,
+    returns=quality_schemas.Agreement,
+)
 def project_agreement(call: Call, project_id: str) -> Agreement:
     """How far the workers of a project agree, beside what chance would bring about."""
     return agreement.of_project(call.db, projects.seen_by(call.db, call.actor, project_id).id)
 
 
-@routes.get("/projects/<project_id>/confusion", allow=allow("requester", "ops"), returns=quality_schemas.Confusion)
+@routes.get(
+    "/projects/<project_id>/confusion",
+    allow=allow("requester", "ops"),
+    quota=votes.QUOTA,
+    returns=quality_schemas.Confusion,
+)
 def project_confusion(call: Call, project_id: str) -> confusion.Confusion:
     """Which labels the crowd of a project takes for which others."""
     return confusion.of_crowd(call.db, projects.seen_by(call.db, call.actor, project_id).id)
 
 
-@routes.get("/projects/<project_id>/calibration", allow=allow("requester", "ops"), returns=quality_schemas.Calibration)
+@routes.get(
+    "/projects/<project_id>/calibration",
+    allow=allow("requester", "ops"),
+    quota=votes.QUOTA,
+    returns=quality_schemas.Calibration,
+)
 def project_calibration(call: Call, project_id: str) -> calibration.Calibration:
     """Confidence beside the share that is right, as experts say: of spot checks, and of escalated tasks apart."""
     return calibration.of_project(call.db, projects.seen_by(call.db, call.actor, project_id).id)
 
 
-@routes.get("/projects/<project_id>/cost-curve", allow=allow("requester", "ops"), returns=schemas.CostCurve)
+@routes.get(
+    "/projects/<project_id>/cost-curve", allow=allow("requester", "ops"), quota=votes.QUOTA, returns=schemas.CostCurve
+)
 def cost_curve(call: Call, project_id: str) -> costs.CostCurve:
     """What other targets of confidence would have cost, by replaying the answers; amounts a task, with the fee."""
     return costs.curve(call.db, projects.seen_by(call.db, call.actor, project_id))

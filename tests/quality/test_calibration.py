@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy.orm import Session
 
-from quality import calibration
+from quality import calibration, reliability
 from quality.calibration import Calibration
 from tests.quality.decided import PROJECT, decide, rule, tasks
 
@@ -46,6 +46,18 @@ def test_escalated_tasks_stand_apart_from_those_that_were_drawn(db: Session) -> 
 
     assert sum(one.n_tasks for one in found.sampled) == 1
     assert sum(one.n_tasks for one in found.adjudicated) == 2
+
+
+def test_a_known_label_does_not_make_its_own_task_look_right(db: Session) -> None:
+    # Nobody votes twice: whoever an expert agreed with would be believed on just that task.
+    decide(db, {f"t{number:02}": " " * 3 * number + "001" for number in range(8)})
+    for number in range(8):
+        rule(db, f"t{number:02}", number % 2, is_sample=True)
+    reliability.refit(db, PROJECT, n_classes=2)
+
+    bins = calibration.of_project(db, PROJECT).sampled
+
+    assert sum(one.right * one.n_tasks for one in bins) == pytest.approx(4)
 
 
 def test_a_known_task_that_nobody_voted_on_tells_nothing(db: Session) -> None:

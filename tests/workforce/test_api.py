@@ -549,3 +549,16 @@ def test_figures_of_a_project_without_answers_are_stated_to_be_none(
         "calibration": {"sampled": [], "adjudicated": []},
         "cost-curve": {"points": [], "n_tasks": 0, "expert_price": None, "currency": "USD"},
     }
+
+
+def test_figures_may_not_be_asked_for_all_the_time(client: FlaskClient, token: Token, project: Project) -> None:
+    header = _as(token("requester", project.requester_id))
+
+    answers = [
+        client.get(f"/api/projects/{project.id}/{_FIGURES[number % 4]}", headers=header) for number in range(2 * 61)
+    ]
+
+    # A window may have ended meanwhile.
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert 2 <= len(refused) <= 62
+    assert _problem(refused[0]) == (429, "limit-reached")
