@@ -4,7 +4,21 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import adversaries, claims, crowds, fits, herd, pictures, replay, slow, spread, structured, trip
+from benchmarks import (
+    adversaries,
+    claims,
+    crowds,
+    fits,
+    herd,
+    pictures,
+    replay,
+    settlement,
+    slow,
+    spread,
+    stream,
+    structured,
+    trip,
+)
 from foundation import logs
 
 _ALL: dict[str, Callable[[Path | None], None]] = {
@@ -13,6 +27,8 @@ _ALL: dict[str, Callable[[Path | None], None]] = {
     "replay": replay.run,
     "fits": fits.run,
     "spread": lambda _data: spread.run(),
+    "settlement": lambda _data: settlement.run(),
+    "stream": stream.run,
     "structured": structured.run,
     "adversaries": adversaries.run,
     "claims": lambda _data: claims.run(),
