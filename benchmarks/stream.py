@@ -34,7 +34,7 @@ def _nobody(n_voters: int) -> BoolArray:
 
 
 @dataclass(frozen=True, slots=True)
-class Apart:
+class Drift:
     """How far two beliefs in the same tasks differ: over tasks, each one's largest difference; and labels."""
 
     largest: float
@@ -108,13 +108,13 @@ class Stream:
         matrices = rows(self.statistics.weights)
         return reading.posterior(self.so_far(), confusion=matrices, prior=self.statistics.prior)
 
-    def apart(self, fitted: FloatArray) -> Apart:
+    def drift(self, fitted: FloatArray) -> Drift:
         """How far belief is from that of a fit, over tasks with votes."""
         voted = self._n_counted > 0
         mine, other = self.believed()[voted], fitted[voted]
         differences = np.abs(mine - other).max(axis=1)
         flipped = mine.argmax(axis=1) != other.argmax(axis=1)
-        return Apart(float(differences.max()), float(differences.mean()), float(flipped.mean()))
+        return Drift(float(differences.max()), float(differences.mean()), float(flipped.mean()))
 
 
 def arrivals(votes: Votes, *, n_open: int = _OPEN, seed: int = 0) -> IntArray:
@@ -150,28 +150,28 @@ def fitted(votes: Votes) -> tuple[FloatArray, FloatArray]:
 
 def played(
     votes: Votes, *, growth: float, n_each: int = 200, order: IntArray | None = None
-) -> tuple[Stream, list[Apart]]:
+) -> tuple[Stream, list[Drift]]:
     """A whole stream, and how far it was from a fit each time before it began anew from one."""
     order = arrivals(votes) if order is None else order
-    stream, apart, n_fitted = Stream(votes), [], 0
+    stream, drift, n_fitted = Stream(votes), [], 0
     for first in range(0, order.size, n_each):
         stream.take(order[first : first + n_each])
         n_seen = min(first + n_each, order.size)
         if n_seen < order.size and n_seen >= n_fitted * (1.0 + growth):
             posterior, believed = fitted(stream.so_far())
             if n_seen >= _PREFIX_MIN and n_fitted:
-                apart.append(stream.apart(believed))
+                drift.append(stream.drift(believed))
             stream.begin_anew(posterior)
             n_fitted = n_seen
-    return stream, apart
+    return stream, drift
 
 
 def run(data: Path | None) -> None:
     """Print for each crowd and each rule of refitting how right the stream is, and how far from a fit."""
     print("Votes counted one by one. Right: stream, then after 1 to 3 passes over all, then a fit of all votes")
-    print(f"  apart: largest/mean difference of posteriors/share of labels; prefixes of {_PREFIX_MIN} votes and more")
+    print(f"  drift: largest/mean difference of posteriors/share of labels; prefixes of {_PREFIX_MIN} votes and more")
     columns = "".join(f"{name:>8}" for name in ("stream", "+1", "+2", "+3", "fit"))
-    print(f"  {'':15}{'grown':>6} {columns}   {'apart at the end':24}mean and worst of prefixes")
+    print(f"  {'':15}{'grown':>6} {columns}   {'drift at the end':24}mean and worst of prefixes")
     for crowd in crowds.read(data):
         if crowd.name not in _SLOW:
             believed = fitted(crowd.votes)[1]
@@ -196,7 +196,7 @@ def _row(crowd: Crowd, growth: float, believed: FloatArray) -> None:
     usual = np.mean([(one.mean, one.flipped) for one in prefixes], axis=0) if prefixes else np.zeros(2)
     shares = "".join(f"{share:8.4f}" for share in [*right, _right(believed, crowd)])
     told = f"{usual[0]:.4f}/{usual[1]:.4f}, {worst}"
-    print(f"  {crowd.name:15}{growth:6.2f} {shares}   {stream.apart(believed)!s:24}{told}", flush=True)
+    print(f"  {crowd.name:15}{growth:6.2f} {shares}   {stream.drift(believed)!s:24}{told}", flush=True)
 
 
 def _right(believed: FloatArray, crowd: Crowd) -> float:

@@ -68,7 +68,7 @@ def count(db: Session, project_id: str, coded: Coded) -> None:
     moved = online.step(coded.votes, before, so_far, known=coded.known)
     _contribute(db, fit, coded, moved.posterior)
     after = moved.statistics
-    new = np.bincount(coded.votes.voters[~so_far.counted], minlength=coded.votes.n_voters)
+    new = np.bincount(coded.votes.voters[~so_far.added], minlength=coded.votes.n_voters)
     _follow(db, fit, coded, after, n_new=new)
     db.execute(
         _FOLLOW_ALL,
@@ -89,12 +89,12 @@ def _contributed(db: Session, fit: ProjectFit, coded: Coded) -> Contribution:
     found = {row.task_id: row for row in db.execute(_CONTRIBUTED, where)}
     nothing = np.zeros(fit.n_classes)
     posterior = [np.frombuffer(found[task_id].posterior) if task_id in found else nothing for task_id in coded.task_ids]
-    counted_voters = [frozenset(found[task_id].voters) if task_id in found else () for task_id in coded.task_ids]
+    whose = [frozenset(found[task_id].voters) if task_id in found else () for task_id in coded.task_ids]
     return Contribution(
         posterior=np.array(posterior).reshape(-1, fit.n_classes),
-        counted=np.array(
+        added=np.array(
             [
-                coded.voter_ids[voter] in counted_voters[task]
+                coded.voter_ids[voter] in whose[task]
                 for task, voter in zip(coded.votes.tasks.tolist(), coded.votes.voters.tolist(), strict=True)
             ],
             dtype=bool,
@@ -105,7 +105,7 @@ def _contributed(db: Session, fit: ProjectFit, coded: Coded) -> Contribution:
 def _moving(coded: Coded, so_far: Contribution) -> tuple[Coded, Contribution]:
     """Those of the tasks on which something is new, with their votes and voters alone."""
     votes = coded.votes
-    is_new = np.bincount(votes.tasks[~so_far.counted], minlength=votes.n_tasks) > 0
+    is_new = np.bincount(votes.tasks[~so_far.added], minlength=votes.n_tasks) > 0
     certain = np.flatnonzero(coded.known != UNKNOWN)
     is_new[certain] |= so_far.posterior[certain, coded.known[certain]] < 1.0
     tasks, kept = np.flatnonzero(is_new), is_new[votes.tasks]
@@ -128,7 +128,7 @@ def _moving(coded: Coded, so_far: Contribution) -> tuple[Coded, Contribution]:
             gold=coded.gold[tasks],
             experts=coded.experts[voters],
         ),
-        Contribution(so_far.posterior[tasks], so_far.counted[kept]),
+        Contribution(so_far.posterior[tasks], so_far.added[kept]),
     )
 
 

@@ -220,8 +220,8 @@ class Refit(Base):
     # Share of the tasks whose contributions are written.
     written: Mapped[float] = mapped_column(Double, server_default=text("0"))
     # Differences of posteriors, the largest and the mean over tasks of each one's largest; and labels that differ.
-    apart_largest: Mapped[float | None] = mapped_column(Double)
-    apart_mean: Mapped[float | None] = mapped_column(Double)
+    drift_largest: Mapped[float | None] = mapped_column(Double)
+    drift_mean: Mapped[float | None] = mapped_column(Double)
     n_flipped: Mapped[int | None]
     # Settled tasks that it decides otherwise.
     n_revised: Mapped[int | None]

@@ -20,6 +20,7 @@ from foundation.errors import NotFound
 from quality import counting, revisions, votes
 from quality.methods import em, gold, hierarchical, intervals, online, reading
 from quality.methods.fit import Fit
+from quality.methods.intervals import Bounds
 from quality.methods.online import Statistics
 from quality.methods.reading import Trust
 from quality.methods.votes import UNKNOWN, FloatArray, rows
@@ -89,13 +90,15 @@ class _Mine:
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What a refit has come to: a fit of some votes, how far they are trusted, and what is believed of each task."""
+    """What a refit has come to. n_iter : passes of all parts of the fit."""
 
     coded: Coded
     fit: Fit
-    n_iter: int  # of all parts of the fit
+    n_iter: int
     trust: Trust
-    believed: FloatArray
+    # Of the posteriors as they are written, not those of the pass before: counts are what tasks have contributed.
+    statistics: Statistics
+    bounds: Bounds
 
 
 def steps(db: Session, project_id: str, *, n_classes: int, cause: str) -> Iterator[None]:
@@ -115,8 +118,11 @@ def steps(db: Session, project_id: str, *, n_classes: int, cause: str) -> Iterat
         yield
     trust = reading.calibrated(coded.votes, fit, known=coded.sampled, families=coded.families)
     believed = reading.read(coded.votes, fit, known=coded.known, trust=trust, families=coded.families)
+    statistics = online.gathered(coded.votes, fit.posterior, experts=coded.experts)
+    bounds = intervals.reliability(coded.votes, believed)
     if in_use is not None:
-        _tell(db, mine, **_apart(coded, in_use, believed, trust))
+        _tell(db, mine, **_drift(coded, in_use, believed, trust))
+        yield
     n_tasks = len(coded.task_ids)
     for first in range(0, n_tasks, _CHUNK):
         last = min(first + _CHUNK, n_tasks)
@@ -126,7 +132,9 @@ def steps(db: Session, project_id: str, *, n_classes: int, cause: str) -> Iterat
     outbox.hold_stream(db, project_id)
     if not _is_running(db, mine):
         return
-    _switch(db, mine, _Result(coded, fit, n_iter, trust, believed))
+    _switch(db, mine, _Result(coded, fit, n_iter, trust, statistics, bounds))
+    yield
+    _tell(db, mine, n_revised=revisions.note(db, project_id, mine.number, coded, believed))
     yield
     while _forget(db, mine):
         yield
@@ -177,9 +185,9 @@ def _matrices(db: Session, project_id: str, coded: Coded) -> tuple[FloatArray, F
     return confusion, np.frombuffer(fit.prior)
 
 
-def _apart(coded: Coded, counted: tuple[FloatArray, FloatArray], believed: FloatArray, trust: Trust) -> dict[str, Any]:
+def _drift(coded: Coded, in_use: tuple[FloatArray, FloatArray], believed: FloatArray, trust: Trust) -> dict[str, Any]:
     """How far a refit and what was counted until now are apart, over the tasks that people have voted on."""
-    confusion, prior = counted
+    confusion, prior = in_use
     voted = (coded.votes.per_task() > 0) & (coded.known == UNKNOWN)
     before = reading.posterior(coded.votes, confusion=confusion, prior=prior, trust=trust, families=coded.families)[
         voted
@@ -187,8 +195,8 @@ def _apart(coded: Coded, counted: tuple[FloatArray, FloatArray], believed: Float
     after = believed[voted]
     differences = np.abs(before - after).max(axis=1)
     return {
-        "apart_largest": float(differences.max(initial=0.0)),
-        "apart_mean": float(differences.sum() / max(differences.size, 1)),
+        "drift_largest": float(differences.max(initial=0.0)),
+        "drift_mean": float(differences.sum() / max(differences.size, 1)),
         "n_flipped": int((before.argmax(axis=1) != after.argmax(axis=1)).sum()),
     }
 
@@ -206,10 +214,8 @@ def _write(db: Session, mine: _Mine, coded: Coded, fit: Fit, tasks: range) -> No
 
 
 def _switch(db: Session, mine: _Mine, found: _Result) -> None:
-    """Put what was found in the place of what is in use, count what has come in meanwhile, and tell what is revised."""
-    project_id, n_classes = mine.project_id, found.coded.votes.n_classes
-    # Of the posteriors as they are written, not those of the pass before: counts are what tasks have contributed.
-    statistics = online.gathered(found.coded.votes, found.fit.posterior, experts=found.coded.experts)
+    """Put what was found in the place of what is in use, and count what has come in meanwhile."""
+    project_id, n_classes, statistics = mine.project_id, found.coded.votes.n_classes, found.statistics
     before = db.get(ProjectFit, project_id, populate_existing=True)
     since = {
         "project_id": project_id,
@@ -235,17 +241,16 @@ def _switch(db: Session, mine: _Mine, found: _Result) -> None:
             "total": statistics.total.tobytes(),
         },
     )
-    _save_voters(db, mine, found, statistics)
+    _save_voters(db, mine, found)
     for first in range(0, len(meanwhile), _COUNT_CHUNK):
         some = meanwhile[first : first + _COUNT_CHUNK]
         counting.count(db, project_id, votes.read(db, project_id, n_classes=n_classes, task_ids=some))
-    n_revised = revisions.note(db, project_id, mine.number, found.coded, found.believed)
-    _tell(db, mine, n_revised=n_revised, state=RefitState.DONE)
+    _tell(db, mine, state=RefitState.DONE)
 
 
-def _save_voters(db: Session, mine: _Mine, found: _Result, statistics: Statistics) -> None:
-    coded, n_votes = found.coded, found.coded.votes.per_voter()
-    bounds, confusion = intervals.reliability(coded.votes, found.believed), rows(statistics.weights)
+def _save_voters(db: Session, mine: _Mine, found: _Result) -> None:
+    coded, n_votes, bounds = found.coded, found.coded.votes.per_voter(), found.bounds
+    confusion = rows(found.statistics.weights)
     for first in range(0, len(coded.voter_ids), _VOTERS_CHUNK):
         some = slice(first, first + _VOTERS_CHUNK)
         db.execute(
@@ -254,7 +259,7 @@ def _save_voters(db: Session, mine: _Mine, found: _Result, statistics: Statistic
                 "project_id": mine.project_id,
                 "generation": mine.number,
                 "voters": coded.voter_ids[some],
-                "counts": [matrix.tobytes() for matrix in statistics.counts[some]],
+                "counts": [matrix.tobytes() for matrix in found.statistics.counts[some]],
                 "confusions": [matrix.tobytes() for matrix in confusion[some]],
                 "reliabilities": bounds.reliability[some].tolist(),
                 "lows": bounds.low[some].tolist(),

@@ -34,8 +34,8 @@ def upgrade() -> None:
         sa.Column("n_iter", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("objective", sa.Double(), nullable=True),
         sa.Column("written", sa.Double(), server_default=sa.text("0"), nullable=False),
-        sa.Column("apart_largest", sa.Double(), nullable=True),
-        sa.Column("apart_mean", sa.Double(), nullable=True),
+        sa.Column("drift_largest", sa.Double(), nullable=True),
+        sa.Column("drift_mean", sa.Double(), nullable=True),
         sa.Column("n_flipped", sa.Integer(), nullable=True),
         sa.Column("n_revised", sa.Integer(), nullable=True),
         sa.Column(

@@ -54,12 +54,12 @@ def gathered(votes: Votes, posterior: FloatArray, *, experts: BoolArray) -> Stat
 class Contribution:
     """What tasks have added to the counts so far.
 
-    posterior : (n_tasks, n_classes), zeros for a task that has added nothing. counted : (n_votes,), the votes it was
-    added for.
+    posterior : (n_tasks, n_classes), zeros for a task that has added nothing. added : (n_votes,), the votes that it
+    was added for.
     """
 
     posterior: FloatArray
-    counted: BoolArray
+    added: BoolArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def step(votes: Votes, statistics: Statistics, so_far: Contribution, *, known: I
     for the votes of these tasks alone, however many the crowd has cast.
     """
     posterior = judged(votes, statistics, known=known)
-    change = posterior[votes.tasks] - np.where(so_far.counted[:, np.newaxis], so_far.posterior[votes.tasks], 0.0)
+    change = posterior[votes.tasks] - np.where(so_far.added[:, np.newaxis], so_far.posterior[votes.tasks], 0.0)
     moved = _sums(votes, change)
     return Moved(
         Statistics(
@@ -120,7 +120,7 @@ def surprise(votes: Votes, statistics: Statistics, so_far: Contribution) -> Floa
     was to be expected of it. Returns (n,); the mean is 0 if matrices and posteriors are right.
     """
     judged_before = so_far.posterior.sum(axis=1) > 0.0
-    new = ~so_far.counted & judged_before[votes.tasks]
+    new = ~so_far.added & judged_before[votes.tasks]
     matrices = statistics.weights[votes.voters[new]]
     chances = np.einsum(
         "vt,vtg->vg", so_far.posterior[votes.tasks[new]], matrices / matrices.sum(axis=2, keepdims=True)

@@ -64,7 +64,7 @@ def test_a_refit_tells_how_far_it_is_and_what_came_of_it(db: Session) -> None:
     assert seen[-1] == (RefitState.DONE, 60, True, 1)
     row = db.get_one(Refit, (PROJECT, 1))
     assert row.objective is not None
-    assert (row.cause, row.apart_mean, row.n_revised) == ("asked", None, 0)
+    assert (row.cause, row.drift_mean, row.n_revised) == ("asked", None, 0)
 
 
 def test_nothing_of_a_refit_is_in_use_before_its_switch(db: Session) -> None:
@@ -82,7 +82,7 @@ def test_nothing_of_a_refit_is_in_use_before_its_switch(db: Session) -> None:
     assert (after[0], len(after[1])) == (2, 4)
 
 
-@pytest.mark.parametrize("n_steps", range(1, 7))
+@pytest.mark.parametrize("n_steps", range(1, 9))
 def test_a_refit_that_is_killed_at_any_step_is_begun_again(db: Session, n_steps: int) -> None:
     _crowd(db)
     reliability.refit(db, PROJECT, n_classes=2)
@@ -153,7 +153,7 @@ def test_a_refit_begun_later_ends_an_earlier_one(db: Session) -> None:
     assert _in_use(db)[0] == 2
 
 
-def test_how_far_counting_and_refit_were_apart_is_kept(db: Session) -> None:
+def test_how_far_counting_has_drifted_from_a_refit_is_kept(db: Session) -> None:
     _crowd(db)
     reliability.refit(db, PROJECT, n_classes=2)
     _cast(db, "d", range(20), wrong=True)
@@ -162,9 +162,9 @@ def test_how_far_counting_and_refit_were_apart_is_kept(db: Session) -> None:
     reliability.refit(db, PROJECT, n_classes=2)
 
     row = db.get_one(Refit, (PROJECT, 2), populate_existing=True)
-    assert row.apart_largest is not None
-    assert row.apart_mean is not None
-    assert 0 < row.apart_mean <= row.apart_largest < 0.1
+    assert row.drift_largest is not None
+    assert row.drift_mean is not None
+    assert 0 < row.drift_mean <= row.drift_largest < 0.1
     assert row.n_flipped == 0
 
 

@@ -161,12 +161,12 @@ def test_whatever_has_come_in_counting_stays_near_a_fit_of_it(n_each: int) -> No
     """The bound that docs/quality.md states, for each prefix at which a project would be fitted again."""
     votes, _ = bluebirds()
 
-    _, apart = stream.played(votes, growth=reliability.GROWTH, n_each=n_each)
+    _, drift = stream.played(votes, growth=reliability.GROWTH, n_each=n_each)
 
-    assert len(apart) > 5
-    assert np.mean([one.mean for one in apart]) < 0.02
-    assert max(one.mean for one in apart) < 0.08
-    assert max(one.flipped for one in apart) < 0.11
+    assert len(drift) > 5
+    assert np.mean([one.mean for one in drift]) < 0.02
+    assert max(one.mean for one in drift) < 0.08
+    assert max(one.flipped for one in drift) < 0.11
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -174,7 +174,7 @@ def test_a_drawn_crowd_is_counted_as_it_would_be_fitted(seed: int) -> None:
     rng = np.random.default_rng(seed)
     votes, _ = crowd(rng, accuracies=rng.uniform(0.6, 0.95, 8).tolist(), n_tasks=300, n_classes=2 + seed % 3)
 
-    _, apart = stream.played(votes, growth=reliability.GROWTH, n_each=40)
+    _, drift = stream.played(votes, growth=reliability.GROWTH, n_each=40)
 
-    assert max(one.mean for one in apart) < 0.02
-    assert max(one.flipped for one in apart) < 0.02
+    assert max(one.mean for one in drift) < 0.02
+    assert max(one.flipped for one in drift) < 0.02
