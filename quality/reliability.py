@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sqlalchemy import select, text
@@ -18,9 +19,12 @@ from quality.models import ProjectFit, Reliability
 # locks others wait for: `grown` tells who is to be fitted apart from it.
 GROWTH = 0.05
 INLINE_VOTES_MAX = 20_000
-# And when new votes were less probable than expected: the difference of one, in nats, spreads by some .7 about 0, so
-# the sum over n of them exceeds so many roots of n by chance once in five hundred fits.
+# Fit again when so many times fewer are new, but new votes were less probable than expected, or the last refit was far
+# from what had been counted. The surprise of one vote, in nats, spreads by some .7 about 0, so the sum over n exceeds
+# so many roots of n by chance once in five hundred fits.
+_EARLIER = 5.0
 _SURPRISE = 2.0
+_DRIFT = 0.03
 # The next answer is expected to come from somebody like a project's most active voters.
 _CROWD = 200
 
@@ -43,38 +47,38 @@ class Matrices:
     trust: Trust
 
 
-_SEEN = text("""
-    UPDATE project_fits SET n_since = n_since + :n_new WHERE project_id = :project_id
-    RETURNING n_votes, n_since, generation,
-              surprise > :surprise * sqrt(n_foretold) AS drifted
-""")
-_GROWN = text("""
-    SELECT project_id, CASE WHEN n_since >= n_votes * :growth OR generation = 0 THEN 'grown' ELSE 'drifted' END
-      FROM project_fits
-     WHERE n_votes + n_since > :inline AND project_id = coalesce(CAST(:project_id AS text), project_id)
-       AND (n_since >= n_votes * :growth OR generation = 0 OR surprise > :surprise * sqrt(n_foretold))
-     ORDER BY fitted_at LIMIT 20
+_SEEN = text("UPDATE project_fits SET n_since = n_since + :n_new WHERE project_id = :project_id")
+# The newest refit's drift is that of what is in use.
+_DUE = text("""
+    SELECT f.project_id, f.n_votes + f.n_since <= :inline AS small,
+           CASE WHEN f.generation = 0 OR f.n_since >= f.n_votes * :growth THEN 'grown'
+                WHEN f.n_since >= f.n_votes * :growth_least
+                 AND (f.surprise > :surprise * sqrt(f.n_foretold) OR r.drift_mean > :drift) THEN 'drifted' END AS cause
+      FROM project_fits f LEFT JOIN refits r ON r.project_id = f.project_id AND r.number = f.generation
+     WHERE f.project_id = coalesce(CAST(:project_id AS text), f.project_id)
+     ORDER BY f.fitted_at
 """)
 
 
 def is_due(db: Session, project_id: str, *, n_new: int, urged: bool) -> bool:
     """Count votes that were just weighed, and tell whether to fit again now.
 
-    A twentieth more votes is enough, or votes that are not what was to be expected, or anything new if it is urged.
-    The work for each vote stays the same however many there are, since fits become rarer as votes become more.
+    A twentieth more votes is enough, or a fifth of that where counting strays; or anything new if it is urged. The
+    work for each vote stays the same however many there are, since fits become rarer as votes become more.
     """
-    last = db.execute(_SEEN, {"project_id": project_id, "n_new": n_new, "surprise": _SURPRISE}).one_or_none()
-    if last is None:
-        return True
-    small = last.n_votes + last.n_since <= INLINE_VOTES_MAX
-    grown = last.n_since >= last.n_votes * GROWTH or not last.generation
-    return small and (urged or grown or last.drifted)
+    db.execute(_SEEN, {"project_id": project_id, "n_new": n_new})
+    fits = _due(db, project_id)
+    return not fits or (fits[0].small and (urged or fits[0].cause is not None))
 
 
 def grown(db: Session, project_id: str | None = None) -> dict[str, str]:
     """Projects, or this one, due for a fit and too large for one beside their settlement, and why; the oldest first."""
-    where = {"inline": INLINE_VOTES_MAX, "growth": GROWTH, "project_id": project_id, "surprise": _SURPRISE}
-    return dict(db.execute(_GROWN, where).all())
+    return {one.project_id: one.cause for one in _due(db, project_id) if not one.small and one.cause is not None}
+
+
+def _due(db: Session, project_id: str | None) -> Sequence[Any]:
+    where = {"project_id": project_id, "inline": INLINE_VOTES_MAX, "growth": GROWTH, "growth_least": GROWTH / _EARLIER}
+    return db.execute(_DUE, {**where, "surprise": _SURPRISE, "drift": _DRIFT}).all()
 
 
 def refit(db: Session, project_id: str, *, n_classes: int, cause: str = "asked") -> None:

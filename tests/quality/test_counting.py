@@ -153,7 +153,7 @@ def _surprise(db: Session, share_wrong: float) -> bool:
             _cast(db, f"n{newcomer}", range(number, number + 1), wrong=bool(wrong))
         _weigh(db, range(100))
     assert db.get_one(ProjectFit, PROJECT).n_foretold == 500
-    return reliability.is_due(db, PROJECT, n_new=0, urged=False)
+    return reliability.is_due(db, PROJECT, n_new=6, urged=False)
 
 
 def test_votes_that_nobody_expected_make_a_fit_due(db: Session) -> None:

@@ -176,6 +176,19 @@ def test_a_fit_is_due_when_a_twentieth_is_new(db: Session) -> None:
     assert not reliability.is_due(db, PROJECT, n_new=1, urged=False)
 
 
+def test_a_fit_is_due_earlier_where_the_last_one_was_far_from_what_had_been_counted(db: Session) -> None:
+    _crowd(db)
+    _refit(db)
+    calm = reliability.is_due(db, PROJECT, n_new=1, urged=False)
+
+    db.execute(text("UPDATE refits SET drift_mean = 0.1"))
+
+    assert not calm
+    assert reliability.is_due(db, PROJECT, n_new=0, urged=False)
+    _refit(db)
+    assert not reliability.is_due(db, PROJECT, n_new=1, urged=False)
+
+
 def test_a_fit_is_due_at_once_if_it_is_urged(db: Session) -> None:
     _crowd(db)
     _refit(db)
