@@ -39,6 +39,7 @@ program = Program(
         settlement.revisit,
         settlement.without_expert,
         tasks.free_kept,
+        golds.judge,
         golds.close,
         idempotency.forget,
         trail.tell_head,

@@ -14,6 +14,7 @@ _UNUSUAL = {
     "journal_entries": "SELECT, INSERT",
     "journal_lines": "SELECT, INSERT",
     "exposures": "SELECT, INSERT",
+    "gold_corrections": "SELECT, INSERT",
     "known_labels": "SELECT, INSERT",
     "owners": "SELECT, INSERT",
     "payees": "SELECT, INSERT",
@@ -29,6 +30,7 @@ _UNUSUAL = {
     "reserves": "SELECT, INSERT, UPDATE (reserved, spent, released)",
     # Never deleted.
     "batches": "SELECT, INSERT, UPDATE",
+    "gold_proposals": "SELECT, INSERT, UPDATE",
     "golds": "SELECT, INSERT, UPDATE",
     "projects": "SELECT, INSERT, UPDATE",
     "tasks": "SELECT, INSERT, UPDATE",

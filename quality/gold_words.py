@@ -26,3 +26,11 @@ class Ending(StrEnum):
     LEAKED = "leaked"
     CONTESTED = "contested"
     TOLD = "told"
+
+
+class Verdict(StrEnum):
+    """What has become of a proposal."""
+
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    REFUSED = "refused"

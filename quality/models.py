@@ -17,8 +17,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from foundation.db import Base, Created, IdText, Moment, Ref, one_of
-from quality.gold_words import Ending, Source, Status
+from foundation.db import Base, Created, Id, IdText, Moment, Ref, one_of
+from quality.gold_words import Ending, Source, Status, Verdict
 
 
 class Vote(Base):
@@ -163,6 +163,11 @@ class Gold(Base):
         CheckConstraint("(status = 'active') = (ended_by IS NULL)", name="ended_when"),
         CheckConstraint("exposures_max > 0 AND exposures >= 0", name="exposures_range"),
         Index("ix_golds_drawn", "project_id", "exposures", "task_id", postgresql_where=text("status = 'active'")),
+        Index(
+            "ix_golds_unjudged",
+            "task_id",
+            postgresql_where=text("status = 'active' AND exposures >= exposures_judged + 10"),
+        ),
         Index("ix_golds_retiring", "task_id", postgresql_where=text("status = 'retiring'")),
         Index(None, "project_id", "origin_id", unique=True, postgresql_where=text("origin_id IS NOT NULL")),
     )
@@ -245,3 +250,39 @@ class Revision(Base):
     # The refit that first said so.
     refit: Mapped[int]
     created_at: Mapped[Created]
+
+
+class GoldProposal(Base):
+    """A settled task that would make a good gold, for ops to approve or refuse."""
+
+    __tablename__ = "gold_proposals"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    # The settled task.
+    task_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    label: Mapped[int] = mapped_column(SmallInteger)
+    source: Mapped[str]
+    why: Mapped[str]
+    status: Mapped[str]
+    reason: Mapped[str] = mapped_column(server_default="")
+    decided_by: Mapped[str | None] = mapped_column(IdText)
+    created_at: Mapped[Created]
+
+    __table_args__ = (one_of("source", Source), one_of("status", Verdict))
+
+
+class GoldCorrection(Base):
+    """That a gold had the wrong label: which, since when another, who says so and why. Append-only."""
+
+    __tablename__ = "gold_corrections"
+
+    id: Mapped[Id]
+    project_id: Mapped[Ref]
+    task_id: Mapped[Ref]
+    label_from: Mapped[int] = mapped_column(SmallInteger)
+    label_to: Mapped[int] = mapped_column(SmallInteger)
+    reason: Mapped[str]
+    corrected_by: Mapped[Ref]
+    created_at: Mapped[Created]
+
+    __table_args__ = (Index(None, "project_id", "task_id", "id"),)

@@ -11,13 +11,14 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from foundation import clock, ids
+from foundation import clock, ids, outbox
 from foundation.errors import Conflict, invalid
 from payments import funding, rates
 from payments.funding import Rest
-from quality import gold
+from quality import correction, gold, gold_health, proposals
+from quality.correction import Corrected
 from quality.gold import Known, View
-from quality.gold_words import Ending
+from quality.gold_words import Ending, Source, Verdict
 from workforce import projects
 from workforce.models import Project, Task, TaskStatus, positions
 from workforce.tiers import Tier
@@ -25,6 +26,7 @@ from workforce.tiers import Tier
 EXPOSURES = 50
 EXPOSURES_MAX = 1_000
 _CLOSED_AT_ONCE = 100
+_JUDGED_AT_ONCE = 10
 _ACTOR = "settlement"
 
 
@@ -154,6 +156,43 @@ def retire(db: Session, project_id: str, task_id: str, *, ended_by: Ending, reas
         db.flush()
     gold.retire(db, project_id, task_id, ended_by=ended_by, reason=reason)
     return gold.find(db, project_id, task_id)
+
+
+def approve(db: Session, project: Project, task_id: str, *, exposures_max: int, approved_by: str) -> View:
+    """Make a gold of a settled task that was proposed. Whoever has answered that one does not meet it."""
+    settled = db.get(Task, (task_id, project.id))
+    proposed = proposals.decide(db, project.id, task_id, verdict=Verdict.APPROVED, reason="", decided_by=approved_by)
+    assert settled is not None, "what is proposed is a task"
+    known = Known(proposed.label, Source(proposed.source), proposed.why, origin_id=task_id)
+    return add(db, project, settled.params, known, exposures_max=exposures_max, added_by=approved_by)
+
+
+def correct(db: Session, project: Project, task_id: str, *, label: int, reason: str, corrected_by: str) -> Corrected:
+    """Give a gold another label, apart from any settlement of its project."""
+    outbox.hold_stream(db, project.id)
+    return correction.apply(
+        db,
+        project.id,
+        task_id,
+        label=label,
+        n_classes=len(project.labels),
+        reason=reason,
+        corrected_by=corrected_by,
+    )
+
+
+def judge(db: Session) -> int:
+    """Look at gold that many more have met since the last look; what has leaked or is contested retires. A sweep."""
+    judged = gold_health.unjudged(db, most=_JUDGED_AT_ONCE)
+    for project_id, task_id in judged:
+        project = db.get_one(Project, project_id)
+        # Its task first, as whoever gives it out does.
+        db.get_one(Task, (task_id, project_id), with_for_update=True, populate_existing=True)
+        verdict = gold_health.judge(db, project_id, task_id, n_classes=len(project.labels))
+        if verdict is not None:
+            ended_by, reason = verdict
+            retire(db, project_id, task_id, ended_by=ended_by, reason=reason)
+    return len(judged)
 
 
 _UNFINISHED = text("""

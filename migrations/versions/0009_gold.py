@@ -1,4 +1,4 @@
-"""gold: tasks whose label is known beforehand, and who has met them."""
+"""gold: tasks whose label is known beforehand, who has met them, what was proposed and corrected."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,7 +9,7 @@ branch_labels = None
 depends_on = None
 
 _SOURCES = "source IN ('requester', 'expert', 'consensus')"
-_APPEND_ONLY = ("exposures",)
+_APPEND_ONLY = ("exposures", "gold_corrections")
 
 
 def upgrade() -> None:
@@ -17,6 +17,8 @@ def upgrade() -> None:
     op.create_check_constraint(op.f("ck_projects_gold_share_range"), "projects", "gold_share BETWEEN 0 AND 0.5")
     _golds()
     _exposures()
+    _proposals()
+    _corrections()
     for table in _APPEND_ONLY:
         op.execute(
             f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table} "
@@ -56,6 +58,8 @@ def _golds() -> None:
     active, retiring, made = "status = 'active'", "status = 'retiring'", "origin_id IS NOT NULL"
     drawn = ["project_id", "exposures", "task_id"]
     op.create_index("ix_golds_drawn", "golds", drawn, postgresql_where=sa.text(active))
+    unjudged = "status = 'active' AND exposures >= exposures_judged + 10"
+    op.create_index("ix_golds_unjudged", "golds", ["task_id"], postgresql_where=sa.text(unjudged))
     op.create_index("ix_golds_retiring", "golds", ["task_id"], postgresql_where=sa.text(retiring))
     origin = ["project_id", "origin_id"]
     op.create_index(op.f("ix_golds_project_id_origin_id"), "golds", origin, unique=True, postgresql_where=sa.text(made))
@@ -74,6 +78,43 @@ def _exposures() -> None:
     )
     columns = ["project_id", "ahead_of", "voter_id"]
     op.create_index(op.f("ix_exposures_project_id_ahead_of_voter_id"), "exposures", columns, unique=True)
+
+
+def _proposals() -> None:
+    op.create_table(
+        "gold_proposals",
+        sa.Column("project_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("task_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("label", sa.SmallInteger(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("decided_by", sa.Text(collation="C"), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "task_id", name=op.f("pk_gold_proposals")),
+        sa.CheckConstraint(_SOURCES, name=op.f("ck_gold_proposals_source_known")),
+        sa.CheckConstraint(
+            "status IN ('proposed', 'approved', 'refused')", name=op.f("ck_gold_proposals_status_known")
+        ),
+    )
+
+
+def _corrections() -> None:
+    op.create_table(
+        "gold_corrections",
+        sa.Column("id", sa.Text(collation="C"), nullable=False),
+        sa.Column("project_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("task_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("label_from", sa.SmallInteger(), nullable=False),
+        sa.Column("label_to", sa.SmallInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("corrected_by", sa.Text(collation="C"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_gold_corrections")),
+    )
+    columns = ["project_id", "task_id", "id"]
+    op.create_index(op.f("ix_gold_corrections_project_id_task_id_id"), "gold_corrections", columns)
 
 
 def downgrade() -> None:

@@ -76,7 +76,7 @@ def test_every_list_is_tested() -> None:
 
     of_a_project = {
         f"/api/projects/<project_id>/{name}"
-        for name in ("tasks", "reliability", "experts", "gold", "refits", "revisions")
+        for name in ("tasks", "reliability", "experts", "gold", "gold-proposals", "refits", "revisions")
     }
     assert paged - tested == of_a_project
 
@@ -148,6 +148,16 @@ def test_the_gold_of_a_project_is_of_that_project(stage: Stage) -> None:
                 assert {one["task_id"] for one in shown} == _ids(
                     session, "SELECT task_id FROM golds WHERE project_id = :id", where
                 )
+
+
+def test_the_gold_proposals_of_a_project_are_of_that_project(stage: Stage) -> None:
+    with stage.scene() as session:
+        for given in stage.world.things["proposal"]["proposed"].values():
+            where = {"id": given["project_id"]}
+            shown = stage.send("ops", "GET", f"/api/projects/{where['id']}/gold-proposals").get_json()["items"]
+            assert {one["task_id"] for one in shown} == _ids(
+                session, "SELECT task_id FROM gold_proposals WHERE project_id = :id", where
+            )
 
 
 def test_scales_filters_keep_to_what_they_name(stage: Stage) -> None:

@@ -19,7 +19,8 @@ from sqlalchemy.orm import Session
 
 from foundation import auth, clock, db, ids, outbox
 from payments.rates import Price
-from quality.gold_words import Ending
+from quality import proposals
+from quality.gold_words import Ending, Verdict
 from tests import factories
 from tests.access import canaries
 from tests.conftest import Urls, _app
@@ -148,8 +149,10 @@ _VALUES = {
     "weighed": """
         SELECT project_id, min(voter_id) AS voter_id FROM reliability WHERE project_id = :id GROUP BY project_id""",
     "gold": """
-        SELECT g.project_id, g.task_id, p.labels[1] AS category
+        SELECT g.project_id, g.task_id, p.labels[1] AS category, p.labels[g.label + 1] AS known,
+               p.labels[2 - g.label] AS other
           FROM golds g JOIN projects p ON p.id = g.project_id WHERE g.task_id = :id""",
+    "proposal": "SELECT project_id, task_id FROM gold_proposals WHERE task_id = :id",
     "person": "SELECT id AS worker_id FROM workers WHERE id = :id",
     "payer": "SELECT id AS requester_id FROM requesters WHERE id = :id",
     "event": "SELECT id AS event_id FROM outbox_events WHERE id = CAST(:id AS bigint)",
@@ -226,6 +229,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
         yield from _batches(session, owner, requester)
         yield _weighed(session, cast, owner, requester)
         yield from _golds(session, cast, owner, requester)
+        yield from _proposals(session, cast, owner, requester)
         yield Thing("payer", "known", owner, requester.id)
     session.execute(_REVISED)
     yield from _persons(session, cast)
@@ -404,7 +408,43 @@ def _golds(session: Session, cast: Cast, owner: str, requester: Requester) -> It
             tasks.cancel(session, requester.id, task.id, actor_ref=requester.id)
             factories.settle(session)
             assert golds.close(session) == 1
+            golds.correct(session, project, made.task_id, label=0, reason="Its beak.", corrected_by="ops")
         yield Thing("gold", state, owner, made.task_id)
+    yield Thing("gold", "doubtful", owner, _doubtful(session, cast, requester))
+
+
+def _doubtful(session: Session, cast: Cast, requester: Requester) -> str:
+    """A gold that two who are alike answered differently, and a task as well: the gold tells whom to believe."""
+    once: dict[str, Any] = {"overlap_min": 2, "overlap_max": 2, "expert_share": 0.0, "gold_share": 0.5}
+    project, _ = _asked(session, requester, **once)
+    made = factories.create_gold(session, project)
+    for _ in range(4):
+        factories.create_task(session, project)
+    for worker, category in zip(cast.crowd[:2], ["crow", "rook"], strict=True):
+        for given in (category, "crow", "rook", "crow", "rook", category):
+            factories.answer(session, worker, given, project=project)
+    factories.settle(session)
+    return made.task_id
+
+
+def _proposals(session: Session, cast: Cast, owner: str, requester: Requester) -> Iterator[Thing]:
+    """Disputes that an expert has decided, proposed as gold: one waits, one is approved and one refused."""
+    project, disputed = _asked(session, requester, **_DISPUTE, gold_share=0.5)
+    asked = {"proposed": disputed}
+    for state in ("approved", "refused"):
+        asked[state] = factories.create_task(session, project)
+    for voter, category in zip(cast.crowd[:2], ["crow", "rook"], strict=True):
+        for _ in asked:
+            factories.answer(session, voter, category, project=project, kind=Kind.ANSWER)
+    factories.settle(session)
+    for _ in asked:
+        factories.answer(session, cast.workers["other_expert"], "rook", project=project, kind=Kind.ADJUDICATION)
+    factories.settle(session)
+    assert proposals.propose(session, project.id, most=10) == len(asked)
+    golds.approve(session, project, asked["approved"].id, exposures_max=9, approved_by="ops")
+    refusal = {"reason": "Blurred.", "decided_by": "ops"}
+    proposals.decide(session, project.id, asked["refused"].id, verdict=Verdict.REFUSED, **refusal)
+    yield from (Thing("proposal", state, owner, task.id) for state, task in asked.items())
 
 
 def _batches(session: Session, owner: str, requester: Requester) -> Iterator[Thing]:

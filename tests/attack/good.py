@@ -5,7 +5,7 @@ The corpus takes these apart. A new route needs a line here before its bad input
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import marshmallow as ma
@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from foundation import auth, fields, ids, trail
+from quality import proposals
 from tests import factories
 from workforce import assignment, schemas
 from workforce.models import BatchStatus, Kind, Project, WorkerStatus
@@ -196,6 +197,43 @@ def _of_gold(role: str, body: Any = None) -> Callable[[Session], Good]:
     return good
 
 
+def _proposal(body: Any = None) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        project, task = factories.create_escalated(db, gold_share=0.5)
+        expert = factories.create_worker(db, tier=Tier.EXPERT)
+        factories.answer(db, expert, "crow", project=project, kind=Kind.ADJUDICATION)
+        factories.settle(db)
+        proposals.propose(db, project.id, most=1)
+        return Good("ops", names={"project_id": project.id, "task_id": task.id}, body=body)
+
+    return good
+
+
+def _proposals(body: Any = None) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        found = _proposal(body)(db)
+        return replace(found, names={"project_id": found.names["project_id"]})
+
+    return good
+
+
+def _golds_of(role: str) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        project, _ = _with_gold(db)
+        return Good(role, names={"project_id": project.id})
+
+    return good
+
+
+def _correction(body: Any) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        project, task_id = _with_gold(db)
+        names = {"project_id": project.id, "task_id": task_id}
+        return Good("ops", names=names, body=body, known={"/category": 422})
+
+    return good
+
+
 def _top_up(db: Session) -> Good:
     owner = factories.create_requester(db, funds=None).id
     body = {"owner_ref": owner, "currency": "USD", "amount": "1.50", "bank_reference": f"bank {ids.new('ref')}"}
@@ -338,6 +376,16 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/projects/<project_id>/gold/<task_id>/retirement": _of_gold("ops", {"reason": "Too easy."}),
     "GET /api/projects/<project_id>/refits": _of_project("ops"),
     "GET /api/projects/<project_id>/revisions": _of_project("ops"),
+    "GET /api/projects/<project_id>/gold/<task_id>/health": _of_gold("requester"),
+    "GET /api/projects/<project_id>/gold-supply": _golds_of("ops"),
+    "POST /api/projects/<project_id>/gold/<task_id>/correction/preview": _correction({"category": "crow"}),
+    "POST /api/projects/<project_id>/gold/<task_id>/correction": _correction(
+        {"category": "crow", "reason": "Its beak."}
+    ),
+    "POST /api/projects/<project_id>/gold-proposals": _proposals({"most": 3}),
+    "GET /api/projects/<project_id>/gold-proposals": _proposals(),
+    "POST /api/projects/<project_id>/gold-proposals/<task_id>/approval": _proposal({"exposures_max": 9}),
+    "POST /api/projects/<project_id>/gold-proposals/<task_id>/refusal": _proposal({"reason": "Blurred."}),
     "POST /api/top-ups": _top_up,
     "GET /api/trial-balance": _staff("finance"),
     "GET /api/tie-out": _staff("finance"),

@@ -371,6 +371,8 @@ FOREIGN: list[tuple[str, str, str, Any]] = [
     ("GET", "/api/projects/{}/gold", "project", None),
     ("POST", "/api/projects/{}/gold", "project", {"params": {"attachment": "x"}, "category": "rook"}),
     ("POST", "/api/projects/{}/gold/{}/retirement", "project", {"reason": "Too easy."}),
+    ("GET", "/api/projects/{}/gold/{}/health", "project", None),
+    ("GET", "/api/projects/{}/gold-supply", "project", None),
     ("POST", "/api/assignments/{}/answer", "assignment", _ANSWER),
     ("POST", "/api/assignments/{}/answer", "assignment", {"fence": 999, "payload": {}}),
     ("POST", "/api/assignments/{}/renewal", "assignment", _FENCED),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 from sqlalchemy.orm import Session
 
 from foundation import ids
@@ -107,6 +107,30 @@ def test_a_project_without_a_share_for_gold_asks_nothing_about_it(db: Session, b
     lease = factories.claim(db, factories.create_worker(db), project)
 
     assert _row(db, lease).shown_as is None
+
+
+def _statements(db: Session, project: Project) -> int:
+    """How many statements one claim takes."""
+    worker, counted = factories.create_worker(db), []
+    connection = db.connection()
+
+    def count(*_: object) -> None:
+        counted.append(1)
+
+    event.listen(connection, "before_cursor_execute", count)
+    factories.claim(db, worker, project)
+    event.remove(connection, "before_cursor_execute", count)
+    return len(counted)
+
+
+def test_a_claim_costs_nothing_more_where_there_is_no_gold(db: Session, books: None) -> None:
+    plain = factories.create_project(db)
+    factories.create_task(db, plain)
+    rare, _, _ = _with_gold(db, gold_share=1e-9)
+    often, _, _ = _with_gold(db)
+
+    # Who may, at what price, which task; with gold also which task is next and whose turn it is; then the gold itself.
+    assert [_statements(db, project) for project in (plain, rare, often)] == [3, 5, 8]
 
 
 def test_the_share_of_gold_is_what_was_asked_for() -> None:
@@ -382,10 +406,10 @@ def test_one_answer_to_gold_sent_twice_to_the_settlement_is_paid_once(db: Sessio
     worker = factories.create_worker(db)
     for _ in range(2):
         factories.answer(db, worker, project=project)
-    events = factories.settle(db)
+    told = factories.settle(db)
 
-    for event in events:
-        settlement.settle_answers(db, [event])
+    for one in told:
+        settlement.settle_answers(db, [one])
 
     assert _earned(db, worker) == ["due", "due"]
 
