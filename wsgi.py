@@ -7,6 +7,7 @@ import payments.api
 import payments.commands
 import payments.ledger
 import quality.api
+import quality.checks
 import quality.commands
 import workforce.api
 import workforce.checks
@@ -14,8 +15,8 @@ import workforce.dialects.scale
 from foundation import api, commands, idempotency, jobs, metrics, outbox, settings, trail
 from foundation.outbox import On
 from foundation.program import Program
-from quality import revisions
-from quality.events import ConsensusRevised
+from quality import inquiry, quarantine, revisions
+from quality.events import ConsensusRevised, EvidenceRaised, WeightsChanged
 from workforce import assignment, golds, settlement, tasks
 from workforce.events import AnswerSubmitted
 
@@ -29,10 +30,17 @@ program = Program(
         payments.api.routes,
         workforce.dialects.scale.routes,
         api.routes,
-        api.monitoring(gauges=(metrics.database, outbox.gauges, jobs.gauges, workforce.assignment.gauges)),
+        api.monitoring(
+            gauges=(metrics.database, outbox.gauges, jobs.gauges, workforce.assignment.gauges, quarantine.gauges)
+        ),
     ),
     # When this happens, that reacts.
-    reactions=(On(AnswerSubmitted, settlement.settle_answers), On(ConsensusRevised, revisions.report)),
+    reactions=(
+        On(AnswerSubmitted, settlement.settle_answers),
+        On(ConsensusRevised, revisions.report),
+        On(EvidenceRaised, quarantine.tell),
+        On(WeightsChanged, settlement.reweigh),
+    ),
     # What is due by the clock.
     sweeps=(
         assignment.expire,
@@ -41,13 +49,15 @@ program = Program(
         tasks.free_kept,
         golds.judge,
         golds.close,
+        inquiry.look,
+        quarantine.expire,
         idempotency.forget,
         trail.tell_head,
     ),
     # What is due and takes minutes, step by step.
     works=(settlement.refit_grown,),
     # What must always be true.
-    checks=(payments.ledger.check, workforce.checks.check, trail.check),
+    checks=(payments.ledger.check, workforce.checks.check, quality.checks.check, trail.check),
     commands=(
         payments.commands.ledger_commands,
         payments.commands.payables_commands,

@@ -10,7 +10,9 @@ _UNUSUAL = {
     "signing_keys": "SELECT",
     # Written once: the books, what they rest on, and what people said.
     "accounts": "SELECT, INSERT",
+    "accusations": "SELECT, INSERT",
     "adjudications": "SELECT, INSERT",
+    "evidence": "SELECT, INSERT",
     "journal_entries": "SELECT, INSERT",
     "journal_lines": "SELECT, INSERT",
     "exposures": "SELECT, INSERT",
@@ -27,14 +29,18 @@ _UNUSUAL = {
     "assignments": "SELECT, INSERT, UPDATE (status, lease_expires_at)",
     "balances": "SELECT, INSERT, UPDATE (debits, credits)",
     "earnings": "SELECT, INSERT, UPDATE (status, due_at, entry_id)",
+    "quarantines": "SELECT, INSERT, UPDATE (everywhere, status, days, reason, decided_by, decided_at, ends_at, "
+    "end_reason, ended_by, ended_at)",
     "reserves": "SELECT, INSERT, UPDATE (reserved, spent, released)",
     # Never deleted.
     "batches": "SELECT, INSERT, UPDATE",
     "gold_proposals": "SELECT, INSERT, UPDATE",
     "golds": "SELECT, INSERT, UPDATE",
+    "inquiries": "SELECT, INSERT, UPDATE",
     "projects": "SELECT, INSERT, UPDATE",
     "tasks": "SELECT, INSERT, UPDATE",
     "tokens": "SELECT, INSERT, UPDATE",
+    "voter_tests": "SELECT, INSERT, UPDATE",
     "workers": "SELECT, INSERT, UPDATE",
 }
 _VIEWS = ("postings",)

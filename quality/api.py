@@ -1,4 +1,4 @@
-"""The quality routes: what ops sees of how reliable everybody has shown to be.
+"""The quality routes: what ops sees of how reliable everybody has shown to be, and decides about quarantines.
 
 What is shown of a project as a whole is at `workforce.api`, which knows whose it is: requesters see it too.
 """
@@ -6,7 +6,8 @@ What is shown of a project as a whole is at `workforce.api`, which knows whose i
 from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call, Routes
-from quality import adjudication, agreement, confusion, refits, reliability, revisions, schemas, votes
+from quality import adjudication, agreement, confusion, quarantine, refits, reliability, revisions, schemas, votes
+from quality.models import Quarantine
 
 routes = Routes("quality", "/api")
 
@@ -56,3 +57,46 @@ def refits_of_project(call: Call, project_id: str) -> pagination.Page:
 def revised_tasks(call: Call, project_id: str) -> pagination.Page:
     """Settled tasks that the last refit would decide otherwise."""
     return revisions.page(call.db, project_id, call.page)
+
+
+@routes.get("/evidence", allow=allow("ops"), query=schemas.EvidenceQuery, returns=schemas.Evidence, paged=True)
+def evidence(call: Call) -> pagination.Page:
+    """What speaks against workers, newest first; `kind`, `voter_id` and `project_id` narrow the list."""
+    return quarantine.evidence_page(call.db, call.page, **call.query)
+
+
+@routes.get("/quarantines", allow=allow("ops"), query=schemas.QuarantineQuery, returns=schemas.Quarantine, paged=True)
+def quarantines(call: Call) -> pagination.Page:
+    """Quarantines, newest first; `status`, `voter_id` and `project_id` narrow the list."""
+    return pagination.read(call.db, quarantine.listed(**call.query), Quarantine.id, call.page)
+
+
+@routes.get("/quarantines/<quarantine_id>", allow=allow("ops"), returns=schemas.QuarantineWithEvidence)
+def one_quarantine(call: Call, quarantine_id: str) -> quarantine.Case:
+    """A quarantine with the evidence it stands on, in sentences."""
+    return quarantine.find(call.db, quarantine_id)
+
+
+@routes.post(
+    "/quarantines/<quarantine_id>/activation",
+    allow=allow("ops"),
+    body=schemas.Activation,
+    returns=schemas.Quarantine,
+)
+def activate(call: Call, quarantine_id: str) -> Quarantine:
+    """Let a worker's votes weigh less for some days. They go on answering and are paid."""
+    return quarantine.activate(call.db, quarantine_id, decided_by=call.actor.token_id, **call.body)
+
+
+@routes.post(
+    "/quarantines/<quarantine_id>/dismissal", allow=allow("ops"), body=schemas.Reason, returns=schemas.Quarantine
+)
+def dismiss(call: Call, quarantine_id: str) -> Quarantine:
+    """Drop a proposal; it is not made again out of the same answers."""
+    return quarantine.dismiss(call.db, quarantine_id, decided_by=call.actor.token_id, **call.body)
+
+
+@routes.post("/quarantines/<quarantine_id>/end", allow=allow("ops"), body=schemas.Reason, returns=schemas.Quarantine)
+def end(call: Call, quarantine_id: str) -> Quarantine:
+    """End an active quarantine before its date."""
+    return quarantine.end(call.db, quarantine_id, ended_by=call.actor.token_id, **call.body)

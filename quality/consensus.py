@@ -7,9 +7,9 @@ import numpy as np
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from quality import counting, reliability, votes
+from quality import counting, inquiry, quarantine, reliability, votes
 from quality.escalation import Decision, Standing
-from quality.methods import reading, separation
+from quality.methods import collusion, evidence, reading, separation
 from quality.models import Consensus
 
 
@@ -30,8 +30,10 @@ def weigh(db: Session, project_id: str, task_ids: Sequence[str], *, n_classes: i
     coded = votes.read(db, project_id, n_classes=n_classes, task_ids=task_ids)
     counting.count(db, project_id, coded)
     known = reliability.matrices(db, project_id, coded.voter_ids, n_classes=n_classes)
+    weights = quarantine.weights(db, project_id, coded.voter_ids)
+    confusion = evidence.tempered(known.confusion, weights)
     found = reading.posterior(
-        coded.votes, confusion=known.confusion, prior=known.prior, trust=known.trust, families=coded.families
+        coded.votes, confusion=confusion, prior=known.prior, trust=known.trust, families=coded.families
     )
     n_votes = coded.votes.per_task()
     gains = reading.expected_gain(found, known.crowd, known.crowd_votes)
@@ -39,6 +41,8 @@ def weigh(db: Session, project_id: str, task_ids: Sequence[str], *, n_classes: i
         coded.votes.tasks, weights=known.n_votes[coded.votes.voters], minlength=coded.votes.n_tasks
     )
     labels = found.argmax(axis=1)
+    doubted = inquiry.contested(db, project_id)
+    contested = collusion.differing(coded.votes, np.array([one in doubted for one in coded.voter_ids], dtype=np.bool_))
     return [
         Weighed(
             task_id=task_id,
@@ -49,6 +53,7 @@ def weigh(db: Session, project_id: str, task_ids: Sequence[str], *, n_classes: i
                 confidence=float(found[i].max()),
                 gain=float(gains[i]),
                 voter_votes=float(experience[i] / max(n_votes[i], 1)),
+                contested=bool(contested[i]),
             ),
         )
         for i, task_id in enumerate(coded.task_ids)

@@ -17,3 +17,28 @@ class ConsensusRevised(Event):
     def stream(self) -> str:
         """Whoever reacts is alone with the project, as its settlement is."""
         return self.project_id
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRaised(Event):
+    """Something speaks against a voter for the first time: their quarantine is proposed, and ops are to decide."""
+
+    quarantine_id: str
+    project_id: str
+
+    @property
+    def stream(self) -> str:
+        """What is found in one project is told by one transaction at a time."""
+        return self.project_id
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsChanged(Event):
+    """What some votes of a project tell is judged otherwise from now on, by a quarantine or by an inquiry's doubts."""
+
+    project_id: str
+
+    @property
+    def stream(self) -> str:
+        """Whoever weighs a project's tasks again does so between its settlements."""
+        return self.project_id

@@ -8,6 +8,7 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     Double,
+    ForeignKey,
     Index,
     LargeBinary,
     SmallInteger,
@@ -19,6 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from foundation.db import Base, Created, Id, IdText, Moment, Ref, one_of
 from quality.gold_words import Ending, Source, Status, Verdict
+from quality.methods.evidence import Kind
 
 
 class Vote(Base):
@@ -58,6 +60,130 @@ class Adjudication(Base):
     voter_id: Mapped[str] = mapped_column(IdText, primary_key=True)
     label: Mapped[int] = mapped_column(SmallInteger)
     created_at: Mapped[Created]
+
+
+class Evidence(Base):
+    """What speaks against some voters of a project, as it was found. Append-only; who they are is in accusations."""
+
+    __tablename__ = "evidence"
+
+    id: Mapped[Id]
+    project_id: Mapped[Ref]
+    kind: Mapped[str]
+    # Logarithms of ratios: how much better foul play explains the answers, and what was asked for.
+    statistic: Mapped[float] = mapped_column(Double)
+    threshold: Mapped[float] = mapped_column(Double)
+    answers: Mapped[int]
+    sentence: Mapped[str]
+    found_at: Mapped[Created]
+
+    __table_args__ = (
+        Index(None, "project_id"),
+        one_of("kind", Kind),
+        CheckConstraint("statistic >= threshold", name="statistic_enough"),
+    )
+
+
+class QuarantineStatus(StrEnum):
+    """Where a quarantine stands: proposed by evidence, decided by ops, ended by its date or by ops."""
+
+    PROPOSED = "proposed"
+    ACTIVE = "active"
+    DISMISSED = "dismissed"
+    ENDED = "ended"
+
+
+class Quarantine(Base):
+    """A proposal that a voter's votes weigh less for some days, and what ops made of it."""
+
+    __tablename__ = "quarantines"
+
+    id: Mapped[Id]
+    voter_id: Mapped[Ref]
+    # Where the evidence is from, and where it holds, unless ops decided that it holds everywhere.
+    project_id: Mapped[Ref]
+    everywhere: Mapped[bool] = mapped_column(server_default=false())
+    status: Mapped[str] = mapped_column(server_default=QuarantineStatus.PROPOSED)
+    factor: Mapped[float] = mapped_column(Double)
+    days: Mapped[int]
+    proposed_at: Mapped[Created]
+    # What ops said when they decided, and when they ended it; tokens say who.
+    reason: Mapped[str | None]
+    decided_by: Mapped[str | None] = mapped_column(IdText)
+    decided_at: Mapped[Moment | None]
+    ends_at: Mapped[Moment | None]
+    end_reason: Mapped[str | None]
+    ended_by: Mapped[str | None] = mapped_column(IdText)
+    ended_at: Mapped[Moment | None]
+
+    __table_args__ = (
+        Index(
+            "ix_quarantines_open",
+            "voter_id",
+            "project_id",
+            unique=True,
+            postgresql_where=text("status IN ('proposed', 'active')"),
+        ),
+        Index("ix_quarantines_ends_at", "ends_at", postgresql_where=text("status = 'active'")),
+        one_of("status", QuarantineStatus),
+        CheckConstraint("factor BETWEEN 0 AND 1", name="factor_range"),
+        CheckConstraint("days BETWEEN 1 AND 90", name="days_range"),
+        CheckConstraint(
+            "(status = 'proposed') = (decided_at IS NULL) AND num_nulls(reason, decided_by, decided_at) IN (0, 3)",
+            name="decided_by_somebody",
+        ),
+        CheckConstraint("(status IN ('active', 'ended')) = (ends_at IS NOT NULL)", name="ends_when_begun"),
+        CheckConstraint("(status = 'ended') = (ended_at IS NOT NULL)", name="ended_when"),
+        CheckConstraint("num_nulls(end_reason, ended_by) IN (0, 2)", name="ended_by_somebody"),
+    )
+
+
+class Accusation(Base):
+    """One voter whom some evidence speaks against, and the quarantine that it is given for. Append-only."""
+
+    __tablename__ = "accusations"
+
+    evidence_id: Mapped[str] = mapped_column(IdText, ForeignKey("evidence.id"), primary_key=True)
+    voter_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    quarantine_id: Mapped[str] = mapped_column(IdText, ForeignKey("quarantines.id"))
+
+    __table_args__ = (Index(None, "quarantine_id"), Index(None, "voter_id"))
+
+
+class Inquiry(Base):
+    """How far a project has been looked at for evidence."""
+
+    __tablename__ = "inquiries"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    # Votes that had been weighed at the last look: what tells when to look again.
+    n_votes: Mapped[int]
+    # Votes cast up to here have been tested, or passed over; no vote is tested twice.
+    tested_through: Mapped[Moment]
+    looked_at: Mapped[Moment] = mapped_column(server_default=func.now())
+
+
+class ContestedVoter(Base):
+    """Somebody of a group of whom an inquiry cannot say whether it errs, or most others do."""
+
+    __tablename__ = "contested_voters"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    voter_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    created_at: Mapped[Created]
+
+
+class VoterTest(Base):
+    """Where the test of a voter stands in a project: `sequential.State`."""
+
+    __tablename__ = "voter_tests"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    voter_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    score: Mapped[float] = mapped_column(Double)
+    n_tested: Mapped[int]
+    cleared: Mapped[bool]
+    updated_at: Mapped[Moment] = mapped_column(server_default=func.now())
 
 
 class Consensus(Base):

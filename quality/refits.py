@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 
 from foundation import ids, outbox, pagination
 from foundation.errors import NotFound
-from quality import counting, revisions, votes
-from quality.methods import em, gold, hierarchical, intervals, online, reading
+from quality import counting, quarantine, revisions, votes
+from quality.methods import em, evidence, gold, hierarchical, intervals, online, reading
 from quality.methods.fit import Fit
 from quality.methods.intervals import Bounds
 from quality.methods.online import Statistics
@@ -117,7 +117,9 @@ def steps(db: Session, project_id: str, *, n_classes: int, cause: str) -> Iterat
         _tell(db, mine, n_votes=coded.votes.size, n_iter=n_iter, objective=float(fit.objective[-1]))
         yield
     trust = reading.calibrated(coded.votes, fit, known=coded.sampled, families=coded.families)
-    believed = reading.read(coded.votes, fit, known=coded.known, trust=trust, families=coded.families)
+    weights = quarantine.weights(db, project_id, coded.voter_ids)
+    read_out = replace(fit, confusion=evidence.tempered(fit.confusion, weights))
+    believed = reading.read(coded.votes, read_out, known=coded.known, trust=trust, families=coded.families)
     statistics = online.gathered(coded.votes, fit.posterior, experts=coded.experts)
     bounds = intervals.reliability(coded.votes, believed)
     if in_use is not None:

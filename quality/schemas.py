@@ -2,8 +2,9 @@
 
 import marshmallow as ma
 
-from foundation.fields import Choice, Fraction, Identifier, Integer, QueryInteger, Schema, Text, Timestamp
-from quality.models import RefitState
+from foundation.fields import Choice, Flag, Fraction, Identifier, Integer, QueryInteger, Schema, Text, Timestamp
+from quality.methods.evidence import Kind
+from quality.models import QuarantineStatus, RefitState
 
 
 class Expert(Schema):
@@ -114,3 +115,61 @@ class Revision(Schema):
     confidence = Fraction()
     refit = Integer(metadata={"description": "The refit that first said so."})
     created_at = Timestamp()
+
+
+class Evidence(Schema):
+    id = Identifier("evd")
+    project_id = Identifier("prj")
+    kind = Choice(Kind)
+    voter_ids = ma.fields.List(Identifier("wrk"), metadata={"description": "Everybody it speaks against."})
+    statistic = Fraction(
+        most=1e9,
+        metadata={"description": "Logarithm of how much better foul play explains the answers than honest work."},
+    )
+    threshold = Fraction(most=1e9, metadata={"description": "What the statistic had to reach."})
+    answers = Integer(metadata={"description": "How many answers it stands on."})
+    sentence = Text()
+    found_at = Timestamp()
+
+
+class EvidenceQuery(Schema):
+    kind = Choice(Kind)
+    voter_id = Identifier("wrk")
+    project_id = Identifier("prj")
+
+
+class Quarantine(Schema):
+    id = Identifier("qtn")
+    voter_id = Identifier("wrk")
+    project_id = Identifier("prj", metadata={"description": "Where the evidence is from."})
+    everywhere = Flag(metadata={"description": "Whether it holds in all projects, or in that one."})
+    status = Choice(QuarantineStatus)
+    factor = Fraction(metadata={"description": "What the voter's votes weigh while it is active."})
+    days = Integer(least=1, most=90)
+    proposed_at = Timestamp()
+    reason = Text(allow_none=True)
+    decided_at = Timestamp(allow_none=True)
+    ends_at = Timestamp(allow_none=True)
+    end_reason = Text(allow_none=True)
+    ended_at = Timestamp(allow_none=True)
+
+
+class QuarantineWithEvidence(Schema):
+    quarantine = ma.fields.Nested(Quarantine)
+    evidence = ma.fields.List(ma.fields.Nested(Evidence))
+
+
+class QuarantineQuery(Schema):
+    status = Choice(QuarantineStatus)
+    voter_id = Identifier("wrk")
+    project_id = Identifier("prj")
+
+
+class Activation(Schema):
+    reason = Text(required=True, shortest=1, longest=1000)
+    days = Integer(least=1, most=90, metadata={"description": "From now on; left out, as many as were proposed."})
+    everywhere = Flag(load_default=False)
+
+
+class Reason(Schema):
+    reason = Text(required=True, shortest=1, longest=1000)

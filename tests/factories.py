@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 
 from payments import funding, money
 from payments.rates import Price
-from quality import gold
+from quality import gold, quarantine
 from quality.gold_words import Source
+from quality.methods import evidence
 from workforce import assignment, golds, onboarding, projects, requesters, settlement, tasks, tiers
 from workforce.events import AnswerSubmitted
 from workforce.models import (
@@ -103,8 +104,8 @@ def answer_all(db: Session, project: Project, *categories: str) -> list[Answer]:
 
 
 def told(db: Session) -> list[AnswerSubmitted]:
-    """Take every waiting event out of the outbox."""
-    rows = db.execute(text("DELETE FROM outbox_events RETURNING id, payload")).all()
+    """Take every answer that waits to be settled out of the outbox."""
+    rows = db.execute(text("DELETE FROM outbox_events WHERE topic = 'AnswerSubmitted' RETURNING id, payload")).all()
     return [AnswerSubmitted(**row.payload) for row in sorted(rows, key=lambda row: row.id)]
 
 
@@ -138,3 +139,12 @@ def create_gold(db: Session, project: Project, label: int = 1, *, exposures_max:
 def create_gold_project(db: Session, **settings: Any) -> Project:
     """A project in which every other task that a worker is given is gold, as long as there is gold."""
     return create_project(db, **{"gold_share": 0.5, **settings})
+
+
+def propose(db: Session, project: Project, *workers: Worker) -> None:
+    """Evidence that these workers err as one, and a quarantine proposed for each."""
+    found = evidence.Evidence(
+        kind=evidence.Kind.CLUSTER, voters=tuple(range(len(workers))), statistic=12.5, threshold=9.2, answers=40,
+        sentence="These voters err as one.",
+    )  # fmt: skip
+    quarantine.propose(db, project.id, [found], [worker.id for worker in workers])

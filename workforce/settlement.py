@@ -24,6 +24,7 @@ from quality import adjudication, consensus, escalation, refits, reliability
 from quality.adjudication import Ruling, Verdict
 from quality.consensus import Weighed
 from quality.escalation import Action, Basis, Fallback, Progress, Rule
+from quality.events import WeightsChanged
 from workforce import golds, tasks
 from workforce.events import AnswerSubmitted
 from workforce.models import Answer, AnswerStatus, Assignment, AssignmentStatus, Kind, Project, Task, TaskStatus
@@ -117,6 +118,17 @@ def refit(db: Session, project_id: str, *, cause: str) -> Iterator[None]:
     db.refresh(project)
     _pay(db, _decide(db, project, set(tasks.undecided(db, project_id)), _progress(db, project), refit=False))
     yield
+
+
+def reweigh(db: Session, told: Sequence[WeightsChanged]) -> None:
+    """React to votes of a project that are judged otherwise from now on: decide its undecided tasks anew.
+
+    Tasks that still wait for answers are weighed with the next of them; final ones stay as they are.
+    """
+    (project_id,) = {event.project_id for event in told}
+    outbox.hold_stream(db, project_id)
+    project = db.get_one(Project, project_id, populate_existing=True)
+    _pay(db, _decide(db, project, set(tasks.undecided(db, project_id)), _progress(db, project), refit=False))
 
 
 def _adjudicate(db: Session, project: Project, rulings: Sequence[Any]) -> list[Closed]:

@@ -185,21 +185,37 @@ def linked(found: Sequence[Evidence], n_voters: int) -> IntArray:
     return cluster
 
 
+def differing(votes: Votes, members: BoolArray) -> BoolArray:
+    """On which tasks what most members say is not what most others say, (n_tasks,). members : (n_voters,).
+
+    Who ties is taken for the lower label; a task that one of the two sides has not answered does not differ.
+    """
+    mine = members[votes.voters]
+    n = np.zeros((2, votes.n_tasks, votes.n_classes))
+    np.add.at(n, (mine.astype(np.int64), votes.tasks, votes.labels), 1.0)
+    answered = n.max(axis=2, initial=0.0).min(axis=0) > 0.0
+    first, second = n.argmax(axis=2)
+    differs: BoolArray = answered & (first != second)
+    return differs
+
+
 def one_vote_each(votes: Votes, cluster: IntArray) -> Votes:
     """The votes of which a cluster has one on each task: its most frequent label there, from its lowest code.
 
     cluster : (n_voters,), as `linked`; whoever is alone keeps all votes. Order of votes is kept.
     """
+    return votes.only(speaking(votes, cluster))
+
+
+def speaking(votes: Votes, cluster: IntArray) -> IntArray:
+    """Which votes `one_vote_each` keeps, (n,), ascending."""
     whose = cluster[votes.voters]
     place = votes.tasks * votes.n_voters + whose
     _, inverse, n_alike = np.unique(place * votes.n_classes + votes.labels, return_inverse=True, return_counts=True)
     order = np.lexsort((votes.voters, votes.labels, -n_alike[inverse], place))
     first = np.ones(votes.size, dtype=np.bool_)
     first[1:] = place[order][1:] != place[order][:-1]
-    kept = np.sort(order[first])
-    return Votes(
-        votes.tasks[kept], votes.voters[kept], votes.labels[kept], votes.n_tasks, votes.n_voters, votes.n_classes
-    )
+    return np.sort(order[first])
 
 
 def _meet(votes: Votes) -> _Pairs:

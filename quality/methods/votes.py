@@ -5,7 +5,7 @@ votes they have: the votes of equally many form a matrix whose rows are summed a
 time ordered by cell, a voter and a label together, so that a cell's votes are summed as one slice.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -68,6 +68,10 @@ class Votes:
     def per_voter(self) -> IntArray:
         """How many votes each voter has cast, (n_voters,)."""
         return np.bincount(self.voters, minlength=self.n_voters)
+
+    def only(self, which: IntArray | BoolArray) -> "Votes":
+        """Some of the votes, by their numbers or by a mask, (n_votes,); codes stay as they are."""
+        return replace(self, tasks=self.tasks[which], voters=self.voters[which], labels=self.labels[which])
 
 
 def check_size(*, n_tasks: int, n_voters: int, n_classes: int, n_matrices: int) -> None:

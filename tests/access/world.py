@@ -19,8 +19,9 @@ from sqlalchemy.orm import Session
 
 from foundation import auth, clock, db, ids, outbox
 from payments.rates import Price
-from quality import proposals
+from quality import proposals, quarantine
 from quality.gold_words import Ending, Verdict
+from quality.models import Quarantine, QuarantineStatus
 from tests import factories
 from tests.access import canaries
 from tests.conftest import Urls, _app
@@ -155,11 +156,12 @@ _VALUES = {
     "proposal": "SELECT project_id, task_id FROM gold_proposals WHERE task_id = :id",
     "person": "SELECT id AS worker_id FROM workers WHERE id = :id",
     "payer": "SELECT id AS requester_id FROM requesters WHERE id = :id",
+    "quarantine": "SELECT id AS quarantine_id FROM quarantines WHERE id = :id",
     "event": "SELECT id AS event_id FROM outbox_events WHERE id = CAST(:id AS bigint)",
 }
 _PREFIXES = {
     "assignment_id": "asg", "project_id": "prj", "batch_id": "bat", "task_id": "tsk", "worker_id": "wrk",
-    "requester_id": "req", "voter_id": "wrk",
+    "requester_id": "req", "voter_id": "wrk", "quarantine_id": "qtn",
 }  # fmt: skip
 
 
@@ -232,6 +234,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
         yield from _proposals(session, cast, owner, requester)
         yield Thing("payer", "known", owner, requester.id)
     session.execute(_REVISED)
+    yield from _quarantines(session, cast)
     yield from _persons(session, cast)
     yield from _events(session)
 
@@ -465,6 +468,25 @@ def _batches(session: Session, owner: str, requester: Requester) -> Iterator[Thi
     factories.create_task(session, dear, made["unpaid"])
     yield Thing("task", "staged", owner, factories.create_task(session, project, made["staging"]).id)
     yield from (Thing("batch", state, owner, batch.id) for state, batch in made.items())
+
+
+def _quarantines(session: Session, cast: Cast) -> Iterator[Thing]:
+    """A quarantine in every state, with the same evidence against all who are in one."""
+    accused = dict(zip(QuarantineStatus, [cast.workers["worker"], *cast.crowd], strict=False))
+    project = factories.create_project(session, cast.requesters["requester"])
+    factories.propose(session, project, *accused.values())
+    for status, worker in accused.items():
+        proposed = session.scalars(select(Quarantine).where(Quarantine.voter_id == worker.id)).one()
+        if status in {QuarantineStatus.ACTIVE, QuarantineStatus.ENDED}:
+            quarantine.activate(session, proposed.id, reason="Seen.", decided_by="ops")
+        if status == QuarantineStatus.ENDED:
+            quarantine.end(session, proposed.id, reason="It was explained.", ended_by="ops")
+        if status == QuarantineStatus.DISMISSED:
+            quarantine.dismiss(session, proposed.id, reason="Twins.", decided_by="ops")
+        yield Thing("quarantine", status, "", proposed.id)
+    factories.create_task(session, project)
+    factories.answer(session, cast.crowd[3], project=project)
+    factories.settle(session)
 
 
 def _persons(session: Session, cast: Cast) -> Iterator[Thing]:

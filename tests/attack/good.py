@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from foundation import auth, fields, ids, trail
-from quality import proposals
+from quality import proposals, quarantine
 from tests import factories
 from workforce import assignment, schemas
 from workforce.models import BatchStatus, Kind, Project, WorkerStatus
@@ -124,6 +124,30 @@ def _workers(db: Session) -> Good:
 def _escalations(db: Session) -> Good:
     factories.create_escalated(db)
     return Good("ops")
+
+
+def _quarantines(query: str = "") -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        _proposed(db)
+        return Good("ops", query=query)
+
+    return good
+
+
+def _of_quarantine(body: Any = None, *, active: bool = False) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        quarantine_id = _proposed(db)
+        if active:
+            quarantine.activate(db, quarantine_id, reason="Seen.", decided_by="ops")
+        return Good("ops", names={"quarantine_id": quarantine_id}, body=body)
+
+    return good
+
+
+def _proposed(db: Session) -> str:
+    project, workers = factories.create_project(db), [factories.create_worker(db) for _ in range(2)]
+    factories.propose(db, project, *workers)
+    return str(db.scalars(quarantine.listed(voter_id=workers[0].id)).one().id)
 
 
 def _requesters(db: Session) -> Good:
@@ -356,6 +380,14 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/workers/<worker_id>/suspension": _of_worker(WorkerStatus.ACTIVE),
     "PUT /api/workers/<worker_id>/tiers/<skill>": _tier,
     "GET /api/escalations": _escalations,
+    "GET /api/evidence": _quarantines("limit=1&kind=cluster"),
+    "GET /api/quarantines": _quarantines("limit=1&status=proposed"),
+    "GET /api/quarantines/<quarantine_id>": _of_quarantine(),
+    "POST /api/quarantines/<quarantine_id>/activation": _of_quarantine(
+        {"reason": "Seen.", "days": 7, "everywhere": True}
+    ),
+    "POST /api/quarantines/<quarantine_id>/dismissal": _of_quarantine({"reason": "Twins."}),
+    "POST /api/quarantines/<quarantine_id>/end": _of_quarantine({"reason": "It was explained."}, active=True),
     "POST /api/requesters": _staff("ops", body={"name": "Museum"}),
     "GET /api/requesters": _requesters,
     "POST /api/projects": _new_project,

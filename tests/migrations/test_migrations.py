@@ -94,6 +94,7 @@ def lived_in(house: House) -> Urls:
         factories.settle(session)
         factories.create_task(session, project, unique_id="7")
         factories.claim(session, factories.create_worker(session), project)
+        factories.propose(session, project, factories.create_worker(session))
         factories.answer(session, factories.create_worker(session), project=project)
         session.commit()
     client: FlaskClient = house.app.test_client()

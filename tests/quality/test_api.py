@@ -1,12 +1,15 @@
 """The quality routes over HTTP."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from foundation import ids
+from quality import quarantine
 from tests import factories
 from tests.quality import decided
 
@@ -90,3 +93,91 @@ def test_pairs_of_no_tasks_cannot_be_asked_for(client: FlaskClient, token: Token
     response = client.get(f"/api/projects/{ids.new('prj')}/disagreements?{given}", headers=_as(token("ops")))
 
     assert response.status_code == 422
+
+
+# Evidence and quarantines
+
+
+def _quarantine(db: Session) -> str:
+    """A quarantine that is proposed for a worker of a project, with its evidence."""
+    project, worker = factories.create_project(db), factories.create_worker(db)
+    factories.propose(db, project, worker)
+    (proposed,) = db.scalars(quarantine.listed(voter_id=worker.id))
+    db.commit()
+    return proposed.id
+
+
+def test_ops_read_what_speaks_against_a_worker_in_sentences(client: FlaskClient, token: Token, db: Session) -> None:
+    one = _quarantine(db)
+
+    shown = client.get(f"/api/quarantines/{one}", headers=_as(token("ops"))).get_json()
+
+    (found,) = shown["evidence"]
+    assert (shown["quarantine"]["status"], shown["quarantine"]["factor"]) == ("proposed", 0.1)
+    assert (found["kind"], found["voter_ids"]) == ("cluster", [shown["quarantine"]["voter_id"]])
+    assert found["sentence"].startswith("These voters err as one")
+
+
+def test_ops_find_what_waits_for_them(client: FlaskClient, token: Token, db: Session) -> None:
+    one, other = _quarantine(db), _quarantine(db)
+    ops = _as(token("ops"))
+    client.post(f"/api/quarantines/{one}/dismissal", headers=ops, json={"reason": "Twins."})
+
+    proposed = client.get("/api/quarantines?status=proposed", headers=ops).get_json()["items"]
+    voter_id = proposed[0]["voter_id"]
+    against = client.get(f"/api/evidence?voter_id={voter_id}&kind=cluster", headers=ops).get_json()["items"]
+
+    assert [item["id"] for item in proposed] == [other]
+    assert [item["voter_ids"] for item in against] == [[voter_id]]
+
+
+def test_ops_let_a_quarantine_begin_and_end_it(client: FlaskClient, token: Token, db: Session) -> None:
+    address, ops = f"/api/quarantines/{_quarantine(db)}", _as(token("ops"))
+
+    begun = client.post(f"{address}/activation", headers=ops, json={"reason": "Seen.", "days": 3, "everywhere": True})
+    ended = client.post(f"{address}/end", headers=ops, json={"reason": "They explained it."})
+
+    assert (begun.status_code, ended.status_code) == (200, 200)
+    assert {name: begun.get_json()[name] for name in ("status", "days", "everywhere", "reason")} == {
+        "status": "active", "days": 3, "everywhere": True, "reason": "Seen.",
+    }  # fmt: skip
+    assert (ended.get_json()["status"], ended.get_json()["end_reason"]) == ("ended", "They explained it.")
+
+
+def test_what_is_decided_cannot_be_decided_again(client: FlaskClient, token: Token, db: Session) -> None:
+    address, ops = f"/api/quarantines/{_quarantine(db)}", _as(token("ops"))
+    client.post(f"{address}/dismissal", headers=ops, json={"reason": "Twins."})
+
+    again = client.post(f"{address}/activation", headers=ops, json={"reason": "After all."})
+
+    assert (again.status_code, again.get_json()["type"]) == (409, "/problems/decision-not-allowed")
+
+
+def test_a_decision_that_is_sent_twice_under_one_key_is_made_once(
+    client: FlaskClient, token: Token, db: Session
+) -> None:
+    address, headers = f"/api/quarantines/{_quarantine(db)}/activation", {**_as(token("ops")), "Idempotency-Key": "1"}
+
+    first, again = (client.post(address, headers=headers, json={"reason": "Seen."}) for _ in range(2))
+
+    assert (first.status_code, again.status_code, again.get_json()) == (200, 200, first.get_json())
+    assert db.scalar(text("SELECT count(*) FROM trail_entries WHERE act = 'quality.activate'")) == 1
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"reason": ""}, {"reason": "x", "days": 0}, {"reason": "x", "days": 91}, {"reason": "x", "factor": 0}]
+)
+def test_a_decision_needs_a_reason_and_ends(
+    client: FlaskClient, token: Token, db: Session, body: dict[str, Any]
+) -> None:
+    response = client.post(f"/api/quarantines/{_quarantine(db)}/activation", headers=_as(token("ops")), json=body)
+
+    assert response.status_code == 422
+
+
+@pytest.mark.parametrize("role", ["worker", "requester", "finance", "admin"])
+@pytest.mark.parametrize("address", ["/api/evidence", "/api/quarantines", "/api/quarantines/qtn_x"])
+def test_what_speaks_against_workers_is_for_ops_alone(
+    client: FlaskClient, token: Token, role: str, address: str
+) -> None:
+    assert client.get(address, headers=_as(token(role))).status_code == 403

@@ -12,7 +12,7 @@ from foundation import outbox
 from foundation.errors import NotFound
 from foundation.pagination import PageRequest
 from payments import funding, ledger
-from quality import reliability, votes
+from quality import quarantine, reliability, votes
 from quality.escalation import Rule
 from tests import factories
 from tests.conftest import House, age, held_up
@@ -855,3 +855,68 @@ def test_a_target_on_average_is_reached_by_surer_labels(db: Session, books: None
 
     assert (sure.status, split.status) == (TaskStatus.SETTLED, TaskStatus.SETTLED)
     assert project.error_settled == pytest.approx(2 - (sure.confidence or 0) - (split.confidence or 0))
+
+
+def _confidence(house: House, task_id: str) -> float:
+    with house.sessions() as db:
+        found = db.execute(text("SELECT confidence FROM consensus WHERE task_id = :id"), {"id": task_id})
+        return float(found.scalar_one())
+
+
+def test_what_waits_is_weighed_again_when_a_quarantine_begins_and_when_it_ends(house: House) -> None:
+    with house.sessions() as db:
+        project, task = _waiting(db)
+        worker = db.get_one(Worker, db.scalars(select(Answer.worker_id)).first())
+        factories.propose(db, project, worker)
+        (proposed,) = db.scalars(quarantine.listed())
+        db.commit()
+    house.settle()
+    before = _confidence(house, task.id)
+
+    with house.sessions() as db:
+        quarantine.activate(db, proposed.id, reason="Seen.", decided_by="ops")
+        db.commit()
+    house.settle()
+    during = _confidence(house, task.id)
+    with house.sessions() as db:
+        age(db, "quarantines", "decided_at", 14 * 86_400)
+        age(db, "quarantines", "ends_at", 14 * 86_400)
+        quarantine.expire(db)
+        db.commit()
+    house.settle()
+
+    assert during < before
+    assert _confidence(house, task.id) == before
+
+
+def test_a_worker_in_quarantine_answers_and_is_paid(db: Session, books: None) -> None:
+    project = factories.create_project(db, **QUICK)
+    factories.create_task(db, project)
+    worker = factories.create_worker(db)
+    factories.propose(db, project, worker)
+    (proposed,) = db.scalars(quarantine.listed())
+    quarantine.activate(db, proposed.id, reason="Seen.", decided_by="ops")
+
+    factories.answer(db, worker)
+    factories.answer_all(db, project, "rook", "rook")
+    factories.settle(db)
+
+    assert _due(db, worker.id) == PRICE
+
+
+def test_a_final_task_keeps_its_label_when_a_quarantine_begins(house: House) -> None:
+    with house.sessions() as db:
+        project = factories.create_project(db, **QUICK)
+        task = factories.create_task(db, project)
+        answers = factories.answer_all(db, project, "rook", "rook", "rook")
+        factories.settle(db)
+        factories.propose(db, project, *(db.get_one(Worker, answer.worker_id) for answer in answers))
+        for proposed in db.scalars(quarantine.listed()).all():
+            quarantine.activate(db, proposed.id, reason="Seen.", decided_by="ops")
+        before = _decision(db, task)
+        db.commit()
+
+    house.settle()
+
+    with house.sessions() as db:
+        assert _decision(db, task) == before

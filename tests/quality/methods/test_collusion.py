@@ -343,3 +343,15 @@ def test_one_vote_for_a_cluster_saves_the_labels_it_would_have_taken() -> None:
         return float((shares.argmax(axis=1) == truth).mean())
 
     assert right(thin) >= right(votes) + 0.1
+
+
+def test_a_task_differs_where_most_members_say_another_label_than_most_others() -> None:
+    tasks = np.array([0, 0, 0, 1, 1, 2, 3])
+    voters = np.array([0, 1, 2, 0, 2, 0, 3])
+    labels = np.array([1, 1, 0, 1, 1, 1, 0])
+    votes = Votes(tasks, voters, labels, n_tasks=5, n_voters=4, n_classes=2)
+
+    differs = collusion.differing(votes, np.array([True, True, False, False]))
+
+    # Both sides differ on the first and agree on the second; one side alone, or nobody, answered the others.
+    assert differs.tolist() == [True, False, False, False, False]
