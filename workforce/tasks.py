@@ -263,6 +263,7 @@ def escalate(db: Session, project: Project, chosen: Mapping[Task, int]) -> None:
     now = clock.now(db)
     for task, n_experts in chosen.items():
         task.status, task.escalated_at, task.experts_asked = TaskStatus.ESCALATED, now, n_experts
+        task.kept_for, task.kept_until = None, None
         _reopen(db, task, n_experts)
     project.n_escalated += len(chosen)
     today = experts_today(db, project)

@@ -839,6 +839,18 @@ def test_a_kept_task_is_everybodys_after_a_while_even_of_those_who_passed_it(db:
     assert factories.claim(db, passing, project).task_id == task.id
 
 
+def test_a_kept_task_that_goes_to_an_expert_is_kept_for_nobody(db: Session) -> None:
+    project, task, sharp = _kept(db, overlap_max=3, confidence_target=0.9999, expert_share=1.0)
+    factories.submit(db, sharp, factories.claim(db, sharp, project), "rook")
+    factories.settle(db)
+    assert task.status == TaskStatus.ESCALATED
+
+    _rule(db, project, "crow")
+    factories.settle(db)
+
+    assert (task.status, task.label) == (TaskStatus.SETTLED, 0)
+
+
 def test_nothing_is_kept_in_a_project_that_does_not_want_it(db: Session) -> None:
     _, task, _ = _kept(db, keep_seconds=0)
 
