@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from foundation import ids
-from quality import quarantine
+from quality import quarantine, reliability
 from tests import factories
 from tests.quality import decided
 
@@ -181,3 +181,41 @@ def test_what_speaks_against_workers_is_for_ops_alone(
     client: FlaskClient, token: Token, role: str, address: str
 ) -> None:
     assert client.get(address, headers=_as(token(role))).status_code == 403
+
+
+def test_ops_see_the_refits_of_a_project_newest_first(client: FlaskClient, token: Token, db: Session) -> None:
+    project = factories.create_project(db)
+    for _ in range(2):
+        reliability.refit(db, project.id, n_classes=2, cause="asked")
+    db.commit()
+
+    rows = client.get(f"/api/projects/{project.id}/refits", headers=_as(token("ops"))).get_json()["items"]
+
+    assert [(row["number"], row["state"], row["cause"], row["n_votes"]) for row in rows] == [
+        (2, "done", "asked", 0),
+        (1, "done", "asked", 0),
+    ]
+
+
+def test_ops_see_settled_tasks_that_the_last_refit_decides_otherwise(
+    client: FlaskClient, token: Token, db: Session
+) -> None:
+    project = factories.create_project(db, overlap_min=3, overlap_max=3, confidence_target=0.6, expert_share=0.0)
+    task = factories.create_task(db, project)
+    factories.answer_all(db, project, "rook", "rook", "rook")
+    factories.settle(db)
+    db.execute(text("UPDATE consensus SET label = 0"))
+    reliability.refit(db, project.id, n_classes=2)
+    db.commit()
+
+    (row,) = client.get(f"/api/projects/{project.id}/revisions", headers=_as(token("ops"))).get_json()["items"]
+
+    assert (row["task_id"], row["settled_label"], row["label"], row["refit"]) == (task.id, 0, 1, 2)
+    assert row["confidence"] > 0.6
+
+
+@pytest.mark.parametrize("name", ["refits", "revisions"])
+def test_what_cannot_be_a_project_has_neither_refits_nor_revisions(
+    client: FlaskClient, token: Token, name: str
+) -> None:
+    assert client.get(f"/api/projects/birds/{name}", headers=_as(token("ops"))).status_code == 404

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from foundation import outbox
+from foundation import jobs, outbox
 from foundation.errors import NotFound
 from foundation.pagination import PageRequest
 from payments import funding, ledger
@@ -556,6 +556,33 @@ def test_a_large_project_is_decided_with_its_last_answer_if_no_fit_is_due(
 
     assert list(settlement.refit_grown(db)) == []
     assert db.scalars(text("SELECT status FROM tasks")).all() == ["settled", "settled"]
+
+
+def test_settlements_go_on_while_a_large_project_is_fitted_and_nothing_they_count_is_lost(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reliability, "INLINE_VOTES_MAX", 0)
+    with house.sessions() as session:
+        project, _ = _waiting(session)
+        session.commit()
+    with house.sessions() as session:
+        fitting = settlement.refit(session, project.id, cause="asked")
+        for _ in range(3):
+            next(fitting)
+            session.commit()
+
+        with house.sessions() as other:
+            late = factories.answer_all(other, other.get_one(Project, project.id), "rook", "rook", "rook")
+            other.commit()
+        settled = house.settle()
+        jobs.run_steps(session, fitting)
+
+    with house.sessions() as session:
+        voters = select(func.unnest(text("voters"))).select_from(text("contributions"))
+        assert settled == 3
+        assert {answer.worker_id for answer in late} <= set(session.scalars(voters))
+        assert session.scalars(text("SELECT state FROM refits ORDER BY number")).all()[-1] == "done"
+        assert set(session.scalars(text("SELECT n_votes FROM reliability"))) == {1}
 
 
 def test_no_open_slot_is_decided_by_the_clock(db: Session, books: None) -> None:
