@@ -43,10 +43,7 @@ _ABANDON = text("""
     UPDATE refits SET state = 'abandoned', updated_at = clock_timestamp()
      WHERE project_id = :project_id AND state = 'running'
 """)
-_FORGET_HALF = text("""
-    DELETE FROM contributions c WHERE c.project_id = :project_id
-       AND c.generation > coalesce((SELECT f.generation FROM project_fits f WHERE f.project_id = :project_id), 0)
-""")
+# What was in use before, and what a refit that was killed had written.
 _FORGET_OLD = text("""
     DELETE FROM contributions WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM contributions WHERE project_id = :project_id AND generation < :number LIMIT :most))
@@ -143,9 +140,7 @@ def steps(db: Session, project_id: str, *, n_classes: int, cause: str) -> Iterat
 
 
 def _begin(db: Session, project_id: str, cause: str) -> _Mine:
-    where = {"project_id": project_id}
-    db.execute(_ABANDON, where)
-    db.execute(_FORGET_HALF, where)
+    db.execute(_ABANDON, {"project_id": project_id})
     number = 1 + (db.scalar(select(func.max(Refit.number)).where(Refit.project_id == project_id)) or 0)
     db.add(Refit(project_id=project_id, number=number, cause=cause, state=RefitState.RUNNING))
     db.flush()
@@ -272,7 +267,7 @@ def _save_voters(db: Session, mine: _Mine, found: _Result) -> None:
 
 
 def _forget(db: Session, mine: _Mine) -> bool:
-    """Delete a part of what was in use before, and what is remembered too long; whether something was left."""
+    """Delete a part of what is no longer read, and what is remembered too long; whether something was left."""
     where = {"project_id": mine.project_id, "number": mine.number, "kept": _KEPT, "most": _CHUNK}
     db.execute(_FORGET_HISTORY, where)
     gone: Any = db.execute(_FORGET_OLD, where)
