@@ -158,14 +158,10 @@ def stand_ins(
 
 def find(db: Session, project_id: str, task_id: str) -> View:
     """A gold of a project."""
-    return _view(_row(db, project_id, task_id))
-
-
-def _row(db: Session, project_id: str, task_id: str) -> Gold:
     found = db.get(Gold, (project_id, task_id), populate_existing=True)
     if found is None:
         raise NoSuchGold("This project has no gold with this id.")
-    return found
+    return _view(found)
 
 
 def _view(row: Gold) -> View:
