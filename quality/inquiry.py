@@ -165,16 +165,14 @@ def _gather(db: Session, project_id: str, *, n_classes: int) -> _Material:
     judged = quarantine.judged_at(db, project_id)
     last = db.get(Inquiry, project_id, populate_existing=True)
     begin = _EVER if last is None else last.tested_through
-    last_moment = _testable(of, clock.now(db))
-    through = max((row.created_at for row in of if begin < row.created_at <= last_moment), default=begin)
-    code_of = {voter_id: code for code, voter_id in enumerate(coded.voter_ids)}
-    tied = [sorted(code_of[one] for one in group if one in code_of) for group in quarantine.ties(db, project_id)]
+    end = _testable(of, clock.now(db))
+    through = max((row.created_at for row in of if begin < row.created_at <= end), default=begin)
     return _Material(
         coded=coded,
         cast_at=np.array([row.created_at.timestamp() for row in of], dtype=np.float64),
         fresh=np.array([row.created_at > judged.get(row.voter_id, row.created_at - DAY) for row in of], dtype=np.bool_),
         untested=np.array([begin < row.created_at <= through for row in of], dtype=np.bool_),
-        tied=[_tie(group) for group in tied if len(group) > 1],
+        tied=_tied(db, project_id, coded.voter_ids),
         through=through,
     )
 
@@ -192,9 +190,11 @@ def _testable(cast: Sequence[Any], now: datetime) -> datetime:
     return min(first - timedelta(microseconds=1), now - UNSEEN)
 
 
-def _tie(voters: Sequence[int]) -> Evidence:
+def _tied(db: Session, project_id: str, voter_ids: Sequence[str]) -> list[Evidence]:
     """Earlier evidence, as far as it matters to a search: whom it ties together."""
-    return Evidence(Kind.CLUSTER, tuple(voters), 0.0, 0.0, 0, "")
+    code_of = {voter_id: code for code, voter_id in enumerate(voter_ids)}
+    groups = [sorted(code_of[one] for one in group if one in code_of) for group in quarantine.ties(db, project_id)]
+    return [Evidence(Kind.CLUSTER, tuple(group), 0.0, 0.0, 0, "") for group in groups if len(group) > 1]
 
 
 def _hear(material: _Material, groups: Sequence[Evidence]) -> _Heard:

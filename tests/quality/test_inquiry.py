@@ -23,7 +23,7 @@ COLLUDERS = Scene("colluders", 0.2, n_workers=100, n_tasks=1000)
 HONEST = Scene(n_workers=100, n_tasks=1000)
 _CAST = text("""
     INSERT INTO votes (project_id, task_id, voter_id, label, created_at)
-    SELECT CAST(:project_id AS text), t, v, l, CAST(:begin AS timestamptz) + n * interval '8 seconds'
+    SELECT CAST(:project_id AS text), t, v, l, CAST(:begin AS timestamptz) + n * CAST(:apart AS interval)
       FROM unnest(CAST(:tasks AS text[]), CAST(:voters AS text[]), CAST(:labels AS int[])) WITH ORDINALITY
            AS given(t, v, l, n)
 """)
@@ -45,14 +45,23 @@ def _hostile(world: World) -> set[str]:
     return {_voter(code) for code in np.flatnonzero(world.hostile).tolist()}
 
 
-def _cast(db: Session, world: World, *, first: int = 0, last: int | None = None, begin: datetime | None = None) -> None:
-    """Some of a world's votes, eight seconds apart, with what spot checks tell of its tasks, and a fit."""
+def _cast(
+    db: Session,
+    world: World,
+    *,
+    first: int = 0,
+    last: int | None = None,
+    begin: datetime | None = None,
+    votes_apart: str = "8 seconds",
+) -> None:
+    """Some of a world's votes, with what spot checks tell of their tasks, and a fit."""
     votes = world.votes
     codes = votes.tasks[first:last]
     db.execute(
         _CAST,
         {
             "project_id": PROJECT,
+            "apart": votes_apart,
             "begin": begin or clock.now(db) - timedelta(days=1) + timedelta(seconds=8 * first),
             "tasks": [_task(code) for code in codes],
             "voters": [_voter(code) for code in votes.voters[first:last]],
@@ -117,6 +126,21 @@ def test_honest_people_are_hardly_ever_proposed(db: Session) -> None:
 
         # One in a hundred at most; a seed may be unlucky.
         assert n_proposed <= 1
+
+
+@pytest.mark.parametrize("attack", ["colluders", "random"])
+def test_those_who_cheat_are_proposed_after_few_answers(db: Session, attack: str) -> None:
+    world = attacks.draw(replace(COLLUDERS, attack=attack), 3)
+    found: dict[str, int] = {}
+    for first in range(0, 3000, 250):
+        _cast(db, world, first=first, last=first + 250)
+        inquiry.look(db)
+        n_answers = np.bincount(world.votes.voters[: first + 250], minlength=100)
+        found |= {voter: int(n_answers[int(voter[1:])]) for voter in _proposed(db) - found.keys()}
+
+    # One task in ten was drawn for a spot check.
+    assert np.median([found.get(voter, 1000) for voter in _hostile(world)]) <= 25
+    assert len(found.keys() - _hostile(world)) <= 1
 
 
 def test_a_crowd_without_an_enemy_is_looked_at_in_parts_and_left_alone(db: Session) -> None:
@@ -269,6 +293,47 @@ def test_spot_checks_tell_who_errs_and_nothing_is_contested_any_more(db: Session
     assert _proposed(db) <= _hostile(world)
     assert len(_proposed(db)) > 40
     assert (before, db.scalars(doubts).all()) == ([{"project_id": PROJECT}], [{"project_id": PROJECT}] * 2)
+
+
+def _in_step(db: Session, world: World, *, votes_apart: str) -> None:
+    """An honest crowd, its votes so far apart, and an account that answers other tasks a second after w001 does."""
+    _cast(db, world, votes_apart=votes_apart)
+    twin = text("""
+        INSERT INTO votes (project_id, task_id, voter_id, label, created_at)
+        SELECT project_id, 'u' || task_id, 'w100', label, created_at + interval '1 second'
+          FROM votes WHERE voter_id = 'w001'
+    """)
+    db.execute(twin)
+
+
+def test_two_accounts_that_keep_in_step_are_proposed_together(db: Session) -> None:
+    _in_step(db, attacks.draw(HONEST, 0), votes_apart="8 seconds")
+
+    inquiry.look(db)
+
+    (found,) = db.execute(text("SELECT id, kind FROM evidence")).all()
+    assert found.kind == "lockstep"
+    assert _proposed(db) == {"w001", "w100"}
+
+
+def test_nobody_keeps_in_step_where_all_votes_come_at_once(db: Session) -> None:
+    _in_step(db, attacks.draw(HONEST, 0), votes_apart="0 seconds")
+
+    inquiry.look(db)
+
+    assert _proposed(db) == set()
+
+
+def test_wrong_labels_in_a_pattern_are_evidence(db: Session) -> None:
+    world = attacks.draw(HONEST, 0)
+    clicked = np.flatnonzero(world.votes.voters == 1)
+    world.votes.labels[clicked] = np.arange(clicked.size) % 4
+    _cast(db, world)
+
+    inquiry.look(db)
+
+    kinds = text("SELECT kind FROM evidence e JOIN accusations a ON a.evidence_id = e.id WHERE voter_id = 'w001'")
+    assert set(db.scalars(kinds)) == {"clicking", "pattern"}
 
 
 def test_two_sweeps_at_once_look_once(new_database: Callable[[], Urls]) -> None:
