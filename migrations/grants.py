@@ -20,6 +20,7 @@ _UNUSUAL = {
     "known_labels": "SELECT, INSERT",
     "owners": "SELECT, INSERT",
     "payees": "SELECT, INSERT",
+    "project_skills": "SELECT, INSERT",
     "rates": "SELECT, INSERT",
     "tier_moves": "SELECT, INSERT",
     "trail_entries": "SELECT, INSERT",

@@ -3,10 +3,23 @@
 What is shown of a project as a whole is at `workforce.api`, which knows whose it is: requesters see it too.
 """
 
+from collections.abc import Sequence
+
 from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call, Routes
-from quality import adjudication, agreement, confusion, quarantine, refits, reliability, revisions, schemas, votes
+from quality import (
+    adjudication,
+    agreement,
+    confusion,
+    quarantine,
+    refits,
+    reliability,
+    revisions,
+    schemas,
+    skills,
+    votes,
+)
 from quality.models import Quarantine
 
 routes = Routes("quality", "/api")
@@ -16,6 +29,12 @@ routes = Routes("quality", "/api")
 def reliabilities(call: Call, project_id: str) -> pagination.Page:
     """Every worker of a project with their reliability and its interval."""
     return reliability.page(call.db, project_id, call.page)
+
+
+@routes.get("/workers/<voter_id>/reliability", allow=allow("ops"), returns=schemas.InSkills)
+def in_skills(call: Call, voter_id: str) -> dict[str, Sequence[skills.InSkill]]:
+    """How reliable one worker is in each skill, over all of its projects."""
+    return {"items": skills.of_voter(call.db, voter_id)}
 
 
 @routes.get("/projects/<project_id>/experts", allow=allow("ops"), returns=schemas.Expert, paged=True)

@@ -223,11 +223,21 @@ class Reliability(Base):
 
     __table_args__ = (
         Index(None, "project_id", "reliability"),
+        Index(None, "voter_id"),
         CheckConstraint(
             "0 <= low AND low <= reliability AND reliability <= high AND high <= 1",
             name="interval_order",
         ),
     )
+
+
+class ProjectSkill(Base):
+    """Which skill a project asks for, in the word of whoever made it."""
+
+    __tablename__ = "project_skills"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    skill: Mapped[str] = mapped_column(IdText)
 
 
 class ProjectFit(Base):

@@ -7,6 +7,19 @@ from quality.methods.evidence import Kind
 from quality.models import QuarantineStatus, RefitState
 
 
+class InSkill(Schema):
+    skill = Text()
+    reliability = Fraction(metadata={"description": "Expected share of right answers, each project by its votes."})
+    low = Fraction(metadata={"description": "Lower bound of the 90 % interval."})
+    high = Fraction(metadata={"description": "Upper bound of the 90 % interval."})
+    n_votes = Integer()
+    n_projects = Integer()
+
+
+class InSkills(Schema):
+    items = ma.fields.List(ma.fields.Nested(InSkill))
+
+
 class Expert(Schema):
     voter_id = Identifier("wrk")
     n_rulings = Integer(metadata={"description": "Tasks that this expert decided, alone or with others."})

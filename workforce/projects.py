@@ -14,6 +14,7 @@ from foundation.errors import Conflict, NotFound, invalid
 from foundation.limits import DAY, Limit
 from payments import funding, money, rates
 from payments.rates import Price
+from quality import skills
 from quality.escalation import Basis, Fallback
 from workforce.models import (
     GOLD,
@@ -96,6 +97,7 @@ def create(db: Session, *, requester_id: str, name: str, settings: Settings, pri
     )
     db.add(project)
     db.flush()
+    skills.belongs(db, project.id, project.skill)
     with errors.within("/rates"):
         rates.publish(db, project.id, prices)
     if settings.error_cost is not None:

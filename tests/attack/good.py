@@ -397,6 +397,7 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/projects/<project_id>/tasks": _of_project(),
     "GET /api/projects/<project_id>/reliability": _of_project("ops"),
     "GET /api/projects/<project_id>/experts": _of_project("ops"),
+    "GET /api/workers/<voter_id>/reliability": _weighed,
     "GET /api/projects/<project_id>/reliability/<voter_id>": _weighed,
     "GET /api/projects/<project_id>/disagreements": _disagreements,
     "GET /api/projects/<project_id>/agreement": _of_project(),
