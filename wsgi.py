@@ -38,6 +38,7 @@ program = Program(
     reactions=(
         On(AnswerSubmitted, settlement.settle_answers),
         On(ConsensusRevised, revisions.report),
+        On(ConsensusRevised, settlement.reopen),
         On(EvidenceRaised, quarantine.tell),
         On(WeightsChanged, settlement.reweigh),
     ),

@@ -69,10 +69,21 @@ def note(db: Session, project_id: str, refit: int, coded: Coded, believed: Float
     return len(otherwise)
 
 
+_TOLD = text("""
+    SELECT task_id FROM revisions WHERE project_id = :project_id AND refit = ANY(:refits)
+     ORDER BY confidence DESC, task_id LIMIT :most
+""")
+
+
+def told(db: Session, project_id: str, refits: Sequence[int], *, most: int) -> list[str]:
+    """The tasks that these refits were the first to revise and that still are, the surest ones first."""
+    return list(db.scalars(_TOLD, {"project_id": project_id, "refits": list(refits), "most": most}))
+
+
 def report(_db: Session, told: Sequence[ConsensusRevised]) -> None:
     """Say in the log that somebody of ops should look at a project's revisions."""
     for one in told:
-        log.warning("settled tasks revised", project_id=one.project_id, refit=one.refit, tasks=one.n_tasks)
+        log.info("settled tasks revised", project_id=one.project_id, refit=one.refit, tasks=one.n_tasks)
 
 
 def page(db: Session, project_id: str, request: pagination.PageRequest) -> pagination.Page:

@@ -78,6 +78,13 @@ class AnswerStatus(StrEnum):
     REJECTED = "rejected"
 
 
+class WhenRevised(StrEnum):
+    """What becomes of a settled task that a refit would decide otherwise."""
+
+    REPORT = "report"
+    REOPEN = "reopen"
+
+
 class Kind(StrEnum):
     """What an assignment asks for: one vote among several, or the decision on an escalated task."""
 
@@ -181,6 +188,8 @@ class Project(Base):
     panel_size: Mapped[int] = mapped_column(SmallInteger, server_default=text("3"))
     # The share of a worker's tasks that are gold.
     gold_share: Mapped[float] = mapped_column(Double, server_default=text("0"))
+    # Whether settled tasks that a refit would decide otherwise are shown to an expert, or only told.
+    when_revised: Mapped[str] = mapped_column(server_default=text("'report'"))
     # Counted by the settlement, so that a decision does not have to count a million tasks.
     n_settled: Mapped[int] = mapped_column(server_default=text("0"))
     error_settled: Mapped[float] = mapped_column(Double, server_default=text("0"))
@@ -205,6 +214,7 @@ class Project(Base):
         CheckConstraint("panel_size BETWEEN 3 AND 9", name="panel_size_range"),
         CheckConstraint("keep_seconds BETWEEN 0 AND 86400", name="keep_range"),
         one_of("target_basis", Basis),
+        one_of("when_revised", WhenRevised),
         one_of("without_expert", Fallback),
         CheckConstraint("gold_share BETWEEN 0 AND 0.5", name="gold_share_range"),
         CheckConstraint("lease_seconds BETWEEN 10 AND 86400", name="lease_range"),
@@ -267,6 +277,8 @@ class Task(Base):
     label: Mapped[int | None] = mapped_column(SmallInteger)
     confidence: Mapped[float | None] = mapped_column(Double)
     settled_by: Mapped[str | None]
+    # How often it was opened again; what is reserved and released each time has a key of its own.
+    reopened: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     # Settled below the confidence that the project asked for.
     flagged: Mapped[bool] = mapped_column(server_default=text("false"))
     # Since when an expert is wanted, and how many are asked of those who are.

@@ -27,6 +27,7 @@ from workforce.models import (
     Requester,
     Task,
     TaskStatus,
+    WhenRevised,
 )
 from workforce.task_types import categorization
 from workforce.tiers import Tier
@@ -70,6 +71,7 @@ class Settings:
     without_expert: str = Fallback.WIDEN
     second_opinion_share: float = 0.0
     panel_size: int = 3
+    when_revised: str = WhenRevised.REPORT
     gold_share: float = 0.0
     lease_seconds: int = 900
     params: dict[str, Any] = field(default_factory=dict)

@@ -26,7 +26,7 @@ from quality import proposals
 from quality.escalation import Basis, Fallback
 from quality.gold_words import Ending, Source, Status, Verdict
 from workforce import golds, tiers
-from workforce.models import Kind, WorkerStatus
+from workforce.models import Kind, WhenRevised, WorkerStatus
 from workforce.tiers import Tier
 
 _COUNTRY = re.compile(r"[A-Z]{2}")
@@ -153,6 +153,7 @@ class NewProject(Schema):
     without_expert = Choice(Fallback)
     second_opinion_share = Fraction()
     panel_size = Integer(least=3, most=9)
+    when_revised = Choice(WhenRevised)
     gold_share = Fraction(most=0.5)
     lease_seconds = Integer(least=10, most=86_400)
     params = JsonObject()
@@ -185,6 +186,7 @@ class Project(Schema):
     without_expert = Choice(Fallback)
     second_opinion_share = Fraction()
     panel_size = Integer()
+    when_revised = Choice(WhenRevised)
     gold_share = Fraction()
     lease_seconds = Integer()
     params = JsonObject()

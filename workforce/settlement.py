@@ -20,18 +20,31 @@ from foundation.errors import NotFound
 from payments import earnings, funding, rates
 from payments.earnings import Work
 from payments.funding import Rest
-from quality import adjudication, consensus, escalation, refits, reliability
+from payments.ledger import InsufficientFunds
+from quality import adjudication, consensus, escalation, refits, reliability, revisions
 from quality.adjudication import Ruling, Verdict
 from quality.consensus import Weighed
 from quality.escalation import Action, Basis, Fallback, Progress, Rule
-from quality.events import WeightsChanged
+from quality.events import ConsensusRevised, WeightsChanged
 from workforce import golds, tasks
 from workforce.events import AnswerSubmitted
-from workforce.models import Answer, AnswerStatus, Assignment, AssignmentStatus, Kind, Project, Task, TaskStatus
+from workforce.models import (
+    Answer,
+    AnswerStatus,
+    Assignment,
+    AssignmentStatus,
+    Kind,
+    Project,
+    Task,
+    TaskStatus,
+    WhenRevised,
+)
 from workforce.tasks import Settled
 from workforce.tiers import Tier
 
 _ACTOR = "settlement"
+# Revised tasks that one refit may bring before experts.
+_REOPENED_AT_ONCE = 200
 # A task may wait for its voters to become better known, but not longer than this after its last claim.
 PATIENCE = timedelta(hours=1)
 
@@ -129,6 +142,26 @@ def reweigh(db: Session, told: Sequence[WeightsChanged]) -> None:
     outbox.hold_stream(db, project_id)
     project = db.get_one(Project, project_id, populate_existing=True)
     _pay(db, _decide(db, project, set(tasks.undecided(db, project_id)), _progress(db, project), refit=False))
+
+
+def reopen(db: Session, told: Sequence[ConsensusRevised]) -> None:
+    """React to settled tasks that a refit would decide otherwise: show them to experts, if their project says so.
+
+    So many at once as its experts have time for today and its money allows; the others stay as they are, and told.
+    """
+    (project_id,) = {event.project_id for event in told}
+    project = db.get_one(Project, project_id, populate_existing=True)
+    if project.when_revised != WhenRevised.REOPEN:
+        return
+    secret, left = pagination.signing_secret(db), _experts_left(db, project)
+    revised = revisions.told(db, project_id, [event.refit for event in told], most=_REOPENED_AT_ONCE)
+    found = tasks.lock_settled(db, project_id, revised)
+    for task in found if left is None else found[:left]:
+        try:
+            with db.begin_nested():
+                tasks.reopen(db, project, [task], n_experts={task.id: _n_experts(secret, project, task.id)})
+        except InsufficientFunds:
+            return
 
 
 def _adjudicate(db: Session, project: Project, rulings: Sequence[Any]) -> list[Closed]:
@@ -327,7 +360,8 @@ def _close(db: Session, project: Project, final: Sequence[Settled]) -> list[Clos
 
 def _closed(task: Task, accepted: Sequence[Any], of_gold: Sequence[str]) -> Closed:
     spent = sum(funding.with_fee(row.amount) for row in accepted)
-    return Closed([*(row.id for row in accepted), *of_gold], Rest(task.batch_id, task.id, task.reserved - spent))
+    rest = Rest(task.batch_id, tasks.reserve_key(task), task.reserved - spent)
+    return Closed([*(row.id for row in accepted), *of_gold], rest)
 
 
 def _pay(db: Session, closed: Sequence[Closed], late: Sequence[str] = ()) -> None:

@@ -286,6 +286,39 @@ def ask_more_experts(db: Session, split: Sequence[Task], *, panel_size: int) -> 
     db.flush()
 
 
+def reopen(db: Session, project: Project, chosen: Sequence[Task], *, n_experts: Mapping[str, int]) -> None:
+    """Show settled tasks to so many experts each, by their ids, after all. Their answers stay accepted and paid.
+
+    Each sets its worst case aside again. Raises `InsufficientFunds`.
+    """
+    batch = {task.id: db.get_one(Batch, task.batch_id) for task in chosen}
+    for task in chosen:
+        task.reopened += 1
+        task.reserved = _reserve(db, project, batch[task.id], key=reserve_key(task), n_tasks=1)
+        project.n_settled -= 1
+        project.error_settled = max(project.error_settled - (1.0 - (task.confidence or 0.0)), 0.0)
+        task.settled_at, task.settled_by, task.flagged = None, None, False
+    escalate(db, project, {task: n_experts[task.id] for task in chosen})
+
+
+def reserve_key(task: Task) -> str:
+    """What a task's reserve is posted under: its id, and once it was opened again also how often."""
+    return f"{task.id}:{task.reopened}" if task.reopened else task.id
+
+
+def lock_settled(db: Session, project_id: str, task_ids: Sequence[str]) -> Sequence[Task]:
+    """Lock those of these tasks that the crowd has settled, in the order of their ids."""
+    rows = (
+        select(Task)
+        .where(Task.project_id == project_id, Task.id.in_(task_ids))
+        .where(Task.status == TaskStatus.SETTLED, Task.settled_by == CONSENSUS)
+        .order_by(Task.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return db.scalars(rows).all() if task_ids else []
+
+
 def take_back(db: Session, project: Project, chosen: Sequence[Task]) -> None:
     """Ask one more worker instead of the expert whom nobody has found for these escalated tasks."""
     for task in chosen:

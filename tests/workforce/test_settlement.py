@@ -14,6 +14,7 @@ from foundation.pagination import PageRequest
 from payments import funding, ledger
 from quality import quarantine, reliability, votes
 from quality.escalation import Rule
+from quality.events import ConsensusRevised
 from tests import factories
 from tests.conftest import House, age, held_up
 from workforce import assignment, settlement, tasks
@@ -959,3 +960,86 @@ def test_a_final_task_keeps_its_label_when_a_quarantine_begins(house: House) -> 
 
     with house.sessions() as db:
         assert _decision(db, task) == before
+
+
+# Settled tasks that a refit would decide otherwise
+
+
+def _revised(db: Session, **settings: Any) -> tuple[Project, Task]:
+    """A task that three settled as a rook, and of which a refit says that it is a crow."""
+    project = factories.create_project(db, **{**QUICK, "expert_share": 1.0, **settings})
+    task = factories.create_task(db, project)
+    factories.answer_all(db, project, "rook", "rook", "rook")
+    factories.settle(db)
+    assert (task.status, task.label) == (TaskStatus.SETTLED, 1)
+    db.execute(
+        text("""
+        INSERT INTO revisions (project_id, refit, task_id, settled_label, settled_confidence, label, confidence)
+        VALUES (:project_id, 7, :task_id, 1, 0.9, 0, 0.8)
+        """),
+        {"project_id": project.id, "task_id": task.id},
+    )
+    return project, task
+
+
+def _told_of_revision(db: Session, project: Project) -> None:
+    settlement.reopen(db, [ConsensusRevised(project.id, 7, 1)])
+
+
+def test_a_revised_task_is_shown_to_an_expert_and_paid_out_of_a_reserve_of_its_own(db: Session, books: None) -> None:
+    project, task = _revised(db, when_revised="reopen")
+
+    _told_of_revision(db, project)
+
+    assert (task.status, task.free_slots, project.n_settled, project.n_escalated) == (TaskStatus.ESCALATED, 1, 0, 1)
+    assert _funds(db, project).reserved == 3 * COST + 7200
+    (ruling,) = _rule(db, project, "crow")
+    factories.settle(db)
+    assert (task.status, task.label, task.settled_by) == (TaskStatus.SETTLED, 0, "expert")
+    assert (_funds(db, project).reserved, _funds(db, project).spent) == (0, 3 * COST + 7200)
+    assert _due(db, ruling.worker_id) == 6000
+
+
+def test_a_revised_task_that_no_expert_takes_is_settled_again(db: Session, books: None) -> None:
+    project, task = _revised(db, when_revised="reopen")
+    _told_of_revision(db, project)
+    age(db, "tasks", "escalated_at", 86_401)
+
+    assert settlement.without_expert(db) == 1
+
+    db.refresh(task)
+    assert (task.status, task.settled_by, task.flagged) == (TaskStatus.SETTLED, "consensus", True)
+    assert (project.n_settled, project.n_escalated, _funds(db, project).reserved) == (1, 0, 0)
+
+
+def test_a_revised_task_is_only_told_unless_its_project_says_otherwise(db: Session, books: None) -> None:
+    project, task = _revised(db)
+
+    _told_of_revision(db, project)
+
+    assert task.status == TaskStatus.SETTLED
+
+
+def test_a_revised_task_stays_settled_where_no_expert_or_no_money_is_left(db: Session, books: None) -> None:
+    project, task = _revised(db, when_revised="reopen", experts_per_day=0)
+    _told_of_revision(db, project)
+    assert task.status == TaskStatus.SETTLED
+
+    poor = factories.create_requester(db, funds="0.85")
+    other = factories.create_project(db, poor, **{**QUICK, "expert_share": 1.0, "when_revised": "reopen"})
+    mine = factories.create_task(db, other)
+    factories.answer_all(db, other, "rook", "rook", "rook")
+    factories.settle(db)
+    db.execute(text("UPDATE revisions SET project_id = :p, task_id = :t"), {"p": other.id, "t": mine.id})
+    _told_of_revision(db, other)
+
+    assert (mine.status, mine.reopened) == (TaskStatus.SETTLED, 0)
+
+
+def test_told_twice_a_revised_task_is_opened_once(db: Session, books: None) -> None:
+    project, task = _revised(db, when_revised="reopen")
+
+    _told_of_revision(db, project)
+    _told_of_revision(db, project)
+
+    assert (task.reopened, task.free_slots) == (1, 1)
