@@ -277,6 +277,8 @@ class Task(Base):
     label: Mapped[int | None] = mapped_column(SmallInteger)
     confidence: Mapped[float | None] = mapped_column(Double)
     settled_by: Mapped[str | None]
+    # What a wrong label of this task costs; null: what its project says.
+    error_cost: Mapped[Decimal | None] = mapped_column(Numeric(20, 6))
     # How often it was opened again; what is reserved and released each time has a key of its own.
     reopened: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     # Settled below the confidence that the project asked for.

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import chain
 from typing import Any
 
@@ -21,6 +22,7 @@ from payments import earnings, funding, rates
 from payments.earnings import Work
 from payments.funding import Rest
 from payments.ledger import InsufficientFunds
+from payments.rates import Quote
 from quality import adjudication, consensus, escalation, refits, reliability, revisions
 from quality.adjudication import Ruling, Verdict
 from quality.consensus import Weighed
@@ -246,9 +248,16 @@ def _decide(db: Session, project: Project, touched: set[str], progress: Progress
     weighed = consensus.weigh(db, project.id, [task.id for task in undecided], n_classes=n_classes)
     ready = [one for one in weighed if one.task_id in complete]
     secret = pagination.signing_secret(db)
-    rule, stake = _rule(db, project)
-    standings = [replace(one.standing, drawn=_is_spot(secret, project, one.task_id), stake=stake) for one in ready]
-    made = escalation.decide_all(standings, rule, progress)
+    answer = rates.dearest(db, project.id, tier_max=Tier.SENIOR)
+    standings = [
+        replace(
+            one.standing,
+            drawn=_is_spot(secret, project, one.task_id),
+            stake=_stake(complete[one.task_id].error_cost or project.error_cost, answer),
+        )
+        for one in ready
+    ]
+    made = escalation.decide_all(standings, _rule(db, project, answer), progress)
     decisions = dict(zip([one.task_id for one in ready], made, strict=True))
     consensus.record(db, project.id, weighed, decisions)
     chosen: dict[Action, list[Weighed]] = defaultdict(list)
@@ -289,12 +298,15 @@ def _n_experts(secret: bytes, project: Project, task_id: str) -> int:
     return 2 if escalation.is_drawn(secret, "second opinion", task_id, project.second_opinion_share) else 1
 
 
-def _rule(db: Session, project: Project) -> tuple[Rule, float]:
-    """A project's settings as the rule that decides, and what a wrong label costs; prices are in answers."""
-    answer = rates.dearest(db, project.id, tier_max=Tier.SENIOR)
+def _stake(error_cost: Decimal | None, answer: Quote) -> float:
+    """What a wrong label costs, in answers."""
+    return float(error_cost.scaleb(answer.exponent) / answer.amount) if error_cost else 0.0
+
+
+def _rule(db: Session, project: Project, answer: Quote) -> Rule:
+    """A project's settings as the rule that decides; prices are in answers."""
     expert = rates.dearest(db, project.id, tier_max=Tier.EXPERT)
-    stake = project.error_cost.scaleb(answer.exponent) / answer.amount if project.error_cost else 0
-    rule = Rule(
+    return Rule(
         overlap_min=project.overlap_min,
         overlap_max=project.overlap_max,
         confidence_min=project.confidence_target,
@@ -303,7 +315,6 @@ def _rule(db: Session, project: Project) -> tuple[Rule, float]:
         expert_share=project.expert_share,
         without_expert=Fallback(project.without_expert),
     )
-    return rule, float(stake)
 
 
 _OUTSTANDING = text("""

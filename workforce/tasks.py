@@ -3,16 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Select, func, select, text
 from sqlalchemy.orm import Session
 
-from foundation import clock, ids
+from foundation import clock, errors, ids
 from foundation.errors import BadRequest, Conflict, NotFound
 from foundation.limits import DAY, Limit
 from foundation.outbox import publish
-from payments import funding, rates
+from payments import funding, money, rates
 from payments.funding import Rest
 from quality import gold
 from workforce import projects
@@ -46,6 +47,7 @@ class Question:
     metadata: Mapping[str, Any]
     unique_id: str | None = None
     callback_url: str = ""
+    error_cost: str | None = None
 
 
 def create(db: Session, project: Project, batch: Batch, question: Question) -> Task:
@@ -68,6 +70,7 @@ def create(db: Session, project: Project, batch: Batch, question: Question) -> T
         params=question.params,
         metadata_=question.metadata,
         callback_url=question.callback_url,
+        error_cost=None if question.error_cost is None else _error_cost(db, project, question.error_cost),
         overlap=project.overlap_min,
         free_slots=project.overlap_min,
         position=db.scalar(positions.next_value()),
@@ -78,6 +81,14 @@ def create(db: Session, project: Project, batch: Batch, question: Question) -> T
     db.add(task)
     db.flush()
     return task
+
+
+def _error_cost(db: Session, project: Project, amount: str) -> Decimal:
+    """An amount that the currency of the project's card has."""
+    currency = rates.dearest(db, project.id, tier_max=Tier.EXPERT).currency
+    with errors.within("/error_cost"):
+        money.parse(amount, money.currency(db, currency))
+    return Decimal(amount)
 
 
 # Behind every cursor: workers may be past the positions that the tasks were given when they were sent.

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from foundation import jobs, outbox
 from foundation.errors import NotFound
 from foundation.pagination import PageRequest
-from payments import funding, ledger
+from payments import funding, ledger, rates
 from quality import quarantine, reliability, votes
 from quality.escalation import Rule
 from quality.events import ConsensusRevised
@@ -600,11 +601,10 @@ def test_a_project_is_decided_by_its_own_settings_and_the_prices_of_its_card(db:
         db, overlap_min=2, overlap_max=5, confidence_target=0.8, expert_share=0.1, tier_min=1
     )
 
-    rule, stake = settlement._rule(db, project)
+    rule = settlement._rule(db, project, rates.dearest(db, project.id, tier_max=3))
 
     # An expert at 0.60 costs as much as thirty answers at 0.02.
     assert rule == Rule(overlap_min=2, overlap_max=5, confidence_min=0.8, expert_price=30, expert_share=0.1)
-    assert stake == 0
 
 
 def test_a_cap_on_answers_is_never_passed(db: Session, books: None) -> None:
@@ -814,11 +814,26 @@ def test_the_one_word_of_two_decides_when_nobody_else_comes(db: Session, books: 
 
 
 def test_what_a_wrong_label_costs_is_weighed_in_answers(db: Session) -> None:
-    project = factories.create_project(db, error_cost="2.50")
+    project = factories.create_project(db)
+    answer = rates.dearest(db, project.id, tier_max=3)
 
-    _, stake = settlement._rule(db, project)
+    assert settlement._stake(Decimal("2.50"), answer) == 125
+    assert settlement._stake(None, answer) == 0
 
-    assert stake == 125
+
+@pytest.mark.parametrize(("of_project", "of_task", "action"), [
+    (None, None, "settle"), ("100", None, "escalate"), ("100", "0.01", "settle"), (None, "100", "escalate"),
+])  # fmt: skip
+def test_a_task_whose_wrong_label_costs_much_goes_to_an_expert_above_the_target(
+    db: Session, books: None, of_project: str | None, of_task: str | None, action: str
+) -> None:
+    project = factories.create_project(db, **{**QUICK, "expert_share": 1.0, "error_cost": of_project})
+    task = factories.create_task(db, project, error_cost=of_task)
+
+    factories.answer_all(db, project, "rook", "rook", "rook")
+    factories.settle(db)
+
+    assert _decision(db, task)[0] == action
 
 
 # The next answer: kept for a while for those who stand out
