@@ -170,8 +170,10 @@ def _adjudicate(db: Session, project: Project, rulings: Sequence[Any]) -> list[C
     """Hear experts; a task is decided when all have ruled who were asked, or a panel is called if those differ."""
     adjudication.record(db, project.id, [Ruling(row.task_id, row.worker_id, row.label) for row in rulings])
     escalated = tasks.lock_escalated(db, project.id, [row.task_id for row in rulings])
-    heard = tasks.answered(db, project.id, escalated)
-    verdicts = adjudication.verdicts(db, project.id, [task.id for task in heard])
+    answered = tasks.answered(db, project.id, escalated)
+    verdicts = adjudication.verdicts(db, project.id, [task.id for task in answered])
+    # A word that was given but is still on its way here is waited for; it decides when it comes.
+    heard = [task for task in answered if task.id in verdicts and verdicts[task.id].n_rulings >= task.experts_asked]
     split = [task for task in heard if not verdicts[task.id].agreed and task.experts_asked < project.panel_size]
     tasks.ask_more_experts(db, split, panel_size=project.panel_size)
     return _obey(db, project, {task: verdicts[task.id] for task in heard if task not in split})
@@ -211,8 +213,12 @@ def without_expert(db: Session) -> int:
     project = db.get_one(Project, found.project_id, populate_existing=True)
     waiting = tasks.unheld(db, project.id, tasks.lock_escalated(db, project.id, found.task_ids))
     verdicts = adjudication.verdicts(db, project.id, [task.id for task in waiting])
-    heard = {task: verdicts[task.id] for task in waiting if task.id in verdicts}
     # A word that is still on its way here is not recorded yet; it decides when it comes.
+    heard = {
+        task: verdicts[task.id]
+        for task in waiting
+        if task.id in verdicts and verdicts[task.id].n_rulings >= task.experts_asked - task.free_slots
+    }
     alone = [task for task in waiting if task.free_slots == task.experts_asked]
     widened = [
         task for task in alone if project.without_expert == Fallback.WIDEN and task.overlap < project.overlap_max

@@ -663,6 +663,35 @@ def test_two_experts_who_agree_apart_decide_a_task(db: Session, books: None) -> 
     assert _due(db, rulings[0].worker_id) == 6000
 
 
+def test_a_second_opinion_that_is_on_its_way_is_waited_for(db: Session, books: None) -> None:
+    project, task = factories.create_escalated(db, second_opinion_share=1.0, panel_size=3)
+    _rule(db, project, "crow", "rook")
+    first, second = factories.told(db)
+
+    settlement.settle_answers(db, [first])
+
+    assert (task.status, task.free_slots, task.experts_asked) == (TaskStatus.ESCALATED, 0, 2)
+    settlement.settle_answers(db, [second])
+    assert (task.status, task.free_slots, task.experts_asked) == (TaskStatus.ESCALATED, 1, 3)
+
+
+def test_nobody_decides_by_the_first_words_of_a_panel_while_another_is_on_its_way(db: Session, books: None) -> None:
+    project, task = factories.create_escalated(db, second_opinion_share=1.0, panel_size=5)
+    _rule(db, project, "crow", "rook")
+    factories.settle(db)
+    _rule(db, project, "rook")
+    age(db, "tasks", "escalated_at", 86_401)
+
+    settlement.without_expert(db)
+
+    db.refresh(task)
+    assert (task.status, task.label) == (TaskStatus.ESCALATED, None)
+    factories.settle(db)
+    settlement.without_expert(db)
+    db.refresh(task)
+    assert (task.status, task.label) == (TaskStatus.SETTLED, 1)
+
+
 def test_two_experts_who_differ_call_a_panel_and_most_of_it_decides(db: Session, books: None) -> None:
     project, task = factories.create_escalated(db, second_opinion_share=1.0, panel_size=5)
 
