@@ -90,17 +90,19 @@ _STREAMS = text("""
 """)
 _TRY = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:stream, 2))")
 _HOLD = text("SELECT pg_advisory_xact_lock(hashtextextended(:stream, 2))")
+# An array is made once. A set after IN may be planned as one that is made anew for every row, each time of other rows
+# that are not locked yet: then a batch takes everything.
 _TAKE = text("""
     DELETE FROM outbox_events
-     WHERE id IN (SELECT id FROM outbox_events
-                   WHERE stream = :stream AND parked_at IS NULL AND due_at <= now()
-                   ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED)
+     WHERE id = ANY(ARRAY(SELECT id FROM outbox_events
+                           WHERE stream = :stream AND parked_at IS NULL AND due_at <= now()
+                           ORDER BY id LIMIT :batch FOR UPDATE SKIP LOCKED))
     RETURNING id, topic, payload
 """)
 _TAKE_THESE = text("""
     DELETE FROM outbox_events
-     WHERE id IN (SELECT id FROM outbox_events WHERE id = ANY(:ids) AND parked_at IS NULL ORDER BY id
-                     FOR UPDATE SKIP LOCKED)
+     WHERE id = ANY(ARRAY(SELECT id FROM outbox_events WHERE id = ANY(:ids) AND parked_at IS NULL ORDER BY id
+                             FOR UPDATE SKIP LOCKED))
     RETURNING id, topic, stream, payload
 """)
 _POSTPONE = text("UPDATE outbox_events SET due_at = now() + CAST(:delay AS interval) WHERE id = ANY(:ids)")

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy import Connection, event, text
+from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
 from foundation import outbox
 from foundation.outbox import Event, On
@@ -137,6 +137,19 @@ def test_a_batch_is_bounded_and_the_rest_follows(sessions: sessionmaker[Session]
 
     assert [outbox.deliver(sessions, reaction.table, batch=2) for _ in range(4)] == [2, 2, 1, 0]
     assert [seen.number for seen in reaction.told] == list(range(5))
+
+
+def test_a_batch_is_bounded_however_its_statement_is_planned(sessions: sessionmaker[Session]) -> None:
+    reaction = _Reaction()
+    _publish(sessions, *(_Seen("rook", number) for number in range(5)))
+
+    def planned_badly(_db: Session, _transaction: SessionTransaction, connection: Connection) -> None:
+        for plan in ("hashjoin", "mergejoin", "hashagg", "sort", "material", "memoize", "indexscan", "bitmapscan"):
+            connection.execute(text(f"SET LOCAL enable_{plan} = off"))
+
+    event.listen(sessions, "after_begin", planned_badly)
+
+    assert [outbox.deliver(sessions, reaction.table, batch=2) for _ in range(4)] == [2, 2, 1, 0]
 
 
 def test_an_event_and_the_effect_of_its_reaction_are_one_transaction(sessions: sessionmaker[Session]) -> None:
@@ -306,6 +319,10 @@ def test_without_a_database_delivery_takes_nothing_and_loses_nothing(house: Hous
 
     outbox.deliver(house.sessions, outbox.reactions([On(_Seen, cut)]))
     _make_due(house.sessions)
+    with house.sessions() as db:
+        # The server may notice a while later that a connection is gone, and keep its stream until then.
+        outbox.hold_stream(db, "")
+        db.rollback()
 
     assert outbox.deliver(house.sessions, reaction.table) == 1
     assert reaction.told == [_Seen("rook")]
