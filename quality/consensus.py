@@ -18,6 +18,7 @@ class Weighed:
     """What the votes of one task say: a class, the posterior it comes from, and where the task stands."""
 
     task_id: str
+    voter_ids: list[str]
     label: int
     posterior: list[float]
     standing: Standing
@@ -40,12 +41,13 @@ def weigh(db: Session, project_id: str, task_ids: Sequence[str], *, n_classes: i
     experience = np.bincount(
         coded.votes.tasks, weights=known.n_votes[coded.votes.voters], minlength=coded.votes.n_tasks
     )
-    labels = found.argmax(axis=1)
+    labels, voters_of = found.argmax(axis=1), coded.voters_of_tasks()
     doubted = inquiry.contested(db, project_id)
     contested = collusion.differing(coded.votes, np.array([one in doubted for one in coded.voter_ids], dtype=np.bool_))
     return [
         Weighed(
             task_id=task_id,
+            voter_ids=voters_of[i],
             label=int(labels[i]),
             posterior=[float(share) for share in found[i]],
             standing=Standing(
@@ -71,18 +73,15 @@ def who_stands_out(db: Session, project_id: str, weighed: Sequence[Weighed], *, 
     """
     if not weighed:
         return {}
-    coded = votes.read(db, project_id, n_classes=n_classes, task_ids=[one.task_id for one in weighed])
     known = reliability.matrices(db, project_id, [], n_classes=n_classes)
-    posterior = np.array([one.posterior for one in sorted(weighed, key=lambda one: one.task_id)])
-    ratio = separation.standing_out(posterior, known.crowd, known.crowd_votes)
+    ratio = separation.standing_out(np.array([one.posterior for one in weighed]), known.crowd, known.crowd_votes)
     place = {voter_id: code for code, voter_id in enumerate(known.crowd_ids)}
-    for task, voter in zip(coded.votes.tasks.tolist(), coded.votes.voters.tolist(), strict=True):
-        if (row := place.get(coded.voter_ids[voter])) is not None:
-            ratio[row, task] = 0.0
+    for task, one in enumerate(weighed):
+        ratio[[place[voter_id] for voter_id in one.voter_ids if voter_id in place], task] = 0.0
     best = np.argsort(-ratio, axis=0, kind="stable")[:_KEPT_FOR]
     found = {
-        task_id: [known.crowd_ids[row] for row in best[:, task].tolist() if ratio[row, task] > 1.0]
-        for task, task_id in enumerate(coded.task_ids)
+        one.task_id: [known.crowd_ids[row] for row in best[:, task].tolist() if ratio[row, task] > 1.0]
+        for task, one in enumerate(weighed)
     }
     return {task_id: voter_ids for task_id, voter_ids in found.items() if voter_ids}
 

@@ -144,9 +144,6 @@ def _statistics(db: Session, fit: ProjectFit, coded: Coded) -> Statistics:
 
 
 def _contribute(db: Session, fit: ProjectFit, coded: Coded, posterior: FloatArray) -> None:
-    voters: list[list[str]] = [[] for _ in coded.task_ids]
-    for task, voter in zip(coded.votes.tasks.tolist(), coded.votes.voters.tolist(), strict=True):
-        voters[task].append(coded.voter_ids[voter])
     db.execute(
         _CONTRIBUTE,
         {
@@ -154,7 +151,7 @@ def _contribute(db: Session, fit: ProjectFit, coded: Coded, posterior: FloatArra
             "generation": fit.generation,
             "task_ids": coded.task_ids,
             "posteriors": [row.tobytes() for row in posterior],
-            "voters": ["\n".join(sorted(one)) for one in voters],
+            "voters": ["\n".join(sorted(one)) for one in coded.voters_of_tasks()],
         },
     )
 

@@ -47,6 +47,13 @@ class Coded:
         """With whom each voter errs, (n_voters,), as `reading.posterior` has it: experts with nobody."""
         return np.where(self.experts, APART, CROWD)
 
+    def voters_of_tasks(self) -> list[list[str]]:
+        """Who has voted on each task, in the order of the tasks."""
+        found: list[list[str]] = [[] for _ in self.task_ids]
+        for task, voter in zip(self.votes.tasks.tolist(), self.votes.voters.tolist(), strict=True):
+            found[task].append(self.voter_ids[voter])
+        return found
+
 
 def cast(db: Session, *, project_id: str, task_id: str, voter_id: str, label: int, is_expert: bool = False) -> None:
     """Record a vote, of the crowd or of an expert beside it. A voter's first vote for a task stands."""

@@ -11,7 +11,7 @@ from quality import agreement, calibration, confusion, correction, gold, gold_he
 from quality import schemas as quality_schemas
 from quality.gold_words import Ending, Source, Verdict
 from quality.methods.agreement import Agreement
-from workforce import assignment, costs, golds, onboarding, projects, requesters, schemas, settlement, tasks, tiers
+from workforce import assignment, costs, dossiers, golds, onboarding, projects, requesters, schemas, tasks, tiers
 from workforce.models import Answer, Assignment, Project, Task, Worker, WorkerStatus, WorkerTier
 from workforce.models import Requester as RequesterRow
 
@@ -90,9 +90,9 @@ def my_answers(call: Call) -> pagination.Page:
 
 
 @routes.get("/assignments/<assignment_id>/dossier", allow=allow("work"), returns=schemas.Dossier)
-def dossier(call: Call, assignment_id: str) -> settlement.Dossier:
+def dossier(call: Call, assignment_id: str) -> dossiers.Dossier:
     """What an expert sees of an escalated task they hold: the answers under pseudonyms and why they were not enough."""
-    return settlement.dossier(call.db, call.actor.subject_id, assignment_id)
+    return dossiers.dossier(call.db, call.actor.subject_id, assignment_id)
 
 
 # Ops
@@ -127,7 +127,7 @@ def set_tier(call: Call, worker_id: str, skill: str) -> WorkerTier:
 @routes.get("/escalations", allow=allow("ops"), returns=schemas.Escalation, paged=True)
 def escalations(call: Call) -> pagination.Page:
     """Tasks that wait for an expert, with the reason, oldest first."""
-    return settlement.escalations(call.db, call.page)
+    return dossiers.escalations(call.db, call.page)
 
 
 @routes.post(

@@ -4,16 +4,15 @@ One project is settled by one transaction at a time. Everything flows down by or
 values; nothing here is arithmetic.
 """
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from foundation import outbox, pagination
@@ -31,10 +30,7 @@ from quality.events import ConsensusRevised, WeightsChanged
 from workforce import golds, tasks
 from workforce.events import AnswerSubmitted
 from workforce.models import (
-    Answer,
     AnswerStatus,
-    Assignment,
-    AssignmentStatus,
     Kind,
     Project,
     Task,
@@ -157,11 +153,11 @@ def reopen(db: Session, told: Sequence[ConsensusRevised]) -> None:
         return
     secret, left = pagination.signing_secret(db), _experts_left(db, project)
     revised = revisions.told(db, project_id, [event.refit for event in told], most=_REOPENED_AT_ONCE)
-    found = tasks.lock_settled(db, project_id, revised)
+    found = tasks.lock(db, project_id, revised, TaskStatus.SETTLED, settled_by=tasks.CONSENSUS)
     for task in found if left is None else found[:left]:
         try:
             with db.begin_nested():
-                tasks.reopen(db, project, [task], n_experts={task.id: _n_experts(secret, project, task.id)})
+                tasks.reopen(db, project, task, n_experts=_n_experts(secret, project, task.id))
         except InsufficientFunds:
             return
 
@@ -169,7 +165,7 @@ def reopen(db: Session, told: Sequence[ConsensusRevised]) -> None:
 def _adjudicate(db: Session, project: Project, rulings: Sequence[Any]) -> list[Closed]:
     """Hear experts; a task is decided when all have ruled who were asked, or a panel is called if those differ."""
     adjudication.record(db, project.id, [Ruling(row.task_id, row.worker_id, row.label) for row in rulings])
-    escalated = tasks.lock_escalated(db, project.id, [row.task_id for row in rulings])
+    escalated = tasks.lock(db, project.id, [row.task_id for row in rulings], TaskStatus.ESCALATED)
     answered = tasks.answered(db, project.id, escalated)
     verdicts = adjudication.verdicts(db, project.id, [task.id for task in answered])
     # A word that was given but is still on its way here is waited for; it decides when it comes.
@@ -211,7 +207,7 @@ def without_expert(db: Session) -> int:
     if found is None or not outbox.try_stream(db, found.project_id):
         return 0
     project = db.get_one(Project, found.project_id, populate_existing=True)
-    waiting = tasks.unheld(db, project.id, tasks.lock_escalated(db, project.id, found.task_ids))
+    waiting = tasks.unheld(db, project.id, tasks.lock(db, project.id, found.task_ids, TaskStatus.ESCALATED))
     verdicts = adjudication.verdicts(db, project.id, [task.id for task in waiting])
     # A word that is still on its way here is not recorded yet; it decides when it comes.
     heard = {
@@ -249,7 +245,7 @@ def _decide(db: Session, project: Project, touched: set[str], progress: Progress
         reliability.refit(db, project.id, n_classes=n_classes)
     candidates = touched.union(tasks.undecided(db, project.id) if refit else ())
     # Final tasks, and those that wait for an expert, keep the consensus that was decided on.
-    undecided = tasks.lock_open(db, project.id, sorted(candidates))
+    undecided = tasks.lock(db, project.id, sorted(candidates), TaskStatus.OPEN)
     complete = {task.id: task for task in tasks.answered(db, project.id, undecided)}
     weighed = consensus.weigh(db, project.id, [task.id for task in undecided], n_classes=n_classes)
     ready = [one for one in weighed if one.task_id in complete]
@@ -384,85 +380,3 @@ def _closed(task: Task, accepted: Sequence[Any], of_gold: Sequence[str]) -> Clos
 def _pay(db: Session, closed: Sequence[Closed], late: Sequence[str] = ()) -> None:
     answer_ids = [answer_id for one in closed for answer_id in one.answer_ids]
     earnings.accept(db, [*answer_ids, *late], rests=[one.rest for one in closed], actor_ref=_ACTOR)
-
-
-@dataclass(frozen=True, slots=True)
-class Escalation:
-    """A task that waits for an expert, and why."""
-
-    task_id: str
-    project_id: str
-    confidence: float
-    n_votes: int
-    reason: str
-    waiting_since: datetime
-
-
-def escalations(db: Session, page: pagination.PageRequest) -> pagination.Page:
-    """The experts' queue, oldest task first."""
-    rows = select(Task).where(Task.status == TaskStatus.ESCALATED)
-    found = pagination.read(db, rows, Task.id, page, newest_first=False)
-    views = {(task.project_id, task.id): consensus.find(db, task.project_id, task.id) for task in found.items}
-    items = [
-        Escalation(
-            task.id, task.project_id, view.confidence, view.n_votes, view.reason, task.escalated_at or task.updated_at
-        )
-        for task in found.items
-        if (view := views[task.project_id, task.id]) is not None
-    ]
-    return replace(found, items=items)
-
-
-@dataclass(frozen=True, slots=True)
-class DossierAnswer:
-    """One answer as the expert sees it: by a pseudonym that holds for this task alone."""
-
-    pseudonym: str
-    category: str
-    reliability: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Dossier:
-    """What an expert sees of an escalated task."""
-
-    task_id: str
-    reason: str
-    posterior: dict[str, float]
-    answers: list[DossierAnswer]
-
-
-def dossier(db: Session, worker_id: str, assignment_id: str) -> Dossier:
-    """The dossier of an escalated task, for the expert who holds it."""
-    held = db.scalar(
-        select(Assignment).where(
-            Assignment.id == assignment_id,
-            Assignment.worker_id == worker_id,
-            Assignment.kind == Kind.ADJUDICATION,
-            Assignment.status.in_([AssignmentStatus.LEASED, AssignmentStatus.ANSWERED]),
-        )
-    )
-    view = None if held is None else consensus.find(db, held.project_id, held.task_id)
-    if held is None or view is None:
-        raise NotFound("You hold no escalated task under this id.")
-    project = db.get_one(Project, held.project_id)
-    rows = select(Answer).where(Answer.task_id == held.task_id, Answer.kind == Kind.ANSWER).order_by(Answer.id)
-    given = db.scalars(rows).all()
-    shares = reliability.of_voters(db, project.id, [answer.worker_id for answer in given])
-    return Dossier(
-        task_id=held.task_id,
-        reason=view.reason,
-        posterior=dict(zip(project.labels, view.posterior, strict=True)),
-        answers=[
-            DossierAnswer(
-                pseudonym=_pseudonym(held.task_id, answer.worker_id),
-                category=project.labels[answer.label],
-                reliability=shares.get(answer.worker_id),
-            )
-            for answer in given
-        ],
-    )
-
-
-def _pseudonym(task_id: str, worker_id: str) -> str:
-    return hashlib.sha256(f"{task_id}:{worker_id}".encode()).hexdigest()[:8]

@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import Select, func, select, text, true
 from sqlalchemy.orm import Session
 
 from foundation import clock, errors, ids
@@ -92,7 +92,6 @@ def _error_cost(db: Session, project: Project, amount: str) -> Decimal:
 
 
 # Behind every cursor: workers may be past the positions that the tasks were given when they were sent.
-# What one mistaken loop of a program may send before somebody has to look.
 _OPEN = text("""
     UPDATE tasks SET status = 'open', reserved = :reserved, position = nextval('task_positions'), updated_at = now()
      WHERE project_id = :project_id AND batch_id = :batch_id AND status = 'staged'
@@ -203,27 +202,19 @@ def undecided(db: Session, project_id: str, *, most: int = 1000) -> list[str]:
     return list(db.scalars(_UNDECIDED, {"project_id": project_id, "most": most}))
 
 
-def lock(db: Session, project_id: str, task_ids: Sequence[str]) -> Sequence[Task]:
-    """Lock those of these tasks that are not final yet, in the order of their ids."""
+def lock(
+    db: Session, project_id: str, task_ids: Sequence[str], status: TaskStatus, *, settled_by: str | None = None
+) -> Sequence[Task]:
+    """Lock those of these tasks that are in this status, in the order of their ids."""
     rows = (
         select(Task)
-        .where(Task.project_id == project_id, Task.id.in_(task_ids))
-        .where(Task.status.in_([TaskStatus.OPEN, TaskStatus.ESCALATED]))
+        .where(Task.project_id == project_id, Task.id.in_(task_ids), Task.status == status)
+        .where(Task.settled_by == settled_by if settled_by is not None else true())
         .order_by(Task.id)
         .with_for_update()
         .execution_options(populate_existing=True)
     )
     return db.scalars(rows).all() if task_ids else []
-
-
-def lock_open(db: Session, project_id: str, task_ids: Sequence[str]) -> list[Task]:
-    """Lock those of these tasks that are open."""
-    return [task for task in lock(db, project_id, task_ids) if task.status == TaskStatus.OPEN]
-
-
-def lock_escalated(db: Session, project_id: str, task_ids: Sequence[str]) -> list[Task]:
-    """Lock those of these tasks that wait for an expert."""
-    return [task for task in lock(db, project_id, task_ids) if task.status == TaskStatus.ESCALATED]
 
 
 def unheld(db: Session, project_id: str, locked: Sequence[Task]) -> list[Task]:
@@ -254,12 +245,13 @@ def widen(
     db.flush()
 
 
-# Behind every cursor again: those for whom it was not kept may have passed it.
+# Behind every cursor again: those for whom it was not kept may have passed it. Chosen once, however it is planned.
 _FREE = text("""
-    UPDATE tasks SET kept_for = NULL, kept_until = NULL, position = nextval('task_positions')
-     WHERE (project_id, id) IN (SELECT project_id, id FROM tasks
-                                 WHERE kept_until < now() ORDER BY kept_until LIMIT 500
-                                   FOR UPDATE SKIP LOCKED)
+    WITH chosen AS MATERIALIZED (
+        SELECT project_id, id FROM tasks WHERE kept_until < now() ORDER BY kept_until LIMIT 500 FOR UPDATE SKIP LOCKED
+    )
+    UPDATE tasks t SET kept_for = NULL, kept_until = NULL, position = nextval('task_positions')
+      FROM chosen c WHERE t.project_id = c.project_id AND t.id = c.id
 """)
 
 
@@ -297,37 +289,23 @@ def ask_more_experts(db: Session, split: Sequence[Task], *, panel_size: int) -> 
     db.flush()
 
 
-def reopen(db: Session, project: Project, chosen: Sequence[Task], *, n_experts: Mapping[str, int]) -> None:
-    """Show settled tasks to so many experts each, by their ids, after all. Their answers stay accepted and paid.
+def reopen(db: Session, project: Project, task: Task, *, n_experts: int) -> None:
+    """Show a settled task to so many experts after all. Its answers stay accepted and paid.
 
-    Each sets its worst case aside again. Raises `InsufficientFunds`.
+    Its worst case is set aside again. Raises `InsufficientFunds`.
     """
-    batch = {task.id: db.get_one(Batch, task.batch_id) for task in chosen}
-    for task in chosen:
-        task.reopened += 1
-        task.reserved = _reserve(db, project, batch[task.id], key=reserve_key(task), n_tasks=1)
-        project.n_settled -= 1
-        project.error_settled = max(project.error_settled - (1.0 - (task.confidence or 0.0)), 0.0)
-        task.settled_at, task.settled_by, task.flagged = None, None, False
-    escalate(db, project, {task: n_experts[task.id] for task in chosen})
+    task.reopened += 1
+    batch = db.get_one(Batch, task.batch_id)
+    task.reserved = _reserve(db, project, batch, key=reserve_key(task), n_tasks=1)
+    project.n_settled -= 1
+    project.error_settled = max(project.error_settled - (1.0 - (task.confidence or 0.0)), 0.0)
+    task.settled_at, task.settled_by, task.flagged = None, None, False
+    escalate(db, project, {task: n_experts})
 
 
 def reserve_key(task: Task) -> str:
     """What a task's reserve is posted under: its id, and once it was opened again also how often."""
     return f"{task.id}:{task.reopened}" if task.reopened else task.id
-
-
-def lock_settled(db: Session, project_id: str, task_ids: Sequence[str]) -> Sequence[Task]:
-    """Lock those of these tasks that the crowd has settled, in the order of their ids."""
-    rows = (
-        select(Task)
-        .where(Task.project_id == project_id, Task.id.in_(task_ids))
-        .where(Task.status == TaskStatus.SETTLED, Task.settled_by == CONSENSUS)
-        .order_by(Task.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    return db.scalars(rows).all() if task_ids else []
 
 
 def take_back(db: Session, project: Project, chosen: Sequence[Task]) -> None:

@@ -19,7 +19,7 @@ def _cast(db: Session, task: str, *labels: int) -> None:
 
 def _decided(db: Session, task: str, label: int, action: Action = Action.SETTLE) -> None:
     posterior = [0.9 if one == label else 0.1 for one in (0, 1)]
-    weighed = Weighed(task, label, posterior, Standing(n_answers=5, confidence=0.9, gain=0.0, voter_votes=5.0))
+    weighed = Weighed(task, [], label, posterior, Standing(n_answers=5, confidence=0.9, gain=0.0, voter_votes=5.0))
     consensus.record(db, PROJECT, [weighed], {task: Decision(action, "as a test says")})
 
 

@@ -10,7 +10,6 @@ from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from foundation import jobs, outbox
-from foundation.errors import NotFound
 from foundation.pagination import PageRequest
 from payments import funding, ledger, rates
 from quality import quarantine, reliability, votes
@@ -233,56 +232,6 @@ def test_nobody_is_paid_before_the_expert_has_decided(db: Session, books: None) 
     factories.create_escalated(db)
 
     assert set(db.scalars(text("SELECT status FROM earnings"))) == {"pending"}
-
-
-def test_escalations_are_listed_oldest_first_with_their_reason(db: Session, books: None) -> None:
-    _, first = factories.create_escalated(db)
-    _, second = factories.create_escalated(db)
-
-    listed = settlement.escalations(db, PageRequest(10)).items
-
-    assert [one.task_id for one in listed] == [first.id, second.id]
-    assert all(one.n_votes == 2 and "expert" in one.reason for one in listed)
-    assert settlement.escalations(db, PageRequest(1)).last == first.id
-
-
-def test_an_experts_dossier_shows_answers_without_saying_whose(db: Session, books: None) -> None:
-    _, task = factories.create_escalated(db)
-    expert = factories.create_worker(db, tier=4)
-    lease = factories.claim(db, expert)
-
-    dossier = settlement.dossier(db, expert.id, lease.id)
-
-    assert dossier.task_id == task.id
-    assert sorted(dossier.posterior) == ["crow", "rook"]
-    assert sum(dossier.posterior.values()) == pytest.approx(1)
-    assert [answer.category for answer in dossier.answers] == ["crow", "rook"]
-    assert len({answer.pseudonym for answer in dossier.answers}) == 2
-    shown = str(dossier)
-    for worker in db.query(Worker):
-        assert worker.id not in shown
-        assert worker.name not in shown
-
-
-def test_the_same_worker_has_another_pseudonym_on_another_task() -> None:
-    assert settlement._pseudonym("tsk_1", "wrk_1") != settlement._pseudonym("tsk_2", "wrk_1")
-
-
-@pytest.mark.parametrize("whose", ["another expert", "a crowd lease", "nothing"])
-def test_a_dossier_is_for_the_expert_who_holds_the_task(db: Session, books: None, whose: str) -> None:
-    project, _ = factories.create_escalated(db)
-    factories.create_task(db, project)
-    expert, other = factories.create_worker(db, tier=4), factories.create_worker(db, tier=4)
-    ruling = factories.claim(db, expert)
-    crowd = factories.claim(db, expert)
-    asked = {
-        "another expert": (other.id, ruling.id),
-        "a crowd lease": (expert.id, crowd.id),
-        "nothing": (expert.id, "asg_none"),
-    }
-
-    with pytest.raises(NotFound):
-        settlement.dossier(db, *asked[whose])
 
 
 # Delivered late, together, again

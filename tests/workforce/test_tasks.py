@@ -379,7 +379,7 @@ def test_undecided_tasks_have_all_answers_and_no_holder(db: Session, books: None
 
     assert tasks.undecided(db, project.id) == [answered.id]
     every = db.scalars(text("SELECT id FROM tasks ORDER BY id")).all()
-    locked = tasks.lock_open(db, project.id, every)
+    locked = tasks.lock(db, project.id, every, TaskStatus.OPEN)
     assert [task.id for task in locked] == every
     assert [task.id for task in tasks.answered(db, project.id, locked)] == [answered.id]
     assert tasks.answered(db, project.id, []) == []
