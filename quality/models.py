@@ -33,6 +33,8 @@ class Vote(Base):
     voter_id: Mapped[str] = mapped_column(IdText, primary_key=True)
     label: Mapped[int] = mapped_column(SmallInteger)
     is_expert: Mapped[bool] = mapped_column(server_default=false())
+    # Whether it came faster than its task can be read, where its project says how long that takes.
+    too_fast: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[Created]
 
 
@@ -370,6 +372,22 @@ class Refit(Base):
     updated_at: Mapped[Moment] = mapped_column(server_default=func.clock_timestamp())
 
     __table_args__ = (one_of("state", RefitState),)
+
+
+class Checkpoint(Base):
+    """How far a refit's fit has come, so that the next one goes on from there if this one is killed."""
+
+    __tablename__ = "checkpoints"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    # Of how many votes it is, and after how many passes.
+    n_votes: Mapped[int]
+    n_iter: Mapped[int]
+    # What has been counted of whom, and the sum of the posteriors.
+    voters: Mapped[list[str]] = mapped_column(ARRAY(IdText))
+    counts: Mapped[bytes] = mapped_column(LargeBinary)
+    classes: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[Created]
 
 
 class Revision(Base):

@@ -3,8 +3,8 @@
 A refit is written beside what is in use, under its number, and takes its place in one short transaction. Until then
 settlements go on with what there is; what they have counted meanwhile is counted again under the new number at the
 switch. `steps` says with each `yield` where its caller may commit: run apart from settlements, it holds a project's
-stream for the first and the last of them alone; run through inside one transaction, it is a refit at once. One that is
-killed is begun again from the votes: nothing of it was ever read.
+stream for the first and the last of them alone; run through inside one transaction, it is a refit at once. Of one that
+is killed nothing was ever read; the next one begins with the votes as they are then, and its fit where that one's was.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from foundation import ids, outbox, pagination
 from foundation.errors import NotFound
-from quality import counting, quarantine, revisions, votes
+from quality import checkpoints, counting, quarantine, revisions, votes
 from quality.methods import em, evidence, gold, hierarchical, intervals, online, reading
 from quality.methods.fit import Fit
 from quality.methods.intervals import Bounds
@@ -107,12 +107,17 @@ def steps(db: Session, project_id: str, *, n_classes: int, cause: str) -> Iterat
     coded = replace(coded, votes=gold.capped(coded.votes, coded.gold))
     in_use = _matrices(db, project_id, coded)
     yield
-    fit, n_iter = None, 0
-    while fit is None or not (fit.converged or n_iter >= _ITER_MAX):
-        fit = _fitted(coded, fit)
-        n_iter += fit.n_iter
+    start, n_iter = checkpoints.resume(db, project_id, coded)
+    while True:
+        fit = _fitted(coded, start)
+        start, n_iter = fit.posterior, n_iter + fit.n_iter
         _tell(db, mine, n_votes=coded.votes.size, n_iter=n_iter, objective=float(fit.objective[-1]))
+        is_over = fit.converged or n_iter >= _ITER_MAX
+        if not is_over or len(coded.task_ids) > _CHUNK:
+            checkpoints.keep(db, project_id, coded, fit, n_iter=n_iter)
         yield
+        if is_over:
+            break
     trust = reading.calibrated(coded.votes, fit, known=coded.sampled, families=coded.families)
     weights = quarantine.weights(db, project_id, coded.voter_ids)
     read_out = replace(fit, confusion=evidence.tempered(fit.confusion, weights))
@@ -158,12 +163,12 @@ def _is_running(db: Session, mine: _Mine) -> bool:
     return row.state == RefitState.RUNNING
 
 
-def _fitted(coded: Coded, before: Fit | None) -> Fit:
+def _fitted(coded: Coded, start: FloatArray | None) -> Fit:
     return hierarchical.fit(
         coded.votes,
         known=coded.known,
         experts=coded.experts,
-        start=None if before is None else before.posterior,
+        start=start,
         tol=_TOL,
         objective_tol=em.OBJECTIVE_TOL,
         max_iter=_PASSES_TOLD,
@@ -242,6 +247,7 @@ def _switch(db: Session, mine: _Mine, found: _Result) -> None:
     for first in range(0, len(meanwhile), _COUNT_CHUNK):
         some = meanwhile[first : first + _COUNT_CHUNK]
         counting.count(db, project_id, votes.read(db, project_id, n_classes=n_classes, task_ids=some))
+    checkpoints.forget(db, project_id)
     _tell(db, mine, state=RefitState.DONE)
 
 

@@ -173,6 +173,8 @@ class Project(Base):
     target_basis: Mapped[str] = mapped_column(server_default=text("'each'"))
     # For so long an answer beyond overlap_min is kept for those who tell more of the task than others.
     keep_seconds: Mapped[int] = mapped_column(server_default=text("600"))
+    # Reading a task takes so long at the least; 0 : nobody has said so.
+    read_seconds: Mapped[int] = mapped_column(server_default=text("0"))
     # The share of the project's tasks that may go to an expert.
     expert_share: Mapped[float] = mapped_column(Double)
     # The share of them that an expert checks whatever the crowd says.
@@ -213,6 +215,7 @@ class Project(Base):
         CheckConstraint("second_opinion_share BETWEEN 0 AND 1", name="second_opinion_share_range"),
         CheckConstraint("panel_size BETWEEN 3 AND 9", name="panel_size_range"),
         CheckConstraint("keep_seconds BETWEEN 0 AND 86400", name="keep_range"),
+        CheckConstraint("read_seconds BETWEEN 0 AND 3600", name="read_range"),
         one_of("target_basis", Basis),
         one_of("when_revised", WhenRevised),
         one_of("without_expert", Fallback),

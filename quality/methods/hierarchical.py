@@ -57,6 +57,23 @@ def fit(
     )
 
 
+def resumed(
+    votes: Votes,
+    counts: FloatArray,
+    per_class: FloatArray,
+    *,
+    known: IntArray | None = None,
+    experts: BoolArray | None = None,
+) -> FloatArray:
+    """Posteriors, (n_tasks, n_classes), that a fit which had come to these counts would have come to next.
+
+    counts : (n_voters, n_classes, n_classes), of a voter whom it had not seen all zero; per_class : (n_classes,).
+    """
+    crowd = em.Tasks(votes, known=known)
+    crowd.see(estimate(counts, per_class, experts=experts))
+    return crowd.posterior()
+
+
 def fit_crowd(
     crowd: em.Crowd,
     *,

@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from foundation.pagination import PageRequest
-from quality import consensus, refits, reliability, votes
+from quality import checkpoints, consensus, refits, reliability, votes
 from quality.models import Contribution, ProjectFit, Refit, RefitState, Reliability
 
 PROJECT = "prj_" + "0" * 26
@@ -100,6 +100,90 @@ def test_a_refit_that_is_killed_at_any_step_is_begun_again(db: Session, n_steps:
     assert _states(db)[-1] == RefitState.DONE
     assert RefitState.RUNNING not in _states(db)
     assert set(db.scalars(select(Contribution.generation))) == {state[0]}
+
+
+def _unclear(db: Session) -> None:
+    """Votes of a crowd on which a fit does not come to an end at once."""
+    rng = np.random.default_rng(4)
+    truth = rng.integers(2, size=60)
+    for voter, right in enumerate(rng.uniform(0.4, 0.8, size=12)):
+        labels = np.where(rng.random(60) < right, truth, 1 - truth).tolist()
+        for number, label in enumerate(labels):
+            votes.cast(db, project_id=PROJECT, task_id=f"t{number:03}", voter_id=f"v{voter:02}", label=label)
+
+
+def test_the_fit_of_a_refit_that_is_killed_goes_on_where_it_was(db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    _unclear(db)
+    monkeypatch.setattr(refits, "_PASSES_TOLD", 5)
+    reliability.refit(db, PROJECT, n_classes=2)
+    whole = _in_use(db)
+    passes = db.get_one(Refit, (PROJECT, 1)).n_iter
+    assert passes > 15, "the fit is too short to be interrupted"
+    killed = _steps(db)
+    while db.get(Refit, (PROJECT, 2), populate_existing=True) is None or db.get_one(Refit, (PROJECT, 2)).n_iter < 10:
+        next(killed)
+    killed.close()  # type: ignore[attr-defined]  # it is a generator
+
+    resumed = _steps(db)
+    next(resumed)
+    next(resumed)
+    next(resumed)
+    assert db.get_one(Refit, (PROJECT, 3), populate_existing=True).n_iter >= 15
+    for _ in resumed:
+        pass
+
+    again = _in_use(db)
+    for before, after in zip(whole[1], again[1], strict=True):
+        assert np.frombuffer(after.confusion) == pytest.approx(np.frombuffer(before.confusion), abs=1e-3)
+    assert db.execute(text("SELECT FROM checkpoints")).all() == []
+
+
+def _killed_early(db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    _unclear(db)
+    monkeypatch.setattr(refits, "_PASSES_TOLD", 5)
+    killed = _steps(db)
+    for _ in range(3):
+        next(killed)
+    killed.close()  # type: ignore[attr-defined]  # it is a generator
+
+
+def test_a_refit_that_is_killed_while_it_writes_need_not_fit_again(
+    db: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _unclear(db)
+    monkeypatch.setattr(refits, "_CHUNK", 20)
+    killed = _steps(db)
+    while not (db.get(Refit, (PROJECT, 1), populate_existing=True) or Refit(written=0)).written:
+        next(killed)
+    killed.close()  # type: ignore[attr-defined]  # it is a generator
+    passes = db.get_one(Refit, (PROJECT, 1), populate_existing=True).n_iter
+
+    reliability.refit(db, PROJECT, n_classes=2)
+
+    assert passes < db.get_one(Refit, (PROJECT, 2), populate_existing=True).n_iter <= passes + 3
+    assert len(_in_use(db)[2]) == 60
+
+
+def test_a_fit_goes_on_with_some_new_votes_and_voters(db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    _killed_early(db, monkeypatch)
+    _cast(db, "new", range(20, 40))
+    _cast(db, "of another task", range(70, 75))
+
+    coded = votes.read_all(db, PROJECT, n_classes=2)
+    start, n_iter = checkpoints.resume(db, PROJECT, coded)
+
+    assert n_iter >= 5
+    assert start is not None
+    assert start.shape == (65, 2)
+    assert start.sum(axis=1) == pytest.approx(1)
+
+
+def test_a_fit_begins_anew_where_many_votes_are_new(db: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    _killed_early(db, monkeypatch)
+    for voter in range(4):
+        _cast(db, f"new {voter}", range(10))
+
+    assert checkpoints.resume(db, PROJECT, votes.read_all(db, PROJECT, n_classes=2)) == (None, 0)
 
 
 def test_votes_that_come_during_a_refit_are_counted_at_its_switch(db: Session) -> None:

@@ -24,6 +24,7 @@ REFUSED = {
     "ck_projects_target_basis_known": "UPDATE projects SET target_basis = 'some'",
     "ck_projects_when_revised_known": "UPDATE projects SET when_revised = 'forget'",
     "ck_projects_keep_range": "UPDATE projects SET keep_seconds = -1",
+    "ck_projects_read_range": "UPDATE projects SET read_seconds = 3601",
     "ck_projects_error_cost_positive": "UPDATE projects SET error_cost = 0",
     "ck_projects_experts_per_day_range": "UPDATE projects SET experts_per_day = -1",
     "ck_projects_expert_patience_range": "UPDATE projects SET expert_patience_seconds = 59",
