@@ -67,7 +67,7 @@ def submit(assignment_id: str) -> Any:
         }  # fmt: skip
         created = connection.execute(assignment.STORE, row).scalar_one()
         vote = {"project_id": held.project_id, "task_id": held.task_id, "voter_id": me.subject_id, "label": label}
-        connection.execute(votes.CAST, {**vote, "is_expert": False})
+        connection.execute(votes.CAST, {**vote, "is_expert": False, "too_fast": False})
         told = {"answer_id": answer_id, "task_id": held.task_id, "project_id": held.project_id}
         connection.execute(
             outbox.INSERT, {"topic": "AnswerSubmitted", "stream": held.project_id, "payload": json.dumps(told)}

@@ -58,7 +58,7 @@ _NEWEST = text("""
 """)
 # A task has its answers if something was decided about it; to widen is to want one more. Gold waits for nobody's.
 _CAST = text("""
-    SELECT v.task_id, v.voter_id, v.created_at,
+    SELECT v.task_id, v.voter_id, v.created_at, v.too_fast,
            coalesce(c.decision NOT IN ('open', 'widen'), g.task_id IS NOT NULL) AS complete
       FROM votes v LEFT JOIN consensus c ON c.project_id = v.project_id AND c.task_id = v.task_id
       LEFT JOIN golds g ON g.project_id = v.project_id AND g.task_id = v.task_id
@@ -81,7 +81,8 @@ _SAVE_INQUIRY = text("""
 @dataclass(frozen=True, slots=True)
 class _Material:
     """What is looked at. Of each vote, (n_votes,): cast_at, seconds; fresh, whether it still counts as evidence, which
-    it does not once ops have judged its voter; untested, whether its turn to be tested is now.
+    it does not once ops have judged its voter; untested, whether its turn to be tested is now; too_fast, whether it
+    came faster than its task can be read.
 
     tied : voters that earlier evidence ties together. through : up to when votes are tested after this look.
     """
@@ -90,6 +91,7 @@ class _Material:
     cast_at: FloatArray
     fresh: BoolArray
     untested: BoolArray
+    too_fast: BoolArray
     tied: list[Evidence]
     through: datetime
 
@@ -135,6 +137,8 @@ def inquire(db: Session, project_id: str, *, n_classes: int, n_votes: int) -> in
     _save(db, project_id, states, material, n_votes)
     _contest(db, project_id, [material.coded.voter_ids[voter] for voter in groups.contested])
     found = [*groups.found, *clickers, *_habits(material, heard)]
+    if not groups.contested:
+        found += _copiers(material, heard)
     return quarantine.propose(db, project_id, found, material.coded.voter_ids)
 
 
@@ -172,6 +176,7 @@ def _gather(db: Session, project_id: str, *, n_classes: int) -> _Material:
         cast_at=np.array([row.created_at.timestamp() for row in of], dtype=np.float64),
         fresh=np.array([row.created_at > judged.get(row.voter_id, row.created_at - DAY) for row in of], dtype=np.bool_),
         untested=np.array([begin < row.created_at <= through for row in of], dtype=np.bool_),
+        too_fast=np.array([row.too_fast for row in of], dtype=np.bool_),
         tied=_tied(db, project_id, coded.voter_ids),
         through=through,
     )
@@ -219,11 +224,19 @@ def _groups(material: _Material, heard: _Heard) -> Groups:
     return collusion.clusters(heard.votes.only(fresh), hearings, known=material.drawn)
 
 
+def _copiers(material: _Material, heard: _Heard) -> list[Evidence]:
+    """Pairs who share so many tasks that the two alone say enough, beside the groups that have one vote by now."""
+    fresh = material.fresh[heard.kept]
+    hearings = [Hearing(hearing.believed[fresh], hearing.confusion) for hearing in heard.hearings]
+    return collusion.pairs(heard.votes.only(fresh), hearings)
+
+
 def _habits(material: _Material, heard: _Heard) -> list[Evidence]:
     fresh = material.fresh[heard.kept]
     _, last = heard.hearings
     hearing = Hearing(last.believed[fresh], last.confusion)
     found = habits.patterns(heard.votes.only(fresh), material.cast_at[heard.kept][fresh], hearing)
+    found += habits.too_fast(material.coded.votes.only(material.fresh), material.too_fast[material.fresh])
     cast_at = material.cast_at[material.fresh]
     if cast_at.size and np.ptp(cast_at) >= _SPAN_SECONDS:
         found += habits.lockstep(material.coded.votes.only(material.fresh), cast_at)

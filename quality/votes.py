@@ -16,8 +16,8 @@ from quality.methods.votes import UNKNOWN, BoolArray, IntArray, Votes
 from quality.models import Gold, KnownLabel, Vote
 
 CAST = text("""
-    INSERT INTO votes (project_id, task_id, voter_id, label, is_expert)
-    VALUES (:project_id, :task_id, :voter_id, :label, :is_expert) ON CONFLICT DO NOTHING
+    INSERT INTO votes (project_id, task_id, voter_id, label, is_expert, too_fast)
+    VALUES (:project_id, :task_id, :voter_id, :label, :is_expert, :too_fast) ON CONFLICT DO NOTHING
 """)
 
 # So many of the newest votes say how a project is going. Looking at them takes about a second, so nobody may ask for it
@@ -55,10 +55,22 @@ class Coded:
         return found
 
 
-def cast(db: Session, *, project_id: str, task_id: str, voter_id: str, label: int, is_expert: bool = False) -> None:
-    """Record a vote, of the crowd or of an expert beside it. A voter's first vote for a task stands."""
+def cast(
+    db: Session,
+    *,
+    project_id: str,
+    task_id: str,
+    voter_id: str,
+    label: int,
+    is_expert: bool = False,
+    too_fast: bool = False,
+) -> None:
+    """Record a vote, of the crowd or of an expert beside it. A voter's first vote for a task stands.
+
+    too_fast : whether it came faster than its task can be read.
+    """
     vote = {"project_id": project_id, "task_id": task_id, "voter_id": voter_id, "label": label}
-    db.execute(CAST, {**vote, "is_expert": is_expert})
+    db.execute(CAST, {**vote, "is_expert": is_expert, "too_fast": too_fast})
 
 
 def read(db: Session, project_id: str, *, n_classes: int, task_ids: Sequence[str]) -> Coded:

@@ -273,6 +273,9 @@ def _take_gold(db: Session, project: Any, wanted: dict[str, Any]) -> Any | None:
 HELD = text("""
     SELECT a.id, a.project_id, a.task_id, a.shown_as, a.kind, a.status, a.fence, a.lease_expires_at < now() AS overdue,
            p.labels, p.lease_seconds, w.status AS worker_status,
+           p.read_seconds > 0 AND now() - make_interval(secs => p.read_seconds)
+               < greatest(a.created_at, (SELECT n.created_at FROM answers n
+                                          WHERE n.worker_id = a.worker_id ORDER BY n.id DESC LIMIT 1)) AS too_fast,
            (SELECT s.tier FROM worker_tiers s WHERE s.worker_id = a.worker_id AND s.skill = p.skill) AS tier
       FROM assignments a JOIN projects p ON p.id = a.project_id JOIN workers w ON w.id = a.worker_id
      WHERE a.id = :assignment_id AND a.worker_id = :worker_id FOR UPDATE OF a
@@ -315,7 +318,8 @@ def submit(db: Session, worker_id: str, assignment_id: str, *, fence: int, paylo
     _store(db, answer)
     if held.kind == Kind.ANSWER:
         vote = {"project_id": held.project_id, "task_id": held.task_id, "voter_id": worker_id, "label": label}
-        votes.cast(db, **vote, is_expert=(held.tier or STARTING) >= Tier.EXPERT)
+        is_expert = (held.tier or STARTING) >= Tier.EXPERT
+        votes.cast(db, **vote, is_expert=is_expert, too_fast=held.too_fast)
     publish(db, AnswerSubmitted(answer_id=answer.id, task_id=answer.task_id, project_id=answer.project_id))
     return answer
 

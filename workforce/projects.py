@@ -63,6 +63,7 @@ class Settings:
     confidence_target: float = 0.9
     target_basis: str = Basis.EACH
     keep_seconds: int = 600
+    read_seconds: int = 0
     expert_share: float = 0.2
     spot_share: float = 0.0
     error_cost: str | None = None

@@ -8,7 +8,7 @@ import numpy as np
 
 from quality.methods.collusion import Hearing, beyond, copied, shared_errors
 from quality.methods.evidence import Evidence, Kind, enough
-from quality.methods.votes import FloatArray, Votes
+from quality.methods.votes import BoolArray, FloatArray, Votes
 
 # A label is compared with the voter's own of so many answers before.
 _PERIODS = (1, 2, 3, 4, 5, 6, 7, 8)
@@ -20,17 +20,15 @@ _AHEAD = 20
 _SHIFTS = np.concatenate((np.arange(-60, -4, 4), np.arange(5, 61, 4))).astype(np.float64)
 
 
-def too_fast(
-    votes: Votes, seconds: FloatArray, least: FloatArray, *, allowed: float = 0.1, alpha: float = 0.01
-) -> list[Evidence]:
+def too_fast(votes: Votes, fast: BoolArray, *, allowed: float = 0.1, alpha: float = 0.01) -> list[Evidence]:
     """Evidence of answers that came faster than anybody reads, by voter.
 
-    seconds : (n_votes,), from the claim to the answer; least : (n_tasks,), the time that reading takes at the least.
-    allowed : the share of answers that an honest voter may give in less, by slips or repeated tasks; if half of the
-    crowd gives more of them, `least` is too long, and what they give is allowed. Chernoff's bound of the binomial tail.
+    fast : (n_votes,), which came in less time than reading takes at the least. allowed : the share of answers that an
+    honest voter may give so fast, by slips or repeated tasks; if half of the crowd gives more of them, the time is too
+    long, and what they give is allowed. Chernoff's bound of the binomial tail.
     """
     n_answers = votes.per_voter()
-    n_fast = np.bincount(votes.voters[seconds < least[votes.tasks]], minlength=votes.n_voters)
+    n_fast = np.bincount(votes.voters[fast], minlength=votes.n_voters)
     here = n_answers > 0
     if not here.any():
         return []

@@ -22,8 +22,9 @@ PROJECT = "prj_birds"
 COLLUDERS = Scene("colluders", 0.2, n_workers=100, n_tasks=1000)
 HONEST = Scene(n_workers=100, n_tasks=1000)
 _CAST = text("""
-    INSERT INTO votes (project_id, task_id, voter_id, label, created_at)
-    SELECT CAST(:project_id AS text), t, v, l, CAST(:begin AS timestamptz) + n * CAST(:apart AS interval)
+    INSERT INTO votes (project_id, task_id, voter_id, label, too_fast, created_at)
+    SELECT CAST(:project_id AS text), t, v, l, v = ANY(CAST(:fast AS text[])),
+           CAST(:begin AS timestamptz) + n * CAST(:apart AS interval)
       FROM unnest(CAST(:tasks AS text[]), CAST(:voters AS text[]), CAST(:labels AS int[])) WITH ORDINALITY
            AS given(t, v, l, n)
 """)
@@ -53,8 +54,9 @@ def _cast(
     last: int | None = None,
     begin: datetime | None = None,
     votes_apart: str = "8 seconds",
+    fast: Iterable[str] = (),
 ) -> None:
-    """Some of a world's votes, with what spot checks tell of their tasks, and a fit."""
+    """Some of a world's votes, with what spot checks tell of their tasks, and a fit. fast : who answers too fast."""
     votes = world.votes
     codes = votes.tasks[first:last]
     db.execute(
@@ -62,6 +64,7 @@ def _cast(
         {
             "project_id": PROJECT,
             "apart": votes_apart,
+            "fast": list(fast),
             "begin": begin or clock.now(db) - timedelta(days=1) + timedelta(seconds=8 * first),
             "tasks": [_task(code) for code in codes],
             "voters": [_voter(code) for code in votes.voters[first:last]],
@@ -115,6 +118,46 @@ def test_those_who_cheat_are_proposed_and_told_of(db: Session, attack: str, kind
                                   "WHERE kind = :kind"), {"kind": kind}))  # fmt: skip
     assert _proposed(db) == set(_told(db)) == accused == cheats
     assert len(_told(db)) == len(cheats)
+
+
+def _kinds(db: Session) -> dict[str, set[str]]:
+    rows = db.execute(text("SELECT e.kind, array_agg(a.voter_id) AS who FROM evidence e "
+                           "JOIN accusations a ON a.evidence_id = e.id GROUP BY e.kind"))  # fmt: skip
+    return {row.kind: set(row.who) for row in rows}
+
+
+def test_who_answers_before_a_task_can_be_read_is_proposed(db: Session) -> None:
+    _cast(db, attacks.draw(HONEST, 1), fast=["w007"])
+
+    assert inquiry.look(db) == 1
+
+    assert _kinds(db)["too_fast"] == {"w007"}
+    assert "w007" in _proposed(db)
+
+
+def _copying(world: World, copier: int, source: int) -> World:
+    """The same people, but one has answered what another answered, as that one did."""
+    votes = world.votes
+    theirs = votes.only(np.flatnonzero(votes.voters == source))
+    others = votes.only(np.flatnonzero((votes.voters != copier) & (votes.voters != source)))
+    return replace(
+        world,
+        votes=replace(
+            votes,
+            tasks=np.concatenate((others.tasks, theirs.tasks, theirs.tasks)),
+            voters=np.concatenate((others.voters, theirs.voters, np.full(theirs.size, copier))),
+            labels=np.concatenate((others.labels, theirs.labels, theirs.labels)),
+        ),
+    )
+
+
+def test_two_who_give_the_same_wrong_answers_are_proposed(db: Session) -> None:
+    _cast(db, _copying(attacks.draw(HONEST, 2), 11, 12))
+
+    assert inquiry.look(db) == 1
+
+    tied = _kinds(db)
+    assert tied.get("copying", tied.get("cluster")) == {_voter(11), _voter(12)}
 
 
 def test_honest_people_are_hardly_ever_proposed(db: Session) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run_machine
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session, sessionmaker
 
 import wsgi
@@ -22,7 +22,7 @@ from foundation.pagination import PageRequest
 from payments import ledger, rates
 from payments.rates import Price
 from tests import factories
-from tests.conftest import House, age
+from tests.conftest import House, Urls, age
 from workforce import assignment, onboarding, projects, settlement, tasks
 from workforce.assignment import (
     LEASES_MAX,
@@ -422,6 +422,56 @@ def test_the_first_answer_stands(db: Session, books: None) -> None:
         factories.submit(db, worker, lease, "crow")
 
     assert db.scalars(text("SELECT label FROM answers")).all() == [1]
+
+
+@pytest.fixture
+def owner(new_database: Callable[[], Urls]) -> Iterator[Session]:
+    """A session that may move what the application may not, such as when a task was claimed."""
+    engine = create_engine(new_database().owner)
+    with Session(engine) as session:
+        yield session
+    engine.dispose()
+
+
+def _were_too_fast(db: Session) -> list[bool]:
+    return list(db.scalars(text("SELECT too_fast FROM votes ORDER BY task_id")))
+
+
+@pytest.mark.parametrize(("held", "marked"), [(4, [True]), (5, [False])])
+def test_an_answer_that_comes_before_its_task_can_be_read_is_marked(
+    owner: Session, held: int, marked: list[bool]
+) -> None:
+    factories.create_task(owner, factories.create_project(owner, read_seconds=5))
+    worker = factories.create_worker(owner)
+    lease = factories.claim(owner, worker)
+    age(owner, "assignments", "created_at", held)
+
+    factories.submit(owner, worker, lease)
+
+    assert _were_too_fast(owner) == marked
+
+
+def test_no_answer_is_too_fast_where_nobody_has_said_how_long_reading_takes(db: Session) -> None:
+    factories.create_task(db, factories.create_project(db))
+
+    factories.answer(db, factories.create_worker(db))
+
+    assert _were_too_fast(db) == [False]
+
+
+def test_of_tasks_that_were_claimed_together_each_has_to_be_read(owner: Session) -> None:
+    project = factories.create_project(owner, read_seconds=5)
+    for _ in range(3):
+        factories.create_task(owner, project)
+    worker = factories.create_worker(owner)
+    leases = [factories.claim(owner, worker) for _ in range(3)]
+    age(owner, "assignments", "created_at", 60)
+
+    for lease, pause in zip(leases, (0, 5, 0), strict=True):
+        age(owner, "answers", "created_at", pause)
+        factories.submit(owner, worker, lease)
+
+    assert _were_too_fast(owner) == [False, False, True]
 
 
 def test_a_late_answer_counts_while_its_lease_was_not_ended(db: Session, books: None) -> None:

@@ -32,6 +32,7 @@ def test_a_project_keeps_its_settings(db: Session) -> None:
         "spot_share": 0.05,
         "target_basis": "mean",
         "keep_seconds": 60,
+        "read_seconds": 5,
         "when_revised": "reopen",
         "experts_per_day": 40,
         "expert_patience_seconds": 3600,

@@ -42,7 +42,7 @@ def test_who_answers_faster_than_anybody_reads_is_seen() -> None:
     seconds = rng.gamma(4, 3, size=votes.size)
     seconds[votes.voters == 7] = rng.uniform(0.2, 4, size=60)
 
-    (found,) = habits.too_fast(votes, seconds, np.full(votes.n_tasks, 2.0))
+    (found,) = habits.too_fast(votes, seconds < 2.0)
 
     assert found.kind is Kind.TOO_FAST
     assert found.voters == (7,)
@@ -52,16 +52,15 @@ def test_who_answers_faster_than_anybody_reads_is_seen() -> None:
 
 def test_ten_of_a_hundred_fast_answers_are_a_slip() -> None:
     votes = votes_of([(task, voter, 0) for voter in range(3) for task in range(100)], n_tasks=100, n_voters=3)
-    seconds = np.where(votes.tasks < 10, 0.5, 9.0)
 
-    assert habits.too_fast(votes, seconds, np.full(100, 2.0)) == []
+    assert habits.too_fast(votes, votes.tasks < 10) == []
 
 
 def test_where_half_the_crowd_is_too_fast_the_limit_is_wrong() -> None:
     rng = np.random.default_rng(1)
     votes, _ = at_work(rng, n_people=20, n_answers=60, gap=10)
 
-    assert habits.too_fast(votes, rng.uniform(1, 5, size=votes.size), np.full(votes.n_tasks, 3.0)) == []
+    assert habits.too_fast(votes, rng.uniform(1, 5, size=votes.size) < 3.0) == []
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -137,6 +136,6 @@ def test_nobody_has_answered_and_nobody_has_habits() -> None:
     none = np.empty(0)
     heard = Hearing(np.empty((0, 2)), np.empty((0, 2, 2)))
 
-    assert habits.too_fast(votes, none, np.ones(1)) == []
+    assert habits.too_fast(votes, np.empty(0, dtype=np.bool_)) == []
     assert habits.patterns(votes, none, heard) == []
     assert habits.lockstep(votes, none) == []
