@@ -1,0 +1,1 @@
+"""Files that banks, providers and accountants send and take: formats alone, without tables, sessions or HTTP."""
