@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from foundation import ids, pagination
+from foundation import clock, ids, pagination
 from payments import funding, ledger
 from payments.funding import Rest
 from payments.ledger import HOUSE, PAYABLE, PLATFORM_FEE, RESERVE, AccountName, Entry, Line
-from payments.models import Earning
+from payments.models import Earning, EarningKind, EarningStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +76,44 @@ def accept(db: Session, answer_refs: Sequence[str], *, rests: Sequence[Rest] = (
 
 
 def _entry(row: Any) -> Entry:
-    reserve = AccountName(RESERVE, row.cause_ref, row.currency)
-    lines = [Line(reserve, AccountName(PAYABLE, row.payee_id, row.currency), row.amount)]
-    if fee := funding.with_fee(row.amount) - row.amount:
-        lines.append(Line(reserve, AccountName(PLATFORM_FEE, HOUSE, row.currency), fee))
-    return Entry(f"earn:{row.answer_ref}:1", "earning", row.answer_ref, HOUSE, tuple(lines))
+    source = AccountName(RESERVE, row.cause_ref, row.currency)
+    lines = pay_lines(source, payee_id=row.payee_id, amount=row.amount)
+    return Entry(f"earn:{row.answer_ref}:1", "earning", row.answer_ref, HOUSE, lines)
+
+
+def pay_lines(source: AccountName, *, payee_id: str, amount: int) -> tuple[Line, ...]:
+    """Owe a payee so much, and earn the fee for it, out of a requester's money."""
+    lines = [Line(source, AccountName(PAYABLE, payee_id, source.currency), amount)]
+    if fee := funding.with_fee(amount) - amount:
+        lines.append(Line(source, AccountName(PLATFORM_FEE, HOUSE, source.currency), fee))
+    return tuple(lines)
+
+
+def make_due(
+    db: Session, *, payee_id: str, ref: str, kind: EarningKind, currency: str, amount: int, entry_id: str
+) -> Earning:
+    """An earning that is for no answer and in the books already."""
+    made = Earning(
+        id=ids.new("ern"),
+        payee_id=payee_id,
+        answer_ref=ref,
+        kind=kind,
+        currency=currency,
+        amount=amount,
+        status=EarningStatus.DUE,
+        entry_id=entry_id,
+        due_at=clock.now(db),
+    )
+    db.add(made)
+    db.flush()
+    db.refresh(made)
+    return made
 
 
 _TOTALS = text("""
     SELECT e.currency, c.ledger_exponent AS exponent, count(*) AS answers,
            coalesce(sum(e.amount) FILTER (WHERE e.status = 'pending'), 0) AS pending,
-           coalesce(sum(e.amount) FILTER (WHERE e.status = 'due'), 0) AS due,
-           coalesce(sum(e.amount) FILTER (WHERE e.status = 'paid'), 0) AS paid
+           coalesce(sum(e.amount - e.paid) FILTER (WHERE e.status = 'due'), 0) AS due, sum(e.paid) AS paid
       FROM earnings e JOIN currencies c ON c.code = e.currency
      WHERE e.payee_id = :payee_id GROUP BY e.currency, c.ledger_exponent ORDER BY e.currency
 """)

@@ -20,7 +20,7 @@ _COLUMNS = ["payee_id", "name", "country", "currency", "amount_due", "earnings",
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 _PAYABLES = text("""
-    SELECT p.id, p.name, p.country, e.currency, c.ledger_exponent AS exponent, sum(e.amount) AS amount,
+    SELECT p.id, p.name, p.country, e.currency, c.ledger_exponent AS exponent, sum(e.amount - e.paid) AS amount,
            count(*) AS earnings, min(e.due_at) AS oldest
       FROM earnings e JOIN payees p ON p.id = e.payee_id JOIN currencies c ON c.code = e.currency
      WHERE e.status = 'due'

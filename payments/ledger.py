@@ -43,6 +43,15 @@ FUNDS = Role("funds", AccountKind.LIABILITY, bounded=True)
 RESERVE = Role("reserve", AccountKind.LIABILITY, bounded=True)
 PAYABLE = Role("payable", AccountKind.LIABILITY, bounded=True)
 PLATFORM_FEE = Role("platform_fee", AccountKind.INCOME, bounded=False)
+# What has left for a rail and has not been booked by its bank: by rail.
+IN_TRANSIT = Role("in_transit", AccountKind.LIABILITY, bounded=False)
+# Money that a bank has booked and nobody can place.
+SUSPENSE = Role("suspense", AccountKind.LIABILITY, bounded=False)
+GOODWILL = Role("goodwill", AccountKind.EXPENSE, bounded=False)
+RAIL_FEE = Role("rail_fee", AccountKind.EXPENSE, bounded=False)
+ROLES = {
+    role.name: role for role in (BANK, FUNDS, RESERVE, PAYABLE, PLATFORM_FEE, IN_TRANSIT, SUSPENSE, GOODWILL, RAIL_FEE)
+}
 # Where a bigint ends.
 TURNOVER_MAX = 2**63 - 1
 # The owner of accounts that belong to the house itself.
@@ -76,6 +85,8 @@ class Entry:
     cause_ref: str
     actor_ref: str
     lines: tuple[Line, ...]
+    # The id of an entry that this one takes back.
+    reverses_id: str | None = None
 
     def request_hash(self) -> bytes:
         parts = [self.key, self.kind, self.cause_ref]
@@ -105,9 +116,10 @@ _FIND = text("""
      USING (role, owner_ref, currency)
 """)
 _ENTRIES = text("""
-    INSERT INTO journal_entries (id, idempotency_key, request_hash, kind, lines, cause_ref, actor_ref)
+    INSERT INTO journal_entries (id, idempotency_key, request_hash, kind, lines, cause_ref, actor_ref, reverses_id)
     SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:keys AS text[]), CAST(:hashes AS bytea[]), CAST(:kinds AS text[]),
-                         CAST(:lines AS smallint[]), CAST(:causes AS text[]), CAST(:actors AS text[]))
+                         CAST(:lines AS smallint[]), CAST(:causes AS text[]), CAST(:actors AS text[]),
+                         CAST(:reverses AS text[]))
     ON CONFLICT (idempotency_key) DO NOTHING
     RETURNING id, idempotency_key
 """)
@@ -176,6 +188,7 @@ def _insert_entries(db: Session, entries: Sequence[Entry]) -> dict[str, str]:
             "lines": [len(entry.lines) for entry in entries],
             "causes": [entry.cause_ref for entry in entries],
             "actors": [entry.actor_ref for entry in entries],
+            "reverses": [entry.reverses_id for entry in entries],
         },
     )
     return {row.idempotency_key: row.id for row in rows}
@@ -270,6 +283,30 @@ def _name(name: AccountName) -> str:
     return f"{name.role.name}:{name.owner_ref}:{name.currency}"
 
 
+_MIRROR = text("""
+    SELECT l.entry_id, e.cause_ref, l.currency, l.amount, d.role AS debit_role, d.owner_ref AS debit_owner,
+           c.role AS credit_role, c.owner_ref AS credit_owner
+      FROM journal_lines l JOIN journal_entries e ON e.id = l.entry_id
+      JOIN accounts d ON d.id = l.debit_id JOIN accounts c ON c.id = l.credit_id
+     WHERE l.entry_id = ANY(:entries) ORDER BY l.entry_id, l.line
+""")
+
+
+def reversals(db: Session, entry_ids: Sequence[str], *, actor_ref: str) -> dict[str, Entry]:
+    """The entries that take others back, line by line, by the ids of those; to be posted by the caller, once each."""
+    lines: dict[str, list[Line]] = defaultdict(list)
+    causes: dict[str, str] = {}
+    for row in db.execute(_MIRROR, {"entries": list(entry_ids)}):
+        debit = AccountName(ROLES[row.debit_role], row.debit_owner, row.currency)
+        credit = AccountName(ROLES[row.credit_role], row.credit_owner, row.currency)
+        lines[row.entry_id].append(Line(credit, debit, row.amount))
+        causes[row.entry_id] = row.cause_ref
+    return {
+        entry_id: Entry(f"rev:{entry_id}", "reversal", causes[entry_id], actor_ref, tuple(mirror), entry_id)
+        for entry_id, mirror in lines.items()
+    }
+
+
 _TRIAL = text("""
     SELECT a.role, a.kind, p.currency, c.ledger_exponent AS exponent, sum(greatest(p.amount, 0)) AS debits,
            sum(greatest(-p.amount, 0)) AS credits
@@ -297,7 +334,7 @@ _TIE_OUT = text("""
     SELECT c.code AS currency, c.ledger_exponent AS exponent,
            coalesce((SELECT sum(b.credits - b.debits) FROM accounts a JOIN balances b ON b.account_id = a.id
                       WHERE a.role = 'payable' AND a.currency = c.code), 0) AS payable,
-           coalesce((SELECT sum(amount) FROM earnings WHERE status = 'due' AND currency = c.code), 0) AS unpaid,
+           coalesce((SELECT sum(amount - paid) FROM earnings WHERE status = 'due' AND currency = c.code), 0) AS unpaid,
            coalesce((SELECT sum(reserved) FROM reserves WHERE currency = c.code), 0) AS reserved,
            coalesce((SELECT sum(spent) FROM reserves WHERE currency = c.code), 0) AS spent,
            coalesce((SELECT sum(released) FROM reserves WHERE currency = c.code), 0) AS released,
@@ -374,7 +411,7 @@ CHECKS = {
         SELECT account_id FROM balances WHERE credits < debits""",
     "I6 payable equals unpaid due earnings": """
         SELECT payee_id FROM
-          (SELECT payee_id, currency, sum(amount) AS owed FROM earnings WHERE status = 'due' GROUP BY 1, 2) e
+          (SELECT payee_id, currency, sum(amount - paid) AS owed FROM earnings WHERE status = 'due' GROUP BY 1, 2) e
           FULL JOIN (SELECT a.owner_ref AS payee_id, a.currency, b.credits - b.debits AS held
                        FROM accounts a JOIN balances b ON b.account_id = a.id WHERE a.role = 'payable') l
           USING (payee_id, currency)
@@ -383,10 +420,39 @@ CHECKS = {
         SELECT coalesce(e.id, p.entry_id)
           FROM (SELECT id, entry_id, payee_id, currency, amount FROM earnings WHERE status IN ('due', 'paid')) e
           FULL JOIN (SELECT l.entry_id, a.owner_ref AS payee_id, a.currency, l.amount
-                       FROM journal_lines l JOIN journal_entries j ON j.id = l.entry_id AND j.kind = 'earning'
-                       JOIN accounts a ON a.id = l.credit_id AND a.role = 'payable') p USING (entry_id)
+                       FROM journal_lines l
+                       JOIN journal_entries j ON j.id = l.entry_id AND j.kind IN ('earning', 'bonus', 'goodwill')
+                       JOIN accounts a ON a.id = l.credit_id AND a.role = 'payable'
+                      WHERE NOT EXISTS (SELECT FROM journal_entries r WHERE r.reverses_id = j.id)) p USING (entry_id)
          WHERE e.payee_id IS DISTINCT FROM p.payee_id OR e.currency IS DISTINCT FROM p.currency
             OR e.amount IS DISTINCT FROM p.amount""",
+    "I7 of an earning no more is paid than it is": """
+        SELECT e.id FROM earnings e
+          LEFT JOIN (SELECT earning_id, sum(amount) FILTER (WHERE counts) AS gone, sum(amount) AS taken
+                       FROM payout_items WHERE open OR counts GROUP BY earning_id) i ON i.earning_id = e.id
+         WHERE e.paid <> coalesce(i.gone, 0) OR coalesce(i.taken, 0) > e.amount""",
+    "I9 a payout is the sum of its items": """
+        SELECT p.id FROM payouts p LEFT JOIN payout_items i ON i.payout_id = p.id
+         GROUP BY p.id, p.gross, p.state
+        HAVING p.gross <> coalesce(sum(i.amount), 0) OR bool_or(i.open) <> (p.state = 'prepared')
+            OR bool_or(i.counts) <> (p.state IN ('exported', 'settled'))""",
+    "I10 a run's totals are those of its payouts": """
+        SELECT r.id FROM payout_runs r
+          LEFT JOIN payouts p ON p.run_id = r.id AND p.state <> 'dropped'
+         WHERE r.state NOT IN ('preparing', 'cancelling', 'cancelled')
+         GROUP BY r.id, r.total, r.n_payouts
+        HAVING r.total <> coalesce(sum(p.net), 0) OR r.n_payouts <> count(p.id)""",
+    "I11 whoever approved a run has not prepared it": """
+        SELECT id FROM payout_runs
+         WHERE approved_by = prepared_by
+            OR (state IN ('approved', 'releasing', 'exported', 'closed') AND approved_by IS NULL)""",
+    "I12 in transit by the books is what was sent and is not final": """
+        SELECT coalesce(b.rail, p.rail)
+          FROM (SELECT a.owner_ref AS rail, a.currency, sum(-o.amount) AS held
+                  FROM postings o JOIN accounts a ON a.id = o.account_id AND a.role = 'in_transit' GROUP BY 1, 2) b
+          FULL JOIN (SELECT r.rail, p.currency, sum(p.net) AS sent FROM payouts p JOIN payout_runs r ON r.id = p.run_id
+                      WHERE p.state = 'exported' GROUP BY 1, 2) p USING (rail, currency)
+         WHERE coalesce(held, 0) <> coalesce(sent, 0)""",
     "I13 reserved = spent + released + remaining": """
         SELECT coalesce(r.cause_ref, l.cause_ref)
           FROM reserves r
@@ -394,6 +460,12 @@ CHECKS = {
                        FROM accounts a JOIN balances b ON b.account_id = a.id WHERE a.role = 'reserve') l
             ON l.cause_ref = r.cause_ref AND l.currency = r.currency
          WHERE r.reserved IS DISTINCT FROM l.credits OR r.spent + r.released IS DISTINCT FROM l.debits""",
+    "I14 a reversal is its entry turned round": """
+        SELECT r.id FROM journal_entries r
+          JOIN journal_lines m ON m.entry_id = r.id
+          LEFT JOIN journal_lines l ON l.entry_id = r.reverses_id AND l.line = m.line
+         WHERE r.reverses_id IS NOT NULL
+           AND (l.debit_id, l.credit_id, l.amount) IS DISTINCT FROM (m.credit_id, m.debit_id, m.amount)""",
     "I16 no entry without a key": """
         SELECT id FROM journal_entries WHERE idempotency_key IS NULL OR request_hash IS NULL""",
 }

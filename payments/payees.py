@@ -1,5 +1,7 @@
 """Payees: whoever money is owed to. Their methods and destinations come with the payout rooms."""
 
+from collections.abc import Collection
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -19,6 +21,20 @@ def register(db: Session, *, owner_ref: str, name: str, country: str) -> Payee:
         found = Payee(id=ids.new("pye"), owner_ref=owner_ref, name=name, country=country)
         db.add(found)
         db.flush()
+    return found
+
+
+def lock(db: Session, payee_ids: Collection[str]) -> list[str]:
+    """Lock payees, in the order of their ids, and say which there are: for whoever changes what is paid to whom."""
+    rows = select(Payee.id).where(Payee.id.in_(payee_ids)).order_by(Payee.id).with_for_update()
+    return list(db.scalars(rows))
+
+
+def find(db: Session, payee_id: str) -> Payee:
+    """The payee with this id."""
+    found = db.get(Payee, payee_id)
+    if found is None:
+        raise NotFound("There is no such payee.")
     return found
 
 

@@ -26,7 +26,7 @@ class Order:
 class Batch:
     """What all orders of a file have in common, known before the first of them is written.
 
-    message_id : 35 at most; the same whenever the file is written. total : the sum of all amounts, in the orders' units.
+    message_id : 35 at most; the same whenever the file is written. total : the sum of all amounts, in their units.
     payer : who pays and from where, by what the rail calls it, such as name, iban, bic; created_at : aware.
     """
 
@@ -40,7 +40,7 @@ class Batch:
     payer: Mapping[str, str]
 
 
-class Unfit(Exception):  # noqa: N818 - it says what is wrong with an order
+class Unfit(Exception):
     """A format cannot hold a value. place : which order (from 0; None for the batch) and which of its fields."""
 
     def __init__(self, reason: str, *, order: int | None, field: str) -> None:

@@ -1,0 +1,229 @@
+"""What is put right after the fact: earnings taken back or repaired, bonuses, and pay for a fault of the house.
+
+Nothing that is in the books changes: a reversal takes an entry back, and the right one is posted beside it. What has
+left in a payout, or is about to, is not touched here. Whoever changes what a payee is owed holds their row's lock.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from foundation import ids, pagination
+from foundation.errors import Conflict, NotFound
+from payments import earnings, funding, ledger, payees
+from payments.funding import Rest
+from payments.ledger import FUNDS, GOODWILL, HOUSE, PAYABLE, RESERVE, AccountName, Entry, Line
+from payments.models import Adjustment, AdjustmentKind, Earning, EarningKind, EarningStatus
+
+# So many earnings at once: what a person can answer for.
+EARNINGS_MAX = 1000
+
+
+class NoSuchEarning(NotFound):
+    """There is no such earning."""
+
+
+class EarningInPayout(Conflict):
+    """The earning is in a payout that has not left yet."""
+
+
+class EarningPaid(Conflict):
+    """The earning has been paid out."""
+
+
+class EarningNotDue(Conflict):
+    """Only what is due can be taken back or repaired."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What an adjustment changes, in ledger units: the earning's worth, and what its requester pays or gets back.
+
+    returned : to the requester, fee included; below zero, they pay more.
+    """
+
+    earning_id: str
+    payee_id: str
+    currency: str
+    exponent: int
+    amount_before: int
+    amount_after: int
+    returned: int
+
+
+_LOCKED = text("""
+    SELECT e.id, e.payee_id, e.answer_ref, e.cause_ref, e.kind, e.currency, e.amount, e.paid, e.revision, e.status,
+           e.entry_id, c.ledger_exponent AS exponent, r.owner_ref,
+           EXISTS (SELECT FROM payout_items i WHERE i.earning_id = e.id AND i.open) AS is_open
+      FROM earnings e JOIN currencies c ON c.code = e.currency LEFT JOIN reserves r ON r.cause_ref = e.cause_ref
+     WHERE e.id = ANY(:ids) ORDER BY e.id FOR UPDATE OF e
+""")
+_REVERSED = text("UPDATE earnings SET status = 'reversed' WHERE id = ANY(:ids)")
+_REPAIRED = text("""
+    UPDATE earnings SET amount = :amount, revision = :revision, entry_id = :entry_id WHERE id = :id
+""")
+
+
+def preview_reversal(db: Session, earning_ids: Sequence[str]) -> list[Effect]:
+    """What taking these earnings back would change. Nothing is written."""
+    return [_taken_back(row) for row in _reversible(db, earning_ids)]
+
+
+def reverse(db: Session, earning_ids: Sequence[str], *, reason: str, actor_ref: str) -> list[Effect]:
+    """Take earnings back, and give the requester what they cost; one that is taken back already stays as it is."""
+    rows = _reversible(db, earning_ids)
+    _take_back(db, rows, actor_ref=actor_ref)
+    rests = [Rest(row.cause_ref, f"rev:{row.entry_id}", funding.with_fee(row.amount)) for row in rows if row.cause_ref]
+    funding.release(db, rests, actor_ref=actor_ref)
+    db.execute(_REVERSED, {"ids": [row.id for row in rows]})
+    effects = [_taken_back(row) for row in rows]
+    _note(db, AdjustmentKind.REVERSAL, effects, reason=reason, actor_ref=actor_ref)
+    return effects
+
+
+def repair(db: Session, earning_id: str, *, amount: int, reason: str, actor_ref: str) -> Effect:
+    """Make an earning worth another amount, in ledger units; its requester pays the difference or gets it back.
+
+    Raises `InsufficientFunds` if they hold less.
+    """
+    (row,) = _lock(db, [earning_id])
+    _refuse_gone(row)
+    effect = _effect(row, amount)
+    if amount == row.amount:
+        return effect
+    key, revision = f"rep:{row.id}:{row.revision + 1}", row.revision + 1
+    _take_back(db, [row], actor_ref=actor_ref)
+    if effect.returned < 0:
+        funding.reserve(
+            db, owner_ref=row.owner_ref, cause_ref=row.cause_ref, key=key, currency=row.currency,
+            amount=-effect.returned,
+        )  # fmt: skip
+    source = AccountName(RESERVE, row.cause_ref, row.currency)
+    lines = earnings.pay_lines(source, payee_id=row.payee_id, amount=amount)
+    entry = Entry(f"earn:{row.answer_ref}:{revision}", "earning", row.answer_ref, actor_ref, lines)
+    entry_id = ledger.post(db, [entry]).ids[entry.key]
+    funding.book(db, spent=[Rest(row.cause_ref, key, funding.with_fee(amount))])
+    funding.release(db, [Rest(row.cause_ref, key, max(effect.returned, 0))], actor_ref=actor_ref)
+    db.execute(_REPAIRED, {"id": row.id, "amount": amount, "revision": revision, "entry_id": entry_id})
+    _note(db, AdjustmentKind.REPAIR, [effect], reason=reason, actor_ref=actor_ref)
+    return effect
+
+
+def preview_repair(db: Session, earning_id: str, *, amount: int) -> Effect:
+    """What repairing an earning would change. Nothing is written."""
+    (row,) = _lock(db, [earning_id])
+    _refuse_gone(row)
+    return _effect(row, amount)
+
+
+def give_bonus(
+    db: Session, *, owner_ref: str, payee_id: str, currency: str, amount: int, reason: str, actor_ref: str
+) -> Earning:
+    """Pay somebody beyond their answers out of a requester's funds, with the fee. Raises `InsufficientFunds`."""
+    lines = earnings.pay_lines(AccountName(FUNDS, owner_ref, currency), payee_id=payee_id, amount=amount)
+    return _give(
+        db, EarningKind.BONUS, lines, payee_id=payee_id, currency=currency, amount=amount, reason=reason,
+        actor_ref=actor_ref,
+    )  # fmt: skip
+
+
+def give_goodwill(db: Session, *, payee_id: str, currency: str, amount: int, reason: str, actor_ref: str) -> Earning:
+    """Pay somebody at the house's own expense."""
+    lines = (Line(AccountName(GOODWILL, HOUSE, currency), AccountName(PAYABLE, payee_id, currency), amount),)
+    return _give(
+        db, EarningKind.GOODWILL, lines, payee_id=payee_id, currency=currency, amount=amount, reason=reason,
+        actor_ref=actor_ref,
+    )  # fmt: skip
+
+
+def _give(
+    db: Session,
+    kind: EarningKind,
+    lines: tuple[Line, ...],
+    *,
+    payee_id: str,
+    currency: str,
+    amount: int,
+    reason: str,
+    actor_ref: str,
+) -> Earning:
+    payees.lock(db, [payee_id])
+    ref = ids.new("bon" if kind == EarningKind.BONUS else "gdw")
+    entry = Entry(f"{kind}:{ref}", kind.value, ref, actor_ref, lines)
+    entry_id = ledger.post(db, [entry]).ids[entry.key]
+    made = earnings.make_due(
+        db, payee_id=payee_id, ref=ref, kind=kind, currency=currency, amount=amount, entry_id=entry_id
+    )
+    effect = Effect(made.id, payee_id, currency, made.exponent, 0, amount, 0)
+    _note(db, AdjustmentKind(kind.value), [effect], reason=reason, actor_ref=actor_ref)
+    return made
+
+
+def page(db: Session, request: pagination.PageRequest, *, payee_id: str | None = None) -> pagination.Page:
+    """All adjustments, newest first, or those of one payee."""
+    rows = select(Adjustment)
+    if payee_id is not None:
+        rows = rows.join(Earning, Earning.id == Adjustment.earning_id).where(Earning.payee_id == payee_id)
+    return pagination.read(db, rows, Adjustment.id, request)
+
+
+def _lock(db: Session, earning_ids: Sequence[str]) -> Sequence[Any]:
+    wanted = sorted(set(earning_ids))
+    payees.lock(db, db.scalars(select(Earning.payee_id).where(Earning.id.in_(wanted))).all())
+    rows = db.execute(_LOCKED, {"ids": wanted}).all()
+    if len(rows) < len(wanted):
+        raise NoSuchEarning(f"There is no earning {min(set(wanted) - {row.id for row in rows})}.")
+    return rows
+
+
+def _reversible(db: Session, earning_ids: Sequence[str]) -> list[Any]:
+    rows = [row for row in _lock(db, earning_ids) if row.status != EarningStatus.REVERSED]
+    for row in rows:
+        _refuse_gone(row)
+    return rows
+
+
+def _refuse_gone(row: Any) -> None:
+    """Refuse what is not owed: not yet, not any more, or about to leave."""
+    if row.is_open:
+        raise EarningInPayout(f"{row.id} is in a payout that has not left; drop it from its run first.")
+    if row.paid:
+        raise EarningPaid(f"{row.id} has been paid; what went out is asked back, not taken back.")
+    if row.status != EarningStatus.DUE:
+        raise EarningNotDue(f"{row.id} is {row.status}.")
+
+
+def _take_back(db: Session, rows: Sequence[Any], *, actor_ref: str) -> None:
+    mirrored = ledger.reversals(db, [row.entry_id for row in rows], actor_ref=actor_ref)
+    ledger.post(db, list(mirrored.values()))
+    spent = [Rest(row.cause_ref, row.entry_id, -funding.with_fee(row.amount)) for row in rows if row.cause_ref]
+    funding.book(db, spent=spent)
+
+
+def _taken_back(row: Any) -> Effect:
+    return _effect(row, 0)
+
+
+def _effect(row: Any, amount: int) -> Effect:
+    # Goodwill was the house's own money.
+    returned = 0 if row.kind == EarningKind.GOODWILL else funding.with_fee(row.amount) - funding.with_fee(amount)
+    return Effect(row.id, row.payee_id, row.currency, row.exponent, row.amount, amount, returned)
+
+
+def _note(db: Session, kind: AdjustmentKind, effects: Sequence[Effect], *, reason: str, actor_ref: str) -> None:
+    db.add_all(
+        Adjustment(
+            id=ids.new("adj"),
+            earning_id=effect.earning_id,
+            kind=kind,
+            amount_before=effect.amount_before,
+            amount_after=effect.amount_after,
+            reason=reason,
+            made_by=actor_ref,
+        )
+        for effect in effects
+    )
+    db.flush()

@@ -1,0 +1,184 @@
+"""Payouts: single payments, from their run to what the bank says of them. Set-based: many at once, all or none."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Select, select, text
+from sqlalchemy.orm import Session
+
+from foundation.errors import NotFound
+from payments import ledger
+from payments.ledger import BANK, HOUSE, IN_TRANSIT, PAYABLE, RAIL_FEE, AccountName, Entry, Line
+from payments.models import Payout, PayoutRun, PayoutState
+
+_ACTOR = "payouts"
+
+
+class NoSuchPayout(NotFound):
+    """There is no such payout."""
+
+
+_DROP = text("""
+    WITH given AS (SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:reasons AS text[])) AS g(id, reason)),
+    dropped AS (
+        UPDATE payouts p SET state = 'dropped', reason = g.reason, ended_at = now() FROM given g
+         WHERE p.id = g.id AND p.state = 'prepared' RETURNING p.id
+    )
+    UPDATE payout_items SET open = false WHERE payout_id IN (SELECT id FROM dropped)
+""")
+
+
+def drop(db: Session, reasons: Mapping[str, str]) -> None:
+    """Take payouts out of runs that have not left, by id with the reason; their earnings are due as before."""
+    if reasons:
+        db.execute(_DROP, {"ids": list(reasons), "reasons": list(reasons.values())})
+
+
+_SEND = text("""
+    WITH sent AS (UPDATE payouts SET state = 'exported' WHERE id = ANY(:ids) AND state = 'prepared' RETURNING id),
+    gone AS (
+        UPDATE payout_items SET open = false, counts = true WHERE payout_id IN (SELECT id FROM sent)
+        RETURNING earning_id, amount
+    ), sums AS (SELECT earning_id, sum(amount) AS amount FROM gone GROUP BY earning_id)
+    UPDATE earnings e
+       SET paid = e.paid + s.amount, status = CASE WHEN e.paid + s.amount = e.amount THEN 'paid' ELSE 'due' END
+      FROM sums s WHERE e.id = s.earning_id
+""")
+
+
+def send(db: Session, run: PayoutRun, rows: Sequence[Any]) -> None:
+    """Payouts of a run leave the books: what was payable is in transit. rows : with id, payee_id and net."""
+    entries = [
+        Entry(
+            f"out:{row.id}",
+            "payout",
+            row.id,
+            run.approved_by or HOUSE,
+            (
+                Line(
+                    AccountName(PAYABLE, row.payee_id, run.currency),
+                    AccountName(IN_TRANSIT, run.rail, run.currency),
+                    row.net,
+                ),
+            ),
+        )
+        for row in rows
+    ]
+    ledger.post(db, entries)
+    db.execute(_SEND, {"ids": [row.id for row in rows]})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a payout, by whose word. amount : what came back of one that was returned, in ledger units."""
+
+    payout_id: str
+    reason: str = ""
+    amount: int = 0
+
+
+_LOCKED = text("""
+    SELECT p.id, p.run_id, p.payee_id, p.currency, p.net, p.state, r.rail
+      FROM payouts p JOIN payout_runs r ON r.id = p.run_id
+     WHERE p.id = ANY(:ids) ORDER BY p.id FOR UPDATE OF p
+""")
+_SETTLED = text("UPDATE payouts SET state = 'settled', ended_at = now() WHERE id = ANY(:ids)")
+_BACK = text("""
+    WITH ended AS (
+        UPDATE payouts p SET state = :state, reason = g.reason, ended_at = now()
+          FROM unnest(CAST(:ids AS text[]), CAST(:reasons AS text[])) AS g(id, reason) WHERE p.id = g.id RETURNING p.id
+    ), back AS (
+        UPDATE payout_items SET counts = false WHERE payout_id IN (SELECT id FROM ended) RETURNING earning_id, amount
+    ), sums AS (SELECT earning_id, sum(amount) AS amount FROM back GROUP BY earning_id)
+    UPDATE earnings e SET paid = e.paid - s.amount, status = 'due' FROM sums s WHERE e.id = s.earning_id
+""")
+
+
+def settle(db: Session, outcomes: Sequence[Outcome]) -> list[str]:
+    """The bank has booked these: they are paid. Returns the ids of those that had been sent and were not final."""
+    rows = _in_state(db, outcomes, PayoutState.EXPORTED)
+    lines = [Line(_transit(row), AccountName(BANK, HOUSE, row.currency), row.net) for row in rows]
+    ledger.post(db, [_entry("set", "settled", row, line) for row, line in zip(rows, lines, strict=True)])
+    db.execute(_SETTLED, {"ids": [row.id for row in rows]})
+    close_runs(db, {row.run_id for row in rows})
+    return [row.id for row in rows]
+
+
+def fail(db: Session, outcomes: Sequence[Outcome]) -> list[str]:
+    """These never left the bank: what they paid is due again. Returns the ids of those that were in transit."""
+    rows = _in_state(db, outcomes, PayoutState.EXPORTED)
+    lines = [Line(_transit(row), AccountName(PAYABLE, row.payee_id, row.currency), row.net) for row in rows]
+    ledger.post(db, [_entry("fail", "failed", row, line) for row, line in zip(rows, lines, strict=True)])
+    _take_back(db, rows, PayoutState.FAILED, outcomes)
+    return [row.id for row in rows]
+
+
+def take_returns(db: Session, outcomes: Sequence[Outcome]) -> list[str]:
+    """These came back after they were settled: what they paid is due again, and what is missing is the house's cost."""
+    rows = _in_state(db, outcomes, PayoutState.SETTLED)
+    came = {outcome.payout_id: outcome.amount for outcome in outcomes}
+    entries = []
+    for row in rows:
+        payable = AccountName(PAYABLE, row.payee_id, row.currency)
+        lines = [Line(AccountName(BANK, HOUSE, row.currency), payable, came[row.id])]
+        if missing := row.net - came[row.id]:
+            lines.append(Line(AccountName(RAIL_FEE, HOUSE, row.currency), payable, missing))
+        entries.append(Entry(f"ret:{row.id}", "returned", row.id, _ACTOR, tuple(lines)))
+    ledger.post(db, entries)
+    _take_back(db, rows, PayoutState.RETURNED, outcomes)
+    return [row.id for row in rows]
+
+
+def _in_state(db: Session, outcomes: Sequence[Outcome], state: PayoutState) -> list[Any]:
+    found = db.execute(_LOCKED, {"ids": sorted({outcome.payout_id for outcome in outcomes})}).all()
+    return [row for row in found if row.state == state]
+
+
+def _transit(row: Any) -> AccountName:
+    return AccountName(IN_TRANSIT, row.rail, row.currency)
+
+
+def _entry(key: str, kind: str, row: Any, line: Line) -> Entry:
+    return Entry(f"{key}:{row.id}", kind, row.id, _ACTOR, (line,))
+
+
+def _take_back(db: Session, rows: Sequence[Any], state: PayoutState, outcomes: Sequence[Outcome]) -> None:
+    why = {outcome.payout_id: outcome.reason for outcome in outcomes}
+    where = {"ids": [row.id for row in rows], "reasons": [why[row.id] for row in rows], "state": state.value}
+    db.execute(_BACK, where)
+    close_runs(db, {row.run_id for row in rows})
+
+
+_CLOSE = text("""
+    UPDATE payout_runs r SET state = 'closed', closed_at = now()
+     WHERE r.id = ANY(:ids) AND r.state = 'exported'
+       AND NOT EXISTS (SELECT FROM payouts p WHERE p.run_id = r.id AND p.state = 'exported')
+""")
+
+
+def close_runs(db: Session, run_ids: Sequence[str] | set[str]) -> None:
+    """Close those of these runs of which nothing is in transit any more."""
+    db.execute(_CLOSE, {"ids": sorted(run_ids)})
+
+
+def listed(*, run_id: str | None = None, payee_id: str | None = None, state: str | None = None) -> Select[Payout]:
+    """All payouts, or those of a run, of a payee, in a state."""
+    wanted = {"run_id": run_id, "payee_id": payee_id, "state": state}
+    rows = select(Payout)
+    for column, value in wanted.items():
+        rows = rows if value is None else rows.where(getattr(Payout, column) == value)
+    return rows
+
+
+def totals(db: Session, run_id: str) -> dict[str, tuple[int, int]]:
+    """How many payouts of a run are in each state, and their sum in ledger units."""
+    found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    rows = db.execute(
+        text("SELECT state, count(*) AS n, sum(net) AS net FROM payouts WHERE run_id = :run_id GROUP BY state"),
+        {"run_id": run_id},
+    )
+    for row in rows:
+        found[row.state] = (row.n, int(row.net))
+    return dict(found)

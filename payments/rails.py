@@ -1,0 +1,62 @@
+"""Rails: the ways money leaves by, with what each takes. Limits are those their operators publish; check them first.
+
+Amounts are decimal strings in the rail's currency, as a person reads them in the operator's terms. Sources and dates
+are in docs/finance.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from foundation.errors import NotFound
+
+
+class NoSuchRail(NotFound):
+    """There is no such rail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rail:
+    """One way for money to leave.
+
+    kinds : of the destinations it reaches. decimals : of the smallest unit it moves. least, most : of one payment; what
+    is more goes out in parts. format : of its file, a name that `runs` knows.
+    """
+
+    name: str
+    currency: str
+    kinds: tuple[str, ...]
+    format: str
+    decimals: int
+    least: Decimal
+    most: Decimal
+
+    def units(self, amount: Decimal, exponent: int) -> int:
+        """An amount in ledger units of that exponent."""
+        return int(amount.scaleb(exponent))
+
+    def unit(self, exponent: int) -> int:
+        """The smallest amount it moves, in ledger units."""
+        return int(10 ** (exponent - self.decimals))
+
+
+_RAILS = (
+    Rail("sepa", "EUR", ("iban",), "pain.001.001.09", decimals=2, least=Decimal("0.01"), most=Decimal("999999999.99")),
+    Rail("ach", "USD", ("ach",), "nacha", decimals=2, least=Decimal("0.01"), most=Decimal("99999999.99")),
+    # Whole shillings.
+    Rail("mpesa", "KES", ("wallet",), "mpesa", decimals=0, least=Decimal(10), most=Decimal(250_000)),
+    Rail("instapay", "PHP", ("local_bank", "wallet"), "swiftpay", decimals=2, least=Decimal(1), most=Decimal(50_000)),
+    Rail("imps", "INR", ("local_bank", "upi"), "razorpayx", decimals=2, least=Decimal(1), most=Decimal(500_000)),
+    Rail("wise", "USD", ("email",), "wise", decimals=2, least=Decimal(1), most=Decimal(1_000_000)),
+    Rail("paypal", "USD", ("email",), "paypal", decimals=2, least=Decimal("0.01"), most=Decimal(20_000)),
+    Rail("payoneer", "USD", ("email",), "payoneer", decimals=2, least=Decimal(5), most=Decimal(20_000)),
+)
+by_name: Mapping[str, Rail] = {rail.name: rail for rail in _RAILS}
+
+
+def find(name: str) -> Rail:
+    """The rail with this name."""
+    found = by_name.get(name)
+    if found is None:
+        raise NoSuchRail(f"Rails are {', '.join(by_name)}.")
+    return found
