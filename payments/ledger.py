@@ -456,8 +456,13 @@ CHECKS = {
     "I13 reserved = spent + released + remaining": """
         SELECT coalesce(r.cause_ref, l.cause_ref)
           FROM reserves r
-          FULL JOIN (SELECT a.owner_ref AS cause_ref, a.currency, b.credits, b.debits
-                       FROM accounts a JOIN balances b ON b.account_id = a.id WHERE a.role = 'reserve') l
+          FULL JOIN (SELECT a.owner_ref AS cause_ref, a.currency, b.credits - coalesce(t.back, 0) AS credits,
+                            b.debits - coalesce(t.back, 0) AS debits
+                       FROM accounts a JOIN balances b ON b.account_id = a.id
+                       LEFT JOIN (SELECT l.credit_id, sum(l.amount) AS back FROM journal_lines l
+                                    JOIN journal_entries j ON j.id = l.entry_id AND j.reverses_id IS NOT NULL
+                                   GROUP BY l.credit_id) t ON t.credit_id = a.id
+                      WHERE a.role = 'reserve') l
             ON l.cause_ref = r.cause_ref AND l.currency = r.currency
          WHERE r.reserved IS DISTINCT FROM l.credits OR r.spent + r.released IS DISTINCT FROM l.debits""",
     "I14 a reversal is its entry turned round": """

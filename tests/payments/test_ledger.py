@@ -11,7 +11,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from payments import earnings, funding, ledger, payees, rates
+from payments import adjustments, earnings, funding, ledger, payees, payouts, rates, runs
 from payments.earnings import Work
 from payments.funding import Rest
 from payments.ledger import (
@@ -25,8 +25,10 @@ from payments.ledger import (
     InsufficientFunds,
     Line,
 )
+from payments.models import Payee, Payout
 from payments.rates import Price
 from tests.conftest import House, Urls, held_up
+from tests.payments import owed
 
 CASH = AccountName(BANK, HOUSE, "USD")
 FEE = AccountName(PLATFORM_FEE, HOUSE, "USD")
@@ -208,7 +210,9 @@ def test_an_entry_without_lines_cannot_be_written(db: Session, books: None) -> N
 # Append-only
 
 
-APPEND_ONLY = ["journal_entries", "journal_lines", "rates", "tier_moves", "known_labels", "adjudications"]
+APPEND_ONLY = [
+    "journal_entries", "journal_lines", "rates", "tier_moves", "known_labels", "adjudications", "adjustments",
+]  # fmt: skip
 CHANGES = ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}", "TRUNCATE {table} CASCADE"]
 _COLUMN = {"journal_entries": "kind", "journal_lines": "amount", "known_labels": "label", "adjudications": "label"}
 
@@ -225,6 +229,11 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         funding.reserve(db, owner_ref="req_1", cause_ref="bat_1", key="t", currency="USD", amount=5_000)
         earnings.pend(db, [Work("ans_1", payee.id, "bat_1", "USD", 200)])
         earnings.accept(db, ["ans_1"])
+        sent, prepared = owed.payee(db, 300), owed.payee(db, 400, 500)
+        _send(db, sent)
+        ids_of = text("SELECT id FROM earnings WHERE payee_id = :id ORDER BY id")
+        adjustments.reverse(db, [db.scalars(ids_of, {"id": prepared.id}).all()[0]], reason="r", actor_ref="f")
+        owed.go_through(db, runs.begin(db, rail="paypal", prepared_by="f"))
         rates.publish(db, "prj_1", [Price(tier=0, amount="0.02", currency="USD")])
         db.execute(text("INSERT INTO workers (id, name, country, status, payee_id) SELECT 'w','n','KE','active','p'"))
         db.execute(text("INSERT INTO tier_moves SELECT 'm', 'w', 's', 1, 2, 'why', 'ops', now()"))
@@ -233,6 +242,16 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         db.commit()
     engine.dispose()
     return urls
+
+
+def _send(db: Session, payee: Payee) -> None:
+    """Let a run go that pays one person."""
+    run = owed.go_through(db, runs.begin(db, rail="paypal", prepared_by="f"))
+    for other in db.scalars(payouts.listed(run_id=run.id).where(Payout.payee_id != payee.id)).all():
+        runs.drop(db, other.id, reason="not now")
+    assert run.content_hash is not None
+    runs.approve(db, run.id, content_hash=run.content_hash.hex(), approved_by="a")
+    owed.go_through(db, runs.release(db, run.id, released_by="f"))
 
 
 @pytest.fixture
@@ -280,6 +299,8 @@ def test_the_application_may_not_alter_tables(application: Session, statement: s
 # Every check can turn red: a rule is broken by the owner, with what guards it taken away, and rolled back.
 # Paired lines cannot be unbalanced, so I1 and I3 can only go wrong with the view that shows them.
 
+# An earning that nothing refers to.
+_LOSE = "DELETE FROM earnings WHERE answer_ref = 'ans_1'"
 BREAKS = {
     "I1 every entry balances in each currency": """
         CREATE OR REPLACE VIEW postings AS
@@ -296,11 +317,26 @@ BREAKS = {
         ALTER TABLE balances DROP CONSTRAINT ck_balances_not_negative;
         UPDATE balances SET debits = credits + 1""",
     "I6 payable equals unpaid due earnings": """
-        UPDATE earnings SET amount = amount + 1""",
+        UPDATE earnings SET amount = amount + 1 WHERE status = 'due'""",
     "I6b every due earning has the entry that pays its payee, and no other": """
         UPDATE earnings SET entry_id = (SELECT min(id) FROM journal_entries)""",
+    "I7 of an earning no more is paid than it is": """
+        UPDATE payout_items SET counts = false WHERE counts""",
+    "I9 a payout is the sum of its items": """
+        UPDATE payout_items SET amount = amount - 1""",
+    "I10 a run's totals are those of its payouts": """
+        UPDATE payout_runs SET total = total + 1""",
+    "I11 whoever approved a run has not prepared it": """
+        ALTER TABLE payout_runs DROP CONSTRAINT ck_payout_runs_four_eyes;
+        UPDATE payout_runs SET prepared_by = approved_by WHERE approved_by IS NOT NULL""",
+    "I12 in transit by the books is what was sent and is not final": """
+        UPDATE payouts SET state = 'settled' WHERE state = 'exported'""",
     "I13 reserved = spent + released + remaining": """
         UPDATE reserves SET spent = spent - 1""",
+    "I14 a reversal is its entry turned round": """
+        ALTER TABLE journal_lines DISABLE TRIGGER append_only;
+        UPDATE journal_lines SET amount = amount + 1
+         WHERE entry_id IN (SELECT id FROM journal_entries WHERE reverses_id IS NOT NULL)""",
     "I16 no entry without a key": """
         ALTER TABLE journal_entries ALTER idempotency_key DROP NOT NULL;
         INSERT INTO journal_entries (id, request_hash, kind, lines, cause_ref, actor_ref)
@@ -325,7 +361,7 @@ def test_a_check_turns_red_when_its_rule_is_broken(owner: Session, name: str) ->
 
 
 def test_an_earning_that_is_missing_from_the_books_is_found(owner: Session) -> None:
-    owner.execute(text("DELETE FROM earnings"))
+    owner.execute(text(_LOSE))
 
     assert ledger.check(owner)["I6 payable equals unpaid due earnings"]
 
@@ -340,7 +376,7 @@ def test_a_balance_that_is_missing_is_found(owner: Session) -> None:
     assert found["I13 reserved = spent + released + remaining"]
 
 
-@pytest.mark.parametrize("statement", ["DELETE FROM earnings", "UPDATE reserves SET reserved = reserved + 1"])
+@pytest.mark.parametrize("statement", [_LOSE, "UPDATE reserves SET reserved = reserved + 1"])
 def test_a_sum_that_only_seems_to_agree_is_found(owner: Session, statement: str) -> None:
     owner.execute(text(statement))
 
@@ -350,8 +386,8 @@ def test_a_sum_that_only_seems_to_agree_is_found(owner: Session, statement: str)
 def test_the_tie_out_shows_sums_that_agree(application: Session) -> None:
     (row,) = ledger.tie_out(application)
 
-    assert (row.currency, row.payable, row.unpaid) == ("USD", 200, 200)
-    assert (row.reserved, row.spent, row.released, row.remaining) == (5_000, 240, 0, 4_760)
+    assert (row.currency, row.payable, row.unpaid) == ("USD", 700, 700)
+    assert (row.reserved, row.spent, row.released, row.remaining) == (6_440, 1_200, 480, 4_760)
     assert row.stored == row.recomputed > 0
 
 

@@ -1,0 +1,408 @@
+"""Payout runs: who is paid and who is not, by whose word, and that nothing is paid twice whatever dies when."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from foundation.pagination import PageRequest
+from payments import holds, ledger, payouts, rails, runs
+from payments.four_eyes import SamePerson
+from payments.ledger import PAYABLE
+from payments.models import Payee, Payout, PayoutRun
+from payments.payouts import Outcome
+from payments.rails import NoSuchRail, Rail
+from payments.runs import DestinationByApprover, RunChanged, RunMoveNotAllowed
+from tests.conftest import House, age
+from tests.payments import owed
+from tests.payments.owed import APPROVER, PREPARER, go_through
+
+CENT = 100
+
+
+def _prepared(db: Session, rail: str = "paypal", by: str = PREPARER) -> PayoutRun:
+    return go_through(db, runs.begin(db, rail=rail, prepared_by=by))
+
+
+def _hash(run: PayoutRun) -> str:
+    assert run.content_hash is not None
+    return run.content_hash.hex()
+
+
+def _approved(db: Session) -> PayoutRun:
+    run = _prepared(db)
+    return runs.approve(db, run.id, content_hash=_hash(run), approved_by=APPROVER)
+
+
+def _sent(db: Session) -> PayoutRun:
+    run = _approved(db)
+    return go_through(db, runs.release(db, run.id, released_by=PREPARER))
+
+
+def _payouts(db: Session, run: PayoutRun) -> list[Payout]:
+    db.expire_all()
+    return list(db.scalars(payouts.listed(run_id=run.id).order_by(Payout.id)))
+
+
+def _left_out(db: Session, run: PayoutRun) -> list[tuple[str, str, int]]:
+    return [(one.payee_id, one.reason, one.amount) for one in runs.left_out(db, run.id, PageRequest(100)).items]
+
+
+def _payable(db: Session, payee: Payee) -> int:
+    return ledger.balance(db, PAYABLE, payee.id, "USD")
+
+
+# Who is paid
+
+
+def test_a_run_pays_all_that_is_due_over_its_rail(db: Session, books: None) -> None:
+    ada, ben = owed.payee(db, 150 * CENT, 50 * CENT), owed.payee(db, 7 * CENT)
+    owed.payee(db, 5 * CENT, rail="wise")
+
+    run = _prepared(db)
+
+    assert (run.state, run.n_payouts, run.total) == ("draft", 2, 207 * CENT)
+    assert [(one.payee_id, one.net) for one in _payouts(db, run)] == [(ada.id, 200 * CENT), (ben.id, 7 * CENT)]
+    assert _left_out(db, run) == []
+    assert _payable(db, ada) == 200 * CENT
+
+
+def test_a_run_says_who_is_not_paid_and_why(db: Session, books: None) -> None:
+    nobody = owed.payee(db, CENT, rail=None)
+    new = owed.payee(db, 2 * CENT, cooling=1)
+    poor = owed.payee(db, 99)
+    held = owed.payee(db, 3 * CENT)
+    holds.place(db, payee_id=held.id, reason="A court", made_by="finance", is_legal=True)
+
+    run = _prepared(db)
+
+    assert run.n_payouts == 0
+    assert sorted(_left_out(db, run)) == sorted(
+        [
+            (nobody.id, "no_method", CENT),
+            (new.id, "cooling", 2 * CENT),
+            (poor.id, "too_little", 99),
+            (held.id, "held", 3 * CENT),
+        ]
+    )
+
+
+def test_what_is_not_held_of_somebody_is_paid(db: Session, books: None) -> None:
+    ada = owed.payee(db, 3 * CENT, 5 * CENT)
+    first = db.scalars(text("SELECT id FROM earnings ORDER BY id LIMIT 1")).one()
+    until = db.scalars(text("SELECT now() + interval '3 days'")).one()
+    holds.place(db, payee_id=ada.id, earning_id=first, reason="It is looked into", made_by="ops", until=until)
+
+    run = _prepared(db)
+
+    assert [one.net for one in _payouts(db, run)] == [5 * CENT]
+    assert _left_out(db, run) == [(ada.id, "held", 3 * CENT)]
+
+
+def test_what_is_less_than_a_cent_stays_owed_and_is_paid_once_it_is_one(db: Session, books: None) -> None:
+    ada = owed.payee(db, 33, 33, 33, 33)
+
+    _settle(db, _sent(db))
+    assert owed.rests(db, ada) == [0, 0, 0, 32]
+    owed.owe(db, ada, 68)
+    run = _sent(db)
+
+    assert [one.net for one in _payouts(db, run)] == [CENT]
+    assert owed.rests(db, ada) == [0] * 5
+
+
+def test_a_thousand_answers_of_half_a_cent_pay_five_dollars(db: Session, books: None) -> None:
+    owed.payee(db, *[50] * 1000)
+
+    assert _prepared(db).total == 500 * CENT
+
+
+def test_what_a_rail_does_not_take_at_once_goes_out_in_parts(db: Session, books: None) -> None:
+    ben = owed.payee(db, 60_000_0000, 40_000_0000, 5_0000, currency="PHP", rail="instapay")
+
+    run = _prepared(db, "instapay")
+
+    assert [(one.part, one.net) for one in _payouts(db, run)] == [(0, 50_000_0000), (1, 50_000_0000), (2, 5_0000)]
+    assert {one.payee_id for one in _payouts(db, run)} == {ben.id}
+
+
+_TINY = Rail("tiny", "USD", ("email",), "generic", decimals=2, least=Decimal("0.03"), most=Decimal("0.25"))
+
+
+@given(st.lists(st.integers(1, 4000), max_size=30))
+def test_a_split_pays_the_oldest_first_in_whole_units_within_the_limits(amounts: list[int]) -> None:
+    rests = [(f"ern_{number:02}", amount) for number, amount in enumerate(amounts)]
+
+    parts = runs.split(rests, _TINY, 4)
+
+    assert all(300 <= part.amount <= 2500 and part.amount % 100 == 0 for part in parts)
+    assert sum(amounts) - sum(part.amount for part in parts) < 300
+    taken: dict[str, int] = {}
+    for part in parts:
+        for earning_id, amount in part.items:
+            assert amount > 0
+            taken[earning_id] = taken.get(earning_id, 0) + amount
+    assert list(taken) == sorted(taken) == [name for name, _ in rests[: len(taken)]]
+    assert all(taken[name] == amount for name, amount in rests[: max(len(taken) - 1, 0)])
+
+
+def test_only_what_was_due_at_the_cut_off_is_paid(db: Session, books: None) -> None:
+    early = owed.payee(db, CENT)
+    age(db, "earnings", "due_at", 3600)
+    owed.payee(db, CENT)
+    cut_off = db.scalars(text("SELECT now() - interval '1 minute'")).one()
+
+    run = go_through(db, runs.begin(db, rail="paypal", prepared_by=PREPARER, cut_off=cut_off))
+
+    assert [one.payee_id for one in _payouts(db, run)] == [early.id]
+    with pytest.raises(runs.CutOffInvalid):
+        runs.begin(db, rail="paypal", prepared_by=PREPARER, cut_off=cut_off.replace(year=2200))
+
+
+def test_a_rail_must_be_one(db: Session) -> None:
+    with pytest.raises(NoSuchRail, match="sepa"):
+        runs.begin(db, rail="pigeon", prepared_by=PREPARER)
+
+
+def test_an_earning_is_in_one_run_that_has_not_left(db: Session, books: None) -> None:
+    owed.payee(db, CENT)
+    first = _prepared(db)
+
+    second = _prepared(db)
+
+    assert (first.n_payouts, second.n_payouts) == (1, 0)
+    go_through(db, runs.cancel(db, first.id))
+    assert _prepared(db).n_payouts == 1
+
+
+@pytest.mark.parametrize("rail", rails.by_name.values(), ids=lambda rail: rail.name)
+def test_every_rail_moves_whole_units_of_its_currency(db: Session, rail: Rail) -> None:
+    exponent = db.scalars(
+        text("SELECT ledger_exponent FROM currencies WHERE code = :code"), {"code": rail.currency}
+    ).one()
+
+    assert rail.unit(exponent) >= 1
+    assert rail.units(rail.least, exponent) % rail.unit(exponent) == 0
+    assert rail.units(rail.least, exponent) <= rail.units(rail.most, exponent)
+
+
+# Who says so
+
+
+def test_a_run_leaves_the_books_when_another_person_has_approved_it(db: Session, books: None) -> None:
+    ada = owed.payee(db, 5 * CENT)
+    run = _sent(db)
+
+    assert (run.state, run.approved_by, run.released_by) == ("exported", APPROVER, PREPARER)
+    assert [one.state for one in _payouts(db, run)] == ["exported"]
+    assert _payable(db, ada) == 0
+    assert db.scalars(text("SELECT status FROM earnings")).all() == ["paid"]
+    assert [(row.role, int(row.credits)) for row in ledger.trial_balance(db) if row.role == "in_transit"] == [
+        ("in_transit", 5 * CENT)
+    ]
+
+
+def test_nobody_approves_what_they_have_prepared(db: Session) -> None:
+    owed.payee(db, CENT)
+    run = _prepared(db)
+
+    with pytest.raises(SamePerson):
+        runs.approve(db, run.id, content_hash=_hash(run), approved_by=PREPARER)
+
+
+def test_nobody_approves_a_run_that_pays_to_where_they_have_said(db: Session) -> None:
+    ada = owed.payee(db, CENT)
+    owed.set_method(db, ada, set_by=APPROVER)
+    run = _prepared(db)
+
+    with pytest.raises(DestinationByApprover):
+        runs.approve(db, run.id, content_hash=_hash(run), approved_by=APPROVER)
+
+
+def test_an_approval_is_for_the_hash_that_was_looked_at(db: Session, books: None) -> None:
+    owed.payee(db, CENT)
+    other = owed.payee(db, CENT)
+    run = _prepared(db)
+    seen = _hash(run)
+    (dropped,) = db.scalars(payouts.listed(run_id=run.id, payee_id=other.id))
+    runs.drop(db, dropped.id, reason="They asked to wait")
+
+    with pytest.raises(RunChanged):
+        runs.approve(db, run.id, content_hash=seen, approved_by=APPROVER)
+    assert (run.n_payouts, run.total) == (1, CENT)
+    assert runs.approve(db, run.id, content_hash=_hash(run), approved_by=APPROVER).state == "approved"
+
+
+def _change_destination(db: Session, payee: Payee) -> None:
+    owed.set_method(db, payee, mark=b"elsewhere")
+
+
+def _block(db: Session, payee: Payee) -> None:
+    holds.place(db, payee_id=payee.id, reason="Sanctions list of today", made_by="finance", is_legal=True)
+
+
+def _let_go(db: Session, run: PayoutRun) -> None:
+    """The next thing that a person does with a run."""
+    if run.state == "draft":
+        runs.approve(db, run.id, content_hash=_hash(run), approved_by=APPROVER)
+    else:
+        runs.release(db, run.id, released_by=PREPARER)
+
+
+@pytest.mark.parametrize("happen", [_change_destination, _block], ids=["another destination", "held"])
+@pytest.mark.parametrize("when", ["before the approval", "after it"])
+def test_what_becomes_stale_stops_a_run_until_it_is_rechecked(
+    db: Session, books: None, happen: Callable[[Session, Payee], None], when: str
+) -> None:
+    stays, goes = owed.payee(db, CENT), owed.payee(db, 3 * CENT)
+    run = _prepared(db) if when == "before the approval" else _approved(db)
+    seen = _hash(run)
+    happen(db, goes)
+
+    with pytest.raises(RunChanged):
+        _let_go(db, run)
+
+    runs.recheck(db, run.id)
+    assert (run.state, run.approved_by, run.n_payouts, run.total) == ("draft", None, 1, CENT)
+    assert _hash(run) != seen
+    runs.approve(db, run.id, content_hash=_hash(run), approved_by=APPROVER)
+    go_through(db, runs.release(db, run.id, released_by=PREPARER))
+    assert (_payable(db, stays), _payable(db, goes)) == (0, 3 * CENT)
+
+
+def test_an_approval_is_for_a_day(db: Session) -> None:
+    owed.payee(db, CENT)
+    run = _approved(db)
+    age(db, "payout_runs", "approved_at", 86_401)
+
+    with pytest.raises(RunChanged, match="more than a day"):
+        runs.release(db, run.id, released_by=PREPARER)
+    runs.reopen(db, run.id)
+    assert (run.state, run.approved_by) == ("draft", None)
+
+
+@pytest.mark.parametrize("move", ["approve", "release", "recheck", "cancel"])
+def test_a_run_that_has_left_stays_as_it_is(db: Session, books: None, move: str) -> None:
+    owed.payee(db, CENT)
+    run = _sent(db)
+    acts = {
+        "approve": lambda: runs.approve(db, run.id, content_hash=_hash(run), approved_by=APPROVER),
+        "release": lambda: runs.release(db, run.id, released_by=PREPARER),
+        "recheck": lambda: runs.recheck(db, run.id),
+        "cancel": lambda: runs.cancel(db, run.id),
+    }
+
+    with pytest.raises(RunMoveNotAllowed):
+        acts[move]()
+
+
+# What the bank says
+
+
+def _settle(db: Session, run: PayoutRun) -> None:
+    payouts.settle(db, [Outcome(one.id) for one in _payouts(db, run)])
+
+
+def test_a_payout_is_paid_when_its_bank_has_booked_it_and_the_run_closes(db: Session, books: None) -> None:
+    owed.payee(db, 5 * CENT)
+    run = _sent(db)
+
+    _settle(db, run)
+
+    db.refresh(run)
+    assert (run.state, [one.state for one in _payouts(db, run)]) == ("closed", ["settled"])
+    assert payouts.settle(db, [Outcome(one.id) for one in _payouts(db, run)]) == []
+
+
+def test_what_a_failed_payout_paid_is_due_and_goes_out_with_the_next_run(db: Session, books: None) -> None:
+    ada = owed.payee(db, 33, 33, 68)
+    run = _sent(db)
+    (failed,) = _payouts(db, run)
+
+    assert payouts.fail(db, [Outcome(failed.id, "account closed")]) == [failed.id]
+
+    assert owed.rests(db, ada) == [33, 33, 68]
+    db.refresh(failed)
+    assert (failed.state, failed.reason) == ("failed", "account closed")
+    again = _sent(db)
+    _settle(db, again)
+    assert [one.net for one in _payouts(db, again)] == [CENT]
+
+
+def test_a_returned_payout_is_due_again_and_the_banks_fee_is_the_houses(db: Session, books: None) -> None:
+    ada = owed.payee(db, 5 * CENT)
+    run = _sent(db)
+    _settle(db, run)
+    (one,) = _payouts(db, run)
+
+    payouts.take_returns(db, [Outcome(one.id, "AC04", 4 * CENT)])
+
+    assert (_payable(db, ada), _payouts(db, run)[0].state) == (5 * CENT, "returned")
+    fees = {row.role: int(row.debits) for row in ledger.trial_balance(db)}
+    assert fees["rail_fee"] == CENT
+    assert payouts.take_returns(db, [Outcome(one.id, "AC04", 4 * CENT)]) == []
+
+
+def test_a_payout_that_was_not_sent_cannot_settle(db: Session, books: None) -> None:
+    owed.payee(db, CENT)
+    run = _approved(db)
+
+    assert payouts.settle(db, [Outcome(one.id) for one in _payouts(db, run)]) == []
+
+
+# What dies when
+
+
+def _kill(db: Session, run: PayoutRun, n_steps: int) -> None:
+    running = runs.steps(db, run.id)
+    for _, _step in zip(range(n_steps), running, strict=False):
+        pass
+    running.close()  # type: ignore[attr-defined]  # it is a generator
+
+
+@pytest.mark.parametrize("n_steps", range(6))
+def test_a_run_that_is_killed_between_steps_goes_on_and_pays_once(
+    db: Session, books: None, monkeypatch: pytest.MonkeyPatch, n_steps: int
+) -> None:
+    monkeypatch.setattr(runs, "_AT_ONCE", 2)
+    people = [owed.payee(db, CENT) for _ in range(5)]
+    run = runs.begin(db, rail="paypal", prepared_by=PREPARER)
+    _kill(db, run, n_steps)
+    for _ in runs.go_on(db):
+        pass
+    db.refresh(run)
+    assert (run.state, run.n_payouts) == ("draft", 5)
+    runs.approve(db, run.id, content_hash=_hash(run), approved_by=APPROVER)
+    runs.release(db, run.id, released_by=PREPARER)
+    _kill(db, run, n_steps)
+    go_through(db, run)
+
+    assert [_payable(db, one) for one in people] == [0] * 5
+    assert [one.state for one in _payouts(db, run)] == ["exported"] * 5
+
+
+def test_two_runs_prepared_at_once_pay_each_earning_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "_AT_ONCE", 3)
+    with house.sessions() as db:
+        for _ in range(10):
+            owed.payee(db, CENT)
+        two = [runs.begin(db, rail="paypal", prepared_by=PREPARER).id for _ in range(2)]
+        db.commit()
+
+    with house.sessions() as one, house.sessions() as other:
+        going = [(one, runs.steps(one, two[0])), (other, runs.steps(other, two[1]))]
+        while going:
+            for session, running in list(going):
+                try:
+                    next(running)
+                except StopIteration:
+                    going.remove((session, running))
+                session.commit()
+
+    with house.sessions() as db:
+        taken = db.execute(text("SELECT count(*) AS n, count(DISTINCT earning_id) AS each FROM payout_items")).one()
+        assert (taken.n, taken.each) == (10, 10)
