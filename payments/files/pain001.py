@@ -150,7 +150,7 @@ def _check_batch(batch: Batch, currencies: Mapping[str, int]) -> None:
     if batch.created_at.utcoffset() is None:
         raise Unfit("Has no time zone.", order=None, field="created_at")
     # A day is left for the zones of the earth.
-    if batch.execution_on < batch.created_at.date() - timedelta(days=1):
+    if batch.created_at.date() - batch.execution_on > timedelta(days=1):
         raise Unfit("Lies before the day on which the file was made.", order=None, field="execution_on")
     if batch.currency not in currencies:
         raise Unfit(f"{batch.currency!r} is no currency that may be paid.", order=None, field="currency")
