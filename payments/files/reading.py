@@ -88,11 +88,12 @@ class _Source:
 
 def _check_root(root: Any, messages: re.Pattern[str]) -> str:
     """The namespace of the document."""
-    name = etree.QName(root)
-    prefix, _, message = (name.namespace or "").rpartition(":")
-    if name.localname != "Document" or prefix != "urn:iso:std:iso:20022:tech:xsd" or not messages.fullmatch(message):
+    # Not by lxml's QName, which some namespaces that a file may claim make fail.
+    space, _, name = root.tag.rpartition("}")
+    prefix, _, message = space.rpartition(":")
+    if name != "Document" or prefix != "{urn:iso:std:iso:20022:tech:xsd" or not messages.fullmatch(message):
         raise Unreadable(f"Is no document of this kind but {root.tag[:200]}.", root.sourceline)
-    return str(name.namespace)
+    return str(space[1:])
 
 
 def _forget(element: Any) -> None:
