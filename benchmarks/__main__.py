@@ -10,6 +10,7 @@ from benchmarks import (
     crowds,
     fits,
     herd,
+    payment_files,
     pictures,
     replay,
     settlement,
@@ -35,6 +36,7 @@ _ALL: dict[str, Callable[[Path | None], None]] = {
     "herd": lambda _data: herd.run(),
     "slow": lambda _data: slow.run(),
     "pictures": pictures.run,
+    "payment_files": lambda _data: payment_files.run(),
 }
 
 
