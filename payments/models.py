@@ -76,7 +76,12 @@ class PayoutState(StrEnum):
 
 
 class Currency(Base):
-    """A currency and its unit in the books, 10^-ledger_exponent, fixed for ever (PAYMENTS, finding 8)."""
+    """A currency and its unit in the books, 10^-ledger_exponent, fixed for ever (PAYMENTS, finding 8).
+
+    `code` is the books' key: ISO's code, or that and a year where ISO calls a later money by it, as in VES.2018. It is
+    money from `valid_from` on and before `valid_to`; `factor_num` of it became `factor_den` of its successor. The rows
+    are those of currencies.csv.
+    """
 
     __tablename__ = "currencies"
 
@@ -84,8 +89,29 @@ class Currency(Base):
     name: Mapped[str]
     iso_exponent: Mapped[int] = mapped_column(SmallInteger)
     ledger_exponent: Mapped[int] = mapped_column(SmallInteger)
+    iso_code: Mapped[str] = mapped_column(IdText)
+    iso_number: Mapped[int | None] = mapped_column(SmallInteger)
+    valid_from: Mapped[date | None] = mapped_column(Date)
+    valid_to: Mapped[date | None] = mapped_column(Date)
+    successor: Mapped[str | None] = mapped_column(IdText, ForeignKey("currencies.code"))
+    factor_num: Mapped[int | None] = mapped_column(BigInteger)
+    factor_den: Mapped[int | None] = mapped_column(BigInteger)
 
-    __table_args__ = (CheckConstraint("ledger_exponent BETWEEN iso_exponent AND 6", name="ledger_exponent_range"),)
+    __table_args__ = (
+        CheckConstraint("ledger_exponent BETWEEN iso_exponent AND 6", name="ledger_exponent_range"),
+        CheckConstraint("iso_code = split_part(code, '.', 1)", name="code_begins_with_iso_code"),
+        CheckConstraint("valid_to >= valid_from", name="validity_in_order"),
+        CheckConstraint(
+            "successor IS NULL OR (valid_to IS NOT NULL AND successor <> code)", name="successor_takes_over"
+        ),
+        CheckConstraint(
+            "num_nonnulls(factor_num, factor_den) IN (0, 2) AND (factor_num IS NULL OR successor IS NOT NULL)"
+            " AND factor_num > 0 AND factor_den > 0",
+            name="conversion_whole",
+        ),
+        # What a code means now is one currency.
+        Index(None, "iso_code", unique=True, postgresql_where=text("valid_to IS NULL")),
+    )
 
 
 class Account(Base):

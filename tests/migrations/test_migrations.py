@@ -265,6 +265,24 @@ def test_an_upgrade_that_cannot_have_a_lock_gives_up_soon_and_is_run_again(
     assert any(" planted " in line for line in _schema(urls.owner, ("column",)))
 
 
+def test_a_currency_that_was_added_by_hand_keeps_its_name_and_its_unit(
+    empty: Callable[[], Urls], lived_in: Urls, engines: embedded.Engines
+) -> None:
+    urls = empty()
+    _at(urls, "0026", engines, lived_in)
+    with _connected(urls.owner) as owner:
+        owner.execute(text("DELETE FROM currencies WHERE code IN ('CHF', 'XYZ')"))
+        owner.execute(text("INSERT INTO currencies VALUES ('CHF', 'Stutz', 2, 6), ('XYZ', 'Ours', 0, 1)"))
+        owner.commit()
+
+    installation.migrate(urls.owner, urls.app)
+
+    with _connected(urls.app) as app:
+        asked = "SELECT code, name, ledger_exponent, iso_code, iso_number FROM currencies WHERE code IN ('CHF', 'XYZ')"
+        rows = app.execute(text(asked)).all()
+    assert sorted(map(tuple, rows)) == [("CHF", "Stutz", 6, "CHF", 756), ("XYZ", "Ours", 1, "XYZ", None)]
+
+
 def test_a_database_of_a_newer_version_is_one_sentence(new_database: Callable[[], Urls]) -> None:
     urls = new_database()
     with _connected(urls.owner) as owner:
