@@ -56,8 +56,9 @@ def build(program: Program, configured: Settings) -> Flask:
     wake = jobs.aside(jobs.Bell(configured.redis_url).ring)
     outbox.reactions(program.reactions)
     _require_known_limits(program, configured)
+    sessions = db.sessions(engine, destination_keys=configured.destination_keys)
     counters = Limits(configured.redis_url, processes=configured.web_processes, amounts=configured.limits)
-    return app.build_app(http.House(db.sessions(engine), wake, counters), program.routes, version=program.version)
+    return app.build_app(http.House(sessions, wake, counters), program.routes, version=program.version)
 
 
 def _require_known_limits(program: Program, configured: Settings) -> None:
@@ -246,7 +247,7 @@ def _run_job(program: Program, configured: Settings, only: str) -> None:
     require_migrated(engine)
     work = jobs.Background(
         engine=engine,
-        sessions=db.sessions(engine),
+        sessions=db.sessions(engine, destination_keys=configured.destination_keys),
         reactions=outbox.reactions(program.reactions),
         sweeps=program.sweeps,
         works=program.works,

@@ -3,6 +3,7 @@
 Every failure becomes one sentence for the operator.
 """
 
+import base64
 import errno
 import hashlib
 import json
@@ -106,6 +107,15 @@ class Folder:
             yield handle
         finally:
             os.close(handle)
+
+    def destination_keys(self) -> str:
+        """What payout destinations are encrypted with, made once; readable by this user alone."""
+        path = self.path / "destination-keys"
+        if not path.exists():
+            made = path.with_suffix(".new")
+            write_private(made, f"folder:{base64.b64encode(secrets.token_bytes(32)).decode()}")
+            made.rename(path)
+        return path.read_text()
 
     def passwords(self) -> Mapping[str, str]:
         """The three logins' passwords, made once; readable by this user alone."""

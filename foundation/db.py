@@ -125,6 +125,9 @@ def is_passing(error: BaseException) -> bool:
     return isinstance(error, PoolTimeout) or lost or state in _PASSING
 
 
-def sessions(engine: Engine) -> sessionmaker[Session]:
-    """The session factory. Only the edges commit: http, jobs, work and a command at its end."""
-    return sessionmaker(engine, expire_on_commit=False, autoflush=False)
+def sessions(engine: Engine, **info: Any) -> sessionmaker[Session]:
+    """The session factory. Only the edges commit: http, jobs, work and a command at its end.
+
+    info : what every session carries along, such as keys that no table may hold.
+    """
+    return sessionmaker(engine, expire_on_commit=False, autoflush=False, info=info)

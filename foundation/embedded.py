@@ -35,6 +35,8 @@ class Engines:
     """A psycopg connection string for what only tests, `create_database` and `drop_database` need."""
     postmaster_pid: int
     redis_pid: int | None
+    # What payout destinations are encrypted with where nobody has said so: made once, beside the database.
+    destination_keys: str = ""
 
 
 def default_data_dir() -> Path:
@@ -115,4 +117,5 @@ def _start(folder: Folder, conf: Mapping[str, str]) -> Engines:
         superuser=superuser,
         postmaster_pid=postmaster,
         redis_pid=redis_pid,
+        destination_keys=folder.destination_keys(),
     )

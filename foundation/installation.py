@@ -43,10 +43,16 @@ class Installation:
     database_owner_url: str
     redis_url: str | None
     tend: Callable[[], None] = _nothing
+    destination_keys: str = ""
 
     def environment(self) -> dict[str, str]:
         """The same as environment variables, for child processes; the owner's login stays here."""
-        return {"DATABASE_URL": self.database_url, "DATABASE_OWNER_URL": "", "REDIS_URL": self.redis_url or ""}
+        return {
+            "DATABASE_URL": self.database_url,
+            "DATABASE_OWNER_URL": "",
+            "REDIS_URL": self.redis_url or "",
+            "ROOKERY_DESTINATION_KEYS": self.destination_keys,
+        }
 
 
 @contextmanager
@@ -57,7 +63,7 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
         _reach(settings.database_url, "DATABASE_URL")
         if owner != settings.database_url:
             _reach(owner, "DATABASE_OWNER_URL")
-        yield Installation(settings.database_url, owner, settings.redis_url)
+        yield Installation(settings.database_url, owner, settings.redis_url, destination_keys=settings.destination_keys)
         return
     data_dir = data_folder_of(settings)
 
@@ -72,7 +78,8 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
     try:
         with embedded.engines(data_dir) as engines:
             redis_url = settings.redis_url or engines.redis_url
-            yield Installation(engines.database_url, engines.database_owner_url, redis_url, tend)
+            keys = settings.destination_keys or engines.destination_keys
+            yield Installation(engines.database_url, engines.database_owner_url, redis_url, tend, keys)
     except embedded.EnginesError as error:
         raise InstallationError(str(error)) from error
 

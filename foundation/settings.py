@@ -31,6 +31,8 @@ class Settings:
     trusted_proxies: int
     limits: Mapping[str, int]
     backup_dir: Path | None = None
+    # What payout destinations are encrypted with; `payments/sealing.py` reads it.
+    destination_keys: str = ""
     # Where a child process tells its supervisor that it works; set by that supervisor alone.
     pulse_fd: int | None = None
 
@@ -65,6 +67,7 @@ def read() -> Settings:
             trusted_proxies=env.int("TRUSTED_PROXIES", 0),
             limits=_limits(env.str("LIMITS", "")),
             backup_dir=Path(folder) if (folder := env.str("BACKUP_DIR", "")) else None,
+            destination_keys=env.str("DESTINATION_KEYS", ""),
             pulse_fd=env.int("PULSE_FD", None),
         )
     except EnvError as error:

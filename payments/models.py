@@ -371,6 +371,8 @@ class PayoutMethod(Base):
     kind: Mapped[str]
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
+    # Of the account alone: equal where money arrives in one place.
+    account_fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
     # As it is shown: the last characters alone.
     masked: Mapped[str]
     status: Mapped[str] = mapped_column(server_default=MethodStatus.ACTIVE)
@@ -383,7 +385,7 @@ class PayoutMethod(Base):
 
     __table_args__ = (
         Index("ix_payout_methods_active", "payee_id", unique=True, postgresql_where=text("status = 'active'")),
-        Index("ix_payout_methods_fingerprint", "fingerprint", postgresql_where=text("status = 'active'")),
+        Index("ix_payout_methods_account", "account_fingerprint", postgresql_where=text("status = 'active'")),
         one_of("status", MethodStatus),
         CheckConstraint("(status = 'retired') = (retired_at IS NOT NULL)", name="retired_when"),
     )

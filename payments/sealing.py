@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy.orm import Session
 
 from foundation.errors import Internal, Unavailable
 from foundation.settings import SettingsError
@@ -36,6 +37,18 @@ class SealKeyUnknown(Unavailable):
 
 class SealBroken(Internal):
     """A sealed destination was changed, or belongs to somebody else."""
+
+
+def keys_of(db: Session) -> dict[str, bytes]:
+    """The keys that this process was configured with, the newest first; none if nobody has set any."""
+    return read_keys(db.info.get("destination_keys", ""))
+
+
+def fingerprint_key(keys: Mapping[str, bytes]) -> bytes:
+    """What fingerprints are made with: the oldest key, which therefore stays when others are changed."""
+    if not keys:
+        raise SealKeyMissing("Ask the operator to set ROOKERY_DESTINATION_KEYS.")
+    return list(keys.values())[-1]
 
 
 def seal(destination: Destination, keys: Mapping[str, bytes], *, owner: str) -> bytes:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0030"
-down_revision = "0026"
+down_revision = "0027"
 branch_labels = None
 depends_on = None
 
@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
+        sa.Column("account_fingerprint", sa.LargeBinary(), nullable=False),
         sa.Column("masked", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), server_default="active", nullable=False),
         sa.Column("set_by", sa.Text(collation="C"), nullable=False),
@@ -51,9 +52,9 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'active'"),
     )
     op.create_index(
-        "ix_payout_methods_fingerprint",
+        "ix_payout_methods_account",
         "payout_methods",
-        ["fingerprint"],
+        ["account_fingerprint"],
         unique=False,
         postgresql_where=sa.text("status = 'active'"),
     )

@@ -1,0 +1,22 @@
+"""Facts that payments tells, in the past tense."""
+
+from dataclasses import dataclass
+
+from foundation.outbox import Event
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationChanged(Event):
+    """A payee is to be paid elsewhere from now on: whoever reads the old channel should hear of it."""
+
+    payee_id: str
+    old_method_id: str
+    new_method_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationShared(Event):
+    """Several payees are to be paid to one account: perhaps a family, perhaps one person with several names."""
+
+    method_id: str
+    payee_ids: list[str]
