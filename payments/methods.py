@@ -1,4 +1,4 @@
-"""Payout methods: where a payee wants their money. Changing it is what thieves do first, so a new one has to cool off."""
+"""Payout methods: where a payee wants their money. A new one has to cool off: changing it is what thieves do first."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
