@@ -28,7 +28,7 @@ _CAUTIOUS = {
 class Unreadable(Exception):
     """A file is not what it should be. line : from 1, as near as the parser can say; None where there is none."""
 
-    def __init__(self, reason: str, line: int | None) -> None:
+    def __init__(self, reason: str, line: int | None = None) -> None:
         super().__init__(reason if line is None else f"line {line}: {reason}")
         self.reason, self.line = reason, line
 

@@ -1,0 +1,76 @@
+"""Batches and orders that name only what a test is about, and the growth of memory between two sizes."""
+
+import tracemalloc
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from payments.files.orders import Batch, Order
+
+PAYER = {
+    "name": "Rookery Labs",
+    "routing": "121000358",
+    "company_id": "1234567890",
+    "account": "5550001",
+    "currency": "USD",
+}
+BANK = {"routing": "021000021", "account": "000123456", "account_type": "checking"}
+
+
+def order(place: int = 0, **fields: Any) -> Order:
+    """USD 10.00 and a cent for each place, to a bank account."""
+    made = Order(
+        end_to_end_id=f"pay{place:09}",
+        amount=1000 + place,
+        currency="USD",
+        exponent=2,
+        name="Ada Lovelace",
+        destination=BANK,
+        remittance="",
+    )
+    return replace(made, **fields)
+
+
+def batch(orders: Iterable[Order] = (), **fields: Any) -> Batch:
+    """The batch of these orders."""
+    held = list(orders)
+    made = Batch(
+        message_id="run0001",
+        created_at=datetime(2026, 7, 1, 12, 30, tzinfo=UTC),
+        execution_on=date(2026, 7, 2),
+        currency=held[0].currency if held else "USD",
+        exponent=held[0].exponent if held else 2,
+        n_orders=len(held),
+        total=sum(one.amount for one in held),
+        payer=PAYER,
+    )
+    return replace(made, **fields)
+
+
+def many(size: int, **fields: Any) -> tuple[Batch, Iterator[Order]]:
+    """So many orders, none of which exists before it is asked for."""
+    one = order(**fields)
+    whole = batch([one], n_orders=size, total=size * one.amount)
+    return whole, (replace(one, end_to_end_id=f"pay{place:09}") for place in range(size))
+
+
+class Nowhere:
+    """A file that forgets what it is given, so that only what a writer holds is counted."""
+
+    def write(self, data: bytes) -> int:
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing to do."""
+
+
+def growth(work: Callable[[int], object], small: int, large: int) -> int:
+    """By how many bytes the peak of the large size is above that of the small one."""
+    peaks = []
+    for size in (small, small, large):  # the first fills caches
+        tracemalloc.start()
+        work(size)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    return peaks[2] - peaks[1]
