@@ -65,12 +65,21 @@ class Nowhere:
         """Nothing to do."""
 
 
-def growth(work: Callable[[int], object], small: int, large: int) -> int:
-    """By how many bytes the peak of the large size is above that of the small one."""
-    peaks = []
-    for size in (small, small, large):  # the first fills caches
-        tracemalloc.start()
-        work(size)
-        peaks.append(tracemalloc.get_traced_memory()[1])
+def kept(write: Callable[[Batch, Iterator[Order]], object], size: int = 100_000) -> int:
+    """By how many bytes the memory that a writer holds grows over the last 4,000 of so many orders."""
+    whole, made = many(size)
+    held: list[int] = []
+
+    def watched() -> Iterator[Order]:
+        # Watching takes ten times as long as writing, and who keeps orders keeps the last ones too.
+        for place, one in enumerate(made):
+            if place == size - 5_000:
+                tracemalloc.start()
+            if place == size - 4_000:
+                held.append(tracemalloc.get_traced_memory()[0])
+            yield one
+        held.append(tracemalloc.get_traced_memory()[0])
         tracemalloc.stop()
-    return peaks[2] - peaks[1]
+
+    write(whole, watched())
+    return held[1] - held[0]
