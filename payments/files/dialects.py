@@ -6,7 +6,6 @@ columns of Wise are those of its batch template (amountCurrency target: the paye
 RazorpayX its bulk payout file, which exists in rupees and in paise; PayPal's is the mass payment file.
 """
 
-import csv
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -20,7 +19,7 @@ from payments.files.orders import Batch, Order, Unfit
 from payments.files.reading import Unreadable
 from payments.files.results import Outcome, Result, Results
 from payments.files.tables import destination_text
-from payments.files.writing import Hashing, check_encodable, counted, decimal_text
+from payments.files.writing import Hashing, Lines, check_encodable, counted, decimal_text
 
 
 class Unit(StrEnum):
@@ -303,21 +302,13 @@ def _write_part(
     dialect: Dialect, batch: Batch, orders: Iterable[tuple[int, Order]], number: int, file: IO[bytes]
 ) -> Part:
     out, rows, total = Hashing(file), 0, 0
-    lines = csv.writer(_Encoding(out), delimiter=dialect.delimiter, lineterminator="\r\n")
+    lines = Lines(out, dialect.delimiter)
     if dialect.header:
-        lines.writerow([column.header for column in dialect.columns])
+        lines.add([column.header for column in dialect.columns])
     for place, order in orders:
-        lines.writerow(_row(dialect, batch, place, order))
+        lines.add(_row(dialect, batch, place, order))
         rows, total = rows + 1, total + order.amount
     return Part(number, rows, total, out.sha256)
-
-
-class _Encoding:
-    def __init__(self, out: Hashing) -> None:
-        self._out = out
-
-    def write(self, text: str) -> int:
-        return self._out.write(text.encode())
 
 
 def _row(dialect: Dialect, batch: Batch, place: int, order: Order) -> list[str]:

@@ -1,7 +1,8 @@
 """What all writers share: orders checked against their batch, bytes hashed as they pass, amounts as text."""
 
+import csv
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
 from payments.files.orders import Batch, Order, Unfit
@@ -27,6 +28,21 @@ class Hashing:
     @property
     def sha256(self) -> str:
         return self._digest.hexdigest()
+
+
+class Lines:
+    """Rows of CSV (RFC 4180) in UTF-8 with CRLF, each handed on at once. What a cell may hold is for the caller."""
+
+    def __init__(self, out: Hashing, delimiter: str = ",") -> None:
+        self._out = out
+        self._rows = csv.writer(self, delimiter=delimiter, lineterminator="\r\n")
+
+    def write(self, text: str) -> int:
+        """What the CSV writer calls with a finished row."""
+        return self._out.write(text.encode())
+
+    def add(self, row: Sequence[str]) -> None:
+        self._rows.writerow(row)
 
 
 def counted(batch: Batch, orders: Iterable[Order]) -> Iterator[tuple[int, Order]]:
