@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from foundation.db import Base, Created, Id, IdText, Moment, Ref, one_of
+from foundation.db import Base, Created, Id, IdText, Json, Moment, Ref, one_of
 
 
 class AccountKind(StrEnum):
@@ -391,6 +391,27 @@ class PayoutMethod(Base):
     )
 
 
+class PayingAccount(Base):
+    """The house's own account that a rail pays from, as its files name it; in force once another has confirmed it."""
+
+    __tablename__ = "paying_accounts"
+
+    id: Mapped[Id]
+    rail: Mapped[str]
+    # By what the rail's format calls them: name, iban, bic; name, routing, company_id; account.
+    details: Mapped[Json]
+    entered_by: Mapped[Ref]
+    created_at: Mapped[Created]
+    confirmed_by: Mapped[str | None] = mapped_column(IdText)
+    confirmed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (
+        Index(None, "rail", "id"),
+        CheckConstraint("confirmed_by <> entered_by", name="four_eyes"),
+        CheckConstraint("num_nulls(confirmed_by, confirmed_at) IN (0, 2)", name="confirmed_by_somebody"),
+    )
+
+
 class PayoutRun(Base):
     """One payment of many payees over one rail: prepared by one person, approved by another, then sent.
 
@@ -405,6 +426,8 @@ class PayoutRun(Base):
     currency: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"))
     state: Mapped[str]
     cut_off: Mapped[Moment]
+    # Where its file says that the money comes from, if the rail's files say that.
+    paying_account_id: Mapped[str | None] = mapped_column(IdText, ForeignKey("paying_accounts.id"))
     prepared_by: Mapped[Ref]
     prepared_through: Mapped[str] = mapped_column(IdText, server_default=text("''"))
     n_payees: Mapped[int] = mapped_column(server_default=text("0"))
@@ -519,6 +542,23 @@ class LeftOut(Base):
     created_at: Mapped[Created]
 
 
+class PayoutFile(Base):
+    """That somebody made a run's file: which, when, and the hash of its bytes. Append-only."""
+
+    __tablename__ = "payout_files"
+
+    id: Mapped[Id]
+    run_id: Mapped[str] = mapped_column(IdText, ForeignKey("payout_runs.id"))
+    format: Mapped[str]
+    part: Mapped[int]
+    rows: Mapped[int]
+    sha256: Mapped[bytes] = mapped_column(LargeBinary)
+    made_by: Mapped[Ref]
+    created_at: Mapped[Created]
+
+    __table_args__ = (Index(None, "run_id", "id"),)
+
+
 class BankFile(Base):
     """A file that a bank or provider sent, read once: by the hash of its bytes."""
 
@@ -527,8 +567,8 @@ class BankFile(Base):
     id: Mapped[Id]
     sha256: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     format: Mapped[str]
-    account: Mapped[str]
-    n_entries: Mapped[int]
+    # What came of it: how many entries, or statuses, of each kind.
+    outcome: Mapped[Json]
     read_by: Mapped[Ref]
     created_at: Mapped[Created]
 

@@ -19,8 +19,8 @@ class NoSuchRail(NotFound):
 class Rail:
     """One way for money to leave.
 
-    kinds : of the destinations it reaches. decimals : of the smallest unit it moves. least, most : of one payment; what
-    is more goes out in parts. format : of its file, a name that `runs` knows.
+    payer : what its files say of who pays. kinds : of the destinations it reaches. decimals : of the smallest unit it
+    moves. least, most : of one payment; what is more goes out in parts. format : of its file, as `payout_files` has it.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Rail:
     decimals: int
     least: Decimal
     most: Decimal
+    payer: tuple[str, ...] = ()
 
     def units(self, amount: Decimal, exponent: int) -> int:
         """An amount in ledger units of that exponent."""
@@ -41,13 +42,40 @@ class Rail:
 
 
 _RAILS = (
-    Rail("sepa", "EUR", ("iban",), "pain.001.001.09", decimals=2, least=Decimal("0.01"), most=Decimal("999999999.99")),
-    Rail("ach", "USD", ("ach",), "nacha", decimals=2, least=Decimal("0.01"), most=Decimal("99999999.99")),
+    Rail(
+        "sepa",
+        "EUR",
+        ("iban",),
+        "pain.001.001.09",
+        decimals=2,
+        least=Decimal("0.01"),
+        most=Decimal("999999999.99"),
+        payer=("name", "iban", "bic"),
+    ),
+    Rail(
+        "ach",
+        "USD",
+        ("ach",),
+        "nacha",
+        decimals=2,
+        least=Decimal("0.01"),
+        most=Decimal("99999999.99"),
+        payer=("name", "routing", "company_id"),
+    ),
     # Whole shillings.
     Rail("mpesa", "KES", ("wallet",), "mpesa", decimals=0, least=Decimal(10), most=Decimal(250_000)),
     Rail("instapay", "PHP", ("local_bank", "wallet"), "swiftpay", decimals=2, least=Decimal(1), most=Decimal(50_000)),
-    Rail("imps", "INR", ("local_bank", "upi"), "razorpayx", decimals=2, least=Decimal(1), most=Decimal(500_000)),
-    Rail("wise", "USD", ("email",), "wise", decimals=2, least=Decimal(1), most=Decimal(1_000_000)),
+    Rail(
+        "imps",
+        "INR",
+        ("local_bank", "upi"),
+        "razorpayx-rupees",
+        decimals=2,
+        least=Decimal(1),
+        most=Decimal(500_000),
+        payer=("account",),
+    ),
+    Rail("wise", "USD", ("email",), "wise", decimals=2, least=Decimal(1), most=Decimal(1_000_000), payer=("currency",)),
     Rail("paypal", "USD", ("email",), "paypal", decimals=2, least=Decimal("0.01"), most=Decimal(20_000)),
     Rail("payoneer", "USD", ("email",), "payoneer", decimals=2, least=Decimal(5), most=Decimal(20_000)),
 )

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from foundation import clock, ids, pagination
 from foundation.errors import Conflict, Invalid, NotFound
-from payments import four_eyes, payouts, rails
+from payments import four_eyes, paying_accounts, payouts, rails
 from payments.models import LeftOut, Payout, PayoutRun, RunState
 from payments.rails import Rail
 
@@ -73,6 +73,7 @@ def begin(db: Session, *, rail: str, prepared_by: str, cut_off: datetime | None 
         currency=chosen.currency,
         state=RunState.PREPARING,
         cut_off=cut_off or now,
+        paying_account_id=paying_accounts.of_rail(db, chosen),
         prepared_by=prepared_by,
     )
     db.add(run)
