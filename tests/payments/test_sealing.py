@@ -113,6 +113,7 @@ def test_no_keys_are_no_keys() -> None:
         (f":{_encoded(OLD)}", "number 1 does not"),
         (f"{'a' * 33}:{_encoded(OLD)}", "number 1 does not"),
         (f"a:{_encoded(OLD)},a:{_encoded(NEW)}", "two keys named a"),
+        (f"a:{_encoded(OLD)[:4]}!{_encoded(OLD)[4:]}", "is not base64"),
         ("a:not base64!", "a in ROOKERY_DESTINATION_KEYS is not base64"),
         ("a:\u00e9\u00e9\u00e9\u00e9", "is not base64"),
         (f"a:{_encoded(OLD[:31])}", "32 bytes"),
