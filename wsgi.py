@@ -15,6 +15,8 @@ import workforce.dialects.scale
 from foundation import api, commands, idempotency, jobs, metrics, outbox, settings, trail
 from foundation.outbox import On
 from foundation.program import Program
+from payments import methods, runs
+from payments.events import DestinationChanged, DestinationShared
 from quality import inquiry, quarantine, revisions
 from quality.events import ConsensusRevised, EvidenceRaised, WeightsChanged
 from workforce import assignment, golds, settlement, tasks
@@ -40,6 +42,8 @@ program = Program(
         On(ConsensusRevised, revisions.report),
         On(ConsensusRevised, settlement.reopen),
         On(EvidenceRaised, quarantine.tell),
+        On(DestinationChanged, methods.tell_changed),
+        On(DestinationShared, methods.tell_shared),
         On(WeightsChanged, settlement.reweigh),
     ),
     # What is due by the clock.
@@ -56,7 +60,7 @@ program = Program(
         trail.tell_head,
     ),
     # What is due and takes minutes, step by step.
-    works=(settlement.refit_grown,),
+    works=(settlement.refit_grown, runs.go_on),
     # What must always be true.
     checks=(payments.ledger.check, workforce.checks.check, quality.checks.check, trail.check),
     commands=(

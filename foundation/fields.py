@@ -115,6 +115,15 @@ class Flag(ma.fields.Boolean):
         return value
 
 
+class QueryFlag(ma.fields.Boolean):
+    """True or false in a query string, in these words alone."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> bool:
+        if value not in {"true", "false"}:
+            raise ma.ValidationError("Must be true or false.")
+        return bool(value == "true")
+
+
 class Shaped(ma.fields.String):
     """Text of one exact shape, which the documentation shows as a pattern."""
 

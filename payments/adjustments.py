@@ -12,11 +12,11 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from foundation import ids, pagination
-from foundation.errors import Conflict, NotFound
-from payments import earnings, funding, ledger, payees
+from foundation.errors import Conflict, NotFound, within
+from payments import earnings, funding, ledger, money, payees
 from payments.funding import Rest
 from payments.ledger import FUNDS, GOODWILL, HOUSE, PAYABLE, RESERVE, AccountName, Entry, Line
-from payments.models import Adjustment, AdjustmentKind, Earning, EarningKind, EarningStatus
+from payments.models import Adjustment, AdjustmentKind, Currency, Earning, EarningKind, EarningStatus
 
 # So many earnings at once: what a person can answer for.
 EARNINGS_MAX = 1000
@@ -84,15 +84,16 @@ def reverse(db: Session, earning_ids: Sequence[str], *, reason: str, actor_ref: 
     return effects
 
 
-def repair(db: Session, earning_id: str, *, amount: int, reason: str, actor_ref: str) -> Effect:
-    """Make an earning worth another amount, in ledger units; its requester pays the difference or gets it back.
+def repair(db: Session, earning_id: str, *, amount: str, reason: str, actor_ref: str) -> Effect:
+    """Make an earning worth another amount, a decimal string; its requester pays the difference or gets it back.
 
     Raises `InsufficientFunds` if they hold less.
     """
     (row,) = _lock(db, [earning_id])
     _refuse_gone(row)
-    effect = _effect(row, amount)
-    if amount == row.amount:
+    units = _units(db, row, amount)
+    effect = _effect(row, units)
+    if units == row.amount:
         return effect
     key, revision = f"rep:{row.id}:{row.revision + 1}", row.revision + 1
     _take_back(db, [row], actor_ref=actor_ref)
@@ -102,21 +103,28 @@ def repair(db: Session, earning_id: str, *, amount: int, reason: str, actor_ref:
             amount=-effect.returned,
         )  # fmt: skip
     source = AccountName(RESERVE, row.cause_ref, row.currency)
-    lines = earnings.pay_lines(source, payee_id=row.payee_id, amount=amount)
+    lines = earnings.pay_lines(source, payee_id=row.payee_id, amount=units)
     entry = Entry(f"earn:{row.answer_ref}:{revision}", "earning", row.answer_ref, actor_ref, lines)
     entry_id = ledger.post(db, [entry]).ids[entry.key]
-    funding.book(db, spent=[Rest(row.cause_ref, key, funding.with_fee(amount))])
+    funding.book(db, spent=[Rest(row.cause_ref, key, funding.with_fee(units))])
     funding.release(db, [Rest(row.cause_ref, key, max(effect.returned, 0))], actor_ref=actor_ref)
-    db.execute(_REPAIRED, {"id": row.id, "amount": amount, "revision": revision, "entry_id": entry_id})
+    db.execute(_REPAIRED, {"id": row.id, "amount": units, "revision": revision, "entry_id": entry_id})
     _note(db, AdjustmentKind.REPAIR, [effect], reason=reason, actor_ref=actor_ref)
     return effect
 
 
-def preview_repair(db: Session, earning_id: str, *, amount: int) -> Effect:
+def preview_repair(db: Session, earning_id: str, *, amount: str) -> Effect:
     """What repairing an earning would change. Nothing is written."""
     (row,) = _lock(db, [earning_id])
     _refuse_gone(row)
-    return _effect(row, amount)
+    return _effect(row, _units(db, row, amount))
+
+
+def _units(db: Session, row: Any, amount: str) -> int:
+    if row.cause_ref is None:
+        raise EarningNotDue(f"{row.id} is for no answer; take it back and give another.")
+    with within("/amount"):
+        return money.parse(amount, db.get_one(Currency, row.currency))
 
 
 def give_bonus(

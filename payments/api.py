@@ -1,14 +1,47 @@
 """The payments routes: finance's side of the books, and what owners and payees see of their own."""
 
+from typing import Any
+
 from flask import Response
 
 from foundation import pagination
 from foundation.auth import Role, allow
 from foundation.errors import within
 from foundation.http import Call, Routes
-from payments import earnings, exports, funding, ledger, money, payees, schemas
+from payments import (
+    adjustments,
+    earnings,
+    exports,
+    funding,
+    holds,
+    ledger,
+    methods,
+    money,
+    payees,
+    paying_accounts,
+    payout_files,
+    payouts,
+    reconciliation,
+    runs,
+    schemas,
+)
+from payments.adjustments import Effect
+from payments.models import (
+    BankEntry,
+    BankFile,
+    Earning,
+    Hold,
+    Payee,
+    PayingAccount,
+    Payout,
+    PayoutMethod,
+    PayoutRun,
+)
 
 FINANCE = Role("finance", frozenset({"finance"}))
+# Another person than who prepares: nobody's own work takes effect by their own word.
+APPROVER = Role("approver", frozenset({"approve"}))
+READ = allow("finance", "approve", "audit")
 
 routes = Routes("payments", "/api")
 
@@ -25,25 +58,25 @@ def top_up(call: Call) -> dict[str, str]:
     return {**call.body, "entry_id": entry_id}
 
 
-@routes.get("/trial-balance", allow=allow("finance"), returns=schemas.TrialBalance)
+@routes.get("/trial-balance", allow=READ, returns=schemas.TrialBalance)
 def trial_balance(call: Call) -> dict[str, object]:
     """Debits and credits of every account role and currency, summed from the lines themselves."""
     return {"items": ledger.trial_balance(call.db)}
 
 
-@routes.get("/tie-out", allow=allow("finance"), returns=schemas.TieOut)
+@routes.get("/tie-out", allow=READ, returns=schemas.TieOut)
 def tie_out(call: Call) -> dict[str, object]:
     """The sums that must agree: payable = unpaid, reserved = spent + released + remaining, stored = recomputed."""
     return {"items": ledger.tie_out(call.db)}
 
 
-@routes.get("/journal", allow=allow("finance"), query=schemas.JournalQuery, returns=schemas.JournalEntry, paged=True)
+@routes.get("/journal", allow=READ, query=schemas.JournalQuery, returns=schemas.JournalEntry, paged=True)
 def journal(call: Call) -> pagination.Page:
     """The journal, newest first; `cause_ref` narrows it to one answer, batch or requester."""
     return ledger.journal(call.db, call.page, **call.query)
 
 
-@routes.get("/payables.csv", allow=allow("finance"), content_type="text/csv")
+@routes.get("/payables.csv", allow=READ, content_type="text/csv")
 def payables_csv(call: Call) -> Response:
     """What is owed to every payee now, as CSV; the header fields carry the row count and SHA-256."""
     export = exports.payables(call.db)
@@ -74,3 +107,252 @@ def my_earnings(call: Call) -> pagination.Page:
     """What each of your answers is worth and where its pay stands, newest first."""
     payee = payees.of_owner(call.db, call.actor.subject_id)
     return earnings.page(call.db, payee.id, call.page)
+
+
+# What payees say and see of their pay
+
+
+@routes.put("/me/payout-method", allow=allow("work"), body=schemas.NewPayoutMethod, returns=schemas.PayoutMethod)
+def choose_method(call: Call) -> PayoutMethod:
+    """Say where your pay should go. A new place is paid to after 72 hours; the same one again changes nothing."""
+    return methods.choose(call.db, _payee(call).id, **call.body, set_by=call.actor.subject_id)
+
+
+@routes.get("/me/payout-method", allow=allow("work"), returns=schemas.PayoutMethod)
+def my_method(call: Call) -> PayoutMethod:
+    """Where your pay goes; its last characters alone."""
+    return methods.find_active(call.db, _payee(call).id)
+
+
+@routes.get("/me/payouts", allow=allow("work"), returns=schemas.MyPayout, paged=True)
+def my_payouts(call: Call) -> pagination.Page:
+    """What has been paid to you, or is on its way, newest first."""
+    rows = payouts.of_payee(_payee(call).id)
+    return pagination.read(call.db, rows, Payout.id, call.page)
+
+
+@routes.get("/me/holds", allow=allow("work"), returns=schemas.MyHold, paged=True)
+def my_holds(call: Call) -> pagination.Page:
+    """What of your pay is held back now, why, and until when."""
+    return pagination.read(call.db, holds.listed(payee_id=_payee(call).id, active=True), Hold.id, call.page)
+
+
+@routes.get("/me/adjustments", allow=allow("work"), returns=schemas.MyAdjustment, paged=True)
+def my_adjustments(call: Call) -> pagination.Page:
+    """What of your pay was changed after the fact, and why, newest first."""
+    return adjustments.page(call.db, call.page, payee_id=_payee(call).id)
+
+
+def _payee(call: Call) -> Payee:
+    return payees.of_owner(call.db, call.actor.subject_id)
+
+
+# Payees, as finance sees them
+
+
+@routes.get("/payees", allow=READ, returns=schemas.Payee, paged=True)
+def list_payees(call: Call) -> pagination.Page:
+    """Everybody whom money may be owed to, newest first."""
+    return pagination.read(call.db, payees.listed(), Payee.id, call.page)
+
+
+@routes.get("/payout-methods", allow=READ, query=schemas.OfPayee, returns=schemas.PayoutMethodOfPayee, paged=True)
+def list_methods(call: Call) -> pagination.Page:
+    """Where payees are and were paid to, masked, newest first."""
+    return pagination.read(call.db, methods.listed(**call.query), PayoutMethod.id, call.page)
+
+
+@routes.post("/holds", allow=allow("finance"), body=schemas.NewHold, returns=schemas.Hold, status=201)
+def place_hold(call: Call) -> Hold:
+    """Keep an earning, or all that a payee is owed, from being paid out for now. Nothing is posted."""
+    return holds.place(call.db, **call.body, made_by=call.actor.subject_id)
+
+
+@routes.post("/holds/<hold_id>/end", allow=allow("finance", "approve"), body=schemas.Reason, returns=schemas.Hold)
+def end_hold(call: Call, hold_id: str) -> Hold:
+    """End a hold before its date; a legal one as another person than who placed it."""
+    return holds.end(call.db, hold_id, **call.body, ended_by=call.actor.subject_id)
+
+
+@routes.get("/holds", allow=READ, query=schemas.HoldQuery, returns=schemas.Hold, paged=True)
+def list_holds(call: Call) -> pagination.Page:
+    """All holds, newest first; `active` tells those that hold now from those that are over."""
+    return pagination.read(call.db, holds.listed(**call.query), Hold.id, call.page)
+
+
+# What is put right after the fact
+
+
+@routes.post("/reversals/preview", allow=allow("finance"), body=schemas.EarningIds, returns=schemas.Effects)
+def preview_reversal(call: Call) -> dict[str, object]:
+    """What taking these earnings back would change. Nothing is written."""
+    return {"items": adjustments.preview_reversal(call.db, call.body["earning_ids"])}
+
+
+@routes.post("/reversals", allow=allow("finance"), body=schemas.Reversal, returns=schemas.Effects)
+def reverse(call: Call) -> dict[str, object]:
+    """Take due earnings back and give their requesters what they cost. Twice changes nothing."""
+    return {"items": adjustments.reverse(call.db, **call.body, actor_ref=call.actor.subject_id)}
+
+
+@routes.post(
+    "/earnings/<earning_id>/repair/preview", allow=allow("finance"), body=schemas.Worth, returns=schemas.Effect
+)
+def preview_repair(call: Call, earning_id: str) -> Effect:
+    """What another amount of a due earning would change. Nothing is written."""
+    return adjustments.preview_repair(call.db, earning_id, **call.body)
+
+
+@routes.post("/earnings/<earning_id>/repair", allow=allow("finance"), body=schemas.Repair, returns=schemas.Effect)
+def repair(call: Call, earning_id: str) -> Effect:
+    """Make a due earning worth another amount; its requester pays the difference or gets it back."""
+    return adjustments.repair(call.db, earning_id, **call.body, actor_ref=call.actor.subject_id)
+
+
+@routes.post("/bonuses", allow=allow("finance"), body=schemas.NewBonus, returns=schemas.Earning, status=201)
+def give_bonus(call: Call) -> Earning:
+    """Pay somebody beyond their answers out of a requester's funds, with the fee; due at once."""
+    return adjustments.give_bonus(call.db, **_in_units(call), actor_ref=call.actor.subject_id)
+
+
+@routes.post("/goodwill", allow=allow("finance"), body=schemas.NewGoodwill, returns=schemas.Earning, status=201)
+def give_goodwill(call: Call) -> Earning:
+    """Pay somebody at the house's own expense; due at once."""
+    return adjustments.give_goodwill(call.db, **_in_units(call), actor_ref=call.actor.subject_id)
+
+
+def _in_units(call: Call) -> dict[str, Any]:
+    with within("/currency"):
+        currency = money.currency(call.db, call.body["currency"])
+    with within("/amount"):
+        return {**call.body, "amount": money.parse(call.body["amount"], currency)}
+
+
+@routes.get("/adjustments", allow=READ, query=schemas.OfPayee, returns=schemas.Adjustment, paged=True)
+def list_adjustments(call: Call) -> pagination.Page:
+    """What was put right after the fact, newest first."""
+    return adjustments.page(call.db, call.page, **call.query)
+
+
+# Payout runs
+
+
+@routes.post(
+    "/paying-accounts", allow=allow("finance"), body=schemas.NewPayingAccount, returns=schemas.PayingAccount, status=201
+)
+def enter_account(call: Call) -> PayingAccount:
+    """Enter the account that a rail is to pay from; it counts once another person has confirmed it."""
+    return paying_accounts.enter(call.db, **call.body, entered_by=call.actor.subject_id)
+
+
+@routes.post("/paying-accounts/<account_id>/confirmation", allow=allow("approve"), returns=schemas.PayingAccount)
+def confirm_account(call: Call, account_id: str) -> PayingAccount:
+    """Put a paying account into force for runs that begin from now on."""
+    return paying_accounts.confirm(call.db, account_id, confirmed_by=call.actor.subject_id)
+
+
+@routes.get("/paying-accounts", allow=READ, returns=schemas.PayingAccount, paged=True)
+def list_accounts(call: Call) -> pagination.Page:
+    """The accounts that rails pay and paid from, newest first."""
+    return pagination.read(call.db, paying_accounts.listed(), PayingAccount.id, call.page)
+
+
+@routes.post("/payout-runs", allow=allow("finance"), body=schemas.NewRun, returns=schemas.Run, status=201)
+def begin_run(call: Call) -> PayoutRun:
+    """Begin to prepare a run of all that is due over a rail. It is a draft, with its totals and hash, in moments."""
+    return runs.begin(call.db, **call.body, prepared_by=call.actor.subject_id)
+
+
+@routes.get("/payout-runs", allow=READ, query=schemas.RunQuery, returns=schemas.Run, paged=True)
+def list_runs(call: Call) -> pagination.Page:
+    """All runs, newest first; `state` narrows the list."""
+    return pagination.read(call.db, runs.listed(**call.query), PayoutRun.id, call.page)
+
+
+@routes.get("/payout-runs/<run_id>", allow=READ, returns=schemas.RunWithTotals)
+def show_run(call: Call, run_id: str) -> dict[str, object]:
+    """One run, with how many of its payouts are in which state."""
+    run = runs.find(call.db, run_id)
+    return {"run": run, "payouts": payouts.totals(call.db, run)}
+
+
+@routes.get("/payout-runs/<run_id>/payouts", allow=READ, query=schemas.PayoutQuery, returns=schemas.Payout, paged=True)
+def payouts_of_run(call: Call, run_id: str) -> pagination.Page:
+    """The payouts of a run, newest first; `state` narrows the list."""
+    rows = payouts.listed(run_id=runs.find(call.db, run_id).id, **call.query)
+    return pagination.read(call.db, rows, Payout.id, call.page)
+
+
+@routes.get("/payout-runs/<run_id>/left-out", allow=READ, returns=schemas.LeftOut, paged=True)
+def left_out_of_run(call: Call, run_id: str) -> pagination.Page:
+    """Who is not paid although something is owed to them, and why: no_method, cooling, held or too_little."""
+    return runs.left_out(call.db, run_id, call.page)
+
+
+@routes.post("/payout-runs/<run_id>/approval", allow=allow("approve"), body=schemas.Approval, returns=schemas.Run)
+def approve_run(call: Call, run_id: str) -> PayoutRun:
+    """Let a run go out as it is; give the hash that you have looked at. Not for who prepared it."""
+    return runs.approve(call.db, run_id, **call.body, approved_by=call.actor.subject_id)
+
+
+@routes.post("/payout-runs/<run_id>/recheck", allow=allow("finance", "approve"), returns=schemas.Run)
+def recheck_run(call: Call, run_id: str) -> PayoutRun:
+    """Drop what has become stale: changed destinations, payees who are held now. That ends an approval."""
+    return runs.recheck(call.db, run_id)
+
+
+@routes.post("/payout-runs/<run_id>/reopening", allow=allow("finance", "approve"), returns=schemas.Run)
+def reopen_run(call: Call, run_id: str) -> PayoutRun:
+    """Take an approval back."""
+    return runs.reopen(call.db, run_id)
+
+
+@routes.post("/payout-runs/<run_id>/release", allow=allow("finance"), returns=schemas.Run)
+def release_run(call: Call, run_id: str) -> PayoutRun:
+    """Let an approved run leave the books; its file is there when it is exported."""
+    return runs.release(call.db, run_id, released_by=call.actor.subject_id)
+
+
+@routes.post("/payout-runs/<run_id>/cancellation", allow=allow("finance", "approve"), returns=schemas.Run)
+def cancel_run(call: Call, run_id: str) -> PayoutRun:
+    """Give up a run that has not left; what it would have paid is due as before."""
+    return runs.cancel(call.db, run_id)
+
+
+@routes.get("/payout-runs/<run_id>/file", allow=READ, query=schemas.FileQuery, content_type="application/octet-stream")
+def run_file(call: Call, run_id: str) -> Response:
+    """The file of an exported run: for its rail, or as csv, xlsx or parquet. The same bytes whenever it is asked."""
+    made = payout_files.write(
+        call.db, run_id, made_by=call.actor.subject_id, format_=call.query.get("format"), part=call.query.get("part", 1)
+    )
+    response = Response(made.chunks(), content_type=made.content_type)
+    response.call_on_close(made.file.close)
+    response.headers["Content-Disposition"] = f'attachment; filename="{made.name}"'
+    response.headers["Rookery-Rows"] = str(made.rows)
+    response.headers["Rookery-Parts"] = str(made.n_parts)
+    response.headers["Rookery-Sha256"] = made.sha256
+    return response
+
+
+@routes.post("/payouts/<payout_id>/drop", allow=allow("finance", "approve"), body=schemas.Reason, returns=schemas.Run)
+def drop_payout(call: Call, payout_id: str) -> PayoutRun:
+    """Take one payout out of a run that has not left. That ends an approval."""
+    return runs.drop(call.db, payout_id, **call.body)
+
+
+@routes.get("/payouts", allow=READ, query=schemas.PayoutsQuery, returns=schemas.Payout, paged=True)
+def list_payouts(call: Call) -> pagination.Page:
+    """All payouts, newest first; `state` and `payee_id` narrow the list."""
+    return pagination.read(call.db, payouts.listed(**call.query), Payout.id, call.page)
+
+
+@routes.get("/bank-files", allow=READ, returns=schemas.BankFile, paged=True)
+def list_bank_files(call: Call) -> pagination.Page:
+    """The files of banks and providers that were read, with what came of each, newest first."""
+    return pagination.read(call.db, reconciliation.files(), BankFile.id, call.page)
+
+
+@routes.get("/bank-entries", allow=READ, query=schemas.BankEntryQuery, returns=schemas.BankEntry, paged=True)
+def list_bank_entries(call: Call) -> pagination.Page:
+    """Booked lines of bank files, newest first; `state` narrows the list: suspense is what nobody could place."""
+    return pagination.read(call.db, reconciliation.entries(**call.query), BankEntry.id, call.page)

@@ -8,7 +8,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids
-from foundation.errors import Invalid, NotFound
+from foundation.errors import Invalid, NotFound, within
 from foundation.outbox import publish
 from payments import destinations, payees, rails, sealing
 from payments.destinations import Destination
@@ -42,7 +42,8 @@ def choose(
     if kind not in chosen.kinds:
         wrong = {"pointer": "/kind", "reason": f"Must be one of {', '.join(chosen.kinds)}."}
         raise RailReachesNot(f"{chosen.name} does not go to a destination of this kind.", errors=[wrong])
-    destination = destinations.parse(kind, given)
+    with within("/destination"):
+        destination = destinations.parse(kind, given)
     payees.lock(db, [payee_id])
     keys = sealing.keys_of(db)
     mark = destinations.fingerprint(destination, sealing.fingerprint_key(keys))

@@ -325,6 +325,16 @@ class Adjustment(Base):
     made_by: Mapped[Ref]
     created_at: Mapped[Created]
 
+    earning: Mapped[Earning] = relationship(lazy="joined", innerjoin=True, viewonly=True)
+
+    @property
+    def currency(self) -> str:
+        return self.earning.currency
+
+    @property
+    def exponent(self) -> int:
+        return self.earning.exponent
+
     __table_args__ = (
         Index(None, "earning_id", "id"),
         one_of("kind", AdjustmentKind),
@@ -447,6 +457,11 @@ class PayoutRun(Base):
     def exponent(self) -> int:
         return self.books.ledger_exponent
 
+    @property
+    def hash_text(self) -> str | None:
+        """The hash as people compare it."""
+        return None if self.content_hash is None else self.content_hash.hex()
+
     __table_args__ = (
         one_of("state", RunState),
         CheckConstraint("approved_by <> prepared_by", name="four_eyes"),
@@ -541,6 +556,16 @@ class LeftOut(Base):
     amount: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[Created]
 
+    run: Mapped[PayoutRun] = relationship(lazy="joined", innerjoin=True, viewonly=True)
+
+    @property
+    def currency(self) -> str:
+        return self.run.currency
+
+    @property
+    def exponent(self) -> int:
+        return self.run.exponent
+
 
 class PayoutFile(Base):
     """That somebody made a run's file: which, when, and the hash of its bytes. Append-only."""
@@ -572,6 +597,11 @@ class BankFile(Base):
     read_by: Mapped[Ref]
     created_at: Mapped[Created]
 
+    @property
+    def hash_text(self) -> str:
+        """The hash as people compare it."""
+        return self.sha256.hex()
+
 
 class BankEntryState(StrEnum):
     """What a bank's entry was found to be."""
@@ -601,6 +631,12 @@ class BankEntry(Base):
     state: Mapped[str]
     payout_id: Mapped[str | None] = mapped_column(IdText, ForeignKey("payouts.id"))
     created_at: Mapped[Created]
+
+    books: Mapped[Currency] = relationship(lazy="joined", innerjoin=True, viewonly=True)
+
+    @property
+    def exponent(self) -> int:
+        return self.books.ledger_exponent
 
     __table_args__ = (
         UniqueConstraint("account", "reference"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from foundation import ids
@@ -36,6 +36,11 @@ def find(db: Session, payee_id: str) -> Payee:
     if found is None:
         raise NotFound("There is no such payee.")
     return found
+
+
+def listed() -> Select[Payee]:
+    """All payees."""
+    return select(Payee)
 
 
 def of_owner(db: Session, owner_ref: str) -> Payee:

@@ -1,4 +1,4 @@
-"""The files of a run: for its bank or provider, and for people. The same run gives the same bytes, whenever it is asked."""
+"""The files of a run, for its bank or provider and for people. The same run gives the same bytes, whenever asked."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -62,8 +62,8 @@ class Export:
 def write(db: Session, run_id: str, *, made_by: str, format_: str | None = None, part: int = 1) -> Export:
     """The file of a run that has left the books, in its rail's format unless another is asked for.
 
-    That it was made is kept.     part : from 1, where the format takes only so many rows at once. Raises `PayoutUnfit` with the place of what does
-    not fit; nothing was written then.
+    That it was made is kept. part : from 1, where the format takes only so many rows at once. Raises `PayoutUnfit` with
+    the place of what does not fit; nothing was written then.
     """
     run = runs.find(db, run_id)
     if run.state not in {RunState.EXPORTED, RunState.CLOSED}:
@@ -72,7 +72,7 @@ def write(db: Session, run_id: str, *, made_by: str, format_: str | None = None,
     if chosen not in _WRITERS:
         raise FormatUnknown(f"Formats are {', '.join(sorted(_WRITERS))}.")
     writer = _WRITERS[chosen]
-    file: IO[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY)
+    file: IO[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - handed to the caller, who closes it
     try:
         written = writer.write(_batch(db, run), _orders(db, run), file, part)
     except Unfit as error:

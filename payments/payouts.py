@@ -1,6 +1,5 @@
 """Payouts: single payments, from their run to what the bank says of them. Set-based: many at once, all or none."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -172,13 +171,25 @@ def listed(*, run_id: str | None = None, payee_id: str | None = None, state: str
     return rows
 
 
-def totals(db: Session, run_id: str) -> dict[str, tuple[int, int]]:
-    """How many payouts of a run are in each state, and their sum in ledger units."""
-    found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    rows = db.execute(
-        text("SELECT state, count(*) AS n, sum(net) AS net FROM payouts WHERE run_id = :run_id GROUP BY state"),
-        {"run_id": run_id},
-    )
-    for row in rows:
-        found[row.state] = (row.n, int(row.net))
-    return dict(found)
+def of_payee(payee_id: str) -> Select[Payout]:
+    """What a payee may see: what has left, whatever became of it."""
+    return listed(payee_id=payee_id).where(Payout.state.not_in([PayoutState.PREPARED, PayoutState.DROPPED]))
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How many payouts of a run are in a state, and their sum in ledger units."""
+
+    state: str
+    payouts: int
+    net: int
+    exponent: int
+
+
+_TOTALS = text("SELECT state, count(*) AS n, sum(net) AS net FROM payouts WHERE run_id = :run_id GROUP BY 1 ORDER BY 1")
+
+
+def totals(db: Session, run: PayoutRun) -> list[Total]:
+    """A run's payouts by state."""
+    rows = db.execute(_TOTALS, {"run_id": run.id})
+    return [Total(row.state, row.n, int(row.net), run.exponent) for row in rows]

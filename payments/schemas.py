@@ -2,8 +2,23 @@
 
 import marshmallow as ma
 
-from foundation.fields import Amount, Currency, Identifier, Integer, Schema, Text, Timestamp
-from payments import money
+from foundation.fields import (
+    Amount,
+    Choice,
+    Currency,
+    Flag,
+    Identifier,
+    Integer,
+    JsonObject,
+    QueryFlag,
+    QueryInteger,
+    Schema,
+    Text,
+    Timestamp,
+)
+from payments import money, payout_files
+from payments.destinations import Kind
+from payments.models import BankEntryState, PayoutState, RunState
 
 
 class TopUp(Schema):
@@ -109,3 +124,269 @@ class TieOutRow(Schema):
 
 class TieOut(Schema):
     items = ma.fields.List(ma.fields.Nested(TieOutRow))
+
+
+# Payees and what holds their money back
+
+
+class NewPayoutMethod(Schema):
+    rail = Text(required=True, longest=40)
+    kind = Choice(Kind, required=True)
+    given = JsonObject(
+        required=True,
+        data_key="destination",
+        metadata={
+            "description": "By kind: iban and perhaps bic; routing, account, account_type; country, bank_code, "
+            "account; wallet, country, msisdn; upi; email."
+        },
+    )
+
+
+class PayoutMethod(Schema):
+    id = Identifier("pym")
+    rail = Text()
+    kind = Text()
+    masked = Text()
+    created_at = Timestamp()
+    cooling_until = Timestamp()
+
+
+class PayoutMethodOfPayee(PayoutMethod):
+    payee_id = Identifier("pye")
+    status = Text()
+    set_by = Text()
+    retired_at = Timestamp(allow_none=True)
+
+
+class Payee(Schema):
+    id = Identifier("pye")
+    owner_ref = Text()
+    name = Text()
+    country = Text()
+    created_at = Timestamp()
+
+
+class OfPayee(Schema):
+    payee_id = Identifier("pye")
+
+
+class Reason(Schema):
+    reason = Text(required=True, shortest=1, longest=500, name=True)
+
+
+class NewHold(Reason):
+    payee_id = Identifier("pye", required=True)
+    earning_id = Identifier("ern")
+    until = Timestamp()
+    is_legal = Flag(data_key="legal")
+
+
+class MyHold(Schema):
+    id = Identifier("hld")
+    earning_id = Identifier("ern", allow_none=True)
+    reason = Text()
+    until = Timestamp(allow_none=True)
+    created_at = Timestamp()
+
+
+class Hold(MyHold):
+    payee_id = Identifier("pye")
+    is_legal = Flag(data_key="legal")
+    made_by = Text()
+    ended_by = Text(allow_none=True)
+    ended_at = Timestamp(allow_none=True)
+    end_reason = Text(allow_none=True)
+
+
+class HoldQuery(OfPayee):
+    active = QueryFlag()
+
+
+# What is put right after the fact
+
+
+class EarningIds(Schema):
+    earning_ids = ma.fields.List(Identifier("ern"), required=True, validate=ma.validate.Length(1, 1000))
+
+
+class Reversal(EarningIds, Reason):
+    pass
+
+
+class Worth(Schema):
+    amount = Amount(required=True)
+
+
+class Repair(Worth, Reason):
+    pass
+
+
+class Effect(Schema):
+    earning_id = Identifier("ern")
+    payee_id = Identifier("pye")
+    currency = Currency()
+    before = _amount("amount_before")
+    after = _amount("amount_after")
+    returned = _amount("returned")
+
+
+class Effects(Schema):
+    items = ma.fields.List(ma.fields.Nested(Effect))
+
+
+class NewGoodwill(Reason):
+    payee_id = Identifier("pye", required=True)
+    currency = Currency(required=True)
+    amount = Amount(required=True)
+
+
+class NewBonus(NewGoodwill):
+    owner_ref = Identifier("req", required=True)
+
+
+class MyAdjustment(Schema):
+    id = Identifier("adj")
+    earning_id = Identifier("ern")
+    kind = Text()
+    currency = Currency()
+    before = _amount("amount_before")
+    after = _amount("amount_after")
+    reason = Text()
+    created_at = Timestamp()
+
+
+class Adjustment(MyAdjustment):
+    made_by = Text()
+
+
+# Payout runs
+
+
+class NewPayingAccount(Schema):
+    rail = Text(required=True, longest=40)
+    details = ma.fields.Dict(
+        keys=Text(shortest=1, longest=40),
+        values=Text(shortest=1, longest=140, name=True),
+        required=True,
+        validate=ma.validate.Length(1, 10),
+    )
+
+
+class PayingAccount(Schema):
+    id = Identifier("pac")
+    rail = Text()
+    details = JsonObject()
+    entered_by = Text()
+    created_at = Timestamp()
+    confirmed_by = Text(allow_none=True)
+    confirmed_at = Timestamp(allow_none=True)
+
+
+class NewRun(Schema):
+    rail = Text(required=True, longest=40)
+    cut_off = Timestamp()
+
+
+class Run(Schema):
+    id = Identifier("run")
+    rail = Text()
+    currency = Currency()
+    state = Choice(RunState)
+    cut_off = Timestamp()
+    payees_looked_at = Integer(attribute="n_payees")
+    payouts = Integer(attribute="n_payouts")
+    total = _amount("total")
+    content_hash = Text(attribute="hash_text", allow_none=True)
+    prepared_by = Text()
+    approved_by = Text(allow_none=True)
+    approved_at = Timestamp(allow_none=True)
+    released_by = Text(allow_none=True)
+    exported_at = Timestamp(allow_none=True)
+    closed_at = Timestamp(allow_none=True)
+    created_at = Timestamp()
+
+
+class RunQuery(Schema):
+    state = Choice(RunState)
+
+
+class PayoutTotal(Schema):
+    state = Choice(PayoutState)
+    payouts = Integer()
+    net = _amount("net")
+
+
+class RunWithTotals(Schema):
+    run = ma.fields.Nested(Run)
+    payouts = ma.fields.List(ma.fields.Nested(PayoutTotal))
+
+
+class Approval(Schema):
+    content_hash = Text(required=True, shortest=64, longest=64)
+
+
+class MyPayout(Schema):
+    id = Identifier("pyo")
+    currency = Currency()
+    net = _amount("net")
+    state = Choice(PayoutState)
+    reason = Text(allow_none=True)
+    created_at = Timestamp()
+    ended_at = Timestamp(allow_none=True)
+
+
+class Payout(MyPayout):
+    run_id = Identifier("run")
+    payee_id = Identifier("pye")
+    method_id = Identifier("pym")
+    part = Integer()
+    gross = _amount("gross")
+    fee = _amount("fee")
+    end_to_end_id = Text()
+
+
+class PayoutQuery(Schema):
+    state = Choice(PayoutState)
+
+
+class PayoutsQuery(PayoutQuery, OfPayee):
+    pass
+
+
+class LeftOut(Schema):
+    payee_id = Identifier("pye")
+    reason = Text()
+    currency = Currency()
+    amount = _amount("amount")
+
+
+class FileQuery(Schema):
+    format = Text(longest=40, metadata={"description": f"Or {', '.join(payout_files.FOR_PEOPLE)}; else the rail's."})
+    part = QueryInteger(least=1, most=100_000)
+
+
+class BankFile(Schema):
+    id = Identifier("bfl")
+    format = Text()
+    sha256 = Text(attribute="hash_text")
+    outcome = JsonObject()
+    read_by = Text()
+    created_at = Timestamp()
+
+
+class BankEntryQuery(Schema):
+    state = Choice(BankEntryState)
+
+
+class BankEntry(Schema):
+    id = Identifier("ben")
+    file_id = Identifier("bfl")
+    account = Text()
+    reference = Text()
+    booked_on = ma.fields.Date()
+    currency = Currency()
+    amount = _amount("amount")
+    end_to_end_id = Text(allow_none=True)
+    return_reason = Text(allow_none=True)
+    state = Choice(BankEntryState)
+    payout_id = Identifier("pyo", allow_none=True)

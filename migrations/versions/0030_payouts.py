@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0030"
 down_revision = "0027"
@@ -15,8 +16,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(collation="C"), nullable=False),
         sa.Column("sha256", sa.LargeBinary(), nullable=False),
         sa.Column("format", sa.Text(), nullable=False),
-        sa.Column("account", sa.Text(), nullable=False),
-        sa.Column("n_entries", sa.Integer(), nullable=False),
+        sa.Column("outcome", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("read_by", sa.Text(collation="C"), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bank_files")),
@@ -59,12 +59,29 @@ def upgrade() -> None:
         postgresql_where=sa.text("status = 'active'"),
     )
     op.create_table(
+        "paying_accounts",
+        sa.Column("id", sa.Text(collation="C"), nullable=False),
+        sa.Column("rail", sa.Text(), nullable=False),
+        sa.Column("details", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("entered_by", sa.Text(collation="C"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("confirmed_by", sa.Text(collation="C"), nullable=True),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("confirmed_by <> entered_by", name=op.f("ck_paying_accounts_four_eyes")),
+        sa.CheckConstraint(
+            "num_nulls(confirmed_by, confirmed_at) IN (0, 2)", name=op.f("ck_paying_accounts_confirmed_by_somebody")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_paying_accounts")),
+    )
+    op.create_index(op.f("ix_paying_accounts_rail_id"), "paying_accounts", ["rail", "id"])
+    op.create_table(
         "payout_runs",
         sa.Column("id", sa.Text(collation="C"), nullable=False),
         sa.Column("rail", sa.Text(), nullable=False),
         sa.Column("currency", sa.Text(collation="C"), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("cut_off", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("paying_account_id", sa.Text(collation="C"), nullable=True),
         sa.Column("prepared_by", sa.Text(collation="C"), nullable=False),
         sa.Column("prepared_through", sa.Text(collation="C"), server_default=sa.text("''"), nullable=False),
         sa.Column("n_payees", sa.Integer(), server_default=sa.text("0"), nullable=False),
@@ -93,6 +110,11 @@ def upgrade() -> None:
             "num_nulls(approved_by, approved_at) IN (0, 2)", name=op.f("ck_payout_runs_approved_by_somebody")
         ),
         sa.ForeignKeyConstraint(["currency"], ["currencies.code"], name=op.f("fk_payout_runs_currency_currencies")),
+        sa.ForeignKeyConstraint(
+            ["paying_account_id"],
+            ["paying_accounts.id"],
+            name=op.f("fk_payout_runs_paying_account_id_paying_accounts"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_payout_runs")),
     )
     op.create_index(
@@ -113,6 +135,20 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["payout_runs.id"], name=op.f("fk_left_out_run_id_payout_runs")),
         sa.PrimaryKeyConstraint("run_id", "payee_id", "reason", name=op.f("pk_left_out")),
     )
+    op.create_table(
+        "payout_files",
+        sa.Column("id", sa.Text(collation="C"), nullable=False),
+        sa.Column("run_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("format", sa.Text(), nullable=False),
+        sa.Column("part", sa.Integer(), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("sha256", sa.LargeBinary(), nullable=False),
+        sa.Column("made_by", sa.Text(collation="C"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["payout_runs.id"], name=op.f("fk_payout_files_run_id_payout_runs")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_payout_files")),
+    )
+    op.create_index(op.f("ix_payout_files_run_id_id"), "payout_files", ["run_id", "id"])
     op.create_table(
         "payouts",
         sa.Column("id", sa.Text(collation="C"), nullable=False),
@@ -244,12 +280,14 @@ def upgrade() -> None:
     op.create_index(
         "ix_payout_items_open", "payout_items", ["earning_id", "part"], unique=True, postgresql_where=sa.text("open")
     )
-    op.execute(
-        "CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON adjustments FOR EACH ROW EXECUTE FUNCTION refuse_change()"
-    )
-    op.execute(
-        "CREATE TRIGGER no_truncate BEFORE TRUNCATE ON adjustments FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
-    )
+    for table in ("adjustments", "payout_files"):
+        op.execute(
+            f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+        )
+        op.execute(
+            f"CREATE TRIGGER no_truncate BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )
 
 
 def downgrade() -> None:

@@ -1,5 +1,7 @@
 """What is put right after the fact: exact for the payee, the requester and the books, and nothing twice."""
 
+from decimal import Decimal
+
 import pytest
 from sqlalchemy.orm import Session
 
@@ -46,7 +48,7 @@ def test_a_preview_says_what_would_happen_and_writes_nothing(db: Session, books:
     (one,) = _earnings(db, ada)
 
     previewed = adjustments.preview_reversal(db, [one.id])
-    repaired = adjustments.preview_repair(db, one.id, amount=500)
+    repaired = adjustments.preview_repair(db, one.id, amount="0.05")
 
     assert (repaired.amount_after, repaired.returned) == (500, -360)
     assert _holds(db, ada) == (200, 0)
@@ -70,11 +72,11 @@ def test_a_repaired_earning_is_worth_what_it_should_have_been(
     owed.pay_in(db, 1000)
     (one,) = _earnings(db, ada)
 
-    adjustments.repair(db, one.id, amount=amount, reason="Wrong tier", actor_ref="ops")
+    adjustments.repair(db, one.id, amount=str(Decimal(amount) / 10_000), reason="Wrong tier", actor_ref="ops")
 
     assert _holds(db, ada) == (amount, 1000 + returned)
     assert [(e.amount, e.revision, e.status) for e in _earnings(db, ada)] == [(amount, 2, "due")]
-    adjustments.repair(db, one.id, amount=200, reason="No, it was right", actor_ref="ops")
+    adjustments.repair(db, one.id, amount="0.02", reason="No, it was right", actor_ref="ops")
     assert _holds(db, ada) == (200, 1000)
     assert [kind for kind, *_ in _told(db)] == ["repair", "repair"]
 
@@ -83,7 +85,7 @@ def test_a_repair_to_the_same_amount_changes_nothing(db: Session, books: None) -
     ada = owed.payee(db, 200)
     (one,) = _earnings(db, ada)
 
-    adjustments.repair(db, one.id, amount=200, reason="r", actor_ref="ops")
+    adjustments.repair(db, one.id, amount="0.02", reason="r", actor_ref="ops")
 
     assert _told(db) == []
     assert _earnings(db, ada)[0].revision == 1
@@ -94,7 +96,7 @@ def test_a_repair_that_nobody_can_pay_is_refused(db: Session) -> None:
     (one,) = _earnings(db, ada)
 
     with pytest.raises(InsufficientFunds), db.begin_nested():
-        adjustments.repair(db, one.id, amount=201, reason="r", actor_ref="ops")
+        adjustments.repair(db, one.id, amount="0.0201", reason="r", actor_ref="ops")
     assert _holds(db, ada) == (200, 0)
 
 
@@ -110,7 +112,7 @@ def test_what_is_in_a_payout_or_paid_is_not_taken_back(db: Session, books: None)
     runs.approve(db, run.id, content_hash=run.content_hash.hex(), approved_by="a")
     owed.go_through(db, runs.release(db, run.id, released_by="f"))
     with pytest.raises(EarningPaid):
-        adjustments.repair(db, one.id, amount=5, reason="r", actor_ref="ops")
+        adjustments.repair(db, one.id, amount="0.0005", reason="r", actor_ref="ops")
 
 
 def test_what_came_back_from_the_bank_can_be_taken_back(db: Session, books: None) -> None:
