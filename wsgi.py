@@ -66,6 +66,7 @@ program = Program(
     commands=(
         payments.commands.ledger_commands,
         payments.commands.payables_commands,
+        payments.commands.taxes_commands,
         quality.commands.aggregate,
         demo.commands.demo,
     ),

@@ -44,7 +44,9 @@ _UNUSUAL = {
     "payouts": "SELECT, INSERT, UPDATE (state, reason, ended_at)",
     "quarantines": "SELECT, INSERT, UPDATE (everywhere, status, days, reason, decided_by, decided_at, ends_at, "
     "end_reason, ended_by, ended_at)",
+    "fx_rates": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     "reserves": "SELECT, INSERT, UPDATE (reserved, spent, released)",
+    "tax_rules": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     # Never deleted.
     "batches": "SELECT, INSERT, UPDATE",
     "gold_proposals": "SELECT, INSERT, UPDATE",

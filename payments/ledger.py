@@ -473,6 +473,10 @@ CHECKS = {
            AND (l.debit_id, l.credit_id, l.amount) IS DISTINCT FROM (m.credit_id, m.debit_id, m.amount)""",
     "I16 no entry without a key": """
         SELECT id FROM journal_entries WHERE idempotency_key IS NULL OR request_hash IS NULL""",
+    "F1 nobody confirmed an exchange rate of their own": """
+        SELECT id FROM fx_rates WHERE confirmed_by = entered_by""",
+    "T1 nobody confirmed a tax rule of their own": """
+        SELECT id FROM tax_rules WHERE confirmed_by = entered_by""",
 }
 
 

@@ -75,6 +75,32 @@ class PayoutState(StrEnum):
     DROPPED = "dropped"
 
 
+class TaxKind(StrEnum):
+    WITHHOLDING = "withholding"
+    VAT = "vat"
+
+
+class TaxBasis(StrEnum):
+    """Whether tax is due when pay is earned or when it is paid."""
+
+    ACCRUAL = "accrual"
+    PAYMENT = "payment"
+
+
+class TaxPeriod(StrEnum):
+    """Over how long pay adds up against a threshold."""
+
+    NONE = "none"
+    MONTH = "month"
+    YEAR = "year"
+
+
+class Rounding(StrEnum):
+    DOWN = "down"
+    HALF_EVEN = "half_even"
+    UP = "up"
+
+
 class Currency(Base):
     """A currency and its unit in the books, 10^-ledger_exponent, fixed for ever (PAYMENTS, finding 8).
 
@@ -646,4 +672,89 @@ class BankEntry(Base):
         one_of("state", BankEntryState),
         CheckConstraint("amount <> 0", name="amount_moves"),
         CheckConstraint("(state = 'matched') <= (payout_id IS NOT NULL)", name="matched_to_a_payout"),
+    )
+
+
+# A second person, and when; nobody is the second person to themselves.
+_CONFIRMED = (
+    CheckConstraint("confirmed_by <> entered_by", name="four_eyes"),
+    CheckConstraint("num_nulls(confirmed_by, confirmed_at) IN (0, 2)", name="confirmed_when"),
+)
+
+
+class FxRate(Base):
+    """What one unit of `base` is worth: numerator / denominator units of `quote`. Append-only but for who confirms."""
+
+    __tablename__ = "fx_rates"
+
+    id: Mapped[Id]
+    base: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"))
+    quote: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"))
+    numerator: Mapped[int] = mapped_column(BigInteger)
+    denominator: Mapped[int] = mapped_column(BigInteger)
+    source: Mapped[str]
+    fetched_at: Mapped[Moment]
+    valid_until: Mapped[Moment]
+    entered_by: Mapped[Ref]
+    # Known when it is entered; until then it does not count.
+    needs_confirmation: Mapped[bool]
+    confirmed_by: Mapped[str | None] = mapped_column(IdText)
+    confirmed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[Created]
+
+    __table_args__ = (
+        Index(None, "base", "quote", "fetched_at"),
+        CheckConstraint("numerator > 0 AND denominator > 0", name="above_zero"),
+        CheckConstraint("base <> quote", name="two_currencies"),
+        CheckConstraint("valid_until > fetched_at", name="ends_later"),
+        CheckConstraint("needs_confirmation OR confirmed_by IS NULL", name="confirmed_if_needed"),
+        *(constraint.copy() for constraint in _CONFIRMED),
+    )
+
+
+class TaxRule(Base):
+    """What an authority takes from pay, from a day on. Append-only but for who confirms; counts when confirmed."""
+
+    __tablename__ = "tax_rules"
+
+    id: Mapped[Id]
+    country: Mapped[str] = mapped_column(IdText)
+    kind: Mapped[str]
+    basis: Mapped[str]
+    document: Mapped[str | None] = mapped_column(IdText)
+    basis_points: Mapped[int] = mapped_column(SmallInteger)
+    threshold: Mapped[int | None] = mapped_column(BigInteger)
+    period: Mapped[str]
+    currency: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"))
+    catch_up: Mapped[bool]
+    rounding: Mapped[str]
+    unit_exponent: Mapped[int] = mapped_column(SmallInteger)
+    valid_from: Mapped[date] = mapped_column(Date)
+    # The last day, or none.
+    valid_to: Mapped[date | None] = mapped_column(Date)
+    authority: Mapped[str] = mapped_column(IdText)
+    citation: Mapped[str]
+    entered_by: Mapped[Ref]
+    confirmed_by: Mapped[str | None] = mapped_column(IdText)
+    confirmed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[Created]
+
+    books: Mapped[Currency] = relationship(lazy="joined", innerjoin=True, viewonly=True)
+
+    @property
+    def exponent(self) -> int:
+        return self.books.ledger_exponent
+
+    __table_args__ = (
+        Index(None, "country", "kind", "valid_from"),
+        CheckConstraint("basis_points BETWEEN 0 AND 10000", name="basis_points_range"),
+        CheckConstraint("threshold > 0", name="threshold_positive"),
+        CheckConstraint("threshold IS NOT NULL OR (period = 'none' AND NOT catch_up)", name="period_of_threshold"),
+        CheckConstraint("unit_exponent BETWEEN 0 AND 6", name="unit_exponent_range"),
+        CheckConstraint("valid_to >= valid_from", name="ends_later"),
+        *(constraint.copy() for constraint in _CONFIRMED),
+        one_of("kind", TaxKind),
+        one_of("basis", TaxBasis),
+        one_of("period", TaxPeriod),
+        one_of("rounding", Rounding),
     )

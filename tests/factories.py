@@ -1,13 +1,17 @@
 """Rows for tests: plain functions that make what is needed and name only what matters."""
 
 import itertools
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from payments import funding, money
+from foundation import auth, clock
+from payments import funding, fx, money, taxes
+from payments.models import FxRate, TaxRule
 from payments.rates import Price
+from payments.taxes import Terms
 from quality import gold, quarantine
 from quality.gold_words import Source
 from quality.methods import evidence
@@ -148,3 +152,30 @@ def propose(db: Session, project: Project, *workers: Worker) -> None:
         sentence="These voters err as one.",
     )  # fmt: skip
     quarantine.propose(db, project.id, [found], [worker.id for worker in workers])
+
+
+def approver(subject_id: str = "approver") -> auth.Actor:
+    """Somebody who confirms, by name."""
+    return auth.Actor("tok_1", subject_id, "approver", frozenset({"approve"}))
+
+
+def enter_fx_rate(db: Session, rate: str = "129.25", *, confirmed: bool = False, **changes: Any) -> FxRate:
+    """A rate from USD to KES, fetched just now by finance, whether it counts or not."""
+    now = clock.now(db)
+    given = {
+        "base": "USD", "quote": "KES", "rate": rate, "source": "central bank", "fetched_at": now,
+        "valid_until": now + timedelta(days=1), "entered_by": "finance", **changes,
+    }  # fmt: skip
+    made = fx.enter(db, **given)
+    return fx.confirm(db, made.id, approver()) if confirmed else made
+
+
+def enter_tax_rule(db: Session, *, confirmed: bool = False, entered_by: str = "finance", **changes: Any) -> TaxRule:
+    """A rule of 5 % of all pay in Kenya, to whole shillings, for as long as there is a year after 2025."""
+    terms: dict[str, Any] = {
+        "country": "KE", "kind": "withholding", "basis": "payment", "basis_points": 500, "currency": "KES",
+        "rounding": "down", "unit_exponent": 0, "valid_from": date(2026, 1, 1), "authority": "KRA",
+        "citation": "an act", **changes,
+    }  # fmt: skip
+    made = taxes.enter(db, Terms(**terms), entered_by=entered_by)
+    return taxes.confirm(db, made.id, approver()) if confirmed else made

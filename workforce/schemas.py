@@ -1,6 +1,5 @@
 """What comes in and goes out at the workforce routes."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from foundation import ids
 from foundation.fields import (
     Amount,
     Choice,
+    Country,
     Currency,
     Flag,
     Fraction,
@@ -28,15 +28,6 @@ from quality.gold_words import Ending, Source, Status, Verdict
 from workforce import golds, tiers
 from workforce.models import Kind, WhenRevised, WorkerStatus
 from workforce.tiers import Tier
-
-_COUNTRY = re.compile(r"[A-Z]{2}")
-
-
-class Country(Shaped):
-    """A country by its two letters."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(_COUNTRY, "Must be a country code such as KE.", "KE", **options)
 
 
 class Skill(Shaped):

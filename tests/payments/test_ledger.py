@@ -27,6 +27,7 @@ from payments.ledger import (
 )
 from payments.models import Payee, Payout
 from payments.rates import Price
+from tests import factories
 from tests.conftest import House, Urls, held_up
 from tests.payments import owed
 
@@ -239,6 +240,8 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         db.execute(text("INSERT INTO tier_moves SELECT 'm', 'w', 's', 1, 2, 'why', 'ops', now()"))
         db.execute(text("INSERT INTO known_labels (project_id, task_id, label, voter_id) SELECT 'p', 't', 1, 'w'"))
         db.execute(text("INSERT INTO adjudications (project_id, task_id, voter_id, label) SELECT 'p', 't', 'w', 1"))
+        factories.enter_fx_rate(db)
+        factories.enter_tax_rule(db)
         db.commit()
     engine.dispose()
     return urls
@@ -288,6 +291,44 @@ def test_even_the_owner_is_refused(owner: Session, table: str, change: str) -> N
 
     with pytest.raises(ProgrammingError, match="is append-only"):
         owner.execute(text(statement))
+
+
+CONFIRMED_ONCE = ["fx_rates", "tax_rules"]
+
+
+@pytest.mark.parametrize("table", CONFIRMED_ONCE)
+@pytest.mark.parametrize(
+    "change", ["UPDATE {table} SET currency = currency", "DELETE FROM {table}", "TRUNCATE {table}"]
+)
+def test_the_application_may_only_confirm_what_waits_for_it(application: Session, table: str, change: str) -> None:
+    column = "currency" if table == "tax_rules" else "base"
+
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        application.execute(text(change.format(table=table).replace("currency", column)))
+
+
+CONFIRM = "UPDATE {table} SET confirmed_by = 'another', confirmed_at = now()"
+NO_CONFIRMATION = {
+    "another row": "UPDATE {table} SET entered_by = 'another', confirmed_by = 'a', confirmed_at = now()",
+    "nothing": "UPDATE {table} SET id = id",
+    "a deletion": "DELETE FROM {table}",
+    "all of it": "TRUNCATE {table}",
+}
+
+
+@pytest.mark.parametrize("table", CONFIRMED_ONCE)
+@pytest.mark.parametrize("change", NO_CONFIRMATION.values(), ids=NO_CONFIRMATION.keys())
+def test_even_the_owner_only_confirms(owner: Session, table: str, change: str) -> None:
+    with pytest.raises(ProgrammingError, match="is append-only"):
+        owner.execute(text(change.format(table=table)))
+
+
+@pytest.mark.parametrize("table", CONFIRMED_ONCE)
+def test_a_row_is_confirmed_once_by_whoever_may(application: Session, table: str) -> None:
+    application.execute(text(CONFIRM.format(table=table)))
+
+    with pytest.raises(ProgrammingError, match="is append-only"):
+        application.execute(text(CONFIRM.format(table=table)))
 
 
 @pytest.mark.parametrize("statement", ["ALTER TABLE journal_lines DISABLE TRIGGER ALL", "DROP TABLE balances"])
@@ -341,6 +382,12 @@ BREAKS = {
         ALTER TABLE journal_entries ALTER idempotency_key DROP NOT NULL;
         INSERT INTO journal_entries (id, request_hash, kind, lines, cause_ref, actor_ref)
         VALUES ('jnl_x', '', 'test', 1, 'c', 'a')""",
+    "F1 nobody confirmed an exchange rate of their own": """
+        ALTER TABLE fx_rates DROP CONSTRAINT ck_fx_rates_four_eyes;
+        UPDATE fx_rates SET confirmed_by = entered_by, confirmed_at = now()""",
+    "T1 nobody confirmed a tax rule of their own": """
+        ALTER TABLE tax_rules DROP CONSTRAINT ck_tax_rules_four_eyes;
+        UPDATE tax_rules SET confirmed_by = entered_by, confirmed_at = now()""",
 }
 
 

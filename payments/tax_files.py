@@ -1,0 +1,98 @@
+"""Tax rules from a CSV file, such as `tax_samples.csv`; its columns are explained in docs/finance.md."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Any
+
+import marshmallow as ma
+from sqlalchemy.orm import Session
+
+from foundation import errors
+from foundation.errors import Invalid
+from payments import schemas, taxes
+from payments.taxes import Terms
+
+# Rules of all countries fit into much less.
+_BYTES_MAX = 1_000_000
+_SCHEMA = schemas.NewTaxRule()
+_COLUMNS = tuple(_SCHEMA.fields)
+_NUMBER = re.compile(r"[0-9]{1,5}")
+_FLAGS = {"yes": True, "no": False}
+
+
+class TaxFileInvalid(Invalid):
+    """This is no file of tax rules."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How many rules of a file were entered, and how many were there before."""
+
+    entered: int
+    known: int
+
+
+def enter(db: Session, file: IO[bytes], *, entered_by: str) -> Taken:
+    """Enter the rules of a file that are not there yet, all or none; what cannot be names its line."""
+    entered = known = 0
+    for line, row in _rows(_text(file)):
+        with _line(line):
+            terms = _terms(row)
+            if taxes.is_known(db, terms):
+                known += 1
+            else:
+                taxes.enter(db, terms, entered_by=entered_by)
+                entered += 1
+    return Taken(entered, known)
+
+
+@contextmanager
+def _line(line: int) -> Iterator[None]:
+    try:
+        yield
+    except Invalid as problem:
+        raise TaxFileInvalid(f"Line {line}: {problem.detail}") from problem
+
+
+def _text(file: IO[bytes]) -> str:
+    raw = file.read(_BYTES_MAX + 1)
+    if len(raw) > _BYTES_MAX:
+        raise TaxFileInvalid(f"The file is larger than {_BYTES_MAX:,} bytes.")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TaxFileInvalid("The file is not UTF-8.") from error
+
+
+def _rows(text: str) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Every row by its columns' names, with the line in which it ends."""
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        if (heading := next(rows, [])) != list(_COLUMNS):
+            raise TaxFileInvalid(f"The first line must be {','.join(_COLUMNS)}, not {','.join(heading)[:200]}.")
+        for row in filter(None, rows):
+            if len(row) != len(_COLUMNS):
+                raise TaxFileInvalid(f"Line {rows.line_num} has {len(row)} cells instead of {len(_COLUMNS)}.")
+            yield rows.line_num, dict(zip(_COLUMNS, row, strict=True))
+    except csv.Error as error:
+        raise TaxFileInvalid(f"Line {rows.line_num} is no CSV: {error}.") from error
+
+
+def _terms(row: Mapping[str, str]) -> Terms:
+    """A row as the route would take it. An empty cell leaves its member out."""
+    try:
+        return Terms(**_SCHEMA.load({name: _value(name, cell) for name, cell in row.items() if cell}))
+    except ma.ValidationError as error:
+        raise errors.invalid(error.messages) from error
+
+
+def _value(name: str, cell: str) -> Any:
+    """A cell as JSON would say it; what it cannot be is left to the schema to refuse."""
+    field = _SCHEMA.fields[name]
+    if isinstance(field, ma.fields.Integer) and _NUMBER.fullmatch(cell):
+        return int(cell)
+    return _FLAGS.get(cell, cell) if isinstance(field, ma.fields.Boolean) else cell
