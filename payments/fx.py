@@ -147,7 +147,7 @@ def _refuse_stale(db: Session, rate: FxRate) -> None:
     oldest = age_max(rate.base, rate.quote)
     if min(rate.valid_until, rate.fetched_at + oldest) <= clock.now(db):
         raise RateStale(
-            f"The rate from {rate.base} to {rate.quote} is over: it is from {rate.fetched_at:%Y-%m-%d %H:%M} UTC, and is "
+            f"The rate from {rate.base} to {rate.quote} is over: it is from {rate.fetched_at:%Y-%m-%d %H:%M} UTC, and "
             f"good for {_hours(oldest)} at most. Enter a new one."
         )
 

@@ -675,11 +675,12 @@ class BankEntry(Base):
     )
 
 
-# A second person, and when; nobody is the second person to themselves.
-_CONFIRMED = (
-    CheckConstraint("confirmed_by <> entered_by", name="four_eyes"),
-    CheckConstraint("num_nulls(confirmed_by, confirmed_at) IN (0, 2)", name="confirmed_when"),
-)
+def _confirmed() -> tuple[CheckConstraint, ...]:
+    """A second person, and when; nobody is the second person to themselves."""
+    return (
+        CheckConstraint("confirmed_by <> entered_by", name="four_eyes"),
+        CheckConstraint("num_nulls(confirmed_by, confirmed_at) IN (0, 2)", name="confirmed_when"),
+    )
 
 
 class FxRate(Base):
@@ -708,7 +709,7 @@ class FxRate(Base):
         CheckConstraint("base <> quote", name="two_currencies"),
         CheckConstraint("valid_until > fetched_at", name="ends_later"),
         CheckConstraint("needs_confirmation OR confirmed_by IS NULL", name="confirmed_if_needed"),
-        *(constraint.copy() for constraint in _CONFIRMED),
+        *_confirmed(),
     )
 
 
@@ -752,7 +753,7 @@ class TaxRule(Base):
         CheckConstraint("threshold IS NOT NULL OR (period = 'none' AND NOT catch_up)", name="period_of_threshold"),
         CheckConstraint("unit_exponent BETWEEN 0 AND 6", name="unit_exponent_range"),
         CheckConstraint("valid_to >= valid_from", name="ends_later"),
-        *(constraint.copy() for constraint in _CONFIRMED),
+        *_confirmed(),
         one_of("kind", TaxKind),
         one_of("basis", TaxBasis),
         one_of("period", TaxPeriod),

@@ -92,7 +92,7 @@ def _columns(db: Session, terms: Terms) -> dict[str, object]:
 
 def confirm(db: Session, rule_id: str, actor: Actor) -> TaxRule:
     """Let a rule count, by another person than the one who entered it."""
-    rule = db.get(TaxRule, rule_id, with_for_update=True, populate_existing=True)
+    rule = db.get(TaxRule, rule_id, with_for_update={"of": TaxRule}, populate_existing=True)
     if rule is None:
         raise NotFound("There is no such tax rule.")
     if rule.confirmed_by is not None:
@@ -236,7 +236,7 @@ def withhold(
         cumulative = rule.period != TaxPeriod.NONE
         before = gross_before_in_period[rule.id] if cumulative else 0
         withheld = withheld_before_in_period[rule.id] if cumulative else 0
-        amount = min(_due(rule, gross, before, withheld), left // rule.unit * rule.unit)
+        amount = min(_due(rule, gross, before, withheld), left) // rule.unit * rule.unit
         if amount:
             taken.append(Withheld(rule.id, rule.authority, amount))
             left -= amount

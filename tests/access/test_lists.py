@@ -31,6 +31,7 @@ class List:
 
 _WORKERS = ("worker", "other_worker", "suspended", "applicant", "expert")
 _REQUESTERS = ("requester", "other_requester")
+_READERS = ("finance", "approver", "auditor", "admin")
 LISTS = (
     List("/api/me/assignments", "SELECT id FROM assignments WHERE worker_id = :me AND status = 'leased'", _WORKERS),
     List("/api/me/answers", "SELECT id FROM answers WHERE worker_id = :me", _WORKERS),
@@ -58,6 +59,13 @@ LISTS = (
     List("/api/escalations", "SELECT id FROM tasks WHERE status = 'escalated'", ("ops",), id="task_id"),
     List("/api/requesters", "SELECT id FROM requesters", ("ops", "admin", "finance")),
     List("/api/journal", "SELECT id FROM journal_entries", ("finance",)),
+    List("/api/fx-rates", "SELECT id FROM fx_rates", _READERS),
+    List(
+        "/api/fx-rates?base=EUR&quote=KES", "SELECT id FROM fx_rates WHERE (base, quote) = ('EUR', 'KES')", ("auditor",)
+    ),
+    List("/api/fx-rates?quote=USD", "SELECT id FROM fx_rates WHERE quote = 'USD'", ("auditor",)),
+    List("/api/tax-rules", "SELECT id FROM tax_rules", _READERS),
+    List("/api/tax-rules?country=PH", "SELECT id FROM tax_rules WHERE country = 'PH'", ("auditor",)),
     List("/api/parked-events", "SELECT id::text FROM outbox_events WHERE parked_at IS NOT NULL", ("ops", "admin")),
     List("/api/trail", "SELECT seq FROM trail_entries", ("auditor", "admin"), id="seq"),
 )

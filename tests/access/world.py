@@ -9,7 +9,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -106,6 +106,8 @@ class Cast:
     workers: dict[str, Worker]
     crowd: list[Worker]
     requesters: dict[str, Requester]
+    # What whoever confirms is called, so that there is something of their own to be confirmed.
+    approver: str = field(default_factory=canaries.new)
 
 
 def build(urls: Urls) -> World:
@@ -114,6 +116,7 @@ def build(urls: Urls) -> World:
     with db.sessions(engine)() as session:
         cast = people(session)
         made = list(things(session, cast))
+        now = clock.now(session).isoformat()
         callers = {caller.name: caller for caller in tokens(session, cast)}
         # What has just been used is not touched by every request.
         session.execute(update(auth.Token).values(last_used_at=text("now()")))
@@ -130,6 +133,7 @@ def build(urls: Urls) -> World:
             "project": batches["in_progress"][name]["project"],
             "batch": batches["in_progress"][name]["batch"],
             "batch_elsewhere": batches["unpaid"][name]["batch"],
+            "now": now,
         }
         for name in cast.requesters
     }
@@ -157,11 +161,14 @@ _VALUES = {
     "person": "SELECT id AS worker_id FROM workers WHERE id = :id",
     "payer": "SELECT id AS requester_id FROM requesters WHERE id = :id",
     "quarantine": "SELECT id AS quarantine_id FROM quarantines WHERE id = :id",
+    "fx_rate": "SELECT id AS rate_id FROM fx_rates WHERE id = :id",
+    "tax_rule": "SELECT id AS rule_id FROM tax_rules WHERE id = :id",
     "event": "SELECT id AS event_id FROM outbox_events WHERE id = CAST(:id AS bigint)",
 }
 _PREFIXES = {
     "assignment_id": "asg", "project_id": "prj", "batch_id": "bat", "task_id": "tsk", "worker_id": "wrk",
     "requester_id": "req", "voter_id": "wrk", "quarantine_id": "qtn",
+    "rate_id": "fxr", "rule_id": "txr",
 }  # fmt: skip
 
 
@@ -235,6 +242,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
         yield Thing("payer", "known", owner, requester.id)
     session.execute(_REVISED)
     yield from _quarantines(session, cast)
+    yield from _rates_and_rules(session, cast)
     yield from _persons(session, cast)
     yield from _events(session)
 
@@ -489,6 +497,25 @@ def _quarantines(session: Session, cast: Cast) -> Iterator[Thing]:
     factories.settle(session)
 
 
+def _rates_and_rules(session: Session, cast: Cast) -> Iterator[Thing]:
+    """Exchange rates and tax rules, waiting and confirmed, and some that the approver entered under another token."""
+    rates = {
+        "confirmed": factories.enter_fx_rate(session, confirmed=True),
+        "counting": factories.enter_fx_rate(session, "130"),
+        "waiting": factories.enter_fx_rate(session, "200"),
+        "theirs": factories.enter_fx_rate(session, "201", entered_by=cast.approver),
+    }
+    for base, quote in (("EUR", "KES"), ("EUR", "USD")):
+        factories.enter_fx_rate(session, "1.1", base=base, quote=quote)
+    rules = {
+        "confirmed": factories.enter_tax_rule(session, confirmed=True),
+        "waiting": factories.enter_tax_rule(session, document="non_resident", basis_points=2_000),
+        "theirs": factories.enter_tax_rule(session, country="PH", currency="PHP", entered_by=cast.approver),
+    }
+    yield from (Thing("fx_rate", state, "", rate.id) for state, rate in rates.items())
+    yield from (Thing("tax_rule", state, "", rule.id) for state, rule in rules.items())
+
+
 def _persons(session: Session, cast: Cast) -> Iterator[Thing]:
     for name, status in {"suspended": WorkerStatus.SUSPENDED, "offboarded": WorkerStatus.OFFBOARDED}.items():
         onboarding.move(session, cast.workers[name].id, status)
@@ -520,6 +547,7 @@ def tokens(session: Session, cast: Cast) -> Iterator[Caller]:
     """Everybody who calls, and for one of each role every kind of token that is not simply good."""
     subjects = {name: worker.id for name, worker in cast.workers.items()}
     subjects |= {name: requester.id for name, requester in cast.requesters.items()}
+    subjects["approver"] = cast.approver
     for name, given in MATRIX["callers"].items():
         role, who = given["role"], given.get("who", name)
         if not role:

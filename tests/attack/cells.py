@@ -34,6 +34,7 @@ _KINDS: tuple[tuple[type[ma.fields.Field[Any]], str], ...] = (
     (fields.Identifier, "id"),
     (fields.Shaped, "pattern"),
     (fields.Timestamp, "time"),
+    (fields.Day, "day"),
     (fields.JsonObject, "object"),
     (fields.Flag, "flag"),
     (fields.QueryInteger, "whole"),

@@ -6,13 +6,14 @@ The corpus takes these apart. A new route needs a line here before its bad input
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import marshmallow as ma
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from foundation import auth, fields, ids, trail
+from foundation import auth, clock, fields, ids, trail
 from quality import proposals, quarantine
 from tests import factories
 from workforce import assignment, schemas
@@ -269,6 +270,42 @@ def _books(db: Session) -> Good:
     return Good("finance", query=f"limit=1&cause_ref={cause}")
 
 
+def _fx_rate(db: Session) -> Good:
+    now = clock.now(db)
+    body = {
+        "base": "USD", "quote": "KES", "rate": "129.25", "source": "central bank", "fetched_at": now.isoformat(),
+        "valid_until": (now + timedelta(days=300)).isoformat(),
+    }  # fmt: skip
+    return Good("finance", body=body)
+
+
+def _fx_rate_waiting(db: Session) -> Good:
+    return Good("approver", names={"rate_id": factories.enter_fx_rate(db).id})
+
+
+def _fx_rates(db: Session) -> Good:
+    for rate in ("129", "130"):
+        factories.enter_fx_rate(db, rate)
+    return Good("auditor", query="limit=1&base=USD&quote=KES", known={"?/base": 200, "?/quote": 200})
+
+
+_TAX_RULE = {
+    "country": "KE", "kind": "withholding", "basis": "accrual", "document": "resident", "basis_points": 500,
+    "threshold": "24000", "period": "month", "currency": "KES", "catch_up": True, "rounding": "down",
+    "unit_exponent": 0, "valid_from": "2026-01-01", "valid_to": "2026-12-31", "authority": "KRA", "citation": "An act.",
+}  # fmt: skip
+
+
+def _tax_rule_waiting(db: Session) -> Good:
+    return Good("approver", names={"rule_id": factories.enter_tax_rule(db).id})
+
+
+def _tax_rules(db: Session) -> Good:
+    for _ in range(2):
+        factories.enter_tax_rule(db)
+    return Good("auditor", query="limit=1&country=KE")
+
+
 def _parked(role: str) -> Callable[[Session], Good]:
     def good(db: Session) -> Good:
         project = factories.create_project(db)
@@ -424,6 +461,12 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/tie-out": _staff("finance"),
     "GET /api/journal": _books,
     "GET /api/payables.csv": _staff("finance"),
+    "POST /api/fx-rates": _fx_rate,
+    "POST /api/fx-rates/<rate_id>/confirmation": _fx_rate_waiting,
+    "GET /api/fx-rates": _fx_rates,
+    "POST /api/tax-rules": _staff("finance", body=_TAX_RULE),
+    "POST /api/tax-rules/<rule_id>/confirmation": _tax_rule_waiting,
+    "GET /api/tax-rules": _tax_rules,
     "GET /api/funds": _requester,
     "GET /api/me/statement": _worker,
     "GET /api/me/earnings": _worker,
