@@ -44,7 +44,7 @@ _KINDS: tuple[tuple[type[ma.fields.Field[Any]], str], ...] = (
     (ma.fields.List, "list"),
 )
 GROUPS = {
-    "string": {"name", "text", "url", "pattern", "amount", "currency", "choice", "id"},
+    "string": {"name", "text", "url", "pattern", "amount", "currency", "choice", "id", "time", "day"},
     "number": {"integer", "fraction"},
 }
 GROUPS["scalar"] = GROUPS["string"] | GROUPS["number"] | {"flag"}

@@ -4,6 +4,7 @@ import gc
 import hashlib
 import warnings
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from foundation import ids
+from foundation import clock, ids
 from tests import factories
 
 Token = Callable[..., str]
@@ -218,6 +219,175 @@ def test_a_file_that_nobody_reads_is_closed(client: FlaskClient, token: Token) -
         gc.collect()
 
     assert told == []
+
+
+# Exchange rates and tax rules
+
+
+def _fx(db: Session, rate: str = "129.25", **changes: Any) -> dict[str, Any]:
+    now = clock.now(db)
+    return {
+        "base": "USD", "quote": "KES", "rate": rate, "source": "Central Bank of Kenya", "fetched_at": now.isoformat(),
+        "valid_until": (now + timedelta(hours=12)).isoformat(), **changes,
+    }  # fmt: skip
+
+
+TAX = {
+    "country": "KE", "kind": "withholding", "basis": "accrual", "basis_points": 500, "threshold": "24000",
+    "period": "month", "currency": "KES", "catch_up": True, "rounding": "down", "unit_exponent": 0,
+    "valid_from": "2026-01-01", "authority": "KRA", "citation": "Income Tax Act",
+}  # fmt: skip
+
+
+def _confirm(client: FlaskClient, secret: str, path: str, made: TestResponse) -> TestResponse:
+    return client.post(f"{path}/{made.get_json()['id']}/confirmation", headers=_as(secret))
+
+
+def test_a_rate_is_entered_by_one_and_confirmed_by_another(
+    client: FlaskClient, token: Token, db: Session, books: None
+) -> None:
+    made = client.post("/api/fx-rates", json=_fx(db), headers=_as(token("finance", "ada")))
+
+    confirmed = _confirm(client, token("approver", "bob"), "/api/fx-rates", made).get_json()
+
+    assert made.status_code == 201
+    assert (made.get_json()["rate"], made.get_json()["needs_confirmation"]) == ("129.25", True)
+    assert (confirmed["entered_by"], confirmed["confirmed_by"]) == ("ada", "bob")
+    again = client.post("/api/fx-rates", json=_fx(db, "130"), headers=_as(token("finance", "ada"))).get_json()
+    assert not again["needs_confirmation"]
+
+
+def test_a_rule_is_entered_by_one_and_confirmed_by_another(client: FlaskClient, token: Token, books: None) -> None:
+    made = client.post("/api/tax-rules", json=TAX, headers=_as(token("finance", "ada")))
+
+    confirmed = _confirm(client, token("approver", "bob"), "/api/tax-rules", made).get_json()
+
+    assert made.status_code == 201
+    shown = {**TAX, "threshold": "24000.0000", "document": None, "valid_to": None, "entered_by": "ada"}
+    assert {name: confirmed[name] for name in shown} == shown
+    assert (made.get_json()["confirmed_by"], confirmed["confirmed_by"]) == (None, "bob")
+
+
+CONFIRMED: dict[str, Callable[[Session], dict[str, Any]]] = {"/api/fx-rates": _fx, "/api/tax-rules": lambda _db: TAX}
+
+
+@pytest.mark.parametrize("path", CONFIRMED)
+def test_one_person_with_a_token_of_each_role_confirms_nothing_of_their_own(
+    client: FlaskClient, token: Token, db: Session, path: str
+) -> None:
+    made = client.post(path, json=CONFIRMED[path](db), headers=_as(token("finance", "ada")))
+    first, second = token("approver", "ada"), token("approver", "ada")
+
+    refused = [_problem(_confirm(client, secret, path, made)) for secret in (first, second)]
+
+    assert refused == [(409, "same-person")] * 2
+    (shown,) = client.get(path, headers=_as(first)).get_json()["items"]
+    assert shown["confirmed_by"] is None
+
+
+@pytest.mark.parametrize("path", CONFIRMED)
+@pytest.mark.parametrize("role", ["finance", "auditor", "admin", "ops", "requester", "worker"])
+def test_nobody_but_an_approver_confirms(client: FlaskClient, token: Token, db: Session, path: str, role: str) -> None:
+    made = client.post(path, json=CONFIRMED[path](db), headers=_as(token("finance", "ada")))
+
+    assert _problem(_confirm(client, token(role), path, made)) == (403, "scope-missing")
+
+
+@pytest.mark.parametrize("path", CONFIRMED)
+@pytest.mark.parametrize("role", ["approver", "auditor", "admin", "ops", "requester", "worker"])
+def test_nobody_but_finance_enters(client: FlaskClient, token: Token, db: Session, path: str, role: str) -> None:
+    assert _problem(client.post(path, json=CONFIRMED[path](db), headers=_as(token(role)))) == (403, "scope-missing")
+
+
+@pytest.mark.parametrize("path", CONFIRMED)
+def test_what_was_confirmed_is_not_confirmed_again(client: FlaskClient, token: Token, db: Session, path: str) -> None:
+    made = client.post(path, json=CONFIRMED[path](db), headers=_as(token("finance", "ada")))
+    _confirm(client, token("approver", "bob"), path, made)
+
+    assert _problem(_confirm(client, token("approver", "cyn"), path, made)) == (409, "already-confirmed")
+
+
+@pytest.mark.parametrize("path", CONFIRMED)
+def test_nothing_is_confirmed_that_is_not_there(client: FlaskClient, token: Token, path: str) -> None:
+    response = client.post(f"{path}/nothing/confirmation", headers=_as(token("approver")))
+
+    assert _problem(response) == (404, "not-found")
+
+
+def test_a_rate_that_went_out_of_its_time_is_not_confirmed(client: FlaskClient, token: Token, db: Session) -> None:
+    row = "SELECT 'fxr_old', 'USD', 'KES', 129, 1, 'x', now() - interval '2 days', now(), 'ada', true"
+    columns = "id, base, quote, numerator, denominator, source, fetched_at, valid_until, entered_by, needs_confirmation"
+    db.execute(text(f"INSERT INTO fx_rates ({columns}) {row}"))
+    db.commit()
+
+    response = client.post("/api/fx-rates/fxr_old/confirmation", headers=_as(token("approver")))
+
+    assert _problem(response) == (409, "rate-stale")
+    assert "from USD to KES" in response.get_json()["detail"]
+
+
+BAD_RATES: dict[str, tuple[dict[str, Any], str]] = {
+    "a number": ({"rate": 129.25}, "invalid"),
+    "nothing": ({"rate": "0"}, "fx-rate-invalid"),
+    "against itself": ({"quote": "USD"}, "fx-rate-invalid"),
+    "a foreign currency": ({"base": "XAU"}, "currency-unknown"),
+    "no zone": ({"fetched_at": "2026-01-01T00:00:00"}, "invalid"),
+    "the future": ({"fetched_at": "2999-01-01T00:00:00Z"}, "fx-rate-invalid"),
+    "over": ({"valid_until": "2020-01-01T00:00:00Z"}, "fx-rate-invalid"),
+}
+
+
+@pytest.mark.parametrize(("changes", "problem"), BAD_RATES.values(), ids=BAD_RATES.keys())
+def test_a_rate_that_cannot_be_is_refused(
+    client: FlaskClient, token: Token, db: Session, changes: dict[str, Any], problem: str
+) -> None:
+    refused = client.post("/api/fx-rates", json=_fx(db, **changes), headers=_as(token("finance")))
+
+    assert _problem(refused) == (422, problem)
+    assert [error["pointer"] for error in refused.get_json()["errors"]] == [f"/{field}" for field in changes]
+
+
+BAD_RULES: dict[str, tuple[dict[str, Any], str]] = {
+    "more than all": ({"basis_points": 10_001}, "invalid"),
+    "half a point": ({"basis_points": 0.5}, "invalid"),
+    "an unknown kind": ({"kind": "levy"}, "invalid"),
+    "a unit that the books lack": ({"unit_exponent": 5}, "tax-rule-invalid"),
+    "an end before its beginning": ({"valid_to": "2025-12-31"}, "tax-rule-invalid"),
+    "no day": ({"valid_from": "2026-02-30"}, "invalid"),
+    "a name for an authority": ({"authority": "Kenya Revenue Authority"}, "invalid"),
+    "a threshold of nothing": ({"threshold": "0"}, "amount-invalid"),
+}
+
+
+@pytest.mark.parametrize(("changes", "problem"), BAD_RULES.values(), ids=BAD_RULES.keys())
+def test_a_rule_that_cannot_be_is_refused(
+    client: FlaskClient, token: Token, changes: dict[str, Any], problem: str
+) -> None:
+    refused = client.post("/api/tax-rules", json={**TAX, **changes}, headers=_as(token("finance")))
+
+    assert _problem(refused) == (422, problem)
+    assert [error["pointer"] for error in refused.get_json()["errors"]] == [f"/{field}" for field in changes]
+
+
+@pytest.mark.parametrize("role", ["finance", "approver", "auditor"])
+def test_rates_and_rules_are_listed_newest_first_and_narrowed(
+    client: FlaskClient, token: Token, db: Session, role: str
+) -> None:
+    for quote in ("KES", "PHP", "KES"):
+        factories.enter_fx_rate(db, quote=quote)
+    for country in ("KE", "PH"):
+        factories.enter_tax_rule(db, country=country)
+    db.commit()
+    secret = token(role)
+
+    rates = client.get("/api/fx-rates?limit=2", headers=_as(secret)).get_json()
+    narrowed = client.get("/api/fx-rates?base=USD&quote=PHP", headers=_as(secret)).get_json()["items"]
+    rules = client.get("/api/tax-rules?country=KE", headers=_as(secret)).get_json()["items"]
+
+    assert [rate["quote"] for rate in rates["items"]] == ["KES", "PHP"]
+    assert rates["next_cursor"] is not None
+    assert [rate["quote"] for rate in narrowed] == ["PHP"]
+    assert [rule["country"] for rule in rules] == ["KE"]
 
 
 # Owners and payees

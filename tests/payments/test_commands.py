@@ -1,4 +1,4 @@
-"""`rookery ledger` and `rookery payables`: what finance runs beside the API."""
+"""`rookery ledger`, `payables` and `taxes`: what finance runs beside the API."""
 
 from pathlib import Path
 
@@ -50,3 +50,32 @@ def test_payables_are_written_with_their_totals_and_over_no_file(db: Session, ow
     assert path.read_bytes() == b"".join(made.chunks())
     assert again.exit_code == 2
     assert "File exists" in again.output
+
+
+SAMPLES = Path(exports.__file__).with_name("tax_samples.csv")
+
+
+def test_the_samples_are_entered_once_and_wait_to_be_confirmed(db: Session) -> None:
+    first = CliRunner().invoke(commands.import_rules, [str(SAMPLES)], obj=db)
+    again = CliRunner().invoke(commands.import_rules, [str(SAMPLES)], obj=db)
+
+    assert (first.exit_code, first.output) == (0, "10 rules entered, to be confirmed; 0 were there.\n")
+    assert again.output == "0 rules entered, to be confirmed; 10 were there.\n"
+    assert db.scalar(text("SELECT count(*) FROM tax_rules WHERE confirmed_by IS NULL")) == 10
+    assert db.scalar(text("SELECT count(*) FROM tax_rules WHERE citation NOT LIKE 'SAMPLE%'")) == 0
+
+
+def test_an_import_is_on_the_trail_under_the_operators_name(db: Session) -> None:
+    CliRunner().invoke(commands.import_rules, [str(SAMPLES)], obj=db)
+
+    row = db.execute(text("SELECT act, target, details, actor_ref FROM trail_entries")).one()
+    entered_by = db.scalars(text("SELECT DISTINCT entered_by FROM tax_rules")).all()
+    assert row[:3] == ("taxes.import", "tax_samples.csv", '{"entered": 10, "known": 0}')
+    assert entered_by == [row.actor_ref]
+
+
+def test_a_file_that_is_not_there_is_one_sentence(db: Session, tmp_path: Path) -> None:
+    ran = CliRunner().invoke(commands.import_rules, [str(tmp_path / "none.csv")], obj=db)
+
+    assert ran.exit_code == 2
+    assert "cannot be read: No such file" in ran.output

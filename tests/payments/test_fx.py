@@ -131,6 +131,13 @@ def test_a_clock_may_be_a_minute_fast_and_a_rate_nearly_a_day_old(db: Session, f
     assert fx.in_force(db, "USD", "KES").id == made.id
 
 
+def test_an_end_in_a_thousand_years_makes_no_rate_good_for_longer(db: Session) -> None:
+    _fetched(db, "KES", 24 * HOUR, timedelta(days=365_000))
+
+    with pytest.raises(RateStale):
+        fx.in_force(db, "KES", "USD")
+
+
 # What counts
 
 
