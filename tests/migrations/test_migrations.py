@@ -96,6 +96,8 @@ def lived_in(house: House) -> Urls:
         factories.claim(session, factories.create_worker(session), project)
         factories.propose(session, project, factories.create_worker(session))
         factories.answer(session, factories.create_worker(session), project=project)
+        factories.enter_fx_rate(session, confirmed=True)
+        factories.enter_tax_rule(session, confirmed=True)
         session.commit()
     client: FlaskClient = house.app.test_client()
     headers = {"Authorization": f"Bearer {house.token('ops', 'ada')}", "Idempotency-Key": "once"}

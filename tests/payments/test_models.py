@@ -1,5 +1,7 @@
 """What the tables themselves refuse, whoever writes."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -40,3 +42,58 @@ def test_the_tables_refuse_what_cannot_be(db: Session, books: None, constraint: 
 
     with pytest.raises(IntegrityError, match=constraint), db.begin_nested():
         db.execute(text(REFUSED[constraint]))
+
+
+FX = {"id": "fxr", "base": "USD", "quote": "KES", "numerator": 1, "denominator": 1, "source": "s", "entered_by": "ada",
+      "confirmed_by": None, "confirmed_at": None, "needs_confirmation": True, "fetched_at": "2026-01-01",
+      "valid_until": "2026-01-02"}  # fmt: skip
+TAX = {"id": "txr", "country": "KE", "kind": "vat", "basis": "accrual", "document": None, "basis_points": 1,
+       "threshold": None, "period": "none", "currency": "KES", "catch_up": False, "rounding": "up", "unit_exponent": 0,
+       "valid_from": "2026-01-01", "valid_to": None, "authority": "KRA", "citation": "c", "entered_by": "ada",
+       "confirmed_by": None, "confirmed_at": None}  # fmt: skip
+NO_RATE: dict[str, dict[str, Any]] = {
+    "above_zero": {"numerator": 0},
+    "fx_rates_above_zero": {"denominator": -1},
+    "two_currencies": {"quote": "USD"},
+    "fk_fx_rates_base": {"base": "XAU"},
+    "fk_fx_rates_quote": {"quote": "BGN"},
+    "fx_rates_ends_later": {"valid_until": "2026-01-01"},
+    "fx_rates_four_eyes": {"confirmed_by": "ada", "confirmed_at": "2026-01-01"},
+    "fx_rates_confirmed_when": {"confirmed_by": "bob"},
+    "confirmed_if_needed": {"confirmed_by": "bob", "confirmed_at": "2026-01-01", "needs_confirmation": False},
+}
+NO_RULE: dict[str, dict[str, Any]] = {
+    "basis_points_range": {"basis_points": 10_001},
+    "threshold_positive": {"threshold": 0},
+    "period_of_threshold": {"period": "month"},
+    "tax_rules_period_of_threshold": {"catch_up": True},
+    "unit_exponent_range": {"unit_exponent": 7},
+    "tax_rules_ends_later": {"valid_to": "2025-12-31"},
+    "tax_rules_four_eyes": {"confirmed_by": "ada", "confirmed_at": "2026-01-01"},
+    "tax_rules_confirmed_when": {"confirmed_at": "2026-01-01"},
+    "tax_rules_kind_known": {"kind": "levy"},
+    "tax_rules_basis_known": {"basis": "hope"},
+    "tax_rules_period_known": {"period": "day", "threshold": 1},
+    "tax_rules_rounding_known": {"rounding": "out"},
+    "fk_tax_rules_currency": {"currency": "XAU"},
+}
+
+
+def _insert(db: Session, table: str, row: dict[str, Any]) -> None:
+    db.execute(text(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})"), row)
+
+
+@pytest.mark.parametrize("constraint", NO_RATE)
+def test_the_table_refuses_what_is_no_exchange_rate(db: Session, constraint: str) -> None:
+    _insert(db, "fx_rates", {**FX, "id": "fxr_good"})
+
+    with pytest.raises(IntegrityError, match=constraint), db.begin_nested():
+        _insert(db, "fx_rates", {**FX, **NO_RATE[constraint]})
+
+
+@pytest.mark.parametrize("constraint", NO_RULE)
+def test_the_table_refuses_what_is_no_tax_rule(db: Session, constraint: str) -> None:
+    _insert(db, "tax_rules", {**TAX, "id": "txr_good"})
+
+    with pytest.raises(IntegrityError, match=constraint), db.begin_nested():
+        _insert(db, "tax_rules", {**TAX, **NO_RULE[constraint]})

@@ -44,7 +44,13 @@ def test_a_rule_counts_when_another_person_has_confirmed_it(db: Session, books: 
 
 
 def test_a_rule_in_force_is_in_ledger_units(db: Session) -> None:
-    terms: dict[str, Any] = {"threshold": "24000", "period": "month", "catch_up": True, "unit_exponent": 2, "rounding": "up"}
+    terms: dict[str, Any] = {
+        "threshold": "24000",
+        "period": "month",
+        "catch_up": True,
+        "unit_exponent": 2,
+        "rounding": "up",
+    }
     made = factories.enter_tax_rule(db, confirmed=True, **terms)
 
     (rule,) = taxes.rules_in_force(db, "KE", JULY, None)
