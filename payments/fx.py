@@ -148,7 +148,7 @@ def _refuse_stale(db: Session, rate: FxRate) -> None:
     if min(rate.valid_until, rate.fetched_at + oldest) <= clock.now(db):
         raise RateStale(
             f"The rate from {rate.base} to {rate.quote} is over: it is from {rate.fetched_at:%Y-%m-%d %H:%M} UTC, and "
-            f"good for {_hours(oldest)} at most. Enter a new one."
+            f"is good for {_hours(oldest)} at most. Enter a new one."
         )
 
 
