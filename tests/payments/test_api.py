@@ -132,14 +132,15 @@ def test_a_top_up_needs_all_its_members(client: FlaskClient, token: Token, books
     assert [error["pointer"] for error in response.get_json()["errors"]] == [f"/{member}"]
 
 
-FINANCE_ONLY = ["/api/trial-balance", "/api/tie-out", "/api/journal", "/api/payables.csv"]
+BOOKS = ["/api/trial-balance", "/api/tie-out", "/api/journal", "/api/payables.csv"]
 
 
-@pytest.mark.parametrize("path", FINANCE_ONLY)
-@pytest.mark.parametrize("role", ["requester", "worker", "ops", "admin"])
-def test_the_books_are_for_finance_alone(client: FlaskClient, token: Token, path: str, role: str) -> None:
+@pytest.mark.parametrize("path", BOOKS)
+@pytest.mark.parametrize("role", ["requester", "worker", "ops"])
+def test_the_books_are_for_finance_and_auditors(client: FlaskClient, token: Token, path: str, role: str) -> None:
     assert _problem(client.get(path, headers=_as(token(role)))) == (403, "scope-missing")
-    assert client.get(path, headers=_as(token("finance"))).status_code == 200
+    for reader in ("finance", "approver", "auditor"):
+        assert client.get(path, headers=_as(token(reader))).status_code == 200
 
 
 @pytest.mark.parametrize("role", ["requester", "worker", "ops", "admin"])

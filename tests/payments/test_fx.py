@@ -17,7 +17,7 @@ from foundation.errors import Invalid, NotFound
 from payments import fx
 from payments.four_eyes import AlreadyConfirmed, SamePerson
 from payments.fx import FxRateInvalid, FxRateMissing, RateStale
-from payments.money import CurrencyUnknown
+from payments.money import CurrencyRetired, CurrencyUnknown
 from tests import factories
 from tests.conftest import House, held_up
 
@@ -87,7 +87,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Invalid], str]] = {
     "more than a pair holds": ({"rate": "999999999999.999999999999999"}, FxRateInvalid, "/rate"),
     "against itself": ({"quote": "USD"}, FxRateInvalid, "/quote"),
     "a currency that is none": ({"base": "XAU"}, CurrencyUnknown, "/base"),
-    "a retired currency": ({"quote": "BGN"}, CurrencyUnknown, "/quote"),
+    "a retired currency": ({"quote": "BGN"}, CurrencyRetired, "/quote"),
 }
 
 

@@ -56,7 +56,7 @@ NO_RATE: dict[str, dict[str, Any]] = {
     "fx_rates_above_zero": {"denominator": -1},
     "two_currencies": {"quote": "USD"},
     "fk_fx_rates_base": {"base": "XAU"},
-    "fk_fx_rates_quote": {"quote": "BGN"},
+    "fk_fx_rates_quote": {"quote": "XAU"},
     "fx_rates_ends_later": {"valid_until": "2026-01-01"},
     "fx_rates_four_eyes": {"confirmed_by": "ada", "confirmed_at": "2026-01-01"},
     "fx_rates_confirmed_when": {"confirmed_by": "bob"},
