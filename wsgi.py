@@ -66,6 +66,8 @@ program = Program(
     commands=(
         payments.commands.ledger_commands,
         payments.commands.payables_commands,
+        payments.commands.payouts_commands,
+        payments.commands.statements_commands,
         payments.commands.taxes_commands,
         quality.commands.aggregate,
         demo.commands.demo,

@@ -156,7 +156,7 @@ def session(configured: Settings) -> Iterator[Session]:
         migrate(installation.database_owner_url, installation.database_url)
         engine = db.make_engine(installation.database_url, patient=True, pool_size=1)
         try:
-            with db.sessions(engine)() as opened:
+            with db.sessions(engine, destination_keys=installation.destination_keys)() as opened:
                 yield opened
                 opened.commit()
         finally:

@@ -243,11 +243,14 @@ def _all_of(act: Work) -> Sweep:
 
 def run_steps(db: Session, steps: Iterator[None]) -> int:
     """Take every step in a transaction of its own; returns how many there were."""
-    taken = 0
-    for _ in steps:
+    return sum(1 for _ in each_step(db, steps))
+
+
+def each_step(db: Session, steps: Iterator[None]) -> Iterator[int]:
+    """Take every step in a transaction of its own, and say how many there were so far: for whoever shows progress."""
+    for taken, _ in enumerate(steps, 1):
         db.commit()
-        taken += 1
-    return taken
+        yield taken
 
 
 def _watch_lag(db: Session) -> int:

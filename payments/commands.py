@@ -1,4 +1,6 @@
-"""`rookery ledger ...`, `rookery payables ...` and `rookery taxes ...`, thin like the views."""
+"""`rookery ledger`, `payables`, `taxes`, `payouts` and `statements`, thin like the views. Approving is not among them:
+it takes a token of somebody else.
+"""
 
 import json
 import sys
@@ -8,8 +10,9 @@ from pathlib import Path
 import click
 from sqlalchemy.orm import Session
 
-from foundation import commands, trail
-from payments import exports, ledger, tax_files
+from foundation import commands, jobs, trail
+from payments import exports, ledger, money, payout_files, payouts, rails, reconciliation, runs, tax_files
+from payments.models import PayoutRun
 
 
 @click.group("ledger")
@@ -66,3 +69,89 @@ def import_rules(db: Session, path: Path) -> None:
         raise click.BadParameter(f"{path} cannot be read: {error.strerror}.", param_hint="PATH") from error
     trail.record(db, operator, "taxes.import", target=path.name, details=json.dumps(asdict(taken)))
     click.echo(f"{taken.entered} rules entered, to be confirmed; {taken.known} were there.")
+
+
+@click.group("payouts")
+def payouts_commands() -> None:
+    """Payout runs."""
+
+
+@payouts_commands.command("prepare")
+@click.argument("rail", type=click.Choice(list(rails.by_name)))
+@click.pass_obj
+def prepare(db: Session, rail: str) -> None:
+    """Prepare a run of all that is due over RAIL, and show it. Somebody else approves it, with a token of theirs."""
+    operator = commands.operator()
+    run = runs.begin(db, rail=rail, prepared_by=operator.subject_id)
+    trail.record(db, operator, "payouts.prepare", target=run.id, details=json.dumps({"rail": rail}))
+    for done in jobs.each_step(db, runs.steps(db, run.id)):
+        click.echo(f"step {done}: {run.n_payees} payees looked at", err=True)
+    _show(db, run)
+
+
+@payouts_commands.command("list")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.pass_obj
+def list_runs(db: Session, limit: int) -> None:
+    """List runs, newest first."""
+    for run in db.scalars(runs.listed().order_by(PayoutRun.id.desc()).limit(limit)):
+        total = money.format_amount(run.total, run.exponent)
+        click.echo(f"{run.id}  {run.rail:10} {run.state:10} {run.n_payouts:>8} payouts {total:>20} {run.currency}")
+
+
+@payouts_commands.command("show")
+@click.argument("run_id")
+@click.pass_obj
+def show(db: Session, run_id: str) -> None:
+    """Show a run: its totals, its hash, and how many of its payouts are in which state."""
+    _show(db, runs.find(db, run_id))
+
+
+def _show(db: Session, run: PayoutRun) -> None:
+    click.echo(f"{run.id} over {run.rail} is {run.state}, prepared by {run.prepared_by}")
+    click.echo(f"{run.n_payouts} payouts, {money.format_amount(run.total, run.exponent)} {run.currency}")
+    click.echo(f"content hash {run.hash_text}")
+    for one in payouts.totals(db, run):
+        click.echo(f"  {one.state:10} {one.payouts:>8} {money.format_amount(one.net, one.exponent):>20}")
+    for reason, n_payees, amount in runs.reasons(db, run.id):
+        click.echo(f"  not paid: {reason:10} {n_payees:>8} payees {money.format_amount(amount, run.exponent):>20}")
+
+
+@payouts_commands.command("file")
+@click.argument("run_id")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--format", "format_", help="csv, xlsx, parquet, or the name of a rail's format; else the run's own.")
+@click.option("--part", type=click.IntRange(1, 100_000), default=1, show_default=True)
+@click.pass_obj
+def write_file(db: Session, run_id: str, path: Path, format_: str | None, part: int) -> None:
+    """Write the file of an exported run to PATH. Refuses to overwrite a file."""
+    operator = commands.operator()
+    made = payout_files.write(db, run_id, made_by=operator.subject_id, format_=format_, part=part)
+    try:
+        with path.open("xb") as file:
+            file.writelines(made.chunks())
+    except OSError as error:
+        raise click.BadParameter(f"{path} cannot be written: {error.strerror}.", param_hint="PATH") from error
+    trail.record(db, operator, "payouts.file", target=run_id, details=json.dumps({"sha256": made.sha256}))
+    click.echo(f"{made.rows} rows, part {part} of {made.n_parts}, sha256 {made.sha256}")
+
+
+@click.group("statements")
+def statements_commands() -> None:
+    """What banks and providers say."""
+
+
+@statements_commands.command("read")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--format", "format_", required=True, type=click.Choice(reconciliation.FORMATS))
+@click.pass_obj
+def read_statement(db: Session, path: Path, format_: str) -> None:
+    """Take in the file PATH of a bank or provider: all of it, or nothing. The same file a second time is refused."""
+    operator = commands.operator()
+    try:
+        with path.open("rb") as file:
+            made = reconciliation.read(db, file, format_=format_, read_by=operator.subject_id)
+    except OSError as error:
+        raise click.BadParameter(f"{path} cannot be read: {error.strerror}.", param_hint="PATH") from error
+    trail.record(db, operator, "statements.read", target=made.id, details=json.dumps({"sha256": made.hash_text}))
+    click.echo(f"{made.id}: " + (", ".join(f"{n} {name}" for name, n in made.outcome.items()) or "nothing in it"))

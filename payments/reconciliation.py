@@ -329,6 +329,9 @@ _READERS: dict[str, Callable[[Session, str, IO[bytes]], Counter[str]]] = {
 }
 
 
+FORMATS = tuple(sorted(_READERS))
+
+
 def files() -> Select[BankFile]:
     """All files that were read."""
     return select(BankFile)

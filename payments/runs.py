@@ -420,6 +420,16 @@ def listed(*, state: str | None = None) -> Select[PayoutRun]:
     return rows if state is None else rows.where(PayoutRun.state == state)
 
 
+_REASONS = text("""
+    SELECT reason, count(*) AS n, sum(amount) AS amount FROM left_out WHERE run_id = :run_id GROUP BY 1 ORDER BY 1
+""")
+
+
+def reasons(db: Session, run_id: str) -> list[tuple[str, int, int]]:
+    """Why a run does not pay some, with how many they are and what is owed to them, in ledger units."""
+    return [(row.reason, row.n, int(row.amount)) for row in db.execute(_REASONS, {"run_id": run_id})]
+
+
 def left_out(db: Session, run_id: str, request: pagination.PageRequest) -> pagination.Page:
     """Who is not paid by a run although something is owed to them, and why."""
     find(db, run_id)

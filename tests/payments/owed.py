@@ -1,17 +1,19 @@
 """People who are owed something, for tests of payouts: due earnings and somewhere to pay them to."""
 
+import base64
 import itertools
 from collections.abc import Sequence
 
-from sqlalchemy import text
+from sqlalchemy import func, text, update
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids
-from payments import earnings, funding, payees
+from payments import destinations, earnings, funding, payees, sealing
 from payments.earnings import Work
-from payments.models import Payee, PayoutMethod, PayoutRun
+from payments.models import MethodStatus, Payee, PayoutMethod, PayoutRun
 from payments.runs import steps
 
+KEYS = "test:" + base64.b64encode(b"k" * 32).decode()
 OWNER, PREPARER, APPROVER = "req_owner", "wanjiru", "oscar"
 _numbers = itertools.count(1)
 
@@ -49,18 +51,37 @@ def pay_in(db: Session, amount: int, currency: str = "USD") -> None:
     funding.top_up(db, owner_ref=OWNER, currency=currency, amount=amount, bank_reference=reference, actor_ref="finance")
 
 
+def retire(db: Session, of: Payee) -> None:
+    """Pay somebody nowhere any more."""
+    rows = update(PayoutMethod).where(PayoutMethod.payee_id == of.id, PayoutMethod.retired_at.is_(None))
+    db.execute(rows.values(status=MethodStatus.RETIRED, retired_at=func.now()))
+
+
 def set_method(
     db: Session, of: Payee, *, rail: str = "paypal", cooling: int = 0, set_by: str | None = None, mark: bytes = b""
 ) -> PayoutMethod:
     """A destination in place of the one there was."""
-    retire = text(
-        "UPDATE payout_methods SET status = 'retired', retired_at = now() WHERE payee_id = :id AND retired_at IS NULL"
-    )
-    db.execute(retire, {"id": of.id})
+    retire(db, of)
     made = PayoutMethod(
         id=ids.new("pym"), payee_id=of.id, rail=rail, kind="email", sealed=b"sealed", masked="p***@example.com",
         fingerprint=mark or of.id.encode(), account_fingerprint=mark or of.id.encode(), set_by=set_by or of.owner_ref,
         cooling_until=clock.now(db).replace(microsecond=0) if not cooling else clock.now(db).replace(year=2200),
+    )  # fmt: skip
+    db.add(made)
+    db.flush()
+    return made
+
+
+def set_destination(db: Session, of: Payee, rail: str, kind: str, **given: str) -> PayoutMethod:
+    """A real destination, sealed, that has cooled off."""
+    db.info.setdefault("destination_keys", KEYS)
+    retire(db, of)
+    keys, destination = sealing.keys_of(db), destinations.parse(kind, given)
+    key = sealing.fingerprint_key(keys)
+    made = PayoutMethod(
+        id=ids.new("pym"), payee_id=of.id, rail=rail, kind=kind, masked=destination.masked, set_by=of.owner_ref,
+        sealed=sealing.seal(destination, keys, owner=of.id), fingerprint=destinations.fingerprint(destination, key),
+        account_fingerprint=destinations.account_fingerprint(destination, key), cooling_until=clock.now(db),
     )  # fmt: skip
     db.add(made)
     db.flush()

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from payments import commands, earnings, exports, funding, ledger, payees
+from payments import commands, earnings, exports, funding, ledger, payees, payouts, reconciliation, runs
 from payments.earnings import Work
+from tests.payments import owed as people
 
 
 @pytest.fixture
@@ -79,3 +81,47 @@ def test_a_file_that_is_not_there_is_one_sentence(db: Session, tmp_path: Path) -
 
     assert ran.exit_code == 2
     assert "cannot be read: No such file" in ran.output
+
+
+RESULTS = "sender_item_id\ttransaction_status\terrors\tpayout_item_fee\r\n{}\tSUCCESS\t\t0.25\r\n"
+
+
+def _run(db: Session, command: click.Command, *arguments: str) -> str:
+    ran = CliRunner().invoke(command, arguments, obj=db)
+    assert ran.exit_code == 0, ran.output
+    return ran.stdout
+
+
+def test_a_run_is_prepared_shown_written_and_read_back(db: Session, books: None, tmp_path: Path) -> None:
+    ada = people.payee(db, 50_000, rail=None)
+    assert "not paid: no_method         1 payees               5.0000" in _run(db, commands.prepare, "paypal")
+    people.set_destination(db, ada, "paypal", "email", email="ada@example.com")
+
+    shown = _run(db, commands.prepare, "paypal").splitlines()
+
+    run_id = shown[0].split()[0]
+    assert shown[1] == "1 payouts, 5.0000 USD"
+    assert shown[3].split() == ["prepared", "1", "5.0000"]
+    assert run_id in _run(db, commands.list_runs).splitlines()[0]
+    run = runs.find(db, run_id)
+    runs.approve(db, run_id, content_hash=shown[2].split()[-1], approved_by="somebody else")
+    people.go_through(db, runs.release(db, run_id, released_by="finance"))
+    told = _run(db, commands.write_file, run_id, str(tmp_path / "run.txt"))
+    assert told.startswith("1 rows, part 1 of 1, sha256 ")
+    assert b"ada@example.com" in (tmp_path / "run.txt").read_bytes()
+    (payout,) = db.scalars(payouts.listed(run_id=run_id))
+    results = tmp_path / "results.csv"
+    results.write_text(RESULTS.format(payout.end_to_end_id))
+    assert _run(db, commands.read_statement, str(results), "--format", "paypal").endswith(": 1 settled\n")
+    db.refresh(run)
+    assert run.state == "closed"
+    again = CliRunner().invoke(commands.read_statement, [str(results), "--format", "paypal"], obj=db)
+    assert isinstance(again.exception, reconciliation.FileRead)
+    assert "closed" in _run(db, commands.show, run_id)
+
+
+def test_a_file_that_is_not_there_is_said_so(db: Session, tmp_path: Path) -> None:
+    ran = CliRunner().invoke(commands.read_statement, [str(tmp_path / "none"), "--format", "camt"], obj=db)
+
+    assert ran.exit_code == 2
+    assert "cannot be read" in ran.output
