@@ -24,6 +24,7 @@ _UNUSUAL = {
     "payout_files": "SELECT, INSERT",
     "project_skills": "SELECT, INSERT",
     "rates": "SELECT, INSERT",
+    "run_rates": "SELECT, INSERT",
     "tier_moves": "SELECT, INSERT",
     "trail_entries": "SELECT, INSERT",
     "votes": "SELECT, INSERT",

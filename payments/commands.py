@@ -113,8 +113,9 @@ def _show(db: Session, run: PayoutRun) -> None:
     click.echo(f"content hash {run.hash_text}")
     for one in payouts.totals(db, run):
         click.echo(f"  {one.state:10} {one.payouts:>8} {money.format_amount(one.net, one.exponent):>20}")
-    for reason, n_payees, amount in runs.reasons(db, run.id):
-        click.echo(f"  not paid: {reason:10} {n_payees:>8} payees {money.format_amount(amount, run.exponent):>20}")
+    for row in runs.reasons(db, run.id):
+        amount = money.format_amount(int(row.amount), row.exponent)
+        click.echo(f"  not paid: {row.reason:10} {row.n_payees:>8} payees {amount:>20} {row.currency}")
 
 
 @payouts_commands.command("file")

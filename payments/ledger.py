@@ -49,8 +49,11 @@ IN_TRANSIT = Role("in_transit", AccountKind.LIABILITY, bounded=False)
 SUSPENSE = Role("suspense", AccountKind.LIABILITY, bounded=False)
 GOODWILL = Role("goodwill", AccountKind.EXPENSE, bounded=False)
 RAIL_FEE = Role("rail_fee", AccountKind.EXPENSE, bounded=False)
+# What was owed in one currency and paid in another: value meets here, each currency by itself.
+FX_CLEARING = Role("fx_clearing", AccountKind.ASSET, bounded=False)
 ROLES = {
-    role.name: role for role in (BANK, FUNDS, RESERVE, PAYABLE, PLATFORM_FEE, IN_TRANSIT, SUSPENSE, GOODWILL, RAIL_FEE)
+    role.name: role
+    for role in (BANK, FUNDS, RESERVE, PAYABLE, PLATFORM_FEE, IN_TRANSIT, SUSPENSE, GOODWILL, RAIL_FEE, FX_CLEARING)
 }
 # Where a bigint ends.
 TURNOVER_MAX = 2**63 - 1
@@ -471,6 +474,18 @@ CHECKS = {
           LEFT JOIN journal_lines l ON l.entry_id = r.reverses_id AND l.line = m.line
          WHERE r.reverses_id IS NOT NULL
            AND (l.debit_id, l.credit_id, l.amount) IS DISTINCT FROM (m.credit_id, m.debit_id, m.amount)""",
+    "I18 what was converted by the books is what payouts have converted": """
+        SELECT coalesce(b.currency, p.currency)
+          FROM (SELECT o.currency, sum(o.amount) AS held FROM postings o
+                  JOIN accounts a ON a.id = o.account_id AND a.role = 'fx_clearing' GROUP BY 1) b
+          FULL JOIN (SELECT currency, sum(amount) AS paid FROM (
+                         SELECT currency, net AS amount FROM payouts
+                          WHERE fx_rate_id IS NOT NULL AND state IN ('exported', 'settled')
+                          UNION ALL
+                         SELECT earned_currency, -gross FROM payouts
+                          WHERE fx_rate_id IS NOT NULL AND state IN ('exported', 'settled')) AS sides
+                      GROUP BY 1) p USING (currency)
+         WHERE coalesce(held, 0) <> coalesce(paid, 0)""",
     "I16 no entry without a key": """
         SELECT id FROM journal_entries WHERE idempotency_key IS NULL OR request_hash IS NULL""",
     "F1 nobody confirmed an exchange rate of their own": """

@@ -505,11 +505,21 @@ class PayoutRun(Base):
     )
 
 
+class RunRate(Base):
+    """At which rate a run pays what was earned in another currency than it pays in. Append-only."""
+
+    __tablename__ = "run_rates"
+
+    run_id: Mapped[str] = mapped_column(IdText, ForeignKey("payout_runs.id"), primary_key=True)
+    currency: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"), primary_key=True)
+    rate_id: Mapped[str] = mapped_column(IdText, ForeignKey("fx_rates.id"))
+
+
 class Payout(Base):
     """One payment to one payee: what it is made of, where it goes, and what its bank has said.
 
-    gross : the sum of its items; net = gross - fee, what leaves. part : a payee's payouts of one run, from 0, where the
-    rail takes no more at once.
+    gross : the sum of its items, in the currency they were earned in; net : what leaves, in the currency that is paid;
+    the same, less the fee, where nothing is converted. part : a payee's payouts of one run, from 0.
     """
 
     __tablename__ = "payouts"
@@ -522,6 +532,8 @@ class Payout(Base):
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
     part: Mapped[int] = mapped_column(SmallInteger)
     currency: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"))
+    earned_currency: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"))
+    fx_rate_id: Mapped[str | None] = mapped_column(IdText, ForeignKey("fx_rates.id"))
     gross: Mapped[int] = mapped_column(BigInteger)
     fee: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     net: Mapped[int] = mapped_column(BigInteger)
@@ -532,11 +544,18 @@ class Payout(Base):
     created_at: Mapped[Created]
     ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
-    books: Mapped[Currency] = relationship(lazy="joined", innerjoin=True, viewonly=True)
+    books: Mapped[Currency] = relationship(lazy="joined", innerjoin=True, viewonly=True, foreign_keys=[currency])
+    earned_books: Mapped[Currency] = relationship(
+        lazy="joined", innerjoin=True, viewonly=True, foreign_keys=[earned_currency]
+    )
 
     @property
     def exponent(self) -> int:
         return self.books.ledger_exponent
+
+    @property
+    def earned_exponent(self) -> int:
+        return self.earned_books.ledger_exponent
 
     __table_args__ = (
         UniqueConstraint("run_id", "payee_id", "part"),
@@ -544,7 +563,9 @@ class Payout(Base):
         Index(None, "run_id", "id"),
         Index("ix_payouts_in_transit", "run_id", postgresql_where=text("state = 'exported'")),
         one_of("state", PayoutState),
-        CheckConstraint("net = gross - fee AND net > 0 AND fee >= 0", name="adds_up"),
+        CheckConstraint("net > 0 AND gross > 0 AND fee >= 0", name="above_zero"),
+        CheckConstraint("fx_rate_id IS NOT NULL OR net = gross - fee", name="adds_up"),
+        CheckConstraint("(fx_rate_id IS NULL) = (currency = earned_currency)", name="converted_at_a_rate"),
     )
 
 
@@ -579,18 +600,16 @@ class LeftOut(Base):
     run_id: Mapped[str] = mapped_column(IdText, ForeignKey("payout_runs.id"), primary_key=True)
     payee_id: Mapped[str] = mapped_column(IdText, ForeignKey("payees.id"), primary_key=True)
     reason: Mapped[str] = mapped_column(IdText, primary_key=True)
+    # In which it was earned.
+    currency: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"), primary_key=True)
     amount: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[Created]
 
-    run: Mapped[PayoutRun] = relationship(lazy="joined", innerjoin=True, viewonly=True)
-
-    @property
-    def currency(self) -> str:
-        return self.run.currency
+    books: Mapped[Currency] = relationship(lazy="joined", innerjoin=True, viewonly=True)
 
     @property
     def exponent(self) -> int:
-        return self.run.exponent
+        return self.books.ledger_exponent
 
 
 class PayoutFile(Base):

@@ -110,6 +110,12 @@ def convert(amount: int, numerator: int, denominator: int, from_exponent: int, t
     return _fitting(units + (2 * rest > below or (2 * rest == below and units % 2 == 1)))
 
 
+def convert_down(amount: int, numerator: int, denominator: int, from_exponent: int, to_exponent: int) -> int:
+    """As `convert`, rounded down: what is certainly worth paying."""
+    above, below = _exact(amount, numerator, denominator, from_exponent, to_exponent)
+    return _fitting(above // below)
+
+
 def convert_up(amount: int, numerator: int, denominator: int, from_exponent: int, to_exponent: int) -> int:
     """As `convert`, rounded up: what nobody may get less than.
 

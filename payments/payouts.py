@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from foundation.errors import NotFound
 from payments import ledger
-from payments.ledger import BANK, HOUSE, IN_TRANSIT, PAYABLE, RAIL_FEE, AccountName, Entry, Line
+from payments.ledger import BANK, FX_CLEARING, HOUSE, IN_TRANSIT, PAYABLE, RAIL_FEE, AccountName, Entry, Line
 from payments.models import Payout, PayoutRun, PayoutState
 
 _ACTOR = "payouts"
@@ -48,25 +48,33 @@ _SEND = text("""
 
 
 def send(db: Session, run: PayoutRun, rows: Sequence[Any]) -> None:
-    """Payouts of a run leave the books: what was payable is in transit. rows : with id, payee_id and net."""
+    """Payouts of a run leave the books: what was payable is in transit. rows : as `runs` reads them."""
+    transit = AccountName(IN_TRANSIT, run.rail, run.currency)
     entries = [
-        Entry(
-            f"out:{row.id}",
-            "payout",
-            row.id,
-            run.approved_by or HOUSE,
-            (
-                Line(
-                    AccountName(PAYABLE, row.payee_id, run.currency),
-                    AccountName(IN_TRANSIT, run.rail, run.currency),
-                    row.net,
-                ),
-            ),
-        )
-        for row in rows
+        Entry(f"out:{row.id}", "payout", row.id, run.approved_by or HOUSE, _leaving(row, transit)) for row in rows
     ]
     ledger.post(db, entries)
     db.execute(_SEND, {"ids": [row.id for row in rows]})
+
+
+def _leaving(row: Any, transit: AccountName) -> tuple[Line, ...]:
+    payable = AccountName(PAYABLE, row.payee_id, row.earned_currency)
+    if row.earned_currency == transit.currency:
+        return (Line(payable, transit, row.net),)
+    return (
+        Line(payable, AccountName(FX_CLEARING, HOUSE, row.earned_currency), row.gross),
+        Line(AccountName(FX_CLEARING, HOUSE, transit.currency), transit, row.net),
+    )
+
+
+def _coming_back(row: Any, parts: Sequence[tuple[AccountName, int]]) -> tuple[Line, ...]:
+    """What a payout that did not arrive is posted as, from where its money is now: it is owed as it was earned."""
+    payable = AccountName(PAYABLE, row.payee_id, row.earned_currency)
+    if row.earned_currency == row.currency:
+        return tuple(Line(place, payable, amount) for place, amount in parts if amount)
+    clearing = AccountName(FX_CLEARING, HOUSE, row.currency)
+    back = [Line(place, clearing, amount) for place, amount in parts if amount]
+    return (*back, Line(AccountName(FX_CLEARING, HOUSE, row.earned_currency), payable, row.gross))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +87,7 @@ class Outcome:
 
 
 _LOCKED = text("""
-    SELECT p.id, p.run_id, p.payee_id, p.currency, p.net, p.state, r.rail
+    SELECT p.id, p.run_id, p.payee_id, p.currency, p.earned_currency, p.gross, p.net, p.state, r.rail
       FROM payouts p JOIN payout_runs r ON r.id = p.run_id
      WHERE p.id = ANY(:ids) ORDER BY p.id FOR UPDATE OF p
 """)
@@ -98,8 +106,8 @@ _BACK = text("""
 def settle(db: Session, outcomes: Sequence[Outcome]) -> list[str]:
     """The bank has booked these: they are paid. Returns the ids of those that had been sent and were not final."""
     rows = _in_state(db, outcomes, PayoutState.EXPORTED)
-    lines = [Line(_transit(row), AccountName(BANK, HOUSE, row.currency), row.net) for row in rows]
-    ledger.post(db, [_entry("set", "settled", row, line) for row, line in zip(rows, lines, strict=True)])
+    lines = [(Line(_transit(row), AccountName(BANK, HOUSE, row.currency), row.net),) for row in rows]
+    ledger.post(db, [_entry("set", "settled", row, each) for row, each in zip(rows, lines, strict=True)])
     db.execute(_SETTLED, {"ids": [row.id for row in rows]})
     close_runs(db, {row.run_id for row in rows})
     return [row.id for row in rows]
@@ -108,8 +116,8 @@ def settle(db: Session, outcomes: Sequence[Outcome]) -> list[str]:
 def fail(db: Session, outcomes: Sequence[Outcome]) -> list[str]:
     """These never left the bank: what they paid is due again. Returns the ids of those that were in transit."""
     rows = _in_state(db, outcomes, PayoutState.EXPORTED)
-    lines = [Line(_transit(row), AccountName(PAYABLE, row.payee_id, row.currency), row.net) for row in rows]
-    ledger.post(db, [_entry("fail", "failed", row, line) for row, line in zip(rows, lines, strict=True)])
+    lines = [_coming_back(row, [(_transit(row), row.net)]) for row in rows]
+    ledger.post(db, [_entry("fail", "failed", row, each) for row, each in zip(rows, lines, strict=True)])
     _take_back(db, rows, PayoutState.FAILED, outcomes)
     return [row.id for row in rows]
 
@@ -120,11 +128,9 @@ def take_returns(db: Session, outcomes: Sequence[Outcome]) -> list[str]:
     came = {outcome.payout_id: outcome.amount for outcome in outcomes}
     entries = []
     for row in rows:
-        payable = AccountName(PAYABLE, row.payee_id, row.currency)
-        lines = [Line(AccountName(BANK, HOUSE, row.currency), payable, came[row.id])]
-        if missing := row.net - came[row.id]:
-            lines.append(Line(AccountName(RAIL_FEE, HOUSE, row.currency), payable, missing))
-        entries.append(Entry(f"ret:{row.id}", "returned", row.id, _ACTOR, tuple(lines)))
+        bank, fee = AccountName(BANK, HOUSE, row.currency), AccountName(RAIL_FEE, HOUSE, row.currency)
+        lines = _coming_back(row, [(bank, came[row.id]), (fee, row.net - came[row.id])])
+        entries.append(_entry("ret", "returned", row, lines))
     ledger.post(db, entries)
     _take_back(db, rows, PayoutState.RETURNED, outcomes)
     return [row.id for row in rows]
@@ -139,8 +145,8 @@ def _transit(row: Any) -> AccountName:
     return AccountName(IN_TRANSIT, row.rail, row.currency)
 
 
-def _entry(key: str, kind: str, row: Any, line: Line) -> Entry:
-    return Entry(f"{key}:{row.id}", kind, row.id, _ACTOR, (line,))
+def _entry(key: str, kind: str, row: Any, lines: tuple[Line, ...]) -> Entry:
+    return Entry(f"{key}:{row.id}", kind, row.id, _ACTOR, lines)
 
 
 def _take_back(db: Session, rows: Sequence[Any], state: PayoutState, outcomes: Sequence[Outcome]) -> None:

@@ -6,6 +6,7 @@ anything leaves the house, so that whatever is sent twice carries the same name 
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,8 +17,8 @@ from sqlalchemy.orm import Session
 
 from foundation import clock, ids, pagination
 from foundation.errors import Conflict, Invalid, NotFound
-from payments import four_eyes, paying_accounts, payouts, rails
-from payments.models import LeftOut, Payout, PayoutRun, RunState
+from payments import four_eyes, fx, money, paying_accounts, payouts, rails
+from payments.models import LeftOut, Payout, PayoutRun, RunRate, RunState
 from payments.rails import Rail
 
 # Payees of one step of preparing, and payouts of one step of releasing.
@@ -25,7 +26,7 @@ _AT_ONCE = 1000
 # An approval is for today's run.
 APPROVAL_LASTS = timedelta(hours=24)
 
-NO_METHOD, COOLING, HELD, TOO_LITTLE = "no_method", "cooling", "held", "too_little"
+NO_METHOD, COOLING, HELD, TOO_LITTLE, NO_RATE = "no_method", "cooling", "held", "too_little", "no_rate"
 
 
 class NoSuchRun(NotFound):
@@ -49,13 +50,33 @@ class CutOffInvalid(Invalid):
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """What one unit that was earned is worth in the currency that is paid, and at which scales the books keep both."""
+
+    id: str | None
+    numerator: int
+    denominator: int
+    earned_exponent: int
+    exponent: int
+
+    def worth(self, earned: int) -> int:
+        """What is certainly paid for so much, in ledger units."""
+        return money.convert_down(earned, self.numerator, self.denominator, self.earned_exponent, self.exponent)
+
+    def costs(self, paid: int) -> int:
+        """The least that has to be earned for so much to be paid, in ledger units."""
+        return money.convert_up(paid, self.denominator, self.numerator, self.exponent, self.earned_exponent)
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
-    """One payment to a payee: how much of which of their earnings, in ledger units."""
+    """One payment to a payee: how much of which of their earnings, and what that is paid as, in ledger units."""
 
     items: tuple[tuple[str, int], ...]
+    net: int
 
     @property
-    def amount(self) -> int:
+    def gross(self) -> int:
         return sum(amount for _, amount in self.items)
 
 
@@ -63,7 +84,10 @@ class Part:
 
 
 def begin(db: Session, *, rail: str, prepared_by: str, cut_off: datetime | None = None) -> PayoutRun:
-    """A run of all that has become due until the cut-off, or until now, for payees who are paid over this rail."""
+    """A run of all that has become due until the cut-off, or until now, for payees who are paid over this rail.
+
+    What was earned in another currency is paid at the rate that is in force now; raises if one is missing or stale.
+    """
     chosen, now = rails.find(rail), clock.now(db)
     if cut_off is not None and cut_off > now:
         raise CutOffInvalid("The cut-off must not be in the future.")
@@ -78,18 +102,43 @@ def begin(db: Session, *, rail: str, prepared_by: str, cut_off: datetime | None 
     )
     db.add(run)
     db.flush()
+    for currency in db.scalars(_FOREIGN, {"rail": chosen.name, "currency": chosen.currency}).all():
+        rate = fx.in_force(db, currency, chosen.currency)
+        db.add(RunRate(run_id=run.id, currency=currency, rate_id=rate.id))
+    db.flush()
     db.refresh(run)
     return run
+
+
+_FOREIGN = text("""
+    SELECT DISTINCT e.currency FROM earnings e
+      JOIN payout_methods m ON m.payee_id = e.payee_id AND m.status = 'active' AND m.rail = :rail
+     WHERE e.status = 'due' AND e.currency <> :currency ORDER BY 1
+""")
+_RATES = text("""
+    SELECT r.currency, f.id, f.numerator, f.denominator, c.ledger_exponent AS earned_exponent
+      FROM run_rates r JOIN fx_rates f ON f.id = r.rate_id JOIN currencies c ON c.code = r.currency
+     WHERE r.run_id = :run_id
+""")
+
+
+def _rates(db: Session, run: PayoutRun) -> dict[str, Rate]:
+    """By the currency that was earned in: the run's own is worth itself."""
+    found = {
+        row.currency: Rate(row.id, row.numerator, row.denominator, row.earned_exponent, run.exponent)
+        for row in db.execute(_RATES, {"run_id": run.id})
+    }
+    return {**found, run.currency: Rate(None, 1, 1, run.exponent, run.exponent)}
 
 
 _WITH_DUE = text("""
     SELECT p.id FROM payees p
      WHERE p.id > :after
-       AND EXISTS (SELECT FROM earnings e WHERE e.payee_id = p.id AND e.currency = :currency AND e.status = 'due')
+       AND EXISTS (SELECT FROM earnings e WHERE e.payee_id = p.id AND e.status = 'due')
      ORDER BY p.id LIMIT :most FOR UPDATE OF p
 """)
 _OWED = text("""
-    SELECT e.payee_id, m.id AS method_id, m.rail, m.fingerprint, m.cooling_until > now() AS is_cooling,
+    SELECT e.payee_id, e.currency, m.id AS method_id, m.rail, m.fingerprint, m.cooling_until > now() AS is_cooling,
            array_agg(e.id ORDER BY e.due_at, e.id) FILTER (WHERE NOT h.is_held) AS earnings,
            array_agg(e.amount - e.paid ORDER BY e.due_at, e.id) FILTER (WHERE NOT h.is_held) AS rests,
            coalesce(sum(e.amount - e.paid) FILTER (WHERE h.is_held), 0) AS held
@@ -98,22 +147,25 @@ _OWED = text("""
      CROSS JOIN LATERAL (SELECT EXISTS (
             SELECT FROM holds h WHERE h.payee_id = e.payee_id AND h.ended_at IS NULL
                AND (h.until IS NULL OR h.until > now()) AND (h.earning_id IS NULL OR h.earning_id = e.id)) AS is_held) h
-     WHERE e.payee_id = ANY(:payees) AND e.currency = :currency AND e.status = 'due' AND e.due_at <= :cut_off
+     WHERE e.payee_id = ANY(:payees) AND e.status = 'due' AND e.due_at <= :cut_off
+       AND (m.rail = :rail OR (m.rail IS NULL AND e.currency = :currency))
        AND NOT EXISTS (SELECT FROM payout_items i WHERE i.earning_id = e.id AND i.open)
-     GROUP BY e.payee_id, m.id ORDER BY e.payee_id
+     GROUP BY e.payee_id, e.currency, m.id ORDER BY e.payee_id, e.currency
 """)
 _WRITE = text("""
     WITH made AS (
-        INSERT INTO payouts (id, run_id, payee_id, method_id, fingerprint, part, currency, gross, net, end_to_end_id)
-        SELECT id, CAST(:run_id AS text), payee, method, fingerprint, part, CAST(:currency AS text), amount, amount,
-               replace(id, '_', '')
+        INSERT INTO payouts (id, run_id, payee_id, method_id, fingerprint, part, currency, earned_currency, fx_rate_id,
+                             gross, net, end_to_end_id)
+        SELECT id, CAST(:run_id AS text), payee, method, fingerprint, part, CAST(:currency AS text), earned, rate,
+               gross, net, replace(id, '_', '')
           FROM unnest(CAST(:ids AS text[]), CAST(:payees AS text[]), CAST(:methods AS text[]),
-                      CAST(:fingerprints AS bytea[]), CAST(:parts AS smallint[]), CAST(:amounts AS bigint[]))
-               AS given(id, payee, method, fingerprint, part, amount)
+                      CAST(:fingerprints AS bytea[]), CAST(:parts AS smallint[]), CAST(:earned AS text[]),
+                      CAST(:rates AS text[]), CAST(:grosses AS bigint[]), CAST(:nets AS bigint[]))
+               AS given(id, payee, method, fingerprint, part, earned, rate, gross, net)
     ), left_out AS (
-        INSERT INTO left_out (run_id, payee_id, reason, amount)
+        INSERT INTO left_out (run_id, payee_id, reason, currency, amount)
         SELECT CAST(:run_id AS text), * FROM unnest(CAST(:out_payees AS text[]), CAST(:out_reasons AS text[]),
-                                                    CAST(:out_amounts AS bigint[]))
+                                                    CAST(:out_currencies AS text[]), CAST(:out_amounts AS bigint[]))
     )
     INSERT INTO payout_items (payout_id, earning_id, part, amount)
     SELECT * FROM unnest(CAST(:item_payouts AS text[]), CAST(:item_earnings AS text[]), CAST(:item_parts AS smallint[]),
@@ -121,22 +173,35 @@ _WRITE = text("""
 """)
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A payout that is to be written. number : of its payee's, in this run; row : what it is for, as `_OWED` has it."""
+
+    id: str
+    row: Any
+    number: int
+    part: Part
+    rate: Rate
+
+
 def _prepare_some(db: Session, run: PayoutRun) -> bool:
     """The payouts of the next payees; whether there were any. Their rows are locked, so nothing changes meanwhile."""
-    who = {"after": run.prepared_through, "currency": run.currency, "most": _AT_ONCE}
-    payee_ids = list(db.scalars(_WITH_DUE, who))
+    payee_ids = list(db.scalars(_WITH_DUE, {"after": run.prepared_through, "most": _AT_ONCE}))
     if not payee_ids:
         return False
-    rail = rails.find(run.rail)
-    found = db.execute(_OWED, {"payees": payee_ids, "currency": run.currency, "cut_off": run.cut_off}).all()
-    made: list[tuple[str, Any, int, Part]] = []
-    left_out: list[tuple[str, str, int]] = []
-    for row in found:
-        if row.rail not in {None, rail.name}:
-            continue
-        parts, reasons = _decide(row, rail, run.exponent)
-        made += [(ids.new("pyo"), row, number, part) for number, part in enumerate(parts)]
-        left_out += [(row.payee_id, reason, amount) for reason, amount in reasons.items()]
+    rail, rates = rails.find(run.rail), _rates(db, run)
+    where = {"payees": payee_ids, "rail": rail.name, "currency": run.currency, "cut_off": run.cut_off}
+    made: list[_Made] = []
+    left_out: list[tuple[str, str, str, int]] = []
+    numbers: Counter[str] = Counter()
+    for row in db.execute(_OWED, where).all():
+        rate = rates.get(row.currency)
+        parts, reasons = _decide(row, rail, rate)
+        for part in parts:
+            assert rate is not None, "nothing is paid without a rate"
+            made.append(_Made(ids.new("pyo"), row, numbers[row.payee_id], part, rate))
+            numbers[row.payee_id] += 1
+        left_out += [(row.payee_id, reason, row.currency, amount) for reason, amount in reasons.items()]
     _write(db, run, made, left_out)
     run.prepared_through = payee_ids[-1]
     run.n_payees += len(payee_ids)
@@ -144,8 +209,8 @@ def _prepare_some(db: Session, run: PayoutRun) -> bool:
     return True
 
 
-def _decide(row: Any, rail: Rail, exponent: int) -> tuple[list[Part], dict[str, int]]:
-    """A payee's payments, and what is not paid and why, in ledger units."""
+def _decide(row: Any, rail: Rail, rate: Rate | None) -> tuple[list[Part], dict[str, int]]:
+    """A payee's payments of what they earned in one currency, and what is not paid and why, in its ledger units."""
     reasons = {HELD: int(row.held)} if row.held else {}
     owed = list(zip(row.earnings or (), (int(rest) for rest in row.rests or ()), strict=True))
     total = sum(rest for _, rest in owed)
@@ -153,54 +218,67 @@ def _decide(row: Any, rail: Rail, exponent: int) -> tuple[list[Part], dict[str, 
         return [], {**reasons, NO_METHOD: total}
     if owed and row.is_cooling:
         return [], {**reasons, COOLING: total}
-    parts = split(owed, rail, exponent)
-    rest = total - sum(part.amount for part in parts)
-    if rest >= rail.unit(exponent) or (owed and not parts):
+    if rate is None:
+        return [], {**reasons, NO_RATE: total} if owed else reasons
+    parts = split(owed, rail, rate)
+    rest = total - sum(part.gross for part in parts)
+    if rate.worth(rest) >= rail.unit(rate.exponent) or (owed and not parts):
         reasons[TOO_LITTLE] = rest
     return parts, reasons
 
 
-def split(owed: Sequence[tuple[str, int]], rail: Rail, exponent: int) -> list[Part]:
+def split(owed: Sequence[tuple[str, int]], rail: Rail, rate: Rate) -> list[Part]:
     """Payments that a rail takes out of what is owed, the oldest earning first; what is less than its unit stays owed.
 
     owed : earnings with what is unpaid of each, in ledger units. A last part below the rail's least is left for later.
     """
-    unit = rail.unit(exponent)
-    most = rail.units(rail.most, exponent) // unit * unit
-    left = sum(rest for _, rest in owed) // unit * unit
-    parts, waiting = [], list(reversed(owed))
-    while left >= max(rail.units(rail.least, exponent), unit):
-        wanted, items = min(left, most), []
-        left -= wanted
-        while wanted:
-            earning_id, rest = waiting.pop()
-            taken = min(rest, wanted)
-            items.append((earning_id, taken))
-            wanted -= taken
-            if rest > taken:
-                waiting.append((earning_id, rest - taken))
-        parts.append(Part(tuple(items)))
+    unit = rail.unit(rate.exponent)
+    most = rail.units(rail.most, rate.exponent) // unit * unit
+    least = max(rail.units(rail.least, rate.exponent), unit)
+    left = rate.worth(sum(rest for _, rest in owed)) // unit * unit
+    waiting, parts, paid, taken = list(reversed(owed)), [], 0, 0
+    while left >= least:
+        net = min(left, most)
+        left, paid = left - net, paid + net
+        items = _take(waiting, rate.costs(paid) - taken)
+        taken = rate.costs(paid)
+        parts.append(Part(items, net))
     return parts
 
 
-def _write(
-    db: Session, run: PayoutRun, made: Sequence[tuple[str, Any, int, Part]], left_out: Sequence[tuple[str, str, int]]
-) -> None:
-    items = [(payout_id, number, *item) for payout_id, _, number, part in made for item in part.items]
+def _take(waiting: list[tuple[str, int]], wanted: int) -> tuple[tuple[str, int], ...]:
+    """So much of what waits, from its end on; what is left of the last one goes on waiting."""
+    items = []
+    while wanted:
+        earning_id, rest = waiting.pop()
+        taken = min(rest, wanted)
+        items.append((earning_id, taken))
+        wanted -= taken
+        if rest > taken:
+            waiting.append((earning_id, rest - taken))
+    return tuple(items)
+
+
+def _write(db: Session, run: PayoutRun, made: Sequence[_Made], left_out: Sequence[tuple[str, str, str, int]]) -> None:
+    items = [(one.id, one.number, *item) for one in made for item in one.part.items]
     db.execute(
         _WRITE,
         {
             "run_id": run.id,
             "currency": run.currency,
-            "ids": [payout_id for payout_id, _, _, _ in made],
-            "payees": [row.payee_id for _, row, _, _ in made],
-            "methods": [row.method_id for _, row, _, _ in made],
-            "fingerprints": [row.fingerprint for _, row, _, _ in made],
-            "parts": [number for _, _, number, _ in made],
-            "amounts": [part.amount for _, _, _, part in made],
-            "out_payees": [payee_id for payee_id, _, _ in left_out],
-            "out_reasons": [reason for _, reason, _ in left_out],
-            "out_amounts": [amount for _, _, amount in left_out],
+            "ids": [one.id for one in made],
+            "payees": [one.row.payee_id for one in made],
+            "methods": [one.row.method_id for one in made],
+            "fingerprints": [one.row.fingerprint for one in made],
+            "parts": [one.number for one in made],
+            "earned": [one.row.currency for one in made],
+            "rates": [one.rate.id for one in made],
+            "grosses": [one.part.gross for one in made],
+            "nets": [one.part.net for one in made],
+            "out_payees": [payee_id for payee_id, _, _, _ in left_out],
+            "out_reasons": [reason for _, reason, _, _ in left_out],
+            "out_currencies": [currency for _, _, currency, _ in left_out],
+            "out_amounts": [amount for _, _, _, amount in left_out],
             "item_payouts": [payout_id for payout_id, _, _, _ in items],
             "item_parts": [number for _, number, _, _ in items],
             "item_earnings": [earning_id for _, _, earning_id, _ in items],
@@ -213,7 +291,7 @@ def _write(
 
 
 _CONTENT = text("""
-    SELECT p.end_to_end_id, p.fingerprint, p.net, p.currency FROM payouts p
+    SELECT p.end_to_end_id, p.fingerprint, p.net, p.currency, coalesce(p.fx_rate_id, '') AS rate FROM payouts p
      WHERE p.run_id = :run_id AND p.state <> 'dropped' ORDER BY p.id
 """)
 _STALE = text("""
@@ -261,10 +339,10 @@ def _hash(run: PayoutRun) -> bytes:
 
 
 def _content(db: Session, run: PayoutRun) -> bytes:
-    """SHA-256 over the payouts in the order of their ids: name, where to, how much."""
+    """SHA-256 over the payouts in the order of their ids: name, where to, how much, at which rate."""
     digest = hashlib.sha256(f"{run.id}|{run.rail}|{run.currency}\n".encode())
     for row in db.execute(_CONTENT, {"run_id": run.id}, execution_options={"yield_per": 1000}):
-        digest.update(f"{row.end_to_end_id}|{row.fingerprint.hex()}|{row.net}|{row.currency}\n".encode())
+        digest.update(f"{row.end_to_end_id}|{row.fingerprint.hex()}|{row.net}|{row.currency}|{row.rate}\n".encode())
     return digest.digest()
 
 
@@ -359,7 +437,8 @@ def steps(db: Session, run_id: str) -> Iterator[None]:
 
 
 _NEXT_OUT = text("""
-    SELECT id, payee_id, net FROM payouts WHERE run_id = :run_id AND state = 'prepared' ORDER BY id LIMIT :most
+    SELECT id, payee_id, gross, earned_currency, net FROM payouts
+     WHERE run_id = :run_id AND state = 'prepared' ORDER BY id LIMIT :most
 """)
 
 
@@ -421,13 +500,16 @@ def listed(*, state: str | None = None) -> Select[PayoutRun]:
 
 
 _REASONS = text("""
-    SELECT reason, count(*) AS n, sum(amount) AS amount FROM left_out WHERE run_id = :run_id GROUP BY 1 ORDER BY 1
+    SELECT l.reason, l.currency, c.ledger_exponent AS exponent, count(*) AS n_payees, sum(l.amount) AS amount
+      FROM left_out l JOIN currencies c ON c.code = l.currency WHERE l.run_id = :run_id GROUP BY 1, 2, 3 ORDER BY 1, 2
 """)
 
 
-def reasons(db: Session, run_id: str) -> list[tuple[str, int, int]]:
-    """Why a run does not pay some, with how many they are and what is owed to them, in ledger units."""
-    return [(row.reason, row.n, int(row.amount)) for row in db.execute(_REASONS, {"run_id": run_id})]
+def reasons(db: Session, run_id: str) -> Sequence[Any]:
+    """Why a run does not pay some, with how many they are and what is owed to them: reason, currency, exponent,
+    n_payees, amount in ledger units.
+    """
+    return db.execute(_REASONS, {"run_id": run_id}).all()
 
 
 def left_out(db: Session, run_id: str, request: pagination.PageRequest) -> pagination.Page:

@@ -41,9 +41,9 @@ class TopUpBooked(Schema):
     amount = Amount()
 
 
-def _amount(name: str) -> ma.fields.Function:
+def _amount(name: str, *, exponent: str = "exponent") -> ma.fields.Function:
     return ma.fields.Function(
-        lambda row: money.format_amount(int(getattr(row, name)), row.exponent),
+        lambda row: money.format_amount(int(getattr(row, name)), getattr(row, exponent)),
         metadata={"type": "string", "description": "A decimal string."},
     )
 
@@ -346,7 +346,9 @@ class Payout(MyPayout):
     payee_id = Identifier("pye")
     method_id = Identifier("pym")
     part = Integer()
-    gross = _amount("gross")
+    earned_currency = Currency()
+    gross = _amount("gross", exponent="earned_exponent")
+    fx_rate_id = Identifier("fxr", allow_none=True)
     fee = _amount("fee")
     end_to_end_id = Text()
 

@@ -129,11 +129,13 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Text(collation="C"), nullable=False),
         sa.Column("payee_id", sa.Text(collation="C"), nullable=False),
         sa.Column("reason", sa.Text(collation="C"), nullable=False),
+        sa.Column("currency", sa.Text(collation="C"), nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(["payee_id"], ["payees.id"], name=op.f("fk_left_out_payee_id_payees")),
         sa.ForeignKeyConstraint(["run_id"], ["payout_runs.id"], name=op.f("fk_left_out_run_id_payout_runs")),
-        sa.PrimaryKeyConstraint("run_id", "payee_id", "reason", name=op.f("pk_left_out")),
+        sa.ForeignKeyConstraint(["currency"], ["currencies.code"], name=op.f("fk_left_out_currency_currencies")),
+        sa.PrimaryKeyConstraint("run_id", "payee_id", "reason", "currency", name=op.f("pk_left_out")),
     )
     op.create_table(
         "payout_files",
@@ -150,6 +152,16 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_payout_files_run_id_id"), "payout_files", ["run_id", "id"])
     op.create_table(
+        "run_rates",
+        sa.Column("run_id", sa.Text(collation="C"), nullable=False),
+        sa.Column("currency", sa.Text(collation="C"), nullable=False),
+        sa.Column("rate_id", sa.Text(collation="C"), nullable=False),
+        sa.ForeignKeyConstraint(["currency"], ["currencies.code"], name=op.f("fk_run_rates_currency_currencies")),
+        sa.ForeignKeyConstraint(["rate_id"], ["fx_rates.id"], name=op.f("fk_run_rates_rate_id_fx_rates")),
+        sa.ForeignKeyConstraint(["run_id"], ["payout_runs.id"], name=op.f("fk_run_rates_run_id_payout_runs")),
+        sa.PrimaryKeyConstraint("run_id", "currency", name=op.f("pk_run_rates")),
+    )
+    op.create_table(
         "payouts",
         sa.Column("id", sa.Text(collation="C"), nullable=False),
         sa.Column("run_id", sa.Text(collation="C"), nullable=False),
@@ -158,6 +170,8 @@ def upgrade() -> None:
         sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
         sa.Column("part", sa.SmallInteger(), nullable=False),
         sa.Column("currency", sa.Text(collation="C"), nullable=False),
+        sa.Column("earned_currency", sa.Text(collation="C"), nullable=False),
+        sa.Column("fx_rate_id", sa.Text(collation="C"), nullable=True),
         sa.Column("gross", sa.BigInteger(), nullable=False),
         sa.Column("fee", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("net", sa.BigInteger(), nullable=False),
@@ -170,7 +184,15 @@ def upgrade() -> None:
             "state IN ('prepared', 'exported', 'settled', 'failed', 'returned', 'dropped')",
             name=op.f("ck_payouts_state_known"),
         ),
-        sa.CheckConstraint("net = gross - fee AND net > 0 AND fee >= 0", name=op.f("ck_payouts_adds_up")),
+        sa.CheckConstraint("net > 0 AND gross > 0 AND fee >= 0", name=op.f("ck_payouts_above_zero")),
+        sa.CheckConstraint("fx_rate_id IS NOT NULL OR net = gross - fee", name=op.f("ck_payouts_adds_up")),
+        sa.CheckConstraint(
+            "(fx_rate_id IS NULL) = (currency = earned_currency)", name=op.f("ck_payouts_converted_at_a_rate")
+        ),
+        sa.ForeignKeyConstraint(
+            ["earned_currency"], ["currencies.code"], name=op.f("fk_payouts_earned_currency_currencies")
+        ),
+        sa.ForeignKeyConstraint(["fx_rate_id"], ["fx_rates.id"], name=op.f("fk_payouts_fx_rate_id_fx_rates")),
         sa.ForeignKeyConstraint(["currency"], ["currencies.code"], name=op.f("fk_payouts_currency_currencies")),
         sa.ForeignKeyConstraint(["method_id"], ["payout_methods.id"], name=op.f("fk_payouts_method_id_payout_methods")),
         sa.ForeignKeyConstraint(["payee_id"], ["payees.id"], name=op.f("fk_payouts_payee_id_payees")),
@@ -280,7 +302,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_payout_items_open", "payout_items", ["earning_id", "part"], unique=True, postgresql_where=sa.text("open")
     )
-    for table in ("adjustments", "payout_files"):
+    for table in ("adjustments", "payout_files", "run_rates"):
         op.execute(
             f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table} "
             "FOR EACH ROW EXECUTE FUNCTION refuse_change()"

@@ -94,7 +94,7 @@ def _run(db: Session, command: click.Command, *arguments: str) -> str:
 
 def test_a_run_is_prepared_shown_written_and_read_back(db: Session, books: None, tmp_path: Path) -> None:
     ada = people.payee(db, 50_000, rail=None)
-    assert "not paid: no_method         1 payees               5.0000" in _run(db, commands.prepare, "paypal")
+    assert "not paid: no_method         1 payees               5.0000 USD" in _run(db, commands.prepare, "paypal")
     people.set_destination(db, ada, "paypal", "email", email="ada@example.com")
 
     shown = _run(db, commands.prepare, "paypal").splitlines()

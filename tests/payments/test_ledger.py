@@ -378,6 +378,10 @@ BREAKS = {
         ALTER TABLE journal_lines DISABLE TRIGGER append_only;
         UPDATE journal_lines SET amount = amount + 1
          WHERE entry_id IN (SELECT id FROM journal_entries WHERE reverses_id IS NOT NULL)""",
+    "I18 what was converted by the books is what payouts have converted": """
+        ALTER TABLE payouts DROP CONSTRAINT ck_payouts_converted_at_a_rate;
+        ALTER TABLE payouts DROP CONSTRAINT fk_payouts_fx_rate_id_fx_rates;
+        UPDATE payouts SET fx_rate_id = 'fxr_x', earned_currency = 'EUR' WHERE state = 'exported'""",
     "I16 no entry without a key": """
         ALTER TABLE journal_entries ALTER idempotency_key DROP NOT NULL;
         INSERT INTO journal_entries (id, request_hash, kind, lines, cause_ref, actor_ref)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -9,14 +10,16 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from foundation import auth
 from foundation.pagination import PageRequest
-from payments import holds, ledger, payouts, rails, runs
+from payments import fx, holds, ledger, payouts, rails, runs
 from payments.four_eyes import SamePerson
 from payments.ledger import PAYABLE
-from payments.models import Payee, Payout, PayoutRun
+from payments.models import FxRate, Payee, Payout, PayoutRun
 from payments.payouts import Outcome
 from payments.rails import NoSuchRail, Rail
-from payments.runs import DestinationByApprover, RunChanged, RunMoveNotAllowed
+from payments.runs import DestinationByApprover, Rate, RunChanged, RunMoveNotAllowed
+from tests import factories
 from tests.conftest import House, age
 from tests.payments import owed
 from tests.payments.owed import APPROVER, PREPARER, go_through
@@ -137,10 +140,10 @@ _TINY = Rail("tiny", "USD", ("email",), "generic", decimals=2, least=Decimal("0.
 def test_a_split_pays_the_oldest_first_in_whole_units_within_the_limits(amounts: list[int]) -> None:
     rests = [(f"ern_{number:02}", amount) for number, amount in enumerate(amounts)]
 
-    parts = runs.split(rests, _TINY, 4)
+    parts = runs.split(rests, _TINY, Rate(None, 1, 1, 4, 4))
 
-    assert all(300 <= part.amount <= 2500 and part.amount % 100 == 0 for part in parts)
-    assert sum(amounts) - sum(part.amount for part in parts) < 300
+    assert all(300 <= part.net == part.gross <= 2500 and part.net % 100 == 0 for part in parts)
+    assert sum(amounts) - sum(part.gross for part in parts) < 300
     taken: dict[str, int] = {}
     for part in parts:
         for earning_id, amount in part.items:
@@ -148,6 +151,104 @@ def test_a_split_pays_the_oldest_first_in_whole_units_within_the_limits(amounts:
             taken[earning_id] = taken.get(earning_id, 0) + amount
     assert list(taken) == sorted(taken) == [name for name, _ in rests[: len(taken)]]
     assert all(taken[name] == amount for name, amount in rests[: max(len(taken) - 1, 0)])
+
+
+@given(
+    st.lists(st.integers(1, 10**6), min_size=1, max_size=20), st.integers(1, 10**9), st.integers(1, 10**6),
+)  # fmt: skip
+def test_whatever_the_rate_nobody_is_paid_more_than_they_earned_or_a_unit_less(
+    amounts: list[int], numerator: int, denominator: int
+) -> None:
+    rate = Rate("fxr_1", numerator, denominator, 4, 2)
+    rail = Rail("tiny", "UGX", ("email",), "generic", decimals=0, least=Decimal(1), most=Decimal(50_000))
+    owed_now = [(f"ern_{number:02}", amount) for number, amount in enumerate(amounts)]
+    worth = Fraction(sum(amounts) * numerator, 100 * denominator)
+    if worth > 10**9:
+        return
+
+    parts = runs.split(owed_now, rail, rate)
+
+    net, gross = sum(part.net for part in parts), sum(part.gross for part in parts)
+    assert gross <= sum(amounts)
+    assert net <= Fraction(gross * numerator, 100 * denominator) < net + Fraction(numerator, 100 * denominator)
+    assert worth - net < 100
+    assert all(part.net % 100 == 0 for part in parts)
+
+
+# Another currency
+
+
+def _rate(db: Session, rate: str = "129.5", base: str = "USD", quote: str = "KES") -> FxRate:
+    entered = factories.enter_fx_rate(db, base=base, quote=quote, rate=rate)
+    return fx.confirm(db, entered.id, auth.Actor("tok_a", APPROVER, "approver", frozenset({"approve"})))
+
+
+def _sent_over(db: Session, rail: str) -> PayoutRun:
+    run = _prepared(db, rail)
+    runs.approve(db, run.id, content_hash=_hash(run), approved_by=APPROVER)
+    return go_through(db, runs.release(db, run.id, released_by=PREPARER))
+
+
+def test_what_was_earned_in_dollars_is_paid_in_whole_shillings_and_the_rest_stays_owed(
+    db: Session, books: None
+) -> None:
+    rate = _rate(db)
+    ada = owed.payee(db, 10_0000, 5_0000, rail="mpesa")
+
+    run = _sent_over(db, "mpesa")
+
+    (one,) = _payouts(db, run)
+    assert (one.net, one.currency, one.earned_currency, one.fx_rate_id) == (1942_0000, "KES", "USD", rate.id)
+    assert one.gross == 14_9962
+    assert owed.rests(db, ada) == [0, 38]
+    assert _payable(db, ada) == 38
+    clearing = {
+        row.currency: int(row.debits - row.credits) for row in ledger.trial_balance(db) if row.role == "fx_clearing"
+    }
+    assert clearing == {"USD": -14_9962, "KES": 1942_0000}
+
+
+@pytest.mark.parametrize("ending", ["fails", "is returned"])
+def test_a_converted_payout_that_does_not_arrive_is_owed_as_it_was_earned(
+    db: Session, books: None, ending: str
+) -> None:
+    _rate(db)
+    ada = owed.payee(db, 10_0000, rail="mpesa")
+    run = _sent_over(db, "mpesa")
+    (one,) = _payouts(db, run)
+
+    if ending == "fails":
+        payouts.fail(db, [Outcome(one.id, "wrong number")])
+    else:
+        payouts.settle(db, [Outcome(one.id)])
+        payouts.take_returns(db, [Outcome(one.id, "wrong number", one.net - 30_0000)])
+
+    assert _payable(db, ada) == 10_0000
+    clearing = [int(row.debits - row.credits) for row in ledger.trial_balance(db) if row.role == "fx_clearing"]
+    assert clearing == [0, 0]
+
+
+def test_two_currencies_of_one_payee_are_two_payouts(db: Session, books: None) -> None:
+    _rate(db)
+    ada = owed.payee(db, 10_0000, rail="mpesa")
+    owed.owe(db, ada, 500_0000, currency="KES")
+
+    run = _prepared(db, "mpesa")
+
+    assert [(one.part, one.earned_currency, one.net) for one in _payouts(db, run)] == [
+        (0, "KES", 500_0000), (1, "USD", 1295_0000),
+    ]  # fmt: skip
+    assert run.total == 1795_0000
+
+
+def test_no_run_begins_without_the_rates_that_it_needs(db: Session, books: None) -> None:
+    ada = owed.payee(db, 10_0000, rail="mpesa")
+
+    with pytest.raises(fx.FxRateMissing, match="from USD to KES"):
+        runs.begin(db, rail="mpesa", prepared_by=PREPARER)
+
+    owed.set_method(db, ada, rail="paypal")
+    assert _prepared(db, "mpesa").n_payouts == 0
 
 
 def test_only_what_was_due_at_the_cut_off_is_paid(db: Session, books: None) -> None:
