@@ -312,7 +312,7 @@ NO_CONFIRMATION = {
     "another row": "UPDATE {table} SET entered_by = 'another', confirmed_by = 'a', confirmed_at = now()",
     "nothing": "UPDATE {table} SET id = id",
     "a deletion": "DELETE FROM {table}",
-    "all of it": "TRUNCATE {table}",
+    "all of it": "TRUNCATE {table} CASCADE",
 }
 
 
