@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
     true,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from foundation.db import Base, Created, Id, IdText, Json, Moment, Ref, one_of
 
@@ -581,6 +581,9 @@ class LeftOut(Base):
     reason: Mapped[str] = mapped_column(IdText, primary_key=True)
     amount: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[Created]
+
+    # What pages go by: part of what somebody is owed may be held, and the rest too little.
+    place: Mapped[str] = column_property(payee_id + "/" + reason)
 
     run: Mapped[PayoutRun] = relationship(lazy="joined", innerjoin=True, viewonly=True)
 

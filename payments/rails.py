@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from foundation.errors import NotFound
+from foundation.errors import Invalid
 
 
-class NoSuchRail(NotFound):
+class NoSuchRail(Invalid):
     """There is no such rail."""
 
 
@@ -86,5 +86,6 @@ def find(name: str) -> Rail:
     """The rail with this name."""
     found = by_name.get(name)
     if found is None:
-        raise NoSuchRail(f"Rails are {', '.join(by_name)}.")
+        reason = f"Must be one of {', '.join(by_name)}."
+        raise NoSuchRail(reason, errors=[{"pointer": "/rail", "reason": reason}])
     return found

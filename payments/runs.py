@@ -424,4 +424,4 @@ def left_out(db: Session, run_id: str, request: pagination.PageRequest) -> pagin
     """Who is not paid by a run although something is owed to them, and why."""
     find(db, run_id)
     rows = select(LeftOut).where(LeftOut.run_id == run_id)
-    return pagination.read(db, rows, LeftOut.payee_id, request, newest_first=False)
+    return pagination.read(db, rows, LeftOut.place, request, newest_first=False)

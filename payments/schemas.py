@@ -270,11 +270,9 @@ class Adjustment(MyAdjustment):
 
 class NewPayingAccount(Schema):
     rail = Text(required=True, longest=40)
-    details = ma.fields.Dict(
-        keys=Text(shortest=1, longest=40),
-        values=Text(shortest=1, longest=140, name=True),
+    details = JsonObject(
         required=True,
-        validate=ma.validate.Length(1, 10),
+        metadata={"description": "By rail: name, iban, bic; name, routing, company_id; account; currency."},
     )
 
 

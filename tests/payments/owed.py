@@ -7,13 +7,21 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids
-from payments import earnings, funding, payees
+from payments import destinations, earnings, funding, payees, sealing
 from payments.earnings import Work
 from payments.models import Payee, PayoutMethod, PayoutRun
 from payments.runs import steps
 
 OWNER, PREPARER, APPROVER = "req_owner", "wanjiru", "oscar"
 _numbers = itertools.count(1)
+# Where everybody is paid to over a rail that does not go by e-mail.
+_TO = {
+    "sepa": ("iban", {"iban": "DE89370400440532013000", "bic": "COBADEFF"}),
+    "ach": ("ach", {"routing": "021000021", "account": "1234567", "account_type": "checking"}),
+    "mpesa": ("wallet", {"wallet": "mpesa", "country": "KE", "msisdn": "0712345678"}),
+    "instapay": ("wallet", {"wallet": "gcash", "country": "PH", "msisdn": "09171234567"}),
+    "imps": ("local_bank", {"country": "IN", "bank_code": "HDFC0000001", "account": "50100012345678"}),
+}
 
 
 def payee(db: Session, *amounts: int, currency: str = "USD", rail: str | None = "paypal", cooling: int = 0) -> Payee:
@@ -52,13 +60,17 @@ def pay_in(db: Session, amount: int, currency: str = "USD") -> None:
 def set_method(
     db: Session, of: Payee, *, rail: str = "paypal", cooling: int = 0, set_by: str | None = None, mark: bytes = b""
 ) -> PayoutMethod:
-    """A destination in place of the one there was."""
+    """A destination in place of the one there was, sealed if the session can."""
     retire = text(
         "UPDATE payout_methods SET status = 'retired', retired_at = now() WHERE payee_id = :id AND retired_at IS NULL"
     )
     db.execute(retire, {"id": of.id})
+    keys = sealing.keys_of(db)
+    kind, given = _TO.get(rail, ("email", {"email": f"{of.id}@example.com"}))
+    to = destinations.parse(kind, given)
     made = PayoutMethod(
-        id=ids.new("pym"), payee_id=of.id, rail=rail, kind="email", sealed=b"sealed", masked="p***@example.com",
+        id=ids.new("pym"), payee_id=of.id, rail=rail, kind=kind, masked=to.masked,
+        sealed=sealing.seal(to, keys, owner=of.id) if keys else b"sealed",
         fingerprint=mark or of.id.encode(), account_fingerprint=mark or of.id.encode(), set_by=set_by or of.owner_ref,
         cooling_until=clock.now(db).replace(microsecond=0) if not cooling else clock.now(db).replace(year=2200),
     )  # fmt: skip

@@ -148,7 +148,7 @@ def test_nobody_else_books_money(client: FlaskClient, token: Token, role: str) -
     assert _problem(_top_up(client, token(role))) == (403, "scope-missing")
 
 
-@pytest.mark.parametrize("path", [*FINANCE_ONLY, "/api/funds", "/api/me/statement", "/api/me/earnings"])
+@pytest.mark.parametrize("path", [*BOOKS, "/api/funds", "/api/me/statement", "/api/me/earnings"])
 def test_without_a_token_there_is_nothing(client: FlaskClient, path: str) -> None:
     assert _problem(client.get(path)) == (401, "token-required")
 
