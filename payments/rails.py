@@ -64,7 +64,8 @@ _RAILS = (
     ),
     # Whole shillings.
     Rail("mpesa", "KES", ("wallet",), "mpesa", decimals=0, least=Decimal(10), most=Decimal(250_000)),
-    Rail("instapay", "PHP", ("local_bank", "wallet"), "swiftpay", decimals=2, least=Decimal(1), most=Decimal(50_000)),
+    # Wallets are institutions there, with a code and the number as the account.
+    Rail("instapay", "PHP", ("local_bank",), "swiftpay", decimals=2, least=Decimal(1), most=Decimal(50_000)),
     Rail(
         "imps",
         "INR",

@@ -325,8 +325,11 @@ class RunWithTotals(Schema):
     payouts = ma.fields.List(ma.fields.Nested(PayoutTotal))
 
 
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
 class Approval(Schema):
-    content_hash = Text(required=True, shortest=64, longest=64)
+    content_hash = Shaped(_HASH, "Must be the 64 hexadecimal digits that the run shows.", "0" * 64, required=True)
 
 
 class MyPayout(Schema):

@@ -40,15 +40,16 @@ def things(session: Session, workers: Mapping[str, Worker], approver: str) -> It
 
 def _holds(session: Session, people: Mapping[str, Payee], approver: str) -> Iterator[Found]:
     until = clock.now(session) + timedelta(days=3)
-    for name in (_HELD, "other_expert"):
+    for name in ("worker", _HELD, "other_expert"):
         given = {"payee_id": people[name].id, "reason": "It is looked into."}
-        made = {
-            "active": holds.place(session, **given, until=until, made_by="finance"),
-            "legal": holds.place(session, **given, is_legal=True, made_by="finance"),
-            "theirs": holds.place(session, **given, is_legal=True, made_by=approver),
-            "over": holds.place(session, **given, until=until, made_by="finance"),
-        }
+        made = {"over": holds.place(session, **given, until=until, made_by="finance")}
         holds.end(session, made["over"].id, reason="It was explained.", ended_by="approver")
+        if name != "worker":
+            made |= {
+                "active": holds.place(session, **given, until=until, made_by="finance"),
+                "legal": holds.place(session, **given, is_legal=True, made_by="finance"),
+                "theirs": holds.place(session, **given, is_legal=True, made_by=approver),
+            }
         yield from (("hold", state, name, hold.id) for state, hold in made.items())
 
 

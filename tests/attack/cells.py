@@ -37,6 +37,8 @@ _KINDS: tuple[tuple[type[ma.fields.Field[Any]], str], ...] = (
     (fields.Day, "day"),
     (fields.JsonObject, "object"),
     (fields.Flag, "flag"),
+    # In an address, a choice of two words.
+    (fields.QueryFlag, "choice"),
     (fields.QueryInteger, "whole"),
     (fields.Integer, "integer"),
     (fields.Fraction, "fraction"),

@@ -7,19 +7,27 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids
-from payments import destinations, earnings, funding, payees, sealing
+from payments import destinations, earnings, funding, payees, payouts, sealing
 from payments.earnings import Work
 from payments.models import Payee, PayoutMethod, PayoutRun
+from payments.payouts import Outcome
 from payments.runs import steps
 
 OWNER, PREPARER, APPROVER = "req_owner", "wanjiru", "oscar"
+# What each rail that pays from an account of the house's wants to know of it.
+ACCOUNTS = {
+    "sepa": {"name": "Rookery Labs", "iban": "DE89370400440532013000", "bic": "COBADEFF"},
+    "ach": {"name": "Rookery Labs", "routing": "121000358", "company_id": "1234567890"},
+    "imps": {"account": "5550001"},
+    "wise": {"currency": "USD"},
+}
 _numbers = itertools.count(1)
 # Where everybody is paid to over a rail that does not go by e-mail.
 _TO = {
     "sepa": ("iban", {"iban": "DE89370400440532013000", "bic": "COBADEFF"}),
     "ach": ("ach", {"routing": "021000021", "account": "1234567", "account_type": "checking"}),
     "mpesa": ("wallet", {"wallet": "mpesa", "country": "KE", "msisdn": "0712345678"}),
-    "instapay": ("wallet", {"wallet": "gcash", "country": "PH", "msisdn": "09171234567"}),
+    "instapay": ("local_bank", {"country": "PH", "bank_code": "BOPIPHMM", "account": "0012345678"}),
     "imps": ("local_bank", {"country": "IN", "bank_code": "HDFC0000001", "account": "50100012345678"}),
 }
 
@@ -85,6 +93,13 @@ def go_through(db: Session, run: PayoutRun) -> PayoutRun:
         pass
     db.refresh(run)
     return run
+
+
+def settle(db: Session, run: PayoutRun) -> None:
+    """The bank has booked all that was sent."""
+    sent = payouts.listed(run_id=run.id, state="exported")
+    payouts.settle(db, [Outcome(one.id) for one in db.scalars(sent)])
+    db.refresh(run)
 
 
 def rests(db: Session, of: Payee) -> Sequence[int]:
