@@ -15,7 +15,7 @@ from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids, pagination
-from foundation.errors import Conflict, Invalid, NotFound
+from foundation.errors import Conflict, Invalid, NotFound, within
 from payments import four_eyes, paying_accounts, payouts, rails
 from payments.models import LeftOut, Payout, PayoutRun, RunState
 from payments.rails import Rail
@@ -66,7 +66,8 @@ def begin(db: Session, *, rail: str, prepared_by: str, cut_off: datetime | None 
     """A run of all that has become due until the cut-off, or until now, for payees who are paid over this rail."""
     chosen, now = rails.find(rail), clock.now(db)
     if cut_off is not None and cut_off > now:
-        raise CutOffInvalid("The cut-off must not be in the future.")
+        with within("/cut_off"):
+            raise CutOffInvalid("The cut-off must not be in the future.")
     run = PayoutRun(
         id=ids.new("run"),
         rail=chosen.name,
