@@ -30,7 +30,6 @@ def things(session: Session, workers: Mapping[str, Worker], approver: str) -> It
         owed.set_method(session, people[name], cooling=1)
         owed.set_method(session, people[name])
     their_own = payees.of_owner(session, workers["party"].id)
-    owed.set_method(session, their_own, set_by=approver)
     made = dict(_runs(session, [people[name] for name in _PAID], their_own, approver))
     yield from (("run", state, "", run.id) for state, run in made.items())
     yield from _payouts(session, made)
@@ -71,6 +70,8 @@ def _runs(session: Session, paid: list[Payee], their_own: Payee, approver: str) 
     That one is paid by one run alone.
     """
     for state in ("closed", "exported", "approved", *_DRAFTS, "cancelled", "preparing"):
+        if state == "their_method":
+            owed.set_method(session, their_own, set_by=approver)
         for payee in [*paid, their_own] if state == "their_method" else paid:
             adjustments.give_goodwill(
                 session, payee_id=payee.id, currency="USD", amount=20_000, reason="Our fault.", actor_ref="finance"

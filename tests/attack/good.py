@@ -20,7 +20,7 @@ from quality import proposals, quarantine
 from tests import factories
 from tests.payments import owed
 from workforce import assignment, schemas
-from workforce.models import BatchStatus, Kind, Project, WorkerStatus
+from workforce.models import BatchStatus, Kind, Project, Requester, WorkerStatus
 from workforce.tiers import Tier
 
 
@@ -392,22 +392,26 @@ def _reversal(**more: str) -> Callable[[Session], Good]:
     return good
 
 
-# More than its requester has.
-_DEAR = {"/amount": 402}
+def _rich(db: Session) -> Requester:
+    """Somebody who can pay whatever an amount may say, and in dinars too."""
+    requester = factories.create_requester(db, funds=None)
+    for amount, currency in [("100000000000", "USD"), ("100000000000", "USD"), ("100", "KWD")]:
+        factories.pay_in(db, requester.id, amount, currency)
+    return requester
 
 
 def _repair(**more: str) -> Callable[[Session], Good]:
     def good(db: Session) -> Good:
         worker = factories.create_worker(db)
         project = factories.create_project(
-            db, overlap_min=1, overlap_max=1, confidence_target=0.5, expert_share=0.0, spot_share=0.0
+            db, _rich(db), overlap_min=1, overlap_max=1, confidence_target=0.5, expert_share=0.0, spot_share=0.0
         )
         factories.create_task(db, project)
         factories.answer(db, worker, project=project)
         factories.settle(db)
         answer = text("SELECT e.id FROM earnings e JOIN payees p ON p.id = e.payee_id WHERE p.owner_ref = :id")
         earning_id = db.scalars(answer, {"id": worker.id}).one()
-        return Good("finance", names={"earning_id": earning_id}, body={"amount": "0.50", **more}, known=_DEAR)
+        return Good("finance", names={"earning_id": earning_id}, body={"amount": "0.50", **more})
 
     return good
 
@@ -417,9 +421,9 @@ def _gift(*, owner: bool) -> Callable[[Session], Good]:
         body = {"payee_id": _payee(db).id, "currency": "USD", "amount": "1.50", "reason": "Good work."}
         known = {"/payee_id": 404}
         if owner:
-            body["owner_ref"] = factories.create_requester(db).id
-            # Whoever is not there has no money.
-            known |= {"/owner_ref": 402, "/currency": 402, **_DEAR}
+            body["owner_ref"] = _rich(db).id
+            # Whoever is not there has no money, and nobody has any in all currencies.
+            known |= {"/owner_ref": 402, "/currency": 402}
         return Good("finance", body=body, known=known)
 
     return good

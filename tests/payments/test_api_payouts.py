@@ -585,8 +585,8 @@ def test_a_file_that_cannot_be_is_refused(people: People, db: Session, books: No
 
     format_, part = people.get("finance", path, format="pdf"), people.get("finance", path, part=2)
 
-    assert (_problem(format_), _pointers(format_)) == ((422, "format-unknown"), ["/format"])
-    assert (_problem(part), _pointers(part)) == ((422, "part-unknown"), ["/part"])
+    assert (_problem(format_), _pointers(format_)) == ((422, "format-unknown"), ["?/format"])
+    assert (_problem(part), _pointers(part)) == ((422, "part-unknown"), ["?/part"])
     assert _problem(people.get("finance", path, part="x")) == (422, "invalid")
     assert _problem(people.get("finance", path, format="nacha")) == (409, "payout-unfit")
 
