@@ -158,6 +158,7 @@ def _give(
     reason: str,
     actor_ref: str,
 ) -> Earning:
+    payees.find(db, payee_id)
     payees.lock(db, [payee_id])
     ref = ids.new("bon" if kind == EarningKind.BONUS else "gdw")
     entry = Entry(f"{kind}:{ref}", kind.value, ref, actor_ref, lines)

@@ -364,9 +364,9 @@ def cancel_run(call: Call, run_id: str) -> PayoutRun:
 @routes.get("/payout-runs/<run_id>/file", allow=READ, query=schemas.FileQuery, content_type="application/octet-stream")
 def run_file(call: Call, run_id: str) -> Response:
     """The file of an exported run: for its rail, or as csv, xlsx or parquet. The same bytes whenever it is asked."""
-    made = payout_files.write(
-        call.db, run_id, made_by=call.actor.subject_id, format_=call.query.get("format"), part=call.query.get("part", 1)
-    )
+    asked = {"format_": call.query.get("format"), "part": call.query.get("part", 1)}
+    with within("?"):
+        made = payout_files.write(call.db, run_id, made_by=call.actor.subject_id, **asked)
     response = Response(made.chunks(), content_type=made.content_type)
     response.call_on_close(made.file.close)
     response.headers["Content-Disposition"] = f'attachment; filename="{made.name}"'

@@ -7,7 +7,7 @@ from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids
-from foundation.errors import Conflict, Invalid, NotFound
+from foundation.errors import Conflict, Invalid, NotFound, within
 from payments import four_eyes, payees
 from payments.adjustments import NoSuchEarning
 from payments.models import Earning, Hold
@@ -42,7 +42,8 @@ def place(
     payees.lock(db, [payee_id])
     if earning_id is not None and db.scalar(select(Earning.payee_id).where(Earning.id == earning_id)) != payee_id:
         raise NoSuchEarning("This payee has no such earning.")
-    _check_end(db, until, is_legal=is_legal)
+    with within("/until"):
+        _check_end(db, until, is_legal=is_legal)
     hold = Hold(
         id=ids.new("hld"), payee_id=payee_id, earning_id=earning_id, reason=reason, until=until, is_legal=is_legal,
         made_by=made_by,

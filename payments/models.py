@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
     true,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from foundation.db import Base, Created, Id, IdText, Json, Moment, Ref, one_of
 
@@ -606,6 +606,8 @@ class LeftOut(Base):
     created_at: Mapped[Created]
 
     books: Mapped[Currency] = relationship(lazy="joined", innerjoin=True, viewonly=True)
+    # What pages go by: part of what somebody is owed may be held, and the rest too little.
+    place: Mapped[str] = column_property(payee_id + "/" + reason + "/" + currency)
 
     @property
     def exponent(self) -> int:

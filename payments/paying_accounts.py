@@ -1,17 +1,26 @@
 """The house's own accounts that rails pay from: entered by one person, in force when another has confirmed them."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 
-import schwifty
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids
-from foundation.errors import Conflict, Invalid, NotFound
-from payments import four_eyes, rails
+from foundation.errors import Conflict, Invalid, NotFound, within
+from payments import destinations, four_eyes, rails
 from payments.files import nacha
 from payments.models import PayingAccount
 from payments.rails import Rail
+
+_LONGEST = 140
+# What is neither an IBAN nor a name, by what must be true of it.
+_SHAPES: Mapping[str, tuple[Callable[[str], object], str]] = {
+    "routing": (nacha.is_routing, "Is no routing number."),
+    "company_id": (re.compile("[A-Z0-9]{1,10}").fullmatch, "Must be 1 to 10 capital letters and digits."),
+    "account": (re.compile("[A-Za-z0-9]{1,34}").fullmatch, "Must be 1 to 34 letters and digits."),
+    "currency": (re.compile("[A-Z]{3}").fullmatch, "Must be a currency code such as USD."),
+}
 
 
 class PayingAccountMissing(Conflict):
@@ -26,30 +35,44 @@ class NoSuchPayingAccount(NotFound):
     """There is no such paying account."""
 
 
-def enter(db: Session, *, rail: str, details: Mapping[str, str], entered_by: str) -> PayingAccount:
-    """An account that a rail is to pay from, once another person has confirmed it."""
+def enter(db: Session, *, rail: str, details: Mapping[str, object], entered_by: str) -> PayingAccount:
+    """An account that a rail is to pay from, once another person has confirmed it.
+
+    Raises subclasses of `Invalid` with pointers below /details.
+    """
     chosen = rails.find(rail)
-    _check(chosen, details)
-    made = PayingAccount(id=ids.new("pac"), rail=chosen.name, details=dict(details), entered_by=entered_by)
+    with within("/details"):
+        read = _read(chosen, details)
+    made = PayingAccount(id=ids.new("pac"), rail=chosen.name, details=read, entered_by=entered_by)
     db.add(made)
     db.flush()
     return made
 
 
-def _check(rail: Rail, details: Mapping[str, str]) -> None:
-    if set(details) != set(rail.payer):
-        wanted = ", ".join(rail.payer) or "nothing"
-        raise _wrong("", f"{rail.name} takes {wanted}.")
-    if "iban" in details and not schwifty.IBAN(details["iban"], allow_invalid=True).is_valid:
-        raise _wrong("/iban", "Is no IBAN.")
-    if "bic" in details and not schwifty.BIC(details["bic"], allow_invalid=True).is_valid:
-        raise _wrong("/bic", "Is no BIC.")
-    if "routing" in details and not nacha.is_routing(details["routing"]):
-        raise _wrong("/routing", "Is no routing number.")
+def _read(rail: Rail, details: Mapping[str, object]) -> dict[str, str]:
+    """What the rail's files say of an account, in one spelling."""
+    if not rail.payer:
+        raise PayingAccountInvalid(f"{rail.name} needs no paying account.")
+    text = {name: value for name, value in details.items() if isinstance(value, str) and _is_plain(value)}
+    wrong = [(_escaped(name), "Unknown field.") for name in details if name not in rail.payer]
+    wrong += [(name, "Missing data for required field.") for name in rail.payer if name not in details]
+    plain = f"Must be text of 1 to {_LONGEST} printable characters."
+    wrong += [(name, plain) for name in rail.payer if name in details and name not in text]
+    if not wrong:
+        wrong = [(name, reason) for name, (shape, reason) in _SHAPES.items() if name in text and not shape(text[name])]
+    if wrong:
+        errors = [{"pointer": f"/{name}", "reason": reason} for name, reason in wrong]
+        raise PayingAccountInvalid(f"{rail.name} takes {', '.join(rail.payer)}.", errors=errors)
+    account = {name: text[name] for name in ("iban", "bic") if name in text}
+    return {**text, **(destinations.parse("iban", account).fields if "iban" in account else {})}
 
 
-def _wrong(pointer: str, reason: str) -> PayingAccountInvalid:
-    return PayingAccountInvalid(reason, errors=[{"pointer": f"/details{pointer}", "reason": reason}])
+def _is_plain(value: str) -> bool:
+    return 1 <= len(value) <= _LONGEST and value.isprintable() and value.strip() == value
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 def confirm(db: Session, account_id: str, *, confirmed_by: str) -> PayingAccount:

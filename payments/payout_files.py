@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO, BinaryIO, cast
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from foundation import ids
 from foundation.errors import Conflict, Invalid
 from payments import methods, paying_accounts, rails, runs, sealing
+from payments.destinations import Destination, Kind
 from payments.files import dialects, nacha, pain001, parquet, tables, xlsx
 from payments.files.orders import Batch, Order, Unfit
 from payments.files.writing import Hashing
@@ -70,21 +71,26 @@ def write(db: Session, run_id: str, *, made_by: str, format_: str | None = None,
         raise RunNotExported(f"This run is {run.state}; its file is there when it is exported.")
     chosen = format_ or rails.find(run.rail).format
     if chosen not in _WRITERS:
-        raise FormatUnknown(f"Formats are {', '.join(sorted(_WRITERS))}.")
+        raise _wrong(FormatUnknown, "/format", f"Must be one of {', '.join(sorted(_WRITERS))}.")
     writer = _WRITERS[chosen]
-    file: IO[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - handed to the caller, who closes it
-    try:
-        written = writer.write(_batch(db, run), _orders(db, run), file, part)
-    except Unfit as error:
-        file.close()
-        raise PayoutUnfit(f"{chosen}: {error}") from error
-    if not 1 <= part <= written.n_parts:
-        file.close()
-        raise PartUnknown(f"It has {written.n_parts} parts.")
-    file.seek(0)
-    _note(db, run, chosen, part, written, made_by=made_by)
+    with ExitStack() as until_finished:
+        file: IO[bytes] = until_finished.enter_context(SpooledTemporaryFile(max_size=_IN_MEMORY))
+        try:
+            written = writer.write(_batch(db, run), _orders(db, run), file, part)
+        except Unfit as error:
+            raise PayoutUnfit(f"{chosen}: {error}") from error
+        if not 1 <= part <= written.n_parts:
+            raise _wrong(PartUnknown, "/part", f"Must be from 1 to {written.n_parts}.")
+        file.seek(0)
+        _note(db, run, chosen, part, written, made_by=made_by)
+        # From here on it is the caller's, who closes it.
+        until_finished.pop_all()
     name = f"{run.id}{'' if written.n_parts == 1 else f'-{part}'}.{writer.extension}"
     return Export(file, name, writer.content_type, written.rows, written.n_parts, written.sha256)
+
+
+def _wrong(problem: type[Invalid], pointer: str, reason: str) -> Invalid:
+    return problem(reason, errors=[{"pointer": pointer, "reason": reason}])
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,7 @@ def _as_nacha(batch: Batch, orders: Iterable[Order], file: IO[bytes], _part: int
 def _as_dialect(name: str) -> _Writer:
     def write(batch: Batch, orders: Iterable[Order], file: IO[bytes], part: int) -> _Written:
         def open_part(number: int) -> AbstractContextManager[IO[bytes]]:
-            return nullcontext(file if number == part else _nowhere())
+            return nullcontext(file) if number == part else _nowhere()
 
         parts = dialects.write(dialects.DIALECTS[name], batch, orders, open_part)
         asked = parts[min(max(part, 1), len(parts)) - 1]
@@ -196,10 +202,23 @@ def _orders(db: Session, run: PayoutRun) -> Iterator[Order]:
                 currency=run.currency,
                 exponent=currency.iso_exponent,
                 name=row.name,
-                destination=methods.opened(to[row.id], keys).fields,
-                remittance=f"Pay {row.end_to_end_id}",
+                destination=_as_rails_say(methods.opened(to[row.id], keys)),
+                # The least that every format holds.
+                remittance=row.end_to_end_id,
             )
         after = rows[-1].id
+
+
+def _as_rails_say(to: Destination) -> dict[str, str]:
+    """A destination by what files call it: UPI ids and IFSCs by these names, telephone numbers without a plus."""
+    said = dict(to.fields)
+    if "msisdn" in said:
+        said["msisdn"] = said["msisdn"].removeprefix("+")
+    if to.kind == Kind.UPI:
+        said["vpa"] = said.pop("upi")
+    if to.kind == Kind.LOCAL_BANK and said["country"] == "IN":
+        said["ifsc"] = said.pop("bank_code")
+    return said
 
 
 def _methods(db: Session, payout_ids: list[str]) -> dict[str, PayoutMethod]:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from foundation.errors import NotFound
+from foundation.errors import Invalid
 
 
-class NoSuchRail(NotFound):
+class NoSuchRail(Invalid):
     """There is no such rail."""
 
 
@@ -64,7 +64,8 @@ _RAILS = (
     ),
     # Whole shillings.
     Rail("mpesa", "KES", ("wallet",), "mpesa", decimals=0, least=Decimal(10), most=Decimal(250_000)),
-    Rail("instapay", "PHP", ("local_bank", "wallet"), "swiftpay", decimals=2, least=Decimal(1), most=Decimal(50_000)),
+    # Wallets are institutions there, with a code and the number as the account.
+    Rail("instapay", "PHP", ("local_bank",), "swiftpay", decimals=2, least=Decimal(1), most=Decimal(50_000)),
     Rail(
         "imps",
         "INR",
@@ -86,5 +87,6 @@ def find(name: str) -> Rail:
     """The rail with this name."""
     found = by_name.get(name)
     if found is None:
-        raise NoSuchRail(f"Rails are {', '.join(by_name)}.")
+        reason = f"Must be one of {', '.join(by_name)}."
+        raise NoSuchRail(reason, errors=[{"pointer": "/rail", "reason": reason}])
     return found

@@ -16,7 +16,7 @@ from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids, pagination
-from foundation.errors import Conflict, Invalid, NotFound
+from foundation.errors import Conflict, Invalid, NotFound, within
 from payments import four_eyes, fx, money, paying_accounts, payouts, rails
 from payments.models import LeftOut, Payout, PayoutRun, RunRate, RunState
 from payments.rails import Rail
@@ -90,7 +90,8 @@ def begin(db: Session, *, rail: str, prepared_by: str, cut_off: datetime | None 
     """
     chosen, now = rails.find(rail), clock.now(db)
     if cut_off is not None and cut_off > now:
-        raise CutOffInvalid("The cut-off must not be in the future.")
+        with within("/cut_off"):
+            raise CutOffInvalid("The cut-off must not be in the future.")
     run = PayoutRun(
         id=ids.new("run"),
         rail=chosen.name,
@@ -516,4 +517,4 @@ def left_out(db: Session, run_id: str, request: pagination.PageRequest) -> pagin
     """Who is not paid by a run although something is owed to them, and why."""
     find(db, run_id)
     rows = select(LeftOut).where(LeftOut.run_id == run_id)
-    return pagination.read(db, rows, LeftOut.payee_id, request, newest_first=False)
+    return pagination.read(db, rows, LeftOut.place, request, newest_first=False)

@@ -270,11 +270,9 @@ class Adjustment(MyAdjustment):
 
 class NewPayingAccount(Schema):
     rail = Text(required=True, longest=40)
-    details = ma.fields.Dict(
-        keys=Text(shortest=1, longest=40),
-        values=Text(shortest=1, longest=140, name=True),
+    details = JsonObject(
         required=True,
-        validate=ma.validate.Length(1, 10),
+        metadata={"description": "By rail: name, iban, bic; name, routing, company_id; account; currency."},
     )
 
 
@@ -327,8 +325,11 @@ class RunWithTotals(Schema):
     payouts = ma.fields.List(ma.fields.Nested(PayoutTotal))
 
 
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
 class Approval(Schema):
-    content_hash = Text(required=True, shortest=64, longest=64)
+    content_hash = Shaped(_HASH, "Must be the 64 hexadecimal digits that the run shows.", "0" * 64, required=True)
 
 
 class MyPayout(Schema):

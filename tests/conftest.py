@@ -4,6 +4,7 @@
 what needs several connections: concurrency, background work, crashes.
 """
 
+import base64
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,8 @@ from workforce.models import WorkerStatus
 # Speed over durability: a test machine may lose its data.
 _CONF = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 _TEMPLATE = "rookery_template"
+# What sessions seal destinations with.
+DESTINATION_KEYS = f"test:{base64.b64encode(b'k' * 32).decode()}"
 
 
 @pytest.fixture(autouse=True)
@@ -115,8 +118,9 @@ def sessions(shared_engine: Engine) -> Iterator[sessionmaker[Session]]:
     with shared_engine.connect() as connection:
         outer = connection.begin()
         yield sessionmaker(
-            connection, join_transaction_mode="create_savepoint", expire_on_commit=False, autoflush=False
-        )
+            connection, join_transaction_mode="create_savepoint", expire_on_commit=False, autoflush=False,
+            info={"destination_keys": DESTINATION_KEYS},
+        )  # fmt: skip
         outer.rollback()
 
 
@@ -176,7 +180,7 @@ def house(new_database: Callable[[], Urls]) -> Iterator[House]:
     """A database of this test's own, committed for real, with the invariants checked at the end."""
     urls = new_database()
     engine = database.make_engine(urls.app, pool_size=20)
-    factory = database.sessions(engine)
+    factory = database.sessions(engine, destination_keys=DESTINATION_KEYS)
     yield House(urls, engine, factory, _app(factory))
     with factory() as session:
         broken = {name: rows for check in wsgi.program.checks for name, rows in check(session).items() if rows}

@@ -19,6 +19,7 @@ from foundation import app as foundation_app
 from foundation import auth, db, http, logs
 from foundation.limits import STRANGERS, Limits
 from tests.access.world import World
+from tests.conftest import DESTINATION_KEYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,9 @@ def open_stage(world: World) -> Iterator[Stage]:
     engine = db.make_engine(world.urls.app, pool_size=1)
     with engine.connect() as connection:
         sessions = sessionmaker(
-            connection, join_transaction_mode="create_savepoint", expire_on_commit=False, autoflush=False
-        )
+            connection, join_transaction_mode="create_savepoint", expire_on_commit=False, autoflush=False,
+            info={"destination_keys": DESTINATION_KEYS},
+        )  # fmt: skip
         house = http.House(sessions, lambda: None, Limits(amounts=_PLENTY))
         app = foundation_app.build_app(house, wsgi.program.routes, version=wsgi.VERSION)
         yield Stage(world, connection, sessions, app.test_client())

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 import wsgi
 from foundation import auth, pagination
+from payments import rails
 from tests.access import canaries
 from tests.access.canaries import STAFF, VISIBLE, Marks
 from tests.access.stage import Stage
@@ -19,7 +20,7 @@ from tests.access.world import World
 
 _WORD = re.compile(r"[A-Za-z0-9_.]{0,40}")
 # What stands where ids do and is none: the house itself, and those who act in its name.
-_NAMES = {"", "house", "settlement", "ops", "finance", "approver"}
+_NAMES = {"", "house", "settlement", "payouts", "ops", "finance", "approver", *rails.by_name}
 # Commands that show nothing out of the tables, and why.
 SILENT = {
     ("migrate",): "says that it is done",

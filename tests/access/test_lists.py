@@ -32,6 +32,7 @@ class List:
 _WORKERS = ("worker", "other_worker", "suspended", "applicant", "expert")
 _REQUESTERS = ("requester", "other_requester")
 _READERS = ("finance", "approver", "auditor", "admin")
+_HOLDS_NOW = "ended_at IS NULL AND (until IS NULL OR until > now())"
 LISTS = (
     List("/api/me/assignments", "SELECT id FROM assignments WHERE worker_id = :me AND status = 'leased'", _WORKERS),
     List("/api/me/answers", "SELECT id FROM answers WHERE worker_id = :me", _WORKERS),
@@ -58,7 +59,39 @@ LISTS = (
     List("/api/quarantines?status=active", "SELECT id FROM quarantines WHERE status = 'active'", ("ops",)),
     List("/api/escalations", "SELECT id FROM tasks WHERE status = 'escalated'", ("ops",), id="task_id"),
     List("/api/requesters", "SELECT id FROM requesters", ("ops", "admin", "finance")),
-    List("/api/journal", "SELECT id FROM journal_entries", ("finance",)),
+    List("/api/journal", "SELECT id FROM journal_entries", _READERS),
+    List(
+        "/api/me/payouts",
+        "SELECT o.id FROM payouts o JOIN payees p ON p.id = o.payee_id"
+        " WHERE p.owner_ref = :me AND o.state NOT IN ('prepared', 'dropped')",
+        _WORKERS,
+    ),
+    List(
+        "/api/me/holds",
+        "SELECT h.id FROM holds h JOIN payees p ON p.id = h.payee_id"
+        " WHERE p.owner_ref = :me AND h.ended_at IS NULL AND (h.until IS NULL OR h.until > now())",
+        ("expert", "other_expert", "worker"),
+    ),
+    List(
+        "/api/me/adjustments",
+        "SELECT a.id FROM adjustments a JOIN earnings e ON e.id = a.earning_id JOIN payees p ON p.id = e.payee_id"
+        " WHERE p.owner_ref = :me",
+        _WORKERS,
+    ),
+    List("/api/payees", "SELECT id FROM payees", _READERS),
+    List("/api/payout-methods", "SELECT id FROM payout_methods", _READERS),
+    List("/api/holds", "SELECT id FROM holds", _READERS),
+    List("/api/holds?active=true", f"SELECT id FROM holds WHERE {_HOLDS_NOW}", ("finance",)),
+    List("/api/holds?active=false", f"SELECT id FROM holds WHERE NOT ({_HOLDS_NOW})", ("finance",)),
+    List("/api/adjustments", "SELECT id FROM adjustments", _READERS),
+    List("/api/paying-accounts", "SELECT id FROM paying_accounts", _READERS),
+    List("/api/payout-runs", "SELECT id FROM payout_runs", _READERS),
+    List("/api/payout-runs?state=draft", "SELECT id FROM payout_runs WHERE state = 'draft'", ("auditor",)),
+    List("/api/payouts", "SELECT id FROM payouts", _READERS),
+    List("/api/payouts?state=failed", "SELECT id FROM payouts WHERE state = 'failed'", ("auditor",)),
+    List("/api/bank-files", "SELECT id FROM bank_files", _READERS),
+    List("/api/bank-entries", "SELECT id FROM bank_entries", _READERS),
+    List("/api/bank-entries?state=known", "SELECT id FROM bank_entries WHERE state = 'known'", ("auditor",)),
     List("/api/fx-rates", "SELECT id FROM fx_rates", _READERS),
     List(
         "/api/fx-rates?base=EUR&quote=KES", "SELECT id FROM fx_rates WHERE (base, quote) = ('EUR', 'KES')", ("auditor",)
@@ -89,7 +122,8 @@ def test_every_list_is_tested() -> None:
         f"/api/projects/<project_id>/{name}"
         for name in ("tasks", "reliability", "experts", "gold", "gold-proposals", "refits", "revisions")
     }
-    assert paged - tested == of_a_project
+    of_a_run = {f"/api/payout-runs/<run_id>/{name}" for name in ("payouts", "left-out")}
+    assert paged - tested == of_a_project | of_a_run
 
 
 def _pages(stage: Stage, reader: str, listed: List) -> Iterator[list[Any]]:
@@ -169,6 +203,36 @@ def test_the_gold_proposals_of_a_project_are_of_that_project(stage: Stage) -> No
             assert {one["task_id"] for one in shown} == _ids(
                 session, "SELECT task_id FROM gold_proposals WHERE project_id = :id", where
             )
+
+
+def test_the_lists_of_a_run_are_of_that_run(stage: Stage) -> None:
+    with stage.scene() as session:
+        for run in stage.world.things["run"].values():
+            where = {"id": run[""]["run_id"]}
+            paid = stage.send("finance", "GET", f"/api/payout-runs/{where['id']}/payouts").get_json()["items"]
+            assert {one["id"] for one in paid} == _ids(session, "SELECT id FROM payouts WHERE run_id = :id", where)
+            path = f"/api/payout-runs/{where['id']}/left-out"
+            listed = List(path, "", ())
+            left = [(one["payee_id"], one["reason"]) for page in _pages(stage, "finance", listed) for one in page]
+            rows = session.execute(text("SELECT payee_id, reason FROM left_out WHERE run_id = :id"), where)
+            assert sorted(left) == sorted(tuple(row) for row in rows)
+
+
+_OF_PAYEE = {
+    "/api/payout-methods": "SELECT id FROM payout_methods WHERE payee_id = :id",
+    "/api/holds": "SELECT id FROM holds WHERE payee_id = :id",
+    "/api/adjustments": "SELECT a.id FROM adjustments a JOIN earnings e ON e.id = a.earning_id WHERE e.payee_id = :id",
+    "/api/payouts": "SELECT id FROM payouts WHERE payee_id = :id",
+}
+
+
+@pytest.mark.parametrize("path", _OF_PAYEE)
+def test_what_is_asked_of_one_payee_is_of_that_one(stage: Stage, path: str) -> None:
+    with stage.scene() as session:
+        for payee in stage.world.things["payee"]["known"].values():
+            where = {"id": payee["payee_id"]}
+            shown = stage.send("auditor", "GET", path, query_string={"payee_id": where["id"]}).get_json()["items"]
+            assert {one["id"] for one in shown} == _ids(session, _OF_PAYEE[path], where)
 
 
 def test_scales_filters_keep_to_what_they_name(stage: Stage) -> None:

@@ -7,6 +7,7 @@ is planted in every text of it (`canaries.py`).
 import base64
 import hashlib
 import json
+import secrets
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,8 +24,8 @@ from quality import proposals, quarantine
 from quality.gold_words import Ending, Verdict
 from quality.models import Quarantine, QuarantineStatus
 from tests import factories
-from tests.access import canaries
-from tests.conftest import Urls, _app
+from tests.access import canaries, pay
+from tests.conftest import DESTINATION_KEYS, Urls, _app
 from workforce import assignment, golds, onboarding, projects, tasks, tiers
 from workforce.events import AnswerSubmitted
 from workforce.models import (
@@ -113,7 +114,7 @@ class Cast:
 def build(urls: Urls) -> World:
     """Make the world in an empty, migrated database."""
     engine = db.make_engine(urls.app)
-    with db.sessions(engine)() as session:
+    with db.sessions(engine, destination_keys=DESTINATION_KEYS)() as session:
         cast = people(session)
         made = list(things(session, cast))
         now = clock.now(session).isoformat()
@@ -134,6 +135,7 @@ def build(urls: Urls) -> World:
             "batch": batches["in_progress"][name]["batch"],
             "batch_elsewhere": batches["unpaid"][name]["batch"],
             "now": now,
+            "requester_id": cast.requesters[name].id,
         }
         for name in cast.requesters
     }
@@ -163,12 +165,19 @@ _VALUES = {
     "quarantine": "SELECT id AS quarantine_id FROM quarantines WHERE id = :id",
     "fx_rate": "SELECT id AS rate_id FROM fx_rates WHERE id = :id",
     "tax_rule": "SELECT id AS rule_id FROM tax_rules WHERE id = :id",
+    "payee": "SELECT id AS payee_id FROM payees WHERE id = :id",
+    "hold": "SELECT id AS hold_id FROM holds WHERE id = :id",
+    "paying_account": "SELECT id AS account_id FROM paying_accounts WHERE id = :id",
+    "run": "SELECT id AS run_id, encode(content_hash, 'hex') AS content_hash FROM payout_runs WHERE id = :id",
+    "payout": "SELECT id AS payout_id FROM payouts WHERE id = :id",
+    "earning": "SELECT id AS earning_id FROM earnings WHERE id = :id",
     "event": "SELECT id AS event_id FROM outbox_events WHERE id = CAST(:id AS bigint)",
 }
 _PREFIXES = {
     "assignment_id": "asg", "project_id": "prj", "batch_id": "bat", "task_id": "tsk", "worker_id": "wrk",
     "requester_id": "req", "voter_id": "wrk", "quarantine_id": "qtn",
-    "rate_id": "fxr", "rule_id": "txr",
+    "rate_id": "fxr", "rule_id": "txr", "payee_id": "pye", "hold_id": "hld", "account_id": "pac", "run_id": "run",
+    "payout_id": "pyo", "earning_id": "ern",
 }  # fmt: skip
 
 
@@ -186,6 +195,8 @@ def _missing(name: str, value: Any) -> Any:
         return ids.new(_PREFIXES[name])
     if name == "event_id":
         return 10**12
+    if name == "content_hash":
+        return secrets.token_hex(32)
     return canaries.new() if isinstance(value, str) else value
 
 
@@ -243,6 +254,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     session.execute(_REVISED)
     yield from _quarantines(session, cast)
     yield from _rates_and_rules(session, cast)
+    yield from (Thing(*found) for found in pay.things(session, cast.workers, cast.approver))
     yield from _persons(session, cast)
     yield from _events(session)
 

@@ -37,6 +37,8 @@ _KINDS: tuple[tuple[type[ma.fields.Field[Any]], str], ...] = (
     (fields.Day, "day"),
     (fields.JsonObject, "object"),
     (fields.Flag, "flag"),
+    # In an address, a choice of two words.
+    (fields.QueryFlag, "choice"),
     (fields.QueryInteger, "whole"),
     (fields.Integer, "integer"),
     (fields.Fraction, "fraction"),
@@ -169,7 +171,7 @@ def places(route: http.Route, good: Good) -> list[Place]:
 
 def _places(schema: ma.Schema, before: tuple[str | int, ...]) -> Iterator[Place]:
     for name, one in schema.load_fields.items():
-        yield from _places_of(one, (*before, name))
+        yield from _places_of(one, (*before, one.data_key or name))
 
 
 def _places_of(one: ma.fields.Field[Any], steps: tuple[str | int, ...]) -> Iterator[Place]:

@@ -14,10 +14,13 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from foundation import auth, clock, fields, ids, trail
+from payments import adjustments, holds, payees, paying_accounts, payouts, runs
+from payments.models import Earning, Hold, Payee, PayoutRun
 from quality import proposals, quarantine
 from tests import factories
+from tests.payments import owed
 from workforce import assignment, schemas
-from workforce.models import BatchStatus, Kind, Project, WorkerStatus
+from workforce.models import BatchStatus, Kind, Project, Requester, WorkerStatus
 from workforce.tiers import Tier
 
 
@@ -306,6 +309,179 @@ def _tax_rules(db: Session) -> Good:
     return Good("auditor", query="limit=1&country=KE")
 
 
+# Payouts
+
+
+def _method(db: Session) -> Good:
+    body = {"rail": "paypal", "kind": "email", "destination": {"email": "ada@example.com"}}
+    known = {"/rail": 422, "/kind": 422, "/destination": 422, "/destination/kept/0": 422}
+    return Good("worker", factories.create_worker(db).id, body=body, known=known)
+
+
+def _paid(db: Session) -> Good:
+    """Somebody to whom something was paid, with something held back and something given."""
+    payee, _ = _exported(db)
+    _hold_on(db, payee)
+    _give(db, payee)
+    return Good("worker", payee.owner_ref)
+
+
+def _give(db: Session, to: Payee, amount: int = 5_000) -> Earning:
+    given = {"payee_id": to.id, "currency": "USD", "reason": "Our fault."}
+    return adjustments.give_goodwill(db, **given, amount=amount, actor_ref="finance")
+
+
+def _hold_on(db: Session, payee: Payee) -> Hold:
+    until = clock.now(db) + timedelta(days=3)
+    return holds.place(db, payee_id=payee.id, reason="It is looked into.", until=until, made_by="ada")
+
+
+def _payee(db: Session) -> Payee:
+    """A worker as whom payments knows them, with somewhere to be paid to."""
+    found = payees.of_owner(db, factories.create_worker(db).id)
+    owed.set_method(db, found)
+    return found
+
+
+def _draft(db: Session) -> tuple[Payee, PayoutRun]:
+    payee = _payee(db)
+    _give(db, payee)
+    return payee, owed.go_through(db, runs.begin(db, rail="paypal", prepared_by="ada"))
+
+
+def _approved(db: Session) -> tuple[Payee, PayoutRun]:
+    payee, run = _draft(db)
+    return payee, runs.approve(db, run.id, content_hash=str(run.hash_text), approved_by="ben")
+
+
+def _exported(db: Session) -> tuple[Payee, PayoutRun]:
+    payee, run = _approved(db)
+    return payee, owed.go_through(db, runs.release(db, run.id, released_by="ada"))
+
+
+def _of_payee(rest: str = "") -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        payee, _ = _exported(db)
+        for _ in range(2):
+            _hold_on(db, payee)
+        query = f"limit=1&payee_id={payee.id}{rest}"
+        return Good("auditor", query=query, known={"?/payee_id": 200})
+
+    return good
+
+
+def _new_hold(db: Session) -> Good:
+    payee, until = _payee(db), clock.now(db) + timedelta(days=3)
+    body = {
+        "payee_id": payee.id, "earning_id": _give(db, payee).id, "reason": "It is looked into.",
+        "until": until.isoformat(), "legal": False,
+    }  # fmt: skip
+    known = {"/payee_id": 404, "/earning_id": 404, "/until": 422, "/legal": 422}
+    return Good("finance", body=body, known=known)
+
+
+def _hold(db: Session) -> Good:
+    return Good("finance", names={"hold_id": _hold_on(db, _payee(db)).id}, body={"reason": "It was explained."})
+
+
+def _reversal(**more: str) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        body = {"earning_ids": [_give(db, _payee(db)).id], **more}
+        return Good("finance", body=body, known={"/earning_ids/0": 404})
+
+    return good
+
+
+def _rich(db: Session) -> Requester:
+    """Somebody who can pay whatever an amount may say, and in dinars too."""
+    requester = factories.create_requester(db, funds=None)
+    for amount, currency in [("100000000000", "USD"), ("100000000000", "USD"), ("100", "KWD")]:
+        factories.pay_in(db, requester.id, amount, currency)
+    return requester
+
+
+def _repair(**more: str) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        worker = factories.create_worker(db)
+        project = factories.create_project(
+            db, _rich(db), overlap_min=1, overlap_max=1, confidence_target=0.5, expert_share=0.0, spot_share=0.0
+        )
+        factories.create_task(db, project)
+        factories.answer(db, worker, project=project)
+        factories.settle(db)
+        answer = text("SELECT e.id FROM earnings e JOIN payees p ON p.id = e.payee_id WHERE p.owner_ref = :id")
+        earning_id = db.scalars(answer, {"id": worker.id}).one()
+        return Good("finance", names={"earning_id": earning_id}, body={"amount": "0.50", **more})
+
+    return good
+
+
+def _gift(*, owner: bool) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        body = {"payee_id": _payee(db).id, "currency": "USD", "amount": "1.50", "reason": "Good work."}
+        known = {"/payee_id": 404}
+        if owner:
+            body["owner_ref"] = _rich(db).id
+            # Whoever is not there has no money, and nobody has any in all currencies.
+            known |= {"/owner_ref": 402, "/currency": 402}
+        return Good("finance", body=body, known=known)
+
+    return good
+
+
+_ACCOUNT = {"name": "Rookery", "iban": "DE89370400440532013000", "bic": "COBADEFF"}
+
+
+def _account(_db: Session) -> Good:
+    body = {"rail": "sepa", "details": _ACCOUNT}
+    return Good("finance", body=body, known={"/rail": 422, "/details": 422, "/details/kept/0": 422})
+
+
+def _entered(db: Session) -> str:
+    return paying_accounts.enter(db, rail="sepa", details=_ACCOUNT, entered_by="ada").id
+
+
+def _accounts(db: Session) -> Good:
+    for _ in range(2):
+        _entered(db)
+    return Good("auditor", query="limit=1")
+
+
+def _new_run(db: Session) -> Good:
+    _draft(db)
+    body = {"rail": "paypal", "cut_off": clock.now(db).isoformat()}
+    return Good("finance", body=body, known={"/rail": 422, "/cut_off": 422})
+
+
+def _runs(db: Session) -> Good:
+    for _ in range(2):
+        _draft(db)
+    return Good("auditor", query="limit=1&state=draft")
+
+
+def _of_run(
+    make: Callable[[Session], tuple[Payee, PayoutRun]], role: str = "finance", query: str = ""
+) -> Callable[[Session], Good]:
+    return lambda db: Good(role, names={"run_id": make(db)[1].id}, query=query)
+
+
+def _approval(db: Session) -> Good:
+    _, run = _draft(db)
+    body = {"content_hash": run.hash_text}
+    return Good("approver", names={"run_id": run.id}, body=body, known={"/content_hash": 409})
+
+
+def _drop(db: Session) -> Good:
+    _, run = _draft(db)
+    payout_id = db.scalars(payouts.listed(run_id=run.id)).one().id
+    return Good("finance", names={"payout_id": payout_id}, body={"reason": "They asked to wait."})
+
+
+def _run_file(db: Session) -> Good:
+    _, run = _exported(db)
+    return Good("finance", names={"run_id": run.id}, query="format=csv&part=1", known={"?/format": 422, "?/part": 422})
+
+
 def _parked(role: str) -> Callable[[Session], Good]:
     def good(db: Session) -> Good:
         project = factories.create_project(db)
@@ -467,6 +643,43 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/tax-rules": _staff("finance", body=_TAX_RULE),
     "POST /api/tax-rules/<rule_id>/confirmation": _tax_rule_waiting,
     "GET /api/tax-rules": _tax_rules,
+    "PUT /api/me/payout-method": _method,
+    "GET /api/me/payout-method": _paid,
+    "GET /api/me/payouts": _paid,
+    "GET /api/me/holds": _paid,
+    "GET /api/me/adjustments": _paid,
+    "GET /api/payees": _staff("finance", query="limit=1"),
+    "GET /api/payout-methods": _of_payee(),
+    "POST /api/holds": _new_hold,
+    "POST /api/holds/<hold_id>/end": _hold,
+    "GET /api/holds": _of_payee("&active=true"),
+    "POST /api/reversals/preview": _reversal(),
+    "POST /api/reversals": _reversal(reason="A mistake."),
+    "POST /api/earnings/<earning_id>/repair/preview": _repair(),
+    "POST /api/earnings/<earning_id>/repair": _repair(reason="It was harder."),
+    "POST /api/bonuses": _gift(owner=True),
+    "POST /api/goodwill": _gift(owner=False),
+    "GET /api/adjustments": _of_payee(),
+    "POST /api/paying-accounts": _account,
+    "POST /api/paying-accounts/<account_id>/confirmation": lambda db: Good(
+        "approver", names={"account_id": _entered(db)}
+    ),
+    "GET /api/paying-accounts": _accounts,
+    "POST /api/payout-runs": _new_run,
+    "GET /api/payout-runs": _runs,
+    "GET /api/payout-runs/<run_id>": _of_run(_draft, "auditor"),
+    "GET /api/payout-runs/<run_id>/payouts": _of_run(_draft, "auditor", "limit=1&state=prepared"),
+    "GET /api/payout-runs/<run_id>/left-out": _of_run(_draft, "auditor", "limit=1"),
+    "POST /api/payout-runs/<run_id>/approval": _approval,
+    "POST /api/payout-runs/<run_id>/recheck": _of_run(_draft),
+    "POST /api/payout-runs/<run_id>/reopening": _of_run(_approved),
+    "POST /api/payout-runs/<run_id>/release": _of_run(_approved),
+    "POST /api/payout-runs/<run_id>/cancellation": _of_run(_draft),
+    "GET /api/payout-runs/<run_id>/file": _run_file,
+    "POST /api/payouts/<payout_id>/drop": _drop,
+    "GET /api/payouts": _of_payee("&state=exported"),
+    "GET /api/bank-files": _staff("auditor", query="limit=1"),
+    "GET /api/bank-entries": _staff("auditor", query="limit=1&state=suspense"),
     "GET /api/funds": _requester,
     "GET /api/me/statement": _worker,
     "GET /api/me/earnings": _worker,

@@ -8,14 +8,30 @@ from sqlalchemy import func, text, update
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids
-from payments import destinations, earnings, funding, payees, sealing
+from payments import destinations, earnings, funding, payees, payouts, sealing
 from payments.earnings import Work
 from payments.models import MethodStatus, Payee, PayoutMethod, PayoutRun
+from payments.payouts import Outcome
 from payments.runs import steps
 
 KEYS = "test:" + base64.b64encode(b"k" * 32).decode()
 OWNER, PREPARER, APPROVER = "req_owner", "wanjiru", "oscar"
+# What each rail that pays from an account of the house's wants to know of it.
+ACCOUNTS = {
+    "sepa": {"name": "Rookery Labs", "iban": "DE89370400440532013000", "bic": "COBADEFF"},
+    "ach": {"name": "Rookery Labs", "routing": "121000358", "company_id": "1234567890"},
+    "imps": {"account": "5550001"},
+    "wise": {"currency": "USD"},
+}
 _numbers = itertools.count(1)
+# Where everybody is paid to over a rail that does not go by e-mail.
+_TO = {
+    "sepa": ("iban", {"iban": "DE89370400440532013000", "bic": "COBADEFF"}),
+    "ach": ("ach", {"routing": "021000021", "account": "1234567", "account_type": "checking"}),
+    "mpesa": ("wallet", {"wallet": "mpesa", "country": "KE", "msisdn": "0712345678"}),
+    "instapay": ("local_bank", {"country": "PH", "bank_code": "BOPIPHMM", "account": "0012345678"}),
+    "imps": ("local_bank", {"country": "IN", "bank_code": "HDFC0000001", "account": "50100012345678"}),
+}
 
 
 def payee(db: Session, *amounts: int, currency: str = "USD", rail: str | None = "paypal", cooling: int = 0) -> Payee:
@@ -60,10 +76,14 @@ def retire(db: Session, of: Payee) -> None:
 def set_method(
     db: Session, of: Payee, *, rail: str = "paypal", cooling: int = 0, set_by: str | None = None, mark: bytes = b""
 ) -> PayoutMethod:
-    """A destination in place of the one there was."""
+    """A destination in place of the one there was, sealed if the session can."""
     retire(db, of)
+    keys = sealing.keys_of(db)
+    kind, given = _TO.get(rail, ("email", {"email": f"{of.id}@example.com"}))
+    to = destinations.parse(kind, given)
     made = PayoutMethod(
-        id=ids.new("pym"), payee_id=of.id, rail=rail, kind="email", sealed=b"sealed", masked="p***@example.com",
+        id=ids.new("pym"), payee_id=of.id, rail=rail, kind=kind, masked=to.masked,
+        sealed=sealing.seal(to, keys, owner=of.id) if keys else b"sealed",
         fingerprint=mark or of.id.encode(), account_fingerprint=mark or of.id.encode(), set_by=set_by or of.owner_ref,
         cooling_until=clock.now(db).replace(microsecond=0) if not cooling else clock.now(db).replace(year=2200),
     )  # fmt: skip
@@ -94,6 +114,13 @@ def go_through(db: Session, run: PayoutRun) -> PayoutRun:
         pass
     db.refresh(run)
     return run
+
+
+def settle(db: Session, run: PayoutRun) -> None:
+    """The bank has booked all that was sent."""
+    sent = payouts.listed(run_id=run.id, state="exported")
+    payouts.settle(db, [Outcome(one.id) for one in db.scalars(sent)])
+    db.refresh(run)
 
 
 def rests(db: Session, of: Payee) -> Sequence[int]:
