@@ -42,6 +42,7 @@ _UNUSUAL = {
     "payouts": "SELECT, INSERT, UPDATE (state, reason, ended_at)",
     "quarantines": "SELECT, INSERT, UPDATE (everywhere, status, days, reason, decided_by, decided_at, ends_at, "
     "end_reason, ended_by, ended_at)",
+    "refunds": "SELECT, INSERT, UPDATE (state, reason, decided_by, decided_at, entry_id)",
     "reserves": "SELECT, INSERT, UPDATE (reserved, spent, released)",
     # Never deleted.
     "batches": "SELECT, INSERT, UPDATE",

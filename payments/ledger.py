@@ -49,9 +49,19 @@ IN_TRANSIT = Role("in_transit", AccountKind.LIABILITY, bounded=False)
 SUSPENSE = Role("suspense", AccountKind.LIABILITY, bounded=False)
 GOODWILL = Role("goodwill", AccountKind.EXPENSE, bounded=False)
 RAIL_FEE = Role("rail_fee", AccountKind.EXPENSE, bounded=False)
+# What an owner has spent on credit, and what a payee is asked to give back.
+RECEIVABLE_REQUESTER = Role("receivable_requester", AccountKind.ASSET, bounded=False)
+RECEIVABLE_PAYEE = Role("receivable_payee", AccountKind.ASSET, bounded=False)
+WRITE_OFF = Role("write_off", AccountKind.EXPENSE, bounded=False)
+# Tax that is the state's: by the legal entity that has charged it.
+SALES_TAX = Role("sales_tax", AccountKind.LIABILITY, bounded=False)
 ROLES = {
-    role.name: role for role in (BANK, FUNDS, RESERVE, PAYABLE, PLATFORM_FEE, IN_TRANSIT, SUSPENSE, GOODWILL, RAIL_FEE)
-}
+    role.name: role
+    for role in (
+        BANK, FUNDS, RESERVE, PAYABLE, PLATFORM_FEE, IN_TRANSIT, SUSPENSE, GOODWILL, RAIL_FEE,
+        RECEIVABLE_REQUESTER, RECEIVABLE_PAYEE, WRITE_OFF, SALES_TAX,
+    )
+}  # fmt: skip
 # Where a bigint ends.
 TURNOVER_MAX = 2**63 - 1
 # The owner of accounts that belong to the house itself.
@@ -330,6 +340,18 @@ def balance(db: Session, role: Role, owner_ref: str, currency: str) -> int:
     return int(db.execute(BALANCE, {"role": role.name, "owner_ref": owner_ref, "currency": currency}).scalar_one())
 
 
+_DEBIT_BALANCE = text("""
+    SELECT coalesce(sum(p.amount), 0) FROM accounts a JOIN postings p ON p.account_id = a.id
+     WHERE a.role = :role AND a.owner_ref = :owner_ref AND a.currency = :currency
+""")
+
+
+def debit_balance(db: Session, role: Role, owner_ref: str, currency: str) -> int:
+    """What is on an account that keeps no live balance, from its lines: debits less credits, in ledger units."""
+    which = {"role": role.name, "owner_ref": owner_ref, "currency": currency}
+    return int(db.execute(_DEBIT_BALANCE, which).scalar_one())
+
+
 _TIE_OUT = text("""
     SELECT c.code AS currency, c.ledger_exponent AS exponent,
            coalesce((SELECT sum(b.credits - b.debits) FROM accounts a JOIN balances b ON b.account_id = a.id
@@ -473,6 +495,23 @@ CHECKS = {
            AND (l.debit_id, l.credit_id, l.amount) IS DISTINCT FROM (m.credit_id, m.debit_id, m.amount)""",
     "I16 no entry without a key": """
         SELECT id FROM journal_entries WHERE idempotency_key IS NULL OR request_hash IS NULL""",
+    "I21 a refund is posted when it is approved, and only then": """
+        SELECT coalesce(r.id, p.id)
+          FROM (SELECT * FROM refunds WHERE state = 'approved') r
+          FULL JOIN (SELECT e.id, e.idempotency_key, a.owner_ref, l.currency, l.amount
+                       FROM journal_entries e JOIN journal_lines l ON l.entry_id = e.id
+                       JOIN accounts a ON a.id = l.debit_id AND a.role = 'funds'
+                      WHERE e.kind = 'refund') p ON p.id = r.entry_id
+         WHERE ('rfd:' || r.id, r.owner_ref, r.currency, r.amount)
+               IS DISTINCT FROM (p.idempotency_key, p.owner_ref, p.currency, p.amount)""",
+    "I22 no more of a top-up goes back than came in by it": """
+        SELECT r.top_up_id FROM refunds r
+         WHERE r.state <> 'refused' GROUP BY r.top_up_id
+        HAVING sum(r.amount) > (SELECT coalesce(sum(l.amount), 0) FROM journal_lines l
+                                  JOIN journal_entries e ON e.id = l.entry_id AND e.kind = 'top_up'
+                                 WHERE l.entry_id = r.top_up_id)""",
+    "I23 refunds are approved by another person": """
+        SELECT id FROM refunds WHERE state = 'approved' AND decided_by = requested_by""",
 }
 
 

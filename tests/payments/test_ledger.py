@@ -11,7 +11,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from payments import adjustments, earnings, funding, ledger, payees, payouts, rates, runs
+from payments import adjustments, earnings, funding, ledger, money, payees, payouts, rates, refunds, runs
 from payments.earnings import Work
 from payments.funding import Rest
 from payments.ledger import (
@@ -234,6 +234,7 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         ids_of = text("SELECT id FROM earnings WHERE payee_id = :id ORDER BY id")
         adjustments.reverse(db, [db.scalars(ids_of, {"id": prepared.id}).all()[0]], reason="r", actor_ref="f")
         owed.go_through(db, runs.begin(db, rail="paypal", prepared_by="f"))
+        _refund(db)
         rates.publish(db, "prj_1", [Price(tier=0, amount="0.02", currency="USD")])
         db.execute(text("INSERT INTO workers (id, name, country, status, payee_id) SELECT 'w','n','KE','active','p'"))
         db.execute(text("INSERT INTO tier_moves SELECT 'm', 'w', 's', 1, 2, 'why', 'ops', now()"))
@@ -252,6 +253,17 @@ def _send(db: Session, payee: Payee) -> None:
     assert run.content_hash is not None
     runs.approve(db, run.id, content_hash=run.content_hash.hex(), approved_by="a")
     owed.go_through(db, runs.release(db, run.id, released_by="f"))
+
+
+def _refund(db: Session) -> None:
+    """Of a top-up a part has gone back, and another is asked for."""
+    funding.top_up(db, owner_ref="req_1", currency="USD", amount=90_000, bank_reference="r", actor_ref="f")
+    for _ in range(2):
+        refund = refunds.propose(
+            db, owner_ref="req_1", currency=money.currency(db, "USD"), amount=10_000, bank_reference="r",
+            requested_by="f",
+        )  # fmt: skip
+    refunds.approve(db, refund.id, approved_by="a")
 
 
 @pytest.fixture
@@ -341,6 +353,13 @@ BREAKS = {
         ALTER TABLE journal_entries ALTER idempotency_key DROP NOT NULL;
         INSERT INTO journal_entries (id, request_hash, kind, lines, cause_ref, actor_ref)
         VALUES ('jnl_x', '', 'test', 1, 'c', 'a')""",
+    "I21 a refund is posted when it is approved, and only then": """
+        UPDATE refunds SET amount = amount + 1 WHERE state = 'approved'""",
+    "I22 no more of a top-up goes back than came in by it": """
+        UPDATE refunds SET amount = 80001 WHERE state = 'proposed'""",
+    "I23 refunds are approved by another person": """
+        ALTER TABLE refunds DROP CONSTRAINT ck_refunds_four_eyes;
+        UPDATE refunds SET requested_by = decided_by WHERE state = 'approved'""",
 }
 
 
