@@ -32,6 +32,8 @@ _UNUSUAL = {
     "assignments": "SELECT, INSERT, UPDATE (status, lease_expires_at)",
     "balances": "SELECT, INSERT, UPDATE (debits, credits)",
     "bank_entries": "SELECT, INSERT, UPDATE (state, payout_id)",
+    "clawbacks": "SELECT, INSERT, UPDATE (returned, recovered, written_off, state, decided_by, decided_at, entry_id, "
+    "write_off_by, write_off_reason, written_off_by, written_off_at)",
     "earnings": "SELECT, INSERT, UPDATE (status, due_at, entry_id, amount, paid, revision)",
     "holds": "SELECT, INSERT, UPDATE (ended_by, ended_at, end_reason)",
     # Locked by whoever changes what is paid to whom.

@@ -510,8 +510,27 @@ CHECKS = {
         HAVING sum(r.amount) > (SELECT coalesce(sum(l.amount), 0) FROM journal_lines l
                                   JOIN journal_entries e ON e.id = l.entry_id AND e.kind = 'top_up'
                                  WHERE l.entry_id = r.top_up_id)""",
-    "I23 refunds are approved by another person": """
-        SELECT id FROM refunds WHERE state = 'approved' AND decided_by = requested_by""",
+    "I23 refunds and clawbacks are by two people": """
+        SELECT id FROM refunds WHERE state = 'approved' AND decided_by = requested_by
+         UNION ALL
+        SELECT id FROM clawbacks
+         WHERE (entry_id IS NOT NULL AND decided_by = made_by) OR written_off_by = write_off_by""",
+    "I24 what payees owe by the books is what is asked back and has not come": """
+        SELECT coalesce(b.payee_id, c.payee_id)
+          FROM (SELECT a.owner_ref AS payee_id, a.currency, sum(p.amount) AS held
+                  FROM postings p JOIN accounts a ON a.id = p.account_id AND a.role = 'receivable_payee'
+                 GROUP BY 1, 2) b
+          FULL JOIN (SELECT payee_id, currency, sum(amount - recovered - written_off) AS owed FROM clawbacks
+                      WHERE entry_id IS NOT NULL GROUP BY 1, 2) c USING (payee_id, currency)
+         WHERE coalesce(held, 0) <> coalesce(owed, 0)""",
+    "I25 what a clawback gave back is what its earning cost": """
+        SELECT c.id FROM clawbacks c JOIN earnings e ON e.id = c.earning_id
+         WHERE c.entry_id IS NOT NULL
+           AND ((SELECT coalesce(sum(l.amount), 0) FROM journal_lines l WHERE l.entry_id = c.entry_id)
+                <> (SELECT coalesce(sum(l.amount), 0) FROM journal_lines l WHERE l.entry_id = e.entry_id)
+                OR c.returned <> (SELECT coalesce(sum(l.amount), 0) FROM journal_lines l
+                                    JOIN accounts a ON a.id = l.credit_id AND a.role = 'funds'
+                                   WHERE l.entry_id = c.entry_id))""",
 }
 
 

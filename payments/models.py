@@ -616,3 +616,83 @@ class Refund(Base):
         CheckConstraint("(state = 'refused') = (reason IS NOT NULL)", name="refused_with_reason"),
         CheckConstraint("state <> 'approved' OR decided_by <> requested_by", name="four_eyes"),
     )
+
+
+class ClawbackState(StrEnum):
+    """Where a clawback stands: open while something of it is still to come back."""
+
+    PROPOSED = "proposed"
+    REFUSED = "refused"
+    OPEN = "open"
+    RECOVERED = "recovered"
+    WRITTEN_OFF = "written_off"
+
+
+class Clawback(Base):
+    """An earning that was paid out and is asked back from its payee; its requester has their money back already.
+
+    amount : what the payee owes. returned : what the requester got, fee included. recovered : how much of the amount
+    has come back; written_off : how much never will.
+    """
+
+    __tablename__ = "clawbacks"
+
+    id: Mapped[Id]
+    earning_id: Mapped[str] = mapped_column(IdText, ForeignKey("earnings.id"))
+    payee_id: Mapped[str] = mapped_column(IdText, ForeignKey("payees.id"))
+    currency: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"))
+    amount: Mapped[int] = mapped_column(BigInteger)
+    returned: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    recovered: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    written_off: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    state: Mapped[str] = mapped_column(server_default=ClawbackState.PROPOSED)
+    reason: Mapped[str]
+    made_by: Mapped[Ref]
+    created_at: Mapped[Created]
+    decided_by: Mapped[str | None] = mapped_column(IdText)
+    decided_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    entry_id: Mapped[str | None] = mapped_column(IdText, ForeignKey("journal_entries.id"))
+    # Who would give it up and why, and who agreed.
+    write_off_by: Mapped[str | None] = mapped_column(IdText)
+    write_off_reason: Mapped[str | None]
+    written_off_by: Mapped[str | None] = mapped_column(IdText)
+    written_off_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    books: Mapped[Currency] = relationship(lazy="joined", innerjoin=True, viewonly=True)
+
+    @property
+    def exponent(self) -> int:
+        return self.books.ledger_exponent
+
+    @property
+    def owed(self) -> int:
+        """What is still to come back, in ledger units; nothing before it is confirmed."""
+        return 0 if self.entry_id is None else self.amount - self.recovered - self.written_off
+
+    __table_args__ = (
+        Index("ix_clawbacks_earning", "earning_id", unique=True, postgresql_where=text("state <> 'refused'")),
+        Index(None, "payee_id", "id"),
+        one_of("state", ClawbackState),
+        CheckConstraint(
+            "amount > 0 AND returned >= 0 AND recovered >= 0 AND written_off >= 0"
+            " AND recovered + written_off <= amount",
+            name="amounts",
+        ),
+        CheckConstraint("num_nulls(decided_by, decided_at) IN (0, 2)", name="decided_by_somebody"),
+        CheckConstraint("(state = 'proposed') = (decided_by IS NULL)", name="decided"),
+        CheckConstraint("(state IN ('proposed', 'refused')) = (entry_id IS NULL)", name="confirmed_is_posted"),
+        CheckConstraint("entry_id IS NULL OR decided_by <> made_by", name="four_eyes"),
+        CheckConstraint(
+            "(state = 'open') = (entry_id IS NOT NULL AND recovered + written_off < amount)", name="open_is_owed"
+        ),
+        CheckConstraint("num_nulls(write_off_by, write_off_reason) IN (0, 2)", name="write_off_with_reason"),
+        CheckConstraint("num_nulls(written_off_by, written_off_at) IN (0, 2)", name="written_off_by_somebody"),
+        CheckConstraint(
+            "(written_off > 0) = (written_off_by IS NOT NULL) AND (state = 'written_off') = (written_off > 0)",
+            name="written_off",
+        ),
+        CheckConstraint(
+            "written_off_by IS NULL OR (write_off_by IS NOT NULL AND written_off_by <> write_off_by)",
+            name="written_off_by_two",
+        ),
+    )

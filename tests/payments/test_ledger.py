@@ -11,7 +11,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from payments import adjustments, earnings, funding, ledger, money, payees, payouts, rates, refunds, runs
+from payments import adjustments, clawbacks, earnings, funding, ledger, money, payees, payouts, rates, refunds, runs
 from payments.earnings import Work
 from payments.funding import Rest
 from payments.ledger import (
@@ -235,6 +235,7 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         adjustments.reverse(db, [db.scalars(ids_of, {"id": prepared.id}).all()[0]], reason="r", actor_ref="f")
         owed.go_through(db, runs.begin(db, rail="paypal", prepared_by="f"))
         _refund(db)
+        _ask_back(db)
         rates.publish(db, "prj_1", [Price(tier=0, amount="0.02", currency="USD")])
         db.execute(text("INSERT INTO workers (id, name, country, status, payee_id) SELECT 'w','n','KE','active','p'"))
         db.execute(text("INSERT INTO tier_moves SELECT 'm', 'w', 's', 1, 2, 'why', 'ops', now()"))
@@ -253,6 +254,20 @@ def _send(db: Session, payee: Payee) -> None:
     assert run.content_hash is not None
     runs.approve(db, run.id, content_hash=run.content_hash.hex(), approved_by="a")
     owed.go_through(db, runs.release(db, run.id, released_by="f"))
+
+
+def _ask_back(db: Session) -> None:
+    """Two earnings that were paid out are asked back; one of the debts is given up."""
+    made = []
+    for payee in (owed.payee(db, 600), owed.payee(db, 700)):
+        _send(db, payee)
+        exported = db.scalars(payouts.listed(payee_id=payee.id, state="exported")).all()
+        payouts.settle(db, [payouts.Outcome(payout.id) for payout in exported])
+        (earning_id,) = db.scalars(text("SELECT id FROM earnings WHERE payee_id = :id"), {"id": payee.id})
+        clawback = clawbacks.propose(db, earning_id, reason="r", made_by="f")
+        made.append(clawbacks.confirm(db, clawback.id, confirmed_by="a"))
+    clawbacks.propose_write_off(db, made[0].id, reason="r", proposed_by="f")
+    clawbacks.write_off(db, made[0].id, confirmed_by="a")
 
 
 def _refund(db: Session) -> None:
@@ -357,9 +372,13 @@ BREAKS = {
         UPDATE refunds SET amount = amount + 1 WHERE state = 'approved'""",
     "I22 no more of a top-up goes back than came in by it": """
         UPDATE refunds SET amount = 80001 WHERE state = 'proposed'""",
-    "I23 refunds are approved by another person": """
+    "I23 refunds and clawbacks are by two people": """
         ALTER TABLE refunds DROP CONSTRAINT ck_refunds_four_eyes;
         UPDATE refunds SET requested_by = decided_by WHERE state = 'approved'""",
+    "I24 what payees owe by the books is what is asked back and has not come": """
+        UPDATE clawbacks SET recovered = 1 WHERE state = 'open'""",
+    "I25 what a clawback gave back is what its earning cost": """
+        UPDATE clawbacks SET returned = returned + 1""",
 }
 
 
@@ -377,6 +396,22 @@ def test_a_check_turns_red_when_its_rule_is_broken(owner: Session, name: str) ->
         owner.execute(text(statement))
 
     assert ledger.check(owner)[name]
+
+
+TWO_PEOPLE = {
+    "refunds": "UPDATE refunds SET requested_by = decided_by WHERE state = 'approved'",
+    "clawbacks": "UPDATE clawbacks SET made_by = decided_by",
+    "clawbacks given up": "UPDATE clawbacks SET write_off_by = written_off_by",
+}
+
+
+@pytest.mark.parametrize("statement", TWO_PEOPLE.values(), ids=TWO_PEOPLE.keys())
+def test_whatever_takes_two_people_and_had_one_is_found(owner: Session, statement: str) -> None:
+    for constraint in ("refunds_four_eyes", "clawbacks_four_eyes", "clawbacks_written_off_by_two"):
+        owner.execute(text(f"ALTER TABLE {constraint.partition('_')[0]} DROP CONSTRAINT ck_{constraint}"))
+    owner.execute(text(statement))
+
+    assert ledger.check(owner)["I23 refunds and clawbacks are by two people"]
 
 
 def test_an_earning_that_is_missing_from_the_books_is_found(owner: Session) -> None:
@@ -406,7 +441,7 @@ def test_the_tie_out_shows_sums_that_agree(application: Session) -> None:
     (row,) = ledger.tie_out(application)
 
     assert (row.currency, row.payable, row.unpaid) == ("USD", 700, 700)
-    assert (row.reserved, row.spent, row.released, row.remaining) == (6_440, 1_200, 480, 4_760)
+    assert (row.reserved, row.spent, row.released, row.remaining) == (8_000, 2_760, 480, 4_760)
     assert row.stored == row.recomputed > 0
 
 
