@@ -15,6 +15,7 @@ _UNUSUAL = {
     "adjustments": "SELECT, INSERT",
     "bank_files": "SELECT, INSERT",
     "evidence": "SELECT, INSERT",
+    "invoice_lines": "SELECT, INSERT",
     "journal_entries": "SELECT, INSERT",
     "journal_lines": "SELECT, INSERT",
     "exposures": "SELECT, INSERT",
@@ -34,8 +35,13 @@ _UNUSUAL = {
     "bank_entries": "SELECT, INSERT, UPDATE (state, payout_id)",
     "clawbacks": "SELECT, INSERT, UPDATE (returned, recovered, written_off, state, decided_by, decided_at, entry_id, "
     "write_off_by, write_off_reason, written_off_by, written_off_at)",
+    "contracts": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
+    "credit_limits": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     "earnings": "SELECT, INSERT, UPDATE (status, due_at, entry_id, amount, paid, revision)",
     "holds": "SELECT, INSERT, UPDATE (ended_by, ended_at, end_reason)",
+    "invoice_numbers": "SELECT, INSERT, UPDATE (last)",
+    "invoices": "SELECT, INSERT, UPDATE (state, year, serial, due, issued_by, issued_at, entry_id, payment_id, "
+    "paid_at, voided_by, voided_at, void_reason)",
     # Locked by whoever changes what is paid to whom.
     "payees": "SELECT, INSERT, UPDATE (name)",
     "payout_items": "SELECT, INSERT, UPDATE (open, counts)",
@@ -57,7 +63,7 @@ _UNUSUAL = {
     "voter_tests": "SELECT, INSERT, UPDATE",
     "workers": "SELECT, INSERT, UPDATE",
 }
-_VIEWS = ("postings",)
+_VIEWS = ("postings", "spending")
 
 
 def grant(connection: Connection, metadata: MetaData, role: str) -> None:

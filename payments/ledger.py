@@ -510,11 +510,15 @@ CHECKS = {
         HAVING sum(r.amount) > (SELECT coalesce(sum(l.amount), 0) FROM journal_lines l
                                   JOIN journal_entries e ON e.id = l.entry_id AND e.kind = 'top_up'
                                  WHERE l.entry_id = r.top_up_id)""",
-    "I23 refunds and clawbacks are by two people": """
+    "I23 what takes two people had two": """
         SELECT id FROM refunds WHERE state = 'approved' AND decided_by = requested_by
          UNION ALL
         SELECT id FROM clawbacks
-         WHERE (entry_id IS NOT NULL AND decided_by = made_by) OR written_off_by = write_off_by""",
+         WHERE (entry_id IS NOT NULL AND decided_by = made_by) OR written_off_by = write_off_by
+         UNION ALL
+        SELECT id FROM contracts WHERE confirmed_by = made_by
+         UNION ALL
+        SELECT id FROM credit_limits WHERE confirmed_by = made_by""",
     "I24 what payees owe by the books is what is asked back and has not come": """
         SELECT coalesce(b.payee_id, c.payee_id)
           FROM (SELECT a.owner_ref AS payee_id, a.currency, sum(p.amount) AS held
@@ -531,6 +535,45 @@ CHECKS = {
                 OR c.returned <> (SELECT coalesce(sum(l.amount), 0) FROM journal_lines l
                                     JOIN accounts a ON a.id = l.credit_id AND a.role = 'funds'
                                    WHERE l.entry_id = c.entry_id))""",
+    "I26 an issued invoice is what its owner spent in its month": """
+        SELECT i.id FROM invoices i
+          LEFT JOIN (SELECT owner_ref, currency, CAST(date_trunc('month', effective_on) AS date) AS period,
+                            sum(work) AS work, sum(fee) AS fee FROM spending GROUP BY 1, 2, 3) s
+         USING (owner_ref, currency, period)
+         WHERE i.state IN ('issued', 'paid') AND (i.work, i.fee) IS DISTINCT FROM (s.work, s.fee)""",
+    "I27 an invoice is the sum of its lines": """
+        SELECT i.id FROM invoices i LEFT JOIN invoice_lines l ON l.invoice_id = i.id
+         GROUP BY i.id, i.work, i.fee
+        HAVING i.work <> coalesce(sum(l.work), 0) OR i.fee <> coalesce(sum(l.fee), 0)""",
+    "I28 invoices are numbered without gaps": """
+        SELECT coalesce(i.entity || '-' || i.year, n.entity || '-' || n.year)
+          FROM (SELECT entity, year, count(*) AS n, min(serial) AS least, max(serial) AS most FROM invoices
+                 WHERE serial IS NOT NULL GROUP BY entity, year) i
+          FULL JOIN invoice_numbers n USING (entity, year)
+         WHERE (i.n, i.least, i.most) IS DISTINCT FROM (n.last, 1, n.last)""",
+    "I29 what is invoiced and not paid is owed in the books": """
+        SELECT coalesce(b.owner_ref, i.owner_ref)
+          FROM (SELECT a.owner_ref, a.currency, sum(p.amount) AS owed
+                  FROM postings p JOIN accounts a ON a.id = p.account_id AND a.role = 'receivable_requester'
+                 GROUP BY 1, 2) b
+          FULL JOIN (SELECT owner_ref, currency, sum(due) AS due FROM invoices WHERE state = 'issued' GROUP BY 1, 2) i
+         USING (owner_ref, currency)
+         WHERE coalesce(b.owed, 0) < coalesce(i.due, 0)""",
+    "I30 an invoice's tax and its payment are posted": """
+        SELECT i.id FROM invoices i
+         WHERE i.serial IS NOT NULL
+           AND (i.vat <> coalesce((SELECT sum(l.amount) FROM journal_lines l JOIN accounts a ON a.id = l.credit_id
+                                    WHERE l.entry_id = i.entry_id AND a.role = 'sales_tax'), 0)
+                OR (i.state = 'void' AND i.entry_id IS NOT NULL
+                    AND NOT EXISTS (SELECT FROM journal_entries r WHERE r.reverses_id = i.entry_id))
+                OR (i.state = 'paid'
+                    AND i.due <> coalesce((SELECT sum(l.amount) FROM journal_lines l
+                                             JOIN accounts a ON a.id = l.credit_id
+                                            WHERE l.entry_id = i.payment_id AND a.role = 'receivable_requester'), 0)))
+         UNION ALL
+        SELECT e.id FROM journal_entries e
+         WHERE e.kind IN ('invoice', 'payment')
+           AND NOT EXISTS (SELECT FROM invoices i WHERE e.id IN (i.entry_id, i.payment_id))""",
 }
 
 

@@ -1,13 +1,15 @@
 """People who are owed something, for tests of payouts: due earnings and somewhere to pay them to."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids
-from payments import earnings, funding, payees, payouts, runs
+from payments import earnings, funding, ledger, payees, payouts, runs
 from payments.earnings import Work
 from payments.models import Payee, PayoutMethod, PayoutRun
 
@@ -72,6 +74,18 @@ def go_through(db: Session, run: PayoutRun) -> PayoutRun:
         pass
     db.refresh(run)
     return run
+
+
+@contextmanager
+def booked_on(day: date) -> Iterator[None]:
+    """What is posted in here carries this date, as if the books had been written then; nobody can date them later."""
+    usual = ledger._ENTRIES
+    dated = str(usual).replace("reverses_id)\n", "reverses_id, effective_on)\n").replace("*", f"*, DATE '{day}'", 1)
+    ledger._ENTRIES = text(dated)
+    try:
+        yield
+    finally:
+        ledger._ENTRIES = usual
 
 
 def pay_out(db: Session) -> None:
