@@ -91,7 +91,8 @@ def draft(
     contracts.hold_turn(db, owner_ref)
     following = next_month(month)
     if following > clock.now(db).date():
-        raise MonthNotOver("Wait until the month is over.")
+        wrong = {"pointer": "/month", "reason": "Is not over."}
+        raise MonthNotOver("Wait until the month is over.", errors=[wrong])
     end = datetime(following.year, following.month, 1, tzinfo=UTC) - timedelta(microseconds=1)
     contract = contracts.in_force(db, owner_ref, end)
     which = {"owner_ref": owner_ref, "currency": currency.code}
@@ -163,10 +164,10 @@ def _on_credit(db: Session, invoice: Invoice) -> int:
     return part - part % _unit(invoice.books)
 
 
-def pay(db: Session, invoice_id: str, *, amount: int, bank_reference: str, actor_ref: str) -> Invoice:
+def pay(db: Session, invoice_id: str, *, currency: str, amount: int, bank_reference: str, actor_ref: str) -> Invoice:
     """Book the payment of an invoice, whole, by the bank's reference; the same one again changes nothing."""
     invoice = _lock(db, invoice_id, InvoiceState.ISSUED, InvoiceState.PAID)
-    if amount != invoice.due:
+    if (currency, amount) != (invoice.currency, invoice.due):
         due = money.format_amount(invoice.due or 0, invoice.exponent)
         raise PaymentDiffers(f"Due are {due} {invoice.currency}; book what came as a top-up, or ask for the rest.")
     receivable = AccountName(RECEIVABLE_REQUESTER, invoice.owner_ref, invoice.currency)

@@ -64,7 +64,8 @@ def propose(
     amount : ledger units that a bank can pay. Raises `RefundTooMuch`, `InsufficientFunds`.
     """
     if amount % 10 ** (currency.ledger_exponent - currency.iso_exponent):
-        raise money.AmountInvalid(f"A bank pays {currency.code} with at most {currency.iso_exponent} decimals.")
+        wrong = {"pointer": "/amount", "reason": f"Has more than {currency.iso_exponent} decimals."}
+        raise money.AmountInvalid(f"A bank pays {currency.code} no finer than that.", errors=[wrong])
     where = {"owner_ref": owner_ref, "currency": currency.code}
     free = db.scalar(_LOCK_FUNDS, where)
     source = _source(db, key=f"fund:{bank_reference}", **where)

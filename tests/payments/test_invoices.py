@@ -450,7 +450,9 @@ def test_what_a_bank_cannot_pay_stays_owed_for_a_later_invoice(db: Session, book
 
     assert (first.total, first.due, second.total, second.due) == (12_040, 12_000, 11_960, 11_900)
     for number, invoice in enumerate((first, second)):
-        invoices.pay(db, invoice.id, amount=invoice.due or 0, bank_reference=f"p{number}", actor_ref="wanjiru")
+        invoices.pay(
+            db, invoice.id, currency="USD", amount=invoice.due or 0, bank_reference=f"p{number}", actor_ref="wanjiru"
+        )
     assert _owes(db) == 100
 
 
@@ -530,13 +532,13 @@ def test_a_payment_settles_an_invoice_once(db: Session, books: None, month: date
     invoice = _issued(db, month)
 
     for _ in range(2):
-        paid = invoices.pay(db, invoice.id, amount=12_000, bank_reference="b 7", actor_ref="wanjiru")
+        paid = invoices.pay(db, invoice.id, currency="USD", amount=12_000, bank_reference="b 7", actor_ref="wanjiru")
 
     assert (paid.state, _owes(db)) == ("paid", 0)
     sums = {row.role: int(row.debits - row.credits) for row in ledger.trial_balance(db)}
     assert sums["bank"] == 12_000
     with pytest.raises(InvoiceMoveNotAllowed, match="another reference"), db.begin_nested():
-        invoices.pay(db, invoice.id, amount=12_000, bank_reference="b 8", actor_ref="wanjiru")
+        invoices.pay(db, invoice.id, currency="USD", amount=12_000, bank_reference="b 8", actor_ref="wanjiru")
     with pytest.raises(InvoiceMoveNotAllowed, match="paid"):
         invoices.void(db, invoice.id, reason="r", voided_by="wanjiru")
 
@@ -545,9 +547,9 @@ def test_a_payment_is_what_is_due(db: Session, books: None, month: date) -> None
     _postpaid(db, month, 10_000)
     invoice = _issued(db, month)
 
-    for amount in (11_900, 12_100):
+    for currency, amount in (("USD", 11_900), ("USD", 12_100), ("EUR", 12_000)):
         with pytest.raises(PaymentDiffers, match=r"1\.2000 USD"):
-            invoices.pay(db, invoice.id, amount=amount, bank_reference="b 7", actor_ref="wanjiru")
+            invoices.pay(db, invoice.id, currency=currency, amount=amount, bank_reference="b 7", actor_ref="wanjiru")
 
 
 def test_a_bank_reference_pays_one_invoice(db: Session, books: None, month: date) -> None:
@@ -557,10 +559,10 @@ def test_a_bank_reference_pays_one_invoice(db: Session, books: None, month: date
     _spend_credit(db, _month_before(month), 10_000, cause="bat_1")
     _spend_credit(db, month, 10_000, cause="bat_2")
     first, second = _issued(db, _month_before(month)), _issued(db, month)
-    invoices.pay(db, first.id, amount=12_000, bank_reference="b 7", actor_ref="wanjiru")
+    invoices.pay(db, first.id, currency="USD", amount=12_000, bank_reference="b 7", actor_ref="wanjiru")
 
     with pytest.raises(EntryConflict), db.begin_nested():
-        invoices.pay(db, second.id, amount=12_000, bank_reference="b 7", actor_ref="wanjiru")
+        invoices.pay(db, second.id, currency="USD", amount=12_000, bank_reference="b 7", actor_ref="wanjiru")
 
 
 def test_a_draft_is_not_paid_and_nobody_elses_is_found(db: Session, books: None, month: date) -> None:
@@ -568,9 +570,9 @@ def test_a_draft_is_not_paid_and_nobody_elses_is_found(db: Session, books: None,
     draft = _draft(db, month)
 
     with pytest.raises(InvoiceMoveNotAllowed, match="draft"):
-        invoices.pay(db, draft.id, amount=12_000, bank_reference="b 7", actor_ref="wanjiru")
+        invoices.pay(db, draft.id, currency="USD", amount=12_000, bank_reference="b 7", actor_ref="wanjiru")
     with pytest.raises(NotFound):
-        invoices.pay(db, "inv_none", amount=12_000, bank_reference="b 7", actor_ref="wanjiru")
+        invoices.pay(db, "inv_none", currency="USD", amount=12_000, bank_reference="b 7", actor_ref="wanjiru")
 
 
 def test_a_void_invoice_keeps_its_number_gives_its_tax_back_and_makes_room(

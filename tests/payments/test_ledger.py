@@ -304,7 +304,7 @@ def _invoice(db: Session) -> None:
             db, owner_ref=owed.OWNER, currency=currency, month=month, vat_basis_points=1_000, made_by="f"
         )
         issued.append(invoices.issue(db, draft.id, issued_by="f"))
-    invoices.pay(db, issued[1].id, amount=issued[1].due or 0, bank_reference="p", actor_ref="f")
+    invoices.pay(db, issued[1].id, currency="USD", amount=issued[1].due or 0, bank_reference="p", actor_ref="f")
     invoices.void(db, issued[2].id, reason="r", voided_by="f")
 
 

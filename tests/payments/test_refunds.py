@@ -150,7 +150,7 @@ def test_money_goes_back_to_its_own_source_alone(db: Session, change: dict[str, 
 def test_a_refund_is_an_amount_that_a_bank_can_pay(db: Session) -> None:
     _top_up(db, 90_000)
 
-    with pytest.raises(AmountInvalid, match="2 decimals"):
+    with pytest.raises(AmountInvalid, match="no finer"):
         _propose(db, 10_001)
 
 
