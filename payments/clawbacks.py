@@ -15,7 +15,7 @@ from foundation.errors import Conflict, NotFound
 from payments import four_eyes, ledger, payees
 from payments.adjustments import NoSuchEarning
 from payments.ledger import FUNDS, PAYABLE, RECEIVABLE_PAYEE, RESERVE, WRITE_OFF, AccountName, Entry, Line
-from payments.models import Clawback, ClawbackState, Earning, EarningStatus
+from payments.models import Clawback, ClawbackState, Earning, EarningStatus, Reserve
 
 # How much of a payout may go to what its payee owes: a quarter, in hundredths of a per cent.
 NETTED_BASIS_POINTS_MAX = 2_500
@@ -69,19 +69,16 @@ def confirm(db: Session, clawback_id: str, *, confirmed_by: str) -> Clawback:
     return clawback
 
 
-_OWNER = text("SELECT owner_ref FROM reserves WHERE cause_ref = :cause_ref")
-
-
 def _turned_round(db: Session, earning: Earning, *, key: str, actor_ref: str) -> Entry:
     """What the earning's entry moved, moved back: but from the payee's debt, and to the requester's free funds."""
     assert earning.entry_id is not None, "what was paid is in the books"
     mirror = ledger.reversals(db, [earning.entry_id], actor_ref=actor_ref)[earning.entry_id]
-    owner_ref = db.scalar(_OWNER, {"cause_ref": earning.cause_ref})
+    reserve = db.get(Reserve, earning.cause_ref) if earning.cause_ref is not None else None
 
     def moved(name: AccountName) -> AccountName:
         if name.role == PAYABLE:
             return AccountName(RECEIVABLE_PAYEE, name.owner_ref, name.currency)
-        return AccountName(FUNDS, str(owner_ref), name.currency) if name.role == RESERVE else name
+        return AccountName(FUNDS, reserve.owner_ref, name.currency) if reserve and name.role == RESERVE else name
 
     lines = tuple(Line(moved(line.debit), moved(line.credit), line.amount) for line in mirror.lines)
     return Entry(key, "clawback", mirror.cause_ref, actor_ref, lines)

@@ -342,7 +342,7 @@ def balance(db: Session, role: Role, owner_ref: str, currency: str) -> int:
 
 _DEBIT_BALANCE = text("""
     SELECT coalesce(sum(p.amount), 0) FROM accounts a JOIN postings p ON p.account_id = a.id
-     WHERE a.role = :role AND a.owner_ref = :owner_ref AND a.currency = :currency
+     WHERE a.owner_ref = :owner_ref AND a.role = :role AND a.currency = :currency
 """)
 
 
@@ -498,12 +498,11 @@ CHECKS = {
     "I21 a refund is posted when it is approved, and only then": """
         SELECT coalesce(r.id, p.id)
           FROM (SELECT * FROM refunds WHERE state = 'approved') r
-          FULL JOIN (SELECT e.id, e.idempotency_key, a.owner_ref, l.currency, l.amount
+          FULL JOIN (SELECT e.id, a.owner_ref, l.currency, l.amount
                        FROM journal_entries e JOIN journal_lines l ON l.entry_id = e.id
                        JOIN accounts a ON a.id = l.debit_id AND a.role = 'funds'
                       WHERE e.kind = 'refund') p ON p.id = r.entry_id
-         WHERE ('rfd:' || r.id, r.owner_ref, r.currency, r.amount)
-               IS DISTINCT FROM (p.idempotency_key, p.owner_ref, p.currency, p.amount)""",
+         WHERE (r.owner_ref, r.currency, r.amount) IS DISTINCT FROM (p.owner_ref, p.currency, p.amount)""",
     "I22 no more of a top-up goes back than came in by it": """
         SELECT r.top_up_id FROM refunds r
          WHERE r.state <> 'refused' GROUP BY r.top_up_id

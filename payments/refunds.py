@@ -4,14 +4,13 @@ Nothing is posted before it is approved. A refund is of one top-up: no more goes
 what an owner only has on credit.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids
-from foundation.errors import Conflict, Invalid, NotFound
+from foundation.errors import Conflict, NotFound
 from payments import four_eyes, ledger, money
 from payments.ledger import BANK, FUNDS, HOUSE, RECEIVABLE_REQUESTER, AccountName, Entry, InsufficientFunds, Line
 from payments.models import Currency, Refund, RefundState
@@ -21,32 +20,27 @@ class NoSuchRefund(NotFound):
     """There is no such refund."""
 
 
-class TopUpUnknown(Invalid):
-    """No money came in for this owner under this reference."""
+class TopUpUnknown(Conflict):
+    """No money came in for this owner by this entry."""
 
 
 class RefundTooMuch(Conflict):
     """No more goes back than came in."""
 
 
+class RefundTooFine(Conflict):
+    """No bank can pay an amount like this."""
+
+
 class RefundDecided(Conflict):
     """The refund was approved or refused already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A top-up as a refund sees it: its entry, and what of it nobody has asked back yet, in ledger units."""
-
-    entry_id: str
-    left: int
-
-
-_SOURCE = text("""
-    SELECT e.id,
-           sum(l.amount) - coalesce((SELECT sum(r.amount) FROM refunds r
-                                      WHERE r.top_up_id = e.id AND r.state <> 'refused'), 0) AS rest
+_REST = text("""
+    SELECT sum(l.amount) - coalesce((SELECT sum(r.amount) FROM refunds r
+                                    WHERE r.top_up_id = e.id AND r.state <> 'refused'), 0) AS rest
       FROM journal_entries e JOIN journal_lines l ON l.entry_id = e.id
-     WHERE e.idempotency_key = :key AND e.kind = 'top_up' AND e.cause_ref = :owner_ref AND l.currency = :currency
+     WHERE e.id = :id AND e.kind = 'top_up' AND e.cause_ref = :owner_ref AND l.currency = :currency
      GROUP BY e.id
 """)
 # Whoever spends of these funds waits, so that what is looked at stays true until it is posted.
@@ -57,24 +51,24 @@ _LOCK_FUNDS = text("""
 
 
 def propose(
-    db: Session, *, owner_ref: str, currency: Currency, amount: int, bank_reference: str, requested_by: str
+    db: Session, *, owner_ref: str, currency: Currency, amount: int, top_up_id: str, requested_by: str
 ) -> Refund:
-    """Ask for so much of a top-up, by its bank reference, to go back; for another person to approve.
+    """Ask for so much of a top-up to go back; for another person to approve.
 
-    amount : ledger units that a bank can pay. Raises `RefundTooMuch`, `InsufficientFunds`.
+    top_up_id : of its journal entry, which says where the money came from. amount : ledger units that a bank can pay.
+    Raises `RefundTooFine`, `RefundTooMuch`, `InsufficientFunds`.
     """
     if amount % 10 ** (currency.ledger_exponent - currency.iso_exponent):
-        wrong = {"pointer": "/amount", "reason": f"Has more than {currency.iso_exponent} decimals."}
-        raise money.AmountInvalid(f"A bank pays {currency.code} no finer than that.", errors=[wrong])
+        raise RefundTooFine(f"A bank pays {currency.code} with at most {currency.iso_exponent} decimals.")
     where = {"owner_ref": owner_ref, "currency": currency.code}
     free = db.scalar(_LOCK_FUNDS, where)
-    source = _source(db, key=f"fund:{bank_reference}", **where)
-    if amount > source.left:
-        left = money.format_amount(source.left, currency.ledger_exponent)
+    rest = _rest(db, top_up_id, **where)
+    if amount > rest:
+        left = money.format_amount(rest, currency.ledger_exponent)
         raise RefundTooMuch(f"Of this top-up {left} {currency.code} can still go back.")
     _refuse_spent(db, free, amount, **where)
     refund = Refund(
-        id=ids.new("rfd"), owner_ref=owner_ref, top_up_id=source.entry_id, currency=currency.code, amount=amount,
+        id=ids.new("rfd"), owner_ref=owner_ref, top_up_id=top_up_id, currency=currency.code, amount=amount,
         requested_by=requested_by,
     )  # fmt: skip
     db.add(refund)
@@ -83,12 +77,12 @@ def propose(
     return refund
 
 
-def _source(db: Session, *, key: str, owner_ref: str, currency: str) -> Source:
-    row = db.execute(_SOURCE, {"key": key, "owner_ref": owner_ref, "currency": currency}).one_or_none()
+def _rest(db: Session, top_up_id: str, *, owner_ref: str, currency: str) -> int:
+    """What of a top-up nobody has asked back yet, in ledger units."""
+    row = db.execute(_REST, {"id": top_up_id, "owner_ref": owner_ref, "currency": currency}).one_or_none()
     if row is None:
-        wrong = {"pointer": "/bank_reference", "reason": "Is of no such top-up."}
-        raise TopUpUnknown("Give the reference under which this owner's money came, and its currency.", errors=[wrong])
-    return Source(row.id, int(row.rest))
+        raise TopUpUnknown("Give the journal entry by which this owner's money came, and its currency.")
+    return int(row.rest)
 
 
 def _refuse_spent(db: Session, free: Any, amount: int, *, owner_ref: str, currency: str) -> None:

@@ -158,9 +158,11 @@ class OwnersQuery(Schema):
 
 class NewRefund(Schema):
     owner_ref = Identifier("req", required=True)
+    top_up_id = Identifier(
+        "jnl", required=True, metadata={"description": "The journal entry by which the money came: it goes back there."}
+    )
     currency = Currency(required=True)
     amount = Amount(required=True)
-    bank_reference = Text(required=True, shortest=1, longest=140, name=True)
 
 
 class Refund(Schema):

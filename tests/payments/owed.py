@@ -88,12 +88,12 @@ def booked_on(day: date) -> Iterator[None]:
         ledger._ENTRIES = usual
 
 
-def pay_out(db: Session) -> None:
+def pay_out(db: Session, *, prepared_by: str = PREPARER, approved_by: str = APPROVER) -> None:
     """All that is due leaves over PayPal, and the bank says that it has arrived."""
-    run = go_through(db, runs.begin(db, rail="paypal", prepared_by=PREPARER))
+    run = go_through(db, runs.begin(db, rail="paypal", prepared_by=prepared_by))
     assert run.content_hash is not None
-    runs.approve(db, run.id, content_hash=run.content_hash.hex(), approved_by=APPROVER)
-    go_through(db, runs.release(db, run.id, released_by=PREPARER))
+    runs.approve(db, run.id, content_hash=run.content_hash.hex(), approved_by=approved_by)
+    go_through(db, runs.release(db, run.id, released_by=prepared_by))
     payouts.settle(db, [payouts.Outcome(payout.id) for payout in db.scalars(payouts.listed(run_id=run.id))])
     db.expire_all()
 

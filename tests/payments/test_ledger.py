@@ -324,10 +324,10 @@ def _ask_back(db: Session) -> None:
 
 def _refund(db: Session) -> None:
     """Of a top-up a part has gone back, and another is asked for."""
-    funding.top_up(db, owner_ref="req_1", currency="USD", amount=90_000, bank_reference="r", actor_ref="f")
+    top_up = funding.top_up(db, owner_ref="req_1", currency="USD", amount=90_000, bank_reference="r", actor_ref="f")
     for _ in range(2):
         refund = refunds.propose(
-            db, owner_ref="req_1", currency=money.currency(db, "USD"), amount=10_000, bank_reference="r",
+            db, owner_ref="req_1", currency=money.currency(db, "USD"), amount=10_000, top_up_id=top_up,
             requested_by="f",
         )  # fmt: skip
     refunds.approve(db, refund.id, approved_by="a")

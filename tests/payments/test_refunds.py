@@ -19,23 +19,26 @@ from payments.ledger import (
     Line,
 )
 from payments.models import Refund
-from payments.money import AmountInvalid
-from payments.refunds import RefundDecided, RefundTooMuch, TopUpUnknown
+from payments.refunds import RefundDecided, RefundTooFine, RefundTooMuch, TopUpUnknown
 from tests.conftest import House, held_up
 
 OWNER, BANK_REFERENCE = "req_owner", "bank 1"
 
 
-def _top_up(db: Session, amount: int, reference: str = BANK_REFERENCE, currency: str = "USD") -> None:
+def _top_up(db: Session, amount: int, reference: str = BANK_REFERENCE, currency: str = "USD") -> str:
     funding.register(db, OWNER)
-    funding.top_up(db, owner_ref=OWNER, currency=currency, amount=amount, bank_reference=reference, actor_ref="finance")
+    return funding.top_up(
+        db, owner_ref=OWNER, currency=currency, amount=amount, bank_reference=reference, actor_ref="finance"
+    )
 
 
 def _propose(
     db: Session, amount: int, reference: str = BANK_REFERENCE, *, currency: str = "USD", owner: str = OWNER
 ) -> Refund:
+    entry = text("SELECT max(id) FROM journal_entries WHERE idempotency_key = :key")
+    top_up = db.scalar(entry, {"key": f"fund:{reference}"}) or "jnl_none"
     return refunds.propose(
-        db, owner_ref=owner, currency=money.currency(db, currency), amount=amount, bank_reference=reference,
+        db, owner_ref=owner, currency=money.currency(db, currency), amount=amount, top_up_id=top_up,
         requested_by="wanjiru",
     )  # fmt: skip
 
@@ -147,10 +150,22 @@ def test_money_goes_back_to_its_own_source_alone(db: Session, change: dict[str, 
         _propose(db, 10_000, **change)
 
 
+def test_only_a_top_up_is_given_back(db: Session) -> None:
+    _top_up(db, 90_000)
+    funding.reserve(db, owner_ref=OWNER, cause_ref=OWNER, key="t1", currency="USD", amount=50_000)
+    reserved = db.scalar(text("SELECT id FROM journal_entries WHERE kind = 'reserve'"))
+
+    with pytest.raises(TopUpUnknown):
+        refunds.propose(
+            db, owner_ref=OWNER, currency=money.currency(db, "USD"), amount=100, top_up_id=str(reserved),
+            requested_by="wanjiru",
+        )  # fmt: skip
+
+
 def test_a_refund_is_an_amount_that_a_bank_can_pay(db: Session) -> None:
     _top_up(db, 90_000)
 
-    with pytest.raises(AmountInvalid, match="no finer"):
+    with pytest.raises(RefundTooFine, match="2 decimals"):
         _propose(db, 10_001)
 
 
