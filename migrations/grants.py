@@ -14,6 +14,7 @@ _UNUSUAL = {
     "adjudications": "SELECT, INSERT",
     "adjustments": "SELECT, INSERT",
     "evidence": "SELECT, INSERT",
+    "invoice_lines": "SELECT, INSERT",
     "journal_entries": "SELECT, INSERT",
     "journal_lines": "SELECT, INSERT",
     "exposures": "SELECT, INSERT",
@@ -34,8 +35,15 @@ _UNUSUAL = {
     "balances": "SELECT, INSERT, UPDATE (debits, credits)",
     "bank_files": "SELECT, INSERT, UPDATE (outcome)",
     "bank_entries": "SELECT, INSERT, UPDATE (state, payout_id)",
+    "clawbacks": "SELECT, INSERT, UPDATE (returned, recovered, written_off, state, decided_by, decided_at, entry_id, "
+    "write_off_by, write_off_reason, written_off_by, written_off_at)",
+    "contracts": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
+    "credit_limits": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     "earnings": "SELECT, INSERT, UPDATE (status, due_at, entry_id, amount, paid, revision)",
     "holds": "SELECT, INSERT, UPDATE (ended_by, ended_at, end_reason)",
+    "invoice_numbers": "SELECT, INSERT, UPDATE (last)",
+    "invoices": "SELECT, INSERT, UPDATE (state, year, serial, due, issued_by, issued_at, entry_id, payment_id, "
+    "paid_at, voided_by, voided_at, void_reason)",
     # Locked by whoever changes what is paid to whom.
     "payees": "SELECT, INSERT, UPDATE (name)",
     "paying_accounts": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
@@ -46,6 +54,7 @@ _UNUSUAL = {
     "quarantines": "SELECT, INSERT, UPDATE (everywhere, status, days, reason, decided_by, decided_at, ends_at, "
     "end_reason, ended_by, ended_at)",
     "fx_rates": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
+    "refunds": "SELECT, INSERT, UPDATE (state, reason, decided_by, decided_at, entry_id)",
     "reserves": "SELECT, INSERT, UPDATE (reserved, spent, released)",
     "tax_rules": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     # Never deleted.
@@ -59,7 +68,7 @@ _UNUSUAL = {
     "voter_tests": "SELECT, INSERT, UPDATE",
     "workers": "SELECT, INSERT, UPDATE",
 }
-_VIEWS = ("postings",)
+_VIEWS = ("postings", "spending")
 
 
 def grant(connection: Connection, metadata: MetaData, role: str) -> None:

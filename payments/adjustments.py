@@ -34,6 +34,10 @@ class EarningPaid(Conflict):
     """The earning has been paid out."""
 
 
+class EarningAskedBack(Conflict):
+    """The earning was asked back from its payee."""
+
+
 class EarningNotDue(Conflict):
     """Only what is due can be taken back or repaired."""
 
@@ -57,7 +61,8 @@ class Effect:
 _LOCKED = text("""
     SELECT e.id, e.payee_id, e.answer_ref, e.cause_ref, e.kind, e.currency, e.amount, e.paid, e.revision, e.status,
            e.entry_id, c.ledger_exponent AS exponent, r.owner_ref,
-           EXISTS (SELECT FROM payout_items i WHERE i.earning_id = e.id AND i.open) AS is_open
+           EXISTS (SELECT FROM payout_items i WHERE i.earning_id = e.id AND i.open) AS is_open,
+           EXISTS (SELECT FROM clawbacks b WHERE b.earning_id = e.id AND b.entry_id IS NOT NULL) AS is_asked_back
       FROM earnings e JOIN currencies c ON c.code = e.currency LEFT JOIN reserves r ON r.cause_ref = e.cause_ref
      WHERE e.id = ANY(:ids) ORDER BY e.id FOR UPDATE OF e
 """)
@@ -199,6 +204,9 @@ def _refuse_gone(row: Any) -> None:
     """Refuse what is not owed: not yet, not any more, or about to leave."""
     if row.is_open:
         raise EarningInPayout(f"{row.id} is in a payout that has not left; drop it from its run first.")
+    # Even if its payout came back: its requester has the money again, and the payee's debt stands against it.
+    if row.is_asked_back:
+        raise EarningAskedBack(f"{row.id} was asked back; what is owed for it now settles that.")
     if row.paid:
         raise EarningPaid(f"{row.id} has been paid; what went out is asked back, not taken back.")
     if row.status != EarningStatus.DUE:

@@ -51,10 +51,19 @@ GOODWILL = Role("goodwill", AccountKind.EXPENSE, bounded=False)
 RAIL_FEE = Role("rail_fee", AccountKind.EXPENSE, bounded=False)
 # What was owed in one currency and paid in another: value meets here, each currency by itself.
 FX_CLEARING = Role("fx_clearing", AccountKind.ASSET, bounded=False)
+# What an owner has spent on credit, and what a payee is asked to give back.
+RECEIVABLE_REQUESTER = Role("receivable_requester", AccountKind.ASSET, bounded=False)
+RECEIVABLE_PAYEE = Role("receivable_payee", AccountKind.ASSET, bounded=False)
+WRITE_OFF = Role("write_off", AccountKind.EXPENSE, bounded=False)
+# Tax that is the state's: by the legal entity that has charged it.
+SALES_TAX = Role("sales_tax", AccountKind.LIABILITY, bounded=False)
 ROLES = {
     role.name: role
-    for role in (BANK, FUNDS, RESERVE, PAYABLE, PLATFORM_FEE, IN_TRANSIT, SUSPENSE, GOODWILL, RAIL_FEE, FX_CLEARING)
-}
+    for role in (
+        BANK, FUNDS, RESERVE, PAYABLE, PLATFORM_FEE, IN_TRANSIT, SUSPENSE, GOODWILL, RAIL_FEE, FX_CLEARING,
+        RECEIVABLE_REQUESTER, RECEIVABLE_PAYEE, WRITE_OFF, SALES_TAX,
+    )
+}  # fmt: skip
 # Where a bigint ends.
 TURNOVER_MAX = 2**63 - 1
 # The owner of accounts that belong to the house itself.
@@ -333,6 +342,18 @@ def balance(db: Session, role: Role, owner_ref: str, currency: str) -> int:
     return int(db.execute(BALANCE, {"role": role.name, "owner_ref": owner_ref, "currency": currency}).scalar_one())
 
 
+_DEBIT_BALANCE = text("""
+    SELECT coalesce(sum(p.amount), 0) FROM accounts a JOIN postings p ON p.account_id = a.id
+     WHERE a.owner_ref = :owner_ref AND a.role = :role AND a.currency = :currency
+""")
+
+
+def debit_balance(db: Session, role: Role, owner_ref: str, currency: str) -> int:
+    """What is on an account that keeps no live balance, from its lines: debits less credits, in ledger units."""
+    which = {"role": role.name, "owner_ref": owner_ref, "currency": currency}
+    return int(db.execute(_DEBIT_BALANCE, which).scalar_one())
+
+
 _TIE_OUT = text("""
     SELECT c.code AS currency, c.ledger_exponent AS exponent,
            coalesce((SELECT sum(b.credits - b.debits) FROM accounts a JOIN balances b ON b.account_id = a.id
@@ -492,6 +513,84 @@ CHECKS = {
         SELECT id FROM fx_rates WHERE confirmed_by = entered_by""",
     "T1 nobody confirmed a tax rule of their own": """
         SELECT id FROM tax_rules WHERE confirmed_by = entered_by""",
+    "I21 a refund is posted when it is approved, and only then": """
+        SELECT coalesce(r.id, p.id)
+          FROM (SELECT * FROM refunds WHERE state = 'approved') r
+          FULL JOIN (SELECT e.id, a.owner_ref, l.currency, l.amount
+                       FROM journal_entries e JOIN journal_lines l ON l.entry_id = e.id
+                       JOIN accounts a ON a.id = l.debit_id AND a.role = 'funds'
+                      WHERE e.kind = 'refund') p ON p.id = r.entry_id
+         WHERE (r.owner_ref, r.currency, r.amount) IS DISTINCT FROM (p.owner_ref, p.currency, p.amount)""",
+    "I22 no more of a top-up goes back than came in by it": """
+        SELECT r.top_up_id FROM refunds r
+         WHERE r.state <> 'refused' GROUP BY r.top_up_id
+        HAVING sum(r.amount) > (SELECT coalesce(sum(l.amount), 0) FROM journal_lines l
+                                  JOIN journal_entries e ON e.id = l.entry_id AND e.kind = 'top_up'
+                                 WHERE l.entry_id = r.top_up_id)""",
+    "I23 what takes two people had two": """
+        SELECT id FROM refunds WHERE state = 'approved' AND decided_by = requested_by
+         UNION ALL
+        SELECT id FROM clawbacks
+         WHERE (entry_id IS NOT NULL AND decided_by = made_by) OR written_off_by = write_off_by
+         UNION ALL
+        SELECT id FROM contracts WHERE confirmed_by = made_by
+         UNION ALL
+        SELECT id FROM credit_limits WHERE confirmed_by = made_by""",
+    "I24 what payees owe by the books is what is asked back and has not come": """
+        SELECT coalesce(b.payee_id, c.payee_id)
+          FROM (SELECT a.owner_ref AS payee_id, a.currency, sum(p.amount) AS held
+                  FROM postings p JOIN accounts a ON a.id = p.account_id AND a.role = 'receivable_payee'
+                 GROUP BY 1, 2) b
+          FULL JOIN (SELECT payee_id, currency, sum(amount - recovered - written_off) AS owed FROM clawbacks
+                      WHERE entry_id IS NOT NULL GROUP BY 1, 2) c USING (payee_id, currency)
+         WHERE coalesce(held, 0) <> coalesce(owed, 0)""",
+    "I25 what a clawback gave back is what its earning cost": """
+        SELECT c.id FROM clawbacks c JOIN earnings e ON e.id = c.earning_id
+         WHERE c.entry_id IS NOT NULL
+           AND ((SELECT coalesce(sum(l.amount), 0) FROM journal_lines l WHERE l.entry_id = c.entry_id)
+                <> (SELECT coalesce(sum(l.amount), 0) FROM journal_lines l WHERE l.entry_id = e.entry_id)
+                OR c.returned <> (SELECT coalesce(sum(l.amount), 0) FROM journal_lines l
+                                    JOIN accounts a ON a.id = l.credit_id AND a.role = 'funds'
+                                   WHERE l.entry_id = c.entry_id))""",
+    "I26 an issued invoice is what its owner spent in its month": """
+        SELECT i.id FROM invoices i
+          LEFT JOIN (SELECT owner_ref, currency, CAST(date_trunc('month', effective_on) AS date) AS period,
+                            sum(work) AS work, sum(fee) AS fee FROM spending GROUP BY 1, 2, 3) s
+         USING (owner_ref, currency, period)
+         WHERE i.state IN ('issued', 'paid') AND (i.work, i.fee) IS DISTINCT FROM (s.work, s.fee)""",
+    "I27 an invoice is the sum of its lines": """
+        SELECT i.id FROM invoices i LEFT JOIN invoice_lines l ON l.invoice_id = i.id
+         GROUP BY i.id, i.work, i.fee
+        HAVING i.work <> coalesce(sum(l.work), 0) OR i.fee <> coalesce(sum(l.fee), 0)""",
+    "I28 invoices are numbered without gaps": """
+        SELECT coalesce(i.entity || '-' || i.year, n.entity || '-' || n.year)
+          FROM (SELECT entity, year, count(*) AS n, min(serial) AS least, max(serial) AS most FROM invoices
+                 WHERE serial IS NOT NULL GROUP BY entity, year) i
+          FULL JOIN invoice_numbers n USING (entity, year)
+         WHERE (i.n, i.least, i.most) IS DISTINCT FROM (n.last, 1, n.last)""",
+    "I29 what is invoiced and not paid is owed in the books": """
+        SELECT coalesce(b.owner_ref, i.owner_ref)
+          FROM (SELECT a.owner_ref, a.currency, sum(p.amount) AS owed
+                  FROM postings p JOIN accounts a ON a.id = p.account_id AND a.role = 'receivable_requester'
+                 GROUP BY 1, 2) b
+          FULL JOIN (SELECT owner_ref, currency, sum(due) AS due FROM invoices WHERE state = 'issued' GROUP BY 1, 2) i
+         USING (owner_ref, currency)
+         WHERE coalesce(b.owed, 0) < coalesce(i.due, 0)""",
+    "I30 an invoice's tax and its payment are posted": """
+        SELECT i.id FROM invoices i
+         WHERE i.serial IS NOT NULL
+           AND (i.vat <> coalesce((SELECT sum(l.amount) FROM journal_lines l JOIN accounts a ON a.id = l.credit_id
+                                    WHERE l.entry_id = i.entry_id AND a.role = 'sales_tax'), 0)
+                OR (i.state = 'void' AND i.entry_id IS NOT NULL
+                    AND NOT EXISTS (SELECT FROM journal_entries r WHERE r.reverses_id = i.entry_id))
+                OR (i.state = 'paid'
+                    AND i.due <> coalesce((SELECT sum(l.amount) FROM journal_lines l
+                                             JOIN accounts a ON a.id = l.credit_id
+                                            WHERE l.entry_id = i.payment_id AND a.role = 'receivable_requester'), 0)))
+         UNION ALL
+        SELECT e.id FROM journal_entries e
+         WHERE e.kind IN ('invoice', 'payment')
+           AND NOT EXISTS (SELECT FROM invoices i WHERE e.id IN (i.entry_id, i.payment_id))""",
 }
 
 

@@ -1,17 +1,22 @@
 """Rate cards: the price of one answer by tier and region, from a date on; and the quote that a claim fixes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import insert, text
+from sqlalchemy import text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from foundation import ids
+from foundation import clock, ids
 from foundation.errors import Conflict, Invalid, within
-from payments import money
+from payments import funding, money
 from payments.models import Rate
 
 EVERYWHERE = ""
+# How far ahead a card may be published.
+DAYS_AHEAD_MAX = 366
 _ONE_CURRENCY = "Give all prices of a rate card in one currency."
 
 
@@ -25,6 +30,14 @@ class RatesMixCurrencies(Invalid):
 
 class RatesRepeat(Invalid):
     """A rate card has one price for each tier and region."""
+
+
+class RatesTaken(Conflict):
+    """There are prices from that moment on already."""
+
+
+class RatesDateInvalid(Invalid):
+    """A rate card is for now or for later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +59,30 @@ class Quote:
     exponent: int
 
 
-def publish(db: Session, owner_ref: str, prices: Sequence[Price]) -> None:
-    """Put prices into force from now on. A published row never changes; a newer one takes its place.
+def publish(db: Session, owner_ref: str, prices: Sequence[Price], *, valid_from: datetime | None = None) -> None:
+    """Put prices into force from now on, or from a later moment. A published row never changes; a newer one takes over.
 
-    What cannot be published is `Invalid`, with a pointer to its place among the prices, such as /3/amount.
+    What cannot be published is `Invalid`, with a pointer to its place among the prices, such as /3/amount. Raises
+    `RatesTaken` if other prices begin at that very moment; the caller's transaction must not commit then.
     """
+    rows = _parse(db, prices)
+    if valid_from is not None:
+        now = clock.now(db)
+        if not now < valid_from <= now + timedelta(days=DAYS_AHEAD_MAX):
+            raise RatesDateInvalid(f"Give a moment in the next {DAYS_AHEAD_MAX} days, or none for now.")
+        rows = [{**row, "valid_from": valid_from} for row in rows]
+    named = [{**row, "id": ids.new("rat"), "owner_ref": owner_ref} for row in rows]
+    written = db.execute(insert(Rate).on_conflict_do_nothing().returning(Rate.id), named).all()
+    if len(written) < len(named):
+        raise RatesTaken("Other prices begin at this very moment; choose another one.")
+
+
+def _parse(db: Session, prices: Sequence[Price]) -> list[dict[str, Any]]:
+    """Prices as rows: tier, region, currency and amount in ledger units."""
     if not prices:
         raise RatesMixCurrencies(_ONE_CURRENCY)
-    rows, seen = [], set()
+    rows: list[dict[str, Any]] = []
+    seen = set()
     for place, price in enumerate(prices):
         with within(f"/{place}/currency"):
             currency = money.currency(db, price.currency)
@@ -65,9 +94,8 @@ def publish(db: Session, owner_ref: str, prices: Sequence[Price]) -> None:
             if (price.tier, price.region) in seen:
                 raise RatesRepeat("Give one price for each tier and region.")
         seen.add((price.tier, price.region))
-        row = {"id": ids.new("rat"), "owner_ref": owner_ref, "currency": currency.code, "amount": amount}
-        rows.append({**row, "tier": price.tier, "region": price.region})
-    db.execute(insert(Rate), rows)
+        rows.append({"tier": price.tier, "region": price.region, "currency": currency.code, "amount": amount})
+    return rows
 
 
 # The nearest price: the highest tier reached, in it the worker's region before everywhere, the newest row. A region's
@@ -78,13 +106,15 @@ QUOTE = text("""
      WHERE r.owner_ref = :owner_ref AND r.tier <= :tier AND r.region IN (:region, '') AND r.valid_from <= now()
      ORDER BY r.tier DESC, r.region DESC, r.valid_from DESC LIMIT 1
 """)
+# All that may be quoted while a task is open: what is in force, and what was published for later.
 _DEAREST = text("""
-    SELECT max(amount) AS amount, min(currency) AS currency, min(ledger_exponent) AS exponent FROM (
-        SELECT DISTINCT ON (r.tier, r.region) r.amount, r.currency, c.ledger_exponent
-          FROM rates r JOIN currencies c ON c.code = r.currency
-         WHERE r.owner_ref = :owner_ref AND r.tier <= :tier_max AND r.valid_from <= now()
-         ORDER BY r.tier, r.region, r.valid_from DESC) AS in_force
-    HAVING count(*) > 0
+    SELECT max(r.amount) AS amount, min(r.currency) AS currency, min(c.ledger_exponent) AS exponent
+      FROM rates r JOIN currencies c ON c.code = r.currency
+     WHERE r.owner_ref = :owner_ref AND r.tier <= :tier_max AND NOT EXISTS (
+           SELECT FROM rates n
+            WHERE n.owner_ref = r.owner_ref AND n.tier = r.tier AND n.region = r.region
+              AND n.valid_from > r.valid_from AND n.valid_from <= now())
+    HAVING bool_or(r.valid_from <= now())
 """)
 
 
@@ -97,8 +127,65 @@ def quote(db: Session, owner_ref: str, *, tier: int, region: str) -> Quote:
 
 
 def dearest(db: Session, owner_ref: str, *, tier_max: int) -> Quote:
-    """The highest price that any worker up to this tier can be quoted: what a reserve must cover."""
+    """The highest price that any worker up to this tier can be quoted, now or by a card published for later.
+
+    It is what a reserve must cover.
+    """
     row = db.execute(_DEAREST, {"owner_ref": owner_ref, "tier_max": tier_max}).one_or_none()
     if row is None:
         raise RateMissing(f"The rate card has no price up to tier {tier_max}.")
     return Quote(amount=row.amount, currency=row.currency, exponent=row.exponent)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a month of answers has cost and would have cost by another card, fees included, in ledger units.
+
+    Which tier a worker had is not known here, so it is between `cheapest` and `dearest`. `unpriced` answers are of
+    countries that the card has no price for, and in neither.
+    """
+
+    currency: str
+    exponent: int
+    answers: int
+    cost: int
+    cheapest: int
+    dearest: int
+    unpriced: int
+
+
+_LAST_MONTH = text("""
+    SELECT p.country, e.amount, count(*) AS answers
+      FROM earnings e JOIN payees p ON p.id = e.payee_id
+     WHERE e.cause_ref = ANY(:causes) AND e.kind = 'answer' AND e.status <> 'reversed' AND e.currency = :currency
+       AND e.created_at >= now() - interval '30 days'
+     GROUP BY p.country, e.amount ORDER BY p.country, e.amount
+""")
+
+
+def preview(db: Session, prices: Sequence[Price], *, cause_refs: Sequence[str]) -> Preview:
+    """What the answers of the last thirty days would have cost by these prices. Nothing is written.
+
+    cause_refs : what the card's owner has reserved for; answers in another currency are left out.
+    """
+    card = _parse(db, prices)
+    currency = money.currency(db, card[0]["currency"])
+    answers = cost = cheapest = dearest = unpriced = 0
+    for row in db.execute(_LAST_MONTH, {"causes": list(cause_refs), "currency": currency.code}):
+        answers += row.answers
+        cost += row.answers * funding.with_fee(row.amount)
+        possible = list(_quotable(card, row.country))
+        if not possible:
+            unpriced += row.answers
+            continue
+        cheapest += row.answers * funding.with_fee(min(possible))
+        dearest += row.answers * funding.with_fee(max(possible))
+    return Preview(currency.code, currency.ledger_exponent, answers, cost, cheapest, dearest, unpriced)
+
+
+def _quotable(card: Sequence[dict[str, Any]], region: str) -> Iterable[int]:
+    """Every amount that the card quotes somebody of this region, whatever their tier; see `QUOTE`."""
+    for tier in sorted({row["tier"] for row in card}):
+        here = {row["region"]: row["amount"] for row in card if row["tier"] == tier}
+        if found := here.get(region) or here.get(EVERYWHERE):
+            yield found

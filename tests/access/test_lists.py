@@ -99,6 +99,20 @@ LISTS = (
     List("/api/fx-rates?quote=USD", "SELECT id FROM fx_rates WHERE quote = 'USD'", ("auditor",)),
     List("/api/tax-rules", "SELECT id FROM tax_rules", _READERS),
     List("/api/tax-rules?country=PH", "SELECT id FROM tax_rules WHERE country = 'PH'", ("auditor",)),
+    List("/api/journal", "SELECT id FROM journal_entries", ("finance",)),
+    List("/api/refunds", "SELECT id FROM refunds", ("finance", "approver", "auditor", "admin")),
+    List("/api/refunds?state=proposed", "SELECT id FROM refunds WHERE state = 'proposed'", ("finance",)),
+    List("/api/contracts", "SELECT id FROM contracts", ("finance", "approver", "auditor", "admin")),
+    List("/api/credit-limits", "SELECT id FROM credit_limits", ("finance", "approver", "auditor", "admin")),
+    List("/api/invoices", "SELECT id FROM invoices", ("finance", "approver", "auditor", "admin")),
+    List("/api/invoices?state=paid", "SELECT id FROM invoices WHERE state = 'paid'", ("finance",)),
+    List(
+        "/api/me/invoices",
+        "SELECT id FROM invoices WHERE owner_ref = :me AND serial IS NOT NULL",
+        (*_REQUESTERS, "funds_only"),
+    ),
+    List("/api/clawbacks", "SELECT id FROM clawbacks", ("finance", "approver", "auditor", "admin")),
+    List("/api/clawbacks?state=open", "SELECT id FROM clawbacks WHERE state = 'open'", ("finance",)),
     List("/api/parked-events", "SELECT id::text FROM outbox_events WHERE parked_at IS NOT NULL", ("ops", "admin")),
     List("/api/trail", "SELECT seq FROM trail_entries", ("auditor", "admin"), id="seq"),
 )
@@ -124,6 +138,8 @@ def test_every_list_is_tested() -> None:
     }
     of_a_run = {f"/api/payout-runs/<run_id>/{name}" for name in ("payouts", "left-out")}
     assert paged - tested == of_a_project | of_a_run
+    of_an_invoice = {"/api/invoices/<invoice_id>/lines", "/api/me/invoices/<invoice_id>/lines"}
+    assert paged - tested == of_a_project | of_an_invoice
 
 
 def _pages(stage: Stage, reader: str, listed: List) -> Iterator[list[Any]]:

@@ -19,6 +19,8 @@ from sqlalchemy import Engine, select, text, update
 from sqlalchemy.orm import Session
 
 from foundation import auth, clock, db, ids, outbox
+from payments import clawbacks, contracts, funding, invoices, money, refunds
+from payments.models import Billing, Earning, InvoiceState, Payee, Presentation, RefundState
 from payments.rates import Price
 from quality import proposals, quarantine
 from quality.gold_words import Ending, Verdict
@@ -26,6 +28,7 @@ from quality.models import Quarantine, QuarantineStatus
 from tests import factories
 from tests.access import canaries, pay
 from tests.conftest import DESTINATION_KEYS, Urls, _app
+from tests.payments import owed
 from workforce import assignment, golds, onboarding, projects, tasks, tiers
 from workforce.events import AnswerSubmitted
 from workforce.models import (
@@ -161,7 +164,17 @@ _VALUES = {
           FROM golds g JOIN projects p ON p.id = g.project_id WHERE g.task_id = :id""",
     "proposal": "SELECT project_id, task_id FROM gold_proposals WHERE task_id = :id",
     "person": "SELECT id AS worker_id FROM workers WHERE id = :id",
-    "payer": "SELECT id AS requester_id FROM requesters WHERE id = :id",
+    "payer": """
+        SELECT id AS requester_id, (SELECT max(top_up_id) FROM refunds WHERE owner_ref = r.id) AS top_up_id,
+               to_char(now(), 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS now,
+               to_char(now() - interval '1 month', 'YYYY-MM') AS month
+          FROM requesters r WHERE id = :id""",
+    "refund": "SELECT id AS refund_id FROM refunds WHERE id = :id",
+    "contract": "SELECT id AS contract_id FROM contracts WHERE id = :id",
+    "limit": "SELECT id AS limit_id FROM credit_limits WHERE id = :id",
+    "invoice": "SELECT id AS invoice_id FROM invoices WHERE id = :id",
+    "earning": "SELECT id AS earning_id FROM earnings WHERE id = :id",
+    "clawback": "SELECT id AS clawback_id FROM clawbacks WHERE id = :id",
     "quarantine": "SELECT id AS quarantine_id FROM quarantines WHERE id = :id",
     "fx_rate": "SELECT id AS rate_id FROM fx_rates WHERE id = :id",
     "tax_rule": "SELECT id AS rule_id FROM tax_rules WHERE id = :id",
@@ -170,7 +183,6 @@ _VALUES = {
     "paying_account": "SELECT id AS account_id FROM paying_accounts WHERE id = :id",
     "run": "SELECT id AS run_id, encode(content_hash, 'hex') AS content_hash FROM payout_runs WHERE id = :id",
     "payout": "SELECT id AS payout_id FROM payouts WHERE id = :id",
-    "earning": "SELECT id AS earning_id FROM earnings WHERE id = :id",
     "event": "SELECT id AS event_id FROM outbox_events WHERE id = CAST(:id AS bigint)",
 }
 _PREFIXES = {
@@ -178,6 +190,8 @@ _PREFIXES = {
     "requester_id": "req", "voter_id": "wrk", "quarantine_id": "qtn",
     "rate_id": "fxr", "rule_id": "txr", "payee_id": "pye", "hold_id": "hld", "account_id": "pac", "run_id": "run",
     "payout_id": "pyo", "earning_id": "ern",
+    "refund_id": "rfd", "contract_id": "ctr", "limit_id": "crl", "invoice_id": "inv",
+    "clawback_id": "clw", "top_up_id": "jnl",
 }  # fmt: skip
 
 
@@ -250,6 +264,10 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
         yield _weighed(session, cast, owner, requester)
         yield from _golds(session, cast, owner, requester)
         yield from _proposals(session, cast, owner, requester)
+        yield from _refunds(session, owner, requester)
+        yield from _terms(session, owner, requester)
+        yield from _invoices(session, owner, requester)
+        yield from _clawbacks(session, owner, requester)
         yield Thing("payer", "known", owner, requester.id)
     session.execute(_REVISED)
     yield from _quarantines(session, cast)
@@ -526,6 +544,105 @@ def _rates_and_rules(session: Session, cast: Cast) -> Iterator[Thing]:
     }
     yield from (Thing("fx_rate", state, "", rate.id) for state, rate in rates.items())
     yield from (Thing("tax_rule", state, "", rule.id) for state, rule in rules.items())
+
+
+def _refunds(session: Session, owner: str, requester: Requester) -> Iterator[Thing]:
+    """Of one top-up a part is asked back, a part has gone back, and a part was refused."""
+    top_up_id = funding.top_up(
+        session, owner_ref=requester.id, currency="USD", amount=90_000, bank_reference=f"source {requester.id}",
+        actor_ref="finance",
+    )  # fmt: skip
+    for state in RefundState:
+        made = refunds.propose(
+            session, owner_ref=requester.id, currency=money.currency(session, "USD"), amount=10_000,
+            top_up_id=top_up_id, requested_by="finance",
+        )  # fmt: skip
+        if state == RefundState.APPROVED:
+            refunds.approve(session, made.id, approved_by="ops")
+        if state == RefundState.REFUSED:
+            refunds.refuse(session, made.id, reason="Twice.", refused_by="ops")
+        yield Thing("refund", state, owner, made.id)
+
+
+def _terms(session: Session, owner: str, requester: Requester) -> Iterator[Thing]:
+    """A contract and a credit limit that hold, and ones that wait for somebody."""
+    since = clock.now(session) - timedelta(days=300)
+    for state in ("confirmed", "proposed"):
+        contract = contracts.propose(
+            session, owner_ref=requester.id, entity="ROOK", presentation=Presentation.AGENT, billing=Billing.POSTPAID,
+            valid_from=since, made_by="finance",
+        )  # fmt: skip
+        limit = contracts.propose_limit(
+            session, owner_ref=requester.id, currency=money.currency(session, "USD"), amount=10**6, valid_from=since,
+            made_by="finance",
+        )  # fmt: skip
+        if state == "confirmed":
+            contracts.confirm(session, contract.id, confirmed_by="ops")
+            contracts.confirm_limit(session, limit.id, confirmed_by="ops")
+        yield Thing("contract", state, owner, contract.id)
+        yield Thing("limit", state, owner, limit.id)
+
+
+def _paid_answer(session: Session, requester: Requester) -> str:
+    """An answer by somebody new that is accepted, all alone in its project; returns its earning's id."""
+    project, _ = _asked(session, requester, overlap_min=1, overlap_max=1, expert_share=0.0, confidence_target=0.5)
+    worker = factories.create_worker(session)
+    factories.answer(session, worker, project=project)
+    factories.settle(session)
+    rows = text("SELECT e.id FROM earnings e JOIN payees p ON p.id = e.payee_id WHERE p.owner_ref = :worker")
+    return str(session.scalars(rows, {"worker": worker.id}).one())
+
+
+def _invoices(session: Session, owner: str, requester: Requester) -> Iterator[Thing]:
+    """Five months in each of which something was spent on credit: the last one is not invoiced yet."""
+    usd, month = money.currency(session, "USD"), clock.now(session).date()
+    contracts.draw(
+        session, owner_ref=requester.id, currency=usd, amount=5_000, key=f"draw {requester.id}", actor_ref="finance"
+    )
+    for state in (None, *InvoiceState):
+        month = (month.replace(day=1) - timedelta(days=1)).replace(day=1)
+        with owed.booked_on(month):
+            _paid_answer(session, requester)
+        if state is None:
+            continue
+        made = invoices.draft(
+            session, owner_ref=requester.id, currency=usd, month=month, vat_basis_points=0, made_by="finance"
+        )
+        if state != InvoiceState.DRAFT:
+            invoices.issue(session, made.id, issued_by="finance")
+        if state == InvoiceState.PAID:
+            invoices.pay(
+                session, made.id, currency="USD", amount=made.due or 0, bank_reference=f"payment {requester.id}",
+                actor_ref="finance",
+            )  # fmt: skip
+        if state == InvoiceState.VOID:
+            invoices.void(session, made.id, reason="Another rate.", voided_by="finance")
+        yield Thing("invoice", state, owner, made.id)
+
+
+def _clawbacks(session: Session, owner: str, requester: Requester) -> Iterator[Thing]:
+    """Earnings that are due and paid, and paid ones that are asked back, up to one that was given up."""
+    yield Thing("earning", "due", owner, _paid_answer(session, requester))
+    states = ("", "proposed", "refused", "open", "doomed", "written_off")
+    earned = {state: _paid_answer(session, requester) for state in states}
+    for earning_id in earned.values():
+        payee = session.get_one(Payee, session.get_one(Earning, earning_id).payee_id)
+        owed.set_method(session, payee, set_by=payee.owner_ref)
+    owed.pay_out(session, prepared_by="finance", approved_by="ops")
+    for state, earning_id in earned.items():
+        if not state:
+            yield Thing("earning", "paid", owner, earning_id)
+            continue
+        made = clawbacks.propose(session, earning_id, reason="Copied.", made_by="finance")
+        if state == "refused":
+            clawbacks.refuse(session, made.id, refused_by="ops")
+        elif state != "proposed":
+            clawbacks.confirm(session, made.id, confirmed_by="ops")
+        if state in {"doomed", "written_off"}:
+            clawbacks.propose_write_off(session, made.id, reason="Gone.", proposed_by="finance")
+        if state == "written_off":
+            clawbacks.write_off(session, made.id, confirmed_by="ops")
+        yield Thing("clawback", state, owner, made.id)
 
 
 def _persons(session: Session, cast: Cast) -> Iterator[Thing]:

@@ -6,7 +6,7 @@ The corpus takes these apart. A new route needs a line here before its bad input
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import marshmallow as ma
@@ -14,8 +14,21 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from foundation import auth, clock, fields, ids, trail
-from payments import adjustments, holds, payees, paying_accounts, payouts, runs
-from payments.models import Earning, Hold, Payee, PayoutRun
+from payments import (
+    adjustments,
+    clawbacks,
+    contracts,
+    funding,
+    holds,
+    invoices,
+    money,
+    payees,
+    paying_accounts,
+    payouts,
+    refunds,
+    runs,
+)
+from payments.models import Billing, Earning, Hold, Payee, PayoutRun, Presentation
 from quality import proposals, quarantine
 from tests import factories
 from tests.payments import owed
@@ -370,6 +383,126 @@ def _of_payee(rest: str = "") -> Callable[[Session], Good]:
     return good
 
 
+def _requester_who_spent(db: Session) -> tuple[str, str]:
+    """A requester with terms and credit, who has spent some in the last month; and that month."""
+    owner, now = factories.create_requester(db, funds=None).id, clock.now(db)
+    contract = contracts.propose(
+        db, owner_ref=owner, entity="ROOK", presentation=Presentation.AGENT, billing=Billing.POSTPAID,
+        valid_from=now - timedelta(days=90), made_by="finance",
+    )  # fmt: skip
+    contracts.confirm(db, contract.id, confirmed_by="ops")
+    usd, kwd = money.currency(db, "USD"), money.currency(db, "KWD")
+    for currency in (usd, kwd):
+        limit = contracts.propose_limit(
+            db, owner_ref=owner, currency=currency, amount=2 * money.AMOUNT_MAX, valid_from=now - timedelta(days=90),
+            made_by="finance",
+        )  # fmt: skip
+        contracts.confirm_limit(db, limit.id, confirmed_by="ops")
+    contracts.draw(db, owner_ref=owner, currency=usd, amount=12_000, key=owner, actor_ref="finance")
+    month = (now.date().replace(day=1) - timedelta(days=1)).replace(day=1)
+    payee = payees.register(db, owner_ref=factories.create_worker(db).id, name="Ada", country="KE")
+    with owed.booked_on(month):
+        adjustments.give_bonus(
+            db, owner_ref=owner, payee_id=payee.id, currency="USD", amount=10_000, reason="r", actor_ref="finance"
+        )
+    return owner, f"{month:%Y-%m}"
+
+
+def _asked_refund(db: Session) -> dict[str, Any]:
+    owner = factories.create_requester(db, funds=None).id
+    top_up = funding.top_up(
+        db, owner_ref=owner, currency="USD", amount=50_000, bank_reference=ids.new("ref"), actor_ref="finance"
+    )
+    return {"owner_ref": owner, "top_up_id": top_up, "currency": "USD", "amount": "1.50"}
+
+
+def _new_refund(db: Session) -> Good:
+    return Good(
+        "finance",
+        body=_asked_refund(db),
+        known=dict.fromkeys(("/owner_ref", "/top_up_id", "/currency", "/amount"), 409),
+    )
+
+
+def _refund_of(body: Any = None) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        asked = {**_asked_refund(db), "currency": money.currency(db, "USD"), "amount": 15_000}
+        made = refunds.propose(db, **asked, requested_by="finance")
+        return Good("approver", names={"refund_id": made.id}, body=body)
+
+    return good
+
+
+def _refunds(db: Session) -> Good:
+    made = _refund_of()(db)
+    owner = db.scalar(text("SELECT owner_ref FROM refunds WHERE id = :refund_id"), made.names)
+    return Good("auditor", query=f"limit=1&state=proposed&owner_ref={owner}")
+
+
+def _new_contract(db: Session) -> Good:
+    owner, now = factories.create_requester(db, funds=None).id, clock.now(db)
+    body = {
+        "owner_ref": owner, "entity": "ROOK", "presentation": "agent", "billing": "prepaid",
+        "valid_from": now.isoformat(),
+    }  # fmt: skip
+    return Good("finance", body=body, known={"/owner_ref": 422, "/valid_from": 422})
+
+
+def _new_limit(db: Session) -> Good:
+    owner, now = factories.create_requester(db, funds=None).id, clock.now(db)
+    body = {"owner_ref": owner, "currency": "USD", "amount": "100", "valid_from": now.isoformat()}
+    return Good("finance", body=body, known={"/owner_ref": 422, "/valid_from": 422})
+
+
+def _contract(db: Session) -> Good:
+    made = contracts.propose(
+        db, owner_ref=factories.create_requester(db, funds=None).id, entity="ROOK",
+        presentation=Presentation.PRINCIPAL, billing=Billing.PREPAID, valid_from=clock.now(db), made_by="finance",
+    )  # fmt: skip
+    return Good("approver", names={"contract_id": made.id})
+
+
+def _limit(db: Session) -> Good:
+    made = contracts.propose_limit(
+        db, owner_ref=factories.create_requester(db, funds=None).id, currency=money.currency(db, "USD"), amount=100,
+        valid_from=clock.now(db), made_by="finance",
+    )  # fmt: skip
+    return Good("approver", names={"limit_id": made.id})
+
+
+def _terms(db: Session) -> Good:
+    owner, _ = _requester_who_spent(db)
+    return Good("auditor", query=f"limit=1&owner_ref={owner}")
+
+
+def _new_draw(db: Session) -> Good:
+    owner, _ = _requester_who_spent(db)
+    body = {"owner_ref": owner, "currency": "USD", "amount": "1.50", "reference": ids.new("ref")}
+    return Good("finance", body=body, known={"/owner_ref": 409, "/currency": 409})
+
+
+def _new_invoice(db: Session) -> Good:
+    owner, month = _requester_who_spent(db)
+    body = {"owner_ref": owner, "currency": "USD", "month": month, "vat_basis_points": 1_600}
+    return Good("finance", body=body, known={"/owner_ref": 409, "/currency": 409, "/month": 409})
+
+
+def _invoice(role: str = "finance", body: Any = None, *, is_issued: bool = True) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        owner, month = _requester_who_spent(db)
+        made = invoices.draft(
+            db, owner_ref=owner, currency=money.currency(db, "USD"), month=date.fromisoformat(f"{month}-01"),
+            vat_basis_points=1_600, made_by="finance",
+        )  # fmt: skip
+        if is_issued:
+            invoices.issue(db, made.id, issued_by="finance")
+        subject = owner if role == "requester" else ids.new("stf")
+        known = {"/currency": 409, "/amount": 409} if body and "amount" in body else {}
+        return Good(role, names={"invoice_id": made.id}, body=body, known=known, subject=subject)
+
+    return good
+
+
 def _new_hold(db: Session) -> Good:
     payee, until = _payee(db), clock.now(db) + timedelta(days=3)
     body = {
@@ -388,6 +521,13 @@ def _reversal(**more: str) -> Callable[[Session], Good]:
     def good(db: Session) -> Good:
         body = {"earning_ids": [_give(db, _payee(db)).id], **more}
         return Good("finance", body=body, known={"/earning_ids/0": 404})
+
+    return good
+
+
+def _invoices(query: str, role: str = "auditor") -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        return replace(_invoice(role)(db), names={}, query=query)
 
     return good
 
@@ -425,6 +565,32 @@ def _gift(*, owner: bool) -> Callable[[Session], Good]:
             # Whoever is not there has no money, and nobody has any in all currencies.
             known |= {"/owner_ref": 402, "/currency": 402}
         return Good("finance", body=body, known=known)
+
+    return good
+
+
+def _paid_earning(db: Session) -> str:
+    payee = payees.register(db, owner_ref=factories.create_worker(db).id, name="Ada", country="KE")
+    made = adjustments.give_goodwill(
+        db, payee_id=payee.id, currency="USD", amount=10_000, reason="r", actor_ref="finance"
+    )
+    owed.set_method(db, payee)
+    owed.pay_out(db)
+    return made.id
+
+
+def _new_clawback(db: Session) -> Good:
+    return Good("finance", body={"earning_id": _paid_earning(db), "reason": "Copied."}, known={"/earning_id": 404})
+
+
+def _clawback(role: str, body: Any = None, *, state: str = "proposed") -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        made = clawbacks.propose(db, _paid_earning(db), reason="Copied.", made_by="finance")
+        if state != "proposed":
+            clawbacks.confirm(db, made.id, confirmed_by="ops")
+        if state == "doomed":
+            clawbacks.propose_write_off(db, made.id, reason="Gone.", proposed_by="finance")
+        return Good(role, names={"clawback_id": made.id}, body=body)
 
     return good
 
@@ -480,6 +646,10 @@ def _drop(db: Session) -> Good:
 def _run_file(db: Session) -> Good:
     _, run = _exported(db)
     return Good("finance", names={"run_id": run.id}, query="format=csv&part=1", known={"?/format": 422, "?/part": 422})
+
+
+def _clawbacks(db: Session) -> Good:
+    return replace(_clawback("auditor")(db), names={}, query="limit=1&state=proposed")
 
 
 def _parked(role: str) -> Callable[[Session], Good]:
@@ -683,6 +853,34 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/funds": _requester,
     "GET /api/me/statement": _worker,
     "GET /api/me/earnings": _worker,
+    "POST /api/refunds": _new_refund,
+    "GET /api/refunds": _refunds,
+    "POST /api/refunds/<refund_id>/approval": _refund_of(),
+    "POST /api/refunds/<refund_id>/refusal": _refund_of({"reason": "Twice."}),
+    "POST /api/contracts": _new_contract,
+    "GET /api/contracts": _terms,
+    "POST /api/contracts/<contract_id>/confirmation": _contract,
+    "POST /api/credit-limits": _new_limit,
+    "GET /api/credit-limits": _terms,
+    "POST /api/credit-limits/<limit_id>/confirmation": _limit,
+    "POST /api/credit-draws": _new_draw,
+    "POST /api/invoices": _new_invoice,
+    "GET /api/invoices": _invoices("limit=1&state=issued"),
+    "GET /api/invoices/<invoice_id>/lines": _invoice("auditor"),
+    "POST /api/invoices/<invoice_id>/issue": _invoice(is_issued=False),
+    "POST /api/invoices/<invoice_id>/payment": _invoice(
+        body={"currency": "USD", "amount": "1.23", "bank_reference": "a payment"}
+    ),
+    "POST /api/invoices/<invoice_id>/void": _invoice(body={"reason": "Another rate."}),
+    "GET /api/me/invoices": _invoices("limit=1", "requester"),
+    "GET /api/me/invoices/<invoice_id>/lines": _invoice("requester"),
+    "GET /api/revenue": _invoices("month=2026-01"),
+    "POST /api/clawbacks": _new_clawback,
+    "GET /api/clawbacks": _clawbacks,
+    "POST /api/clawbacks/<clawback_id>/confirmation": _clawback("approver"),
+    "POST /api/clawbacks/<clawback_id>/refusal": _clawback("approver"),
+    "POST /api/clawbacks/<clawback_id>/write-off": _clawback("finance", {"reason": "Gone."}, state="open"),
+    "POST /api/clawbacks/<clawback_id>/write-off/confirmation": _clawback("approver", state="doomed"),
     "GET /api/parked-events": _parked("admin"),
     "POST /api/parked-events/retry": _parked("ops"),
     "POST /api/parked-events/<event_id>/retry": _parked("ops"),

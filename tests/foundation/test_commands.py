@@ -83,7 +83,7 @@ def test_a_token_may_have_fewer_scopes_and_no_role_that_there_is_not(house: Hous
     assert actor is not None
     assert actor.scopes == {"funds"}
     assert unknown.exit_code == 2
-    assert "There are the roles admin, auditor, finance, monitor, ops, requester, worker." in " ".join(
+    assert "There are the roles admin, approver, auditor, finance, monitor, ops, requester, worker." in " ".join(
         unknown.output.split()
     )
 

@@ -2,17 +2,18 @@
 
 import base64
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
 
 from sqlalchemy import func, text, update
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids
-from payments import destinations, earnings, funding, payees, payouts, sealing
+from payments import destinations, earnings, funding, ledger, payees, payouts, runs, sealing
 from payments.earnings import Work
 from payments.models import MethodStatus, Payee, PayoutMethod, PayoutRun
 from payments.payouts import Outcome
-from payments.runs import steps
 
 KEYS = "test:" + base64.b64encode(b"k" * 32).decode()
 OWNER, PREPARER, APPROVER = "req_owner", "wanjiru", "oscar"
@@ -110,7 +111,7 @@ def set_destination(db: Session, of: Payee, rail: str, kind: str, **given: str) 
 
 def go_through(db: Session, run: PayoutRun) -> PayoutRun:
     """All steps of a run, up to where it waits for somebody."""
-    for _ in steps(db, run.id):
+    for _ in runs.steps(db, run.id):
         pass
     db.refresh(run)
     return run
@@ -121,6 +122,28 @@ def settle(db: Session, run: PayoutRun) -> None:
     sent = payouts.listed(run_id=run.id, state="exported")
     payouts.settle(db, [Outcome(one.id) for one in db.scalars(sent)])
     db.refresh(run)
+
+
+@contextmanager
+def booked_on(day: date) -> Iterator[None]:
+    """What is posted in here carries this date, as if the books had been written then; nobody can date them later."""
+    usual = ledger._ENTRIES
+    dated = str(usual).replace("reverses_id)\n", "reverses_id, effective_on)\n").replace("*", f"*, DATE '{day}'", 1)
+    ledger._ENTRIES = text(dated)
+    try:
+        yield
+    finally:
+        ledger._ENTRIES = usual
+
+
+def pay_out(db: Session, *, prepared_by: str = PREPARER, approved_by: str = APPROVER) -> None:
+    """All that is due leaves over PayPal, and the bank says that it has arrived."""
+    run = go_through(db, runs.begin(db, rail="paypal", prepared_by=prepared_by))
+    assert run.content_hash is not None
+    runs.approve(db, run.id, content_hash=run.content_hash.hex(), approved_by=approved_by)
+    go_through(db, runs.release(db, run.id, released_by=prepared_by))
+    payouts.settle(db, [payouts.Outcome(payout.id) for payout in db.scalars(payouts.listed(run_id=run.id))])
+    db.expire_all()
 
 
 def rests(db: Session, of: Payee) -> Sequence[int]:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -11,21 +12,26 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from payments import adjustments, earnings, funding, ledger, payees, payouts, rates, runs
+from foundation import clock
+from payments import (
+    adjustments,
+    clawbacks,
+    contracts,
+    earnings,
+    funding,
+    invoices,
+    ledger,
+    money,
+    payees,
+    payouts,
+    rates,
+    refunds,
+    runs,
+)
 from payments.earnings import Work
 from payments.funding import Rest
-from payments.ledger import (
-    BANK,
-    FUNDS,
-    HOUSE,
-    PLATFORM_FEE,
-    AccountName,
-    Entry,
-    EntryConflict,
-    InsufficientFunds,
-    Line,
-)
-from payments.models import Payee, Payout
+from payments.ledger import BANK, FUNDS, HOUSE, PLATFORM_FEE, AccountName, Entry, EntryConflict, InsufficientFunds, Line
+from payments.models import Billing, Payee, Payout, Presentation
 from payments.rates import Price
 from tests import factories
 from tests.conftest import House, Urls, held_up
@@ -213,9 +219,16 @@ def test_an_entry_without_lines_cannot_be_written(db: Session, books: None) -> N
 
 APPEND_ONLY = [
     "journal_entries", "journal_lines", "rates", "tier_moves", "known_labels", "adjudications", "adjustments",
+    "invoice_lines",
 ]  # fmt: skip
 CHANGES = ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}", "TRUNCATE {table} CASCADE"]
-_COLUMN = {"journal_entries": "kind", "journal_lines": "amount", "known_labels": "label", "adjudications": "label"}
+_COLUMN = {
+    "journal_entries": "kind",
+    "journal_lines": "amount",
+    "known_labels": "label",
+    "adjudications": "label",
+    "invoice_lines": "kind",
+}
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +248,9 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         ids_of = text("SELECT id FROM earnings WHERE payee_id = :id ORDER BY id")
         adjustments.reverse(db, [db.scalars(ids_of, {"id": prepared.id}).all()[0]], reason="r", actor_ref="f")
         owed.go_through(db, runs.begin(db, rail="paypal", prepared_by="f"))
+        _refund(db)
+        _ask_back(db)
+        _invoice(db)
         rates.publish(db, "prj_1", [Price(tier=0, amount="0.02", currency="USD")])
         db.execute(text("INSERT INTO workers (id, name, country, status, payee_id) SELECT 'w','n','KE','active','p'"))
         db.execute(text("INSERT INTO tier_moves SELECT 'm', 'w', 's', 1, 2, 'why', 'ops', now()"))
@@ -255,6 +271,59 @@ def _send(db: Session, payee: Payee) -> None:
     assert run.content_hash is not None
     runs.approve(db, run.id, content_hash=run.content_hash.hex(), approved_by="a")
     owed.go_through(db, runs.release(db, run.id, released_by="f"))
+
+
+def _invoice(db: Session) -> None:
+    """Of three months that an owner spent in, one invoice waits for its payment, one is paid, and one is void."""
+    currency, now = money.currency(db, "USD"), clock.now(db)
+    made = contracts.propose(
+        db, owner_ref=owed.OWNER, entity="ROOK", presentation=Presentation.AGENT, billing=Billing.POSTPAID,
+        valid_from=now - timedelta(days=300), made_by="f",
+    )  # fmt: skip
+    contracts.confirm(db, made.id, confirmed_by="a")
+    limit = contracts.propose_limit(
+        db, owner_ref=owed.OWNER, currency=currency, amount=10**6, valid_from=now - timedelta(days=1), made_by="f"
+    )
+    contracts.confirm_limit(db, limit.id, confirmed_by="a")
+    contracts.draw(db, owner_ref=owed.OWNER, currency=currency, amount=360_000, key="d", actor_ref="f")
+    payee, month, issued = owed.payee(db, rail=None), now.date(), []
+    for _ in range(3):
+        month = (month.replace(day=1) - timedelta(days=1)).replace(day=1)
+        with owed.booked_on(month):
+            adjustments.give_bonus(
+                db, owner_ref=owed.OWNER, payee_id=payee.id, currency="USD", amount=100_000, reason="r", actor_ref="f"
+            )
+        draft = invoices.draft(
+            db, owner_ref=owed.OWNER, currency=currency, month=month, vat_basis_points=1_000, made_by="f"
+        )
+        issued.append(invoices.issue(db, draft.id, issued_by="f"))
+    invoices.pay(db, issued[1].id, currency="USD", amount=issued[1].due or 0, bank_reference="p", actor_ref="f")
+    invoices.void(db, issued[2].id, reason="r", voided_by="f")
+
+
+def _ask_back(db: Session) -> None:
+    """Two earnings that were paid out are asked back; one of the debts is given up."""
+    made = []
+    for payee in (owed.payee(db, 600), owed.payee(db, 700)):
+        _send(db, payee)
+        exported = db.scalars(payouts.listed(payee_id=payee.id, state="exported")).all()
+        payouts.settle(db, [payouts.Outcome(payout.id) for payout in exported])
+        (earning_id,) = db.scalars(text("SELECT id FROM earnings WHERE payee_id = :id"), {"id": payee.id})
+        clawback = clawbacks.propose(db, earning_id, reason="r", made_by="f")
+        made.append(clawbacks.confirm(db, clawback.id, confirmed_by="a"))
+    clawbacks.propose_write_off(db, made[0].id, reason="r", proposed_by="f")
+    clawbacks.write_off(db, made[0].id, confirmed_by="a")
+
+
+def _refund(db: Session) -> None:
+    """Of a top-up a part has gone back, and another is asked for."""
+    top_up = funding.top_up(db, owner_ref="req_1", currency="USD", amount=90_000, bank_reference="r", actor_ref="f")
+    for _ in range(2):
+        refund = refunds.propose(
+            db, owner_ref="req_1", currency=money.currency(db, "USD"), amount=10_000, top_up_id=top_up,
+            requested_by="f",
+        )  # fmt: skip
+    refunds.approve(db, refund.id, approved_by="a")
 
 
 @pytest.fixture
@@ -392,6 +461,29 @@ BREAKS = {
     "T1 nobody confirmed a tax rule of their own": """
         ALTER TABLE tax_rules DROP CONSTRAINT ck_tax_rules_four_eyes;
         UPDATE tax_rules SET confirmed_by = entered_by, confirmed_at = now()""",
+    "I21 a refund is posted when it is approved, and only then": """
+        UPDATE refunds SET amount = amount + 1 WHERE state = 'approved'""",
+    "I22 no more of a top-up goes back than came in by it": """
+        UPDATE refunds SET amount = 80001 WHERE state = 'proposed'""",
+    "I23 what takes two people had two": """
+        ALTER TABLE refunds DROP CONSTRAINT ck_refunds_four_eyes;
+        UPDATE refunds SET requested_by = decided_by WHERE state = 'approved'""",
+    "I24 what payees owe by the books is what is asked back and has not come": """
+        UPDATE clawbacks SET recovered = 1 WHERE state = 'open'""",
+    "I25 what a clawback gave back is what its earning cost": """
+        UPDATE clawbacks SET returned = returned + 1""",
+    "I26 an issued invoice is what its owner spent in its month": """
+        ALTER TABLE journal_entries DISABLE TRIGGER append_only;
+        UPDATE journal_entries SET effective_on = effective_on + 400 WHERE kind = 'bonus'""",
+    "I27 an invoice is the sum of its lines": """
+        UPDATE invoices SET work = work - 1, fee = fee + 1""",
+    "I28 invoices are numbered without gaps": """
+        UPDATE invoices SET serial = 4 WHERE serial = 1""",
+    "I29 what is invoiced and not paid is owed in the books": """
+        UPDATE invoices SET due = total, state = 'issued', voided_by = NULL, voided_at = NULL, void_reason = NULL
+         WHERE state = 'void'""",
+    "I30 an invoice's tax and its payment are posted": """
+        UPDATE invoices SET entry_id = NULL WHERE state = 'issued'""",
 }
 
 
@@ -409,6 +501,42 @@ def test_a_check_turns_red_when_its_rule_is_broken(owner: Session, name: str) ->
         owner.execute(text(statement))
 
     assert ledger.check(owner)[name]
+
+
+TWO_PEOPLE = {
+    "refunds": "UPDATE refunds SET requested_by = decided_by WHERE state = 'approved'",
+    "clawbacks": "UPDATE clawbacks SET made_by = decided_by",
+    "clawbacks given up": "UPDATE clawbacks SET write_off_by = written_off_by",
+    "contracts": "UPDATE contracts SET confirmed_by = made_by",
+    "credit limits": "UPDATE credit_limits SET confirmed_by = made_by",
+}
+
+
+@pytest.mark.parametrize("statement", TWO_PEOPLE.values(), ids=TWO_PEOPLE.keys())
+def test_whatever_takes_two_people_and_had_one_is_found(owner: Session, statement: str) -> None:
+    for table in ("refunds", "clawbacks", "contracts", "credit_limits"):
+        owner.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT ck_{table}_four_eyes"))
+    owner.execute(text("ALTER TABLE clawbacks DROP CONSTRAINT ck_clawbacks_written_off_by_two"))
+    owner.execute(text(statement))
+
+    assert ledger.check(owner)["I23 what takes two people had two"]
+
+
+UNPOSTED = {
+    "tax": "UPDATE invoices SET entry_id = payment_id WHERE state = 'paid'",
+    "a payment": "UPDATE invoices SET payment_id = entry_id WHERE state = 'paid'",
+    "tax given back": "UPDATE invoices SET entry_id = (SELECT entry_id FROM invoices WHERE state = 'issued')",
+    "an invoice": "DELETE FROM invoice_lines; DELETE FROM invoices WHERE state = 'issued'",
+}
+
+
+@pytest.mark.parametrize("statements", UNPOSTED.values(), ids=UNPOSTED.keys())
+def test_an_invoice_that_the_books_do_not_know_as_it_is_is_found(owner: Session, statements: str) -> None:
+    owner.execute(text("ALTER TABLE invoice_lines DISABLE TRIGGER append_only"))
+    for statement in statements.split(";"):
+        owner.execute(text(statement))
+
+    assert ledger.check(owner)["I30 an invoice's tax and its payment are posted"]
 
 
 def test_an_earning_that_is_missing_from_the_books_is_found(owner: Session) -> None:
@@ -437,8 +565,8 @@ def test_a_sum_that_only_seems_to_agree_is_found(owner: Session, statement: str)
 def test_the_tie_out_shows_sums_that_agree(application: Session) -> None:
     (row,) = ledger.tie_out(application)
 
-    assert (row.currency, row.payable, row.unpaid) == ("USD", 700, 700)
-    assert (row.reserved, row.spent, row.released, row.remaining) == (6_440, 1_200, 480, 4_760)
+    assert (row.currency, row.payable, row.unpaid) == ("USD", 300_700, 300_700)
+    assert (row.reserved, row.spent, row.released, row.remaining) == (8_000, 2_760, 480, 4_760)
     assert row.stored == row.recomputed > 0
 
 
