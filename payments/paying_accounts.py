@@ -63,7 +63,7 @@ def _read(rail: Rail, details: Mapping[str, object]) -> dict[str, str]:
     if wrong:
         errors = [{"pointer": f"/{name}", "reason": reason} for name, reason in wrong]
         raise PayingAccountInvalid(f"{rail.name} takes {', '.join(rail.payer)}.", errors=errors)
-    account = {name: text[name] for name in ("iban", "bic") if name in text}
+    account: dict[str, object] = {name: text[name] for name in ("iban", "bic") if name in text}
     return {**text, **(destinations.parse("iban", account).fields if "iban" in account else {})}
 
 

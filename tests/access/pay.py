@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -40,7 +41,7 @@ def things(session: Session, workers: Mapping[str, Worker], approver: str) -> It
 def _holds(session: Session, people: Mapping[str, Payee], approver: str) -> Iterator[Found]:
     until = clock.now(session) + timedelta(days=3)
     for name in ("worker", _HELD, "other_expert"):
-        given = {"payee_id": people[name].id, "reason": "It is looked into."}
+        given: dict[str, Any] = {"payee_id": people[name].id, "reason": "It is looked into."}
         made = {"over": holds.place(session, **given, until=until, made_by="finance")}
         holds.end(session, made["over"].id, reason="It was explained.", ended_by="approver")
         if name != "worker":

@@ -119,7 +119,7 @@ def test_people_have_the_same_run_as_csv_xlsx_and_parquet(db: Session, books: No
     assert [json.loads(row["destination"])["email"].partition("@")[2] for row in rows] == ["example.com"] * 3
     cells = {str(cell) for row in sheet.iter_rows(values_only=True) for cell in row}
     assert set(ends) <= cells
-    found = duckdb.sql(f"SELECT * FROM read_parquet('{path}')").fetchall()
+    found = duckdb.execute(f"SELECT * FROM read_parquet('{path}')").fetchall()
     assert [end for end in ends if any(end in row for row in found)] == ends
 
 
