@@ -337,14 +337,13 @@ def _hold_on(db: Session, payee: Payee) -> Hold:
 
 
 def _payee(db: Session) -> Payee:
-    """A worker as whom payments knows them, with somewhere to be paid to."""
-    found = payees.of_owner(db, factories.create_worker(db).id)
-    owed.set_method(db, found)
-    return found
+    """A worker as payments knows them, whom no run pays: they have said nothing yet."""
+    return payees.of_owner(db, factories.create_worker(db).id)
 
 
 def _draft(db: Session) -> tuple[Payee, PayoutRun]:
     payee = _payee(db)
+    owed.set_method(db, payee)
     _give(db, payee)
     return payee, owed.go_through(db, runs.begin(db, rail="paypal", prepared_by="ada"))
 
@@ -473,7 +472,7 @@ def _approval(db: Session) -> Good:
 
 def _drop(db: Session) -> Good:
     _, run = _draft(db)
-    payout_id = db.scalars(payouts.listed(run_id=run.id)).one().id
+    payout_id = next(iter(db.scalars(payouts.listed(run_id=run.id)))).id
     return Good("finance", names={"payout_id": payout_id}, body={"reason": "They asked to wait."})
 
 
