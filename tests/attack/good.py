@@ -38,6 +38,8 @@ class Good:
     query: str = ""
     known: Mapping[str, int] = field(default_factory=dict)
     """Places where a value must name something that exists: how any other is refused."""
+    dear: Mapping[str, int] = field(default_factory=dict)
+    """Places where some good values ask for more than anybody has: how these are refused."""
     inside: Mapping[str, ma.Schema] = field(default_factory=dict)
     """What the view itself reads out of an object that the schema leaves open."""
 
@@ -403,14 +405,14 @@ def _repair(**more: str) -> Callable[[Session], Good]:
     def good(db: Session) -> Good:
         worker = factories.create_worker(db)
         project = factories.create_project(
-            db, _rich(db), overlap_min=1, overlap_max=1, confidence_target=0.5, expert_share=0.0, spot_share=0.0
+            db, overlap_min=1, overlap_max=1, confidence_target=0.5, expert_share=0.0, spot_share=0.0
         )
         factories.create_task(db, project)
         factories.answer(db, worker, project=project)
         factories.settle(db)
         answer = text("SELECT e.id FROM earnings e JOIN payees p ON p.id = e.payee_id WHERE p.owner_ref = :id")
         earning_id = db.scalars(answer, {"id": worker.id}).one()
-        return Good("finance", names={"earning_id": earning_id}, body={"amount": "0.50", **more})
+        return Good("finance", names={"earning_id": earning_id}, body={"amount": "0.50", **more}, dear={"/amount": 402})
 
     return good
 
