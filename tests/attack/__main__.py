@@ -51,7 +51,11 @@ def _house(data_dir: Path) -> Iterator[tuple[tuple[str, int], assault.Sessions, 
     with serving.serving(configured, quiet=True) as (_, supervisor, installation):
         engine = db.make_engine(installation.database_url, patient=True, pool_size=2)
         try:
-            yield (configured.host, port), db.sessions(engine), supervisor
+            yield (
+                (configured.host, port),
+                db.sessions(engine, destination_keys=installation.destination_keys),
+                supervisor,
+            )
         finally:
             engine.dispose()
 

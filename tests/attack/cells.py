@@ -115,7 +115,9 @@ def of_route(route: http.Route, good: Good, entries: Sequence[Entry] | None = No
             yield from _WAYS[entry.enters or ""](entry, route, good)
 
 
-def _cell(entry: Entry, route: http.Route, good: Good, *, known: int | None = None, **request: Any) -> Cell:
+def _cell(
+    entry: Entry, route: http.Route, good: Good, *, known: int | None = None, dear: int | None = None, **request: Any
+) -> Cell:
     """A cell that differs from the good request in what is given."""
     sends = request.pop("sends", None if good.body is None else {"good": "utf-8"})
     headers = {name: corpus.build(spec) for name, spec in entry.headers.items()}
@@ -125,7 +127,7 @@ def _cell(entry: Entry, route: http.Route, good: Good, *, known: int | None = No
         entry=entry,
         route=route,
         good=good,
-        expected=_expected(entry, route, known),
+        expected=_expected(entry, route, known, dear),
         token=entry.token,
         headers=headers,
         sends=sends,
@@ -133,14 +135,14 @@ def _cell(entry: Entry, route: http.Route, good: Good, *, known: int | None = No
     )
 
 
-def _expected(entry: Entry, route: http.Route, known: int | None) -> frozenset[int]:
+def _expected(entry: Entry, route: http.Route, known: int | None, dear: int | None) -> frozenset[int]:
     statuses: set[int] = set()
     for status in entry.statuses[route.surface.name]:
         if status == AS_EMPTY:
             needs = route.body is not None and any(one.required for one in route.body.fields.values())
             status = 422 if needs else OK  # noqa: PLW2901 - it stands for one of the two
         if status == OK:
-            statuses |= {known or route.status} | ({204} if route.or_nothing else set())
+            statuses |= {known or route.status} | ({204} if route.or_nothing else set()) | ({dear} if dear else set())
         else:
             statuses.add(int(status))
             # A value that is wrong in itself may be refused as one that is not there.
@@ -206,6 +208,7 @@ def _values(entry: Entry, route: http.Route, good: Good) -> Iterator[Cell]:
                 route,
                 good,
                 known=good.known.get(place.pointer),
+                dear=good.dear.get(place.pointer),
                 place=place.pointer,
                 kind=place.kind,
                 sends=sends,

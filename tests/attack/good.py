@@ -51,6 +51,8 @@ class Good:
     query: str = ""
     known: Mapping[str, int] = field(default_factory=dict)
     """Places where a value must name something that exists: how any other is refused."""
+    dear: Mapping[str, int] = field(default_factory=dict)
+    """Places where some good values ask for more than anybody has: how these are refused."""
     inside: Mapping[str, ma.Schema] = field(default_factory=dict)
     """What the view itself reads out of an object that the schema leaves open."""
 
@@ -350,14 +352,13 @@ def _hold_on(db: Session, payee: Payee) -> Hold:
 
 
 def _payee(db: Session) -> Payee:
-    """A worker as whom payments knows them, with somewhere to be paid to."""
-    found = payees.of_owner(db, factories.create_worker(db).id)
-    owed.set_method(db, found)
-    return found
+    """A worker as payments knows them, whom no run pays: they have said nothing yet."""
+    return payees.of_owner(db, factories.create_worker(db).id)
 
 
 def _draft(db: Session) -> tuple[Payee, PayoutRun]:
     payee = _payee(db)
+    owed.set_method(db, payee)
     _give(db, payee)
     return payee, owed.go_through(db, runs.begin(db, rail="paypal", prepared_by="ada"))
 
@@ -544,14 +545,14 @@ def _repair(**more: str) -> Callable[[Session], Good]:
     def good(db: Session) -> Good:
         worker = factories.create_worker(db)
         project = factories.create_project(
-            db, _rich(db), overlap_min=1, overlap_max=1, confidence_target=0.5, expert_share=0.0, spot_share=0.0
+            db, overlap_min=1, overlap_max=1, confidence_target=0.5, expert_share=0.0, spot_share=0.0
         )
         factories.create_task(db, project)
         factories.answer(db, worker, project=project)
         factories.settle(db)
         answer = text("SELECT e.id FROM earnings e JOIN payees p ON p.id = e.payee_id WHERE p.owner_ref = :id")
         earning_id = db.scalars(answer, {"id": worker.id}).one()
-        return Good("finance", names={"earning_id": earning_id}, body={"amount": "0.50", **more})
+        return Good("finance", names={"earning_id": earning_id}, body={"amount": "0.50", **more}, dear={"/amount": 402})
 
     return good
 
@@ -639,7 +640,7 @@ def _approval(db: Session) -> Good:
 
 def _drop(db: Session) -> Good:
     _, run = _draft(db)
-    payout_id = db.scalars(payouts.listed(run_id=run.id)).one().id
+    payout_id = next(iter(db.scalars(payouts.listed(run_id=run.id)))).id
     return Good("finance", names={"payout_id": payout_id}, body={"reason": "They asked to wait."})
 
 

@@ -24,9 +24,11 @@ import wsgi
 from foundation import db as database
 from foundation import embedded, installation
 from foundation.installation import InstallationError
+from payments import holds, paying_accounts, runs
 from tests import factories
 from tests.conftest import House, Urls, _named
 from tests.drills import catalog
+from tests.payments import owed
 from workforce.models import Kind
 
 _SCRIPTS = ScriptDirectory.from_config(installation._alembic())
@@ -98,11 +100,22 @@ def lived_in(house: House) -> Urls:
         factories.answer(session, factories.create_worker(session), project=project)
         factories.enter_fx_rate(session, confirmed=True)
         factories.enter_tax_rule(session, confirmed=True)
+        _prepare_pay(session)
         session.commit()
     client: FlaskClient = house.app.test_client()
     headers = {"Authorization": f"Bearer {house.token('ops', 'ada')}", "Idempotency-Key": "once"}
     assert client.post("/api/requesters", json={"name": "R"}, headers=headers).status_code == 201
     return house.urls
+
+
+def _prepare_pay(session: Session) -> None:
+    """A run that pays one and leaves another out. Nothing has left: versions before had no parts of earnings."""
+    held = owed.payee(session, 50_000)
+    owed.payee(session, 70_000)
+    holds.place(session, payee_id=held.id, reason="A court.", made_by="finance", is_legal=True)
+    paying_accounts.enter(session, rail="ach", details=owed.ACCOUNTS["ach"], entered_by="finance")
+    run = owed.go_through(session, runs.begin(session, rail="paypal", prepared_by="finance"))
+    assert (run.n_payouts, run.state) == (1, "draft")
 
 
 @contextmanager
