@@ -7,10 +7,9 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids
-from payments import earnings, funding, payees
+from payments import earnings, funding, payees, paying_accounts, runs
 from payments.earnings import Work
 from payments.models import Payee, PayoutMethod, PayoutRun
-from payments.runs import steps
 
 OWNER, PREPARER, APPROVER = "req_owner", "wanjiru", "oscar"
 _numbers = itertools.count(1)
@@ -69,10 +68,24 @@ def set_method(
 
 def go_through(db: Session, run: PayoutRun) -> PayoutRun:
     """All steps of a run, up to where it waits for somebody."""
-    for _ in steps(db, run.id):
+    for _ in runs.steps(db, run.id):
         pass
     db.refresh(run)
     return run
+
+
+def paying_account(db: Session, rail: str = "sepa", **details: str) -> None:
+    """An account that a rail pays from, entered and confirmed."""
+    entered = paying_accounts.enter(db, rail=rail, details=details, entered_by=PREPARER)
+    paying_accounts.confirm(db, entered.id, confirmed_by=APPROVER)
+
+
+def sent(db: Session, rail: str = "paypal") -> PayoutRun:
+    """A run of all that is due over a rail, prepared, approved and gone."""
+    run = go_through(db, runs.begin(db, rail=rail, prepared_by=PREPARER))
+    assert run.content_hash is not None
+    runs.approve(db, run.id, content_hash=run.content_hash.hex(), approved_by=APPROVER)
+    return go_through(db, runs.release(db, run.id, released_by=PREPARER))
 
 
 def rests(db: Session, of: Payee) -> Sequence[int]:
