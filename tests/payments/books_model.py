@@ -32,6 +32,9 @@ RAILS = ("paypal", "payoneer")
 # Steps are small, so that much happens between them.
 AT_ONCE = 2
 _MOVING = {"preparing", "releasing", "cancelling"}
+# What payouts are before the bank's word of them counts, and after it.
+_BEFORE = {"settle": "exported", "fail": "exported", "take_returns": "settled"}
+_AFTER = {"settle": "settled", "fail": "failed", "take_returns": "returned"}
 _FINAL = {"closed", "cancelled"}
 
 
@@ -468,22 +471,23 @@ class Model:
     def _tell(self, rng: random.Random, act: Callable[..., list[str]]) -> None:
         if not self.all_sent:
             return
-        names = sorted({rng.choice(self.all_sent[-20:]) for _ in range(rng.randint(1, 4))})
+        fitting = [name for name in self.all_sent[-20:] if self.sent[name].state == _BEFORE[act.__name__]]
+        some = fitting if fitting and rng.random() < 0.8 else self.all_sent[-20:]
+        names = sorted({rng.choice(some) for _ in range(rng.randint(1, 4))})
         outcomes = [Outcome(name, "r", rng.randint(1, self.sent[name].net)) for name in names]
         self.told = (act, outcomes)
         self._say(act, outcomes)
         assert act(self.db, outcomes) == []
 
     def _say(self, act: Callable[..., list[str]], outcomes: list[Outcome]) -> None:
-        moving = "settled" if act is payouts.take_returns else "exported"
-        expected = [one for one in outcomes if self.sent[one.payout_id].state == moving]
+        expected = [one for one in outcomes if self.sent[one.payout_id].state == _BEFORE[act.__name__]]
         assert act(self.db, [*outcomes, *outcomes[:1], Outcome("pyo_of_nobody")]) == [one.payout_id for one in expected]
         for one in expected:
             self._hear(one, act.__name__)
 
     def _hear(self, said: Outcome, word: str) -> None:
         one = self.sent[said.payout_id]
-        one.state = {"settle": "settled", "fail": "failed", "take_returns": "returned"}[word]
+        one.state = _AFTER[word]
         if word == "settle":
             self.bank -= one.net
         else:
@@ -578,7 +582,7 @@ OPERATIONS = {
     "recheck": 3,
     "drop": 1,
     "settle": 3,
-    "fail": 4,
+    "fail": 5,
     "take_returns": 2,
     "tell_again": 1,
 }
