@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks import (
     adversaries,
+    books,
     claims,
     crowds,
     fits,
@@ -29,6 +30,7 @@ _ALL: dict[str, Callable[[Path | None], None]] = {
     "fits": fits.run,
     "spread": lambda _data: spread.run(),
     "settlement": lambda _data: settlement.run(),
+    "books": lambda _data: books.run(),
     "stream": stream.run,
     "structured": structured.run,
     "adversaries": adversaries.run,

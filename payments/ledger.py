@@ -477,6 +477,13 @@ CHECKS = {
           FULL JOIN (SELECT r.rail, p.currency, sum(p.net) AS sent FROM payouts p JOIN payout_runs r ON r.id = p.run_id
                       WHERE p.state = 'exported' GROUP BY 1, 2) p USING (rail, currency)
          WHERE coalesce(held, 0) <> coalesce(sent, 0)""",
+    "I12b suspense by the books is what banks have booked and nobody can place": """
+        SELECT coalesce(l.currency, b.currency)
+          FROM (SELECT a.currency, sum(-o.amount) AS held
+                  FROM postings o JOIN accounts a ON a.id = o.account_id AND a.role = 'suspense' GROUP BY 1) l
+          FULL JOIN (SELECT currency, sum(amount) AS held FROM bank_entries WHERE state = 'suspense' GROUP BY 1) b
+         USING (currency)
+         WHERE coalesce(l.held, 0) <> coalesce(b.held, 0)""",
     "I13 reserved = spent + released + remaining": """
         SELECT coalesce(r.cause_ref, l.cause_ref)
           FROM reserves r

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import islice
 from typing import IO, Any, TypeVar
@@ -16,10 +16,11 @@ from typing import IO, Any, TypeVar
 from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
-from foundation import ids
+from foundation import ids, outbox
 from foundation.errors import Conflict, Invalid
-from payments import ledger, payouts
+from payments import ledger, money, payouts
 from payments.files import camt, dialects, nacha, pain002, results
+from payments.files.camt import Transaction
 from payments.files.reading import Unreadable
 from payments.ledger import BANK, HOUSE, SUSPENSE, AccountName, Entry, Line
 from payments.models import BankEntry, BankEntryState, BankFile, Currency, PayingAccount, PayoutState
@@ -55,16 +56,19 @@ def read(db: Session, file: IO[bytes], *, format_: str, read_by: str) -> BankFil
     if format_ not in _READERS:
         raise FileFormatUnknown(f"Formats are {', '.join(sorted(_READERS))}.")
     mark = _sha256(file)
+    # One at a time: what two files tell of one payout at once would count twice.
+    outbox.hold_stream(db, "bank files")
     if db.scalar(select(BankFile.id).where(BankFile.sha256 == mark)) is not None:
         raise FileRead("These bytes have been read already; nothing has changed.")
-    made = BankFile(id=ids.new("bfl"), sha256=mark, format=format_, outcome={}, read_by=read_by)
-    db.add(made)
-    db.flush()
-    try:
-        found = _READERS[format_](db, made.id, file)
-    except Unreadable as error:
-        raise FileUnreadable(str(error)) from error
-    db.execute(_OUTCOME, {"id": made.id, "counts": json.dumps(dict(sorted(found.items())))})
+    with db.begin_nested():
+        made = BankFile(id=ids.new("bfl"), sha256=mark, format=format_, outcome={}, read_by=read_by)
+        db.add(made)
+        db.flush()
+        try:
+            found = _READERS[format_](db, made.id, file)
+        except Unreadable as error:
+            raise FileUnreadable(str(error)) from error
+        db.execute(_OUTCOME, {"id": made.id, "counts": json.dumps(dict(sorted(found.items())))})
     db.refresh(made)
     return made
 
@@ -115,107 +119,172 @@ def _read_camt(db: Session, file_id: str, file: IO[bytes]) -> Counter[str]:
 
 def _lines(db: Session, file: IO[bytes]) -> Iterator[_Line]:
     exponents = {row.code: row.ledger_exponent for row in db.scalars(select(Currency))}
-    ours = {account.details.get("iban") for account in db.scalars(select(PayingAccount))} - {None}
+    ours = _our_accounts(db)
     for one in camt.read(file):  # type: ignore[arg-type]  # a stream of bytes, whatever its class is called
         if isinstance(one, camt.Statement):
             if ours and one.account not in ours:
                 raise ForeignAccount(f"The file is of {one.account}, which no paying account names.")
-        elif one.booked and one.amount.amount:
+        elif one.booked:
             yield from _movements(one, exponents)
 
 
+def _our_accounts(db: Session) -> set[str]:
+    """What the house's accounts are called in statements."""
+    confirmed = db.scalars(select(PayingAccount).where(PayingAccount.confirmed_by.is_not(None)))
+    names = (account.details.get(name) for account in confirmed for name in ("iban", "account"))
+    return {name for name in names if name}
+
+
 def _movements(entry: camt.Entry, exponents: dict[str, int]) -> Iterator[_Line]:
-    """Each transfer of an entry; the entry as a whole where its bank gives no details, or not what each came to."""
+    """Each transfer of an entry that moves money."""
     if entry.booked_on is None:
         raise Unreadable(f"The entry {entry.reference} is booked and has no day.", None)
-    known = bool(entry.transactions) and all(one.amount is not None for one in entry.transactions)
-    for number, one in enumerate(entry.transactions if known else (None,), 1):
-        money = entry.amount if one is None or one.amount is None else one.amount
-        if money.currency not in exponents:
-            raise Unreadable(f"The books are not kept in {money.currency}.", None)
-        yield _Line(
-            account=entry.statement.account,
-            reference=f"{entry.reference}#{number}#{money.amount}",
-            booked_on=entry.booked_on,
-            currency=money.currency,
-            amount=money.at(exponents[money.currency]),
-            end_to_end_id=None if one is None else one.end_to_end_id,
-            return_reason=(one.return_reason or "returned") if one is not None and one.returned else None,
-        )
+    for number, one in enumerate(_transfers(entry), 1):
+        moved = one.amount or entry.amount
+        if moved.currency not in exponents:
+            raise Unreadable(f"The books are not kept in {moved.currency}.", None)
+        units = moved.at(exponents[moved.currency])
+        if abs(units) > money.AMOUNT_MAX:
+            raise Unreadable(f"The entry {entry.reference} moves more than the books can hold.", None)
+        if units:
+            yield _Line(
+                account=entry.statement.account,
+                # Some banks give all entries of a batch one reference.
+                reference=f"{entry.reference}#{number}#{moved.amount}#{one.end_to_end_id or ''}",
+                booked_on=entry.booked_on,
+                currency=moved.currency,
+                amount=units,
+                end_to_end_id=one.end_to_end_id,
+                return_reason=(one.return_reason or "returned") if one.returned else None,
+            )
+
+
+def _transfers(entry: camt.Entry) -> tuple[Transaction, ...]:
+    """What an entry consists of, where its bank's details come to what it booked; else the entry as a whole."""
+    if len(entry.transactions) == 1:
+        return (replace(entry.transactions[0], amount=entry.amount),)
+    told = [one.amount for one in entry.transactions if one.amount is not None]
+    is_whole = {one.currency for one in told} == {entry.amount.currency} and len(told) == len(entry.transactions)
+    if is_whole and sum(one.amount for one in told) == entry.amount.amount:
+        return entry.transactions
+    return (Transaction(None, entry.amount, False, None, None, None),)
 
 
 _KNOWN = text("""
     SELECT account, reference FROM bank_entries
      WHERE (account, reference) IN (SELECT * FROM unnest(CAST(:accounts AS text[]), CAST(:references AS text[])))
 """)
-_NAMED = text("""
-    SELECT p.end_to_end_id, p.id, p.net, p.currency, p.state FROM payouts p WHERE p.end_to_end_id = ANY(:names)
-""")
 
 
 def _take_in(db: Session, file_id: str, lines: Sequence[_Line]) -> Counter[str]:
     where = {"accounts": [one.account for one in lines], "references": [one.reference for one in lines]}
     known = {(row.account, row.reference) for row in db.execute(_KNOWN, where)}
-    fresh = list({(one.account, one.reference): one for one in lines}.values())
-    fresh = [one for one in fresh if (one.account, one.reference) not in known]
-    named = _named(db, [one.end_to_end_id for one in fresh if one.end_to_end_id])
-    matched = {place: payout for place, one in enumerate(fresh) if (payout := _match(db, one, named)) is not None}
-    settled = _settle(db, fresh, matched)
-    returned = _take_returns(db, fresh, matched)
-    rows = [_row(file_id, one, matched.get(place), settled | returned) for place, one in enumerate(fresh)]
+    distinct = {(one.account, one.reference): one for one in lines}
+    fresh = [one for name, one in distinct.items() if name not in known]
+    placed = _place(db, fresh)
+    _settle(db, [payout_id for about in placed.values() for payout_id in about])
+    back = [(about[0], fresh[place]) for place, about in placed.items() if fresh[place].amount > 0]
+    payouts.take_returns(db, [Outcome(name, one.return_reason or "returned", one.amount) for name, one in back])
+    rows = [_row(file_id, one, placed.get(place)) for place, one in enumerate(fresh)]
     db.add_all(rows)
     db.flush()
     _suspend(db, [row for row in rows if row.state == BankEntryState.SUSPENSE])
     return Counter({"known": len(lines) - len(fresh)}) + Counter(row.state for row in rows)
 
 
+def _settle(db: Session, payout_ids: Sequence[str]) -> None:
+    """All that left, and all that came back too: a return may be told before the payment that it takes back."""
+    for some in _batches(sorted(set(payout_ids))):
+        payouts.settle(db, [Outcome(payout_id) for payout_id in some])
+
+
+# Which payouts a line is about
+
+
+_NAMED = text("""
+    SELECT p.end_to_end_id, p.id, p.net, p.currency, p.state FROM payouts p WHERE p.end_to_end_id = ANY(:names)
+     ORDER BY p.id FOR UPDATE
+""")
+# A run that was booked in one line has it at the first of its payouts.
+_TOLD = text("""
+    SELECT payout_id, amount > 0 AS is_back FROM bank_entries
+     WHERE payout_id = ANY(:ids) AND state = 'matched' AND end_to_end_id IS NOT NULL
+     UNION
+    SELECT p.id, false FROM payouts p
+     WHERE p.id = ANY(:ids)
+       AND EXISTS (SELECT FROM bank_entries b
+                    WHERE b.state = 'matched' AND b.end_to_end_id IS NULL
+                      AND b.payout_id = (SELECT s.id FROM payouts s WHERE s.run_id = p.run_id AND s.state <> 'dropped'
+                                          ORDER BY s.id LIMIT 1))
+""")
+
+
+def _place(db: Session, lines: Sequence[_Line]) -> dict[int, tuple[str, ...]]:
+    """The payouts that lines are about, by the lines' places. Each goes out once and comes back once, in all files."""
+    named = _named(db, [one.end_to_end_id for one in lines if one.end_to_end_id])
+    told = {(row.payout_id, row.is_back) for row in db.execute(_TOLD, {"ids": [row.id for row in named.values()]})}
+    runs = _runs_awaited(db) if any(_is_nameless(one) for one in lines) else []
+    placed: dict[int, tuple[str, ...]] = {}
+    for place, line in enumerate(lines):
+        row = named.get(line.end_to_end_id or "")
+        about: tuple[str, ...] = (row.id,) if row is not None and _fits(line, row) else ()
+        if _is_nameless(line):
+            about = _whole_run(db, line, runs)
+        moves = {(payout_id, line.amount > 0) for payout_id in about}
+        if moves and not moves & told:
+            placed[place] = about
+            told |= moves
+    return placed
+
+
 def _named(db: Session, names: Iterable[str]) -> dict[str, Any]:
     return {row.end_to_end_id: row for row in db.execute(_NAMED, {"names": sorted(set(names))})}
 
 
-def _match(db: Session, line: _Line, named: dict[str, Any]) -> tuple[str, ...] | None:
-    """The payouts that a line is about: by name and amount, or those of one whole run by their sum."""
-    row = named.get(line.end_to_end_id or "")
-    if row is not None and row.currency == line.currency:
-        out, back = line.amount == -row.net, 0 < line.amount <= row.net
-        return (row.id,) if out or back else None
-    return _whole_run(db, line) if line.end_to_end_id is None and line.amount < 0 else None
+_GONE = {PayoutState.EXPORTED, PayoutState.SETTLED, PayoutState.RETURNED}
 
 
-_OF_SUM = text("""
-    SELECT r.id FROM payout_runs r
-     WHERE r.state = 'exported' AND r.currency = :currency AND r.total = :total
-       AND NOT EXISTS (SELECT FROM payouts p WHERE p.run_id = r.id AND p.state NOT IN ('exported', 'dropped'))
-     LIMIT 2
+def _fits(line: _Line, payout: Any) -> bool:
+    """Whether a line may be a payout's. Of one that came back, as somebody else has told, all must have come back."""
+    if line.currency != payout.currency or payout.state not in _GONE:
+        return False
+    if line.amount < 0 or payout.state == PayoutState.RETURNED:
+        return bool(abs(line.amount) == payout.net)
+    return bool(line.amount <= payout.net)
+
+
+def _is_nameless(line: _Line) -> bool:
+    return line.end_to_end_id is None and line.amount < 0
+
+
+_AWAITED = text("""
+    SELECT r.id, r.currency, a.details ->> 'iban' AS account, sum(p.net) FILTER (WHERE p.state = 'exported') AS total
+      FROM payout_runs r JOIN payouts p ON p.run_id = r.id AND p.state <> 'dropped'
+      LEFT JOIN paying_accounts a ON a.id = r.paying_account_id
+     WHERE r.state = 'exported' GROUP BY r.id, r.currency, a.id HAVING bool_and(p.state IN ('exported', 'failed'))
 """)
-_OF_RUN = text("SELECT id FROM payouts WHERE run_id = :run_id AND state = 'exported' ORDER BY id")
+_OF_RUN = text("""
+    SELECT id FROM payouts WHERE run_id = :run_id AND state = 'exported' AND end_to_end_id <> ALL(:but) ORDER BY id
+""")
 
 
-def _whole_run(db: Session, line: _Line) -> tuple[str, ...] | None:
-    """A run that was booked in one line: only if there is one alone with this sum, of which nothing else is known."""
-    found = db.scalars(_OF_SUM, {"currency": line.currency, "total": -line.amount}).all()
-    return tuple(db.scalars(_OF_RUN, {"run_id": found[0]})) if len(found) == 1 else None
+def _runs_awaited(db: Session) -> Sequence[Any]:
+    """Runs of which nothing is known but that some of it was refused: their banks may book them in one line."""
+    return db.execute(_AWAITED).all()
 
 
-def _settle(db: Session, lines: Sequence[_Line], matched: dict[int, tuple[str, ...]]) -> set[str]:
-    out = {payout for place, one in matched.items() if lines[place].amount < 0 for payout in one}
-    return set(payouts.settle(db, [Outcome(payout_id) for payout_id in sorted(out)]))
+def _whole_run(db: Session, line: _Line, runs: Sequence[Any]) -> tuple[str, ...]:
+    """The payouts of the run that comes to this sum, if it is one alone."""
+    found = [
+        run.id
+        for run in runs
+        if (run.currency, run.total) == (line.currency, -line.amount) and run.account in {None, line.account}
+    ]
+    return tuple(db.scalars(_OF_RUN, {"run_id": found[0], "but": []})) if len(found) == 1 else ()
 
 
-def _take_returns(db: Session, lines: Sequence[_Line], matched: dict[int, tuple[str, ...]]) -> set[str]:
-    back = {
-        payouts_of[0]: Outcome(payouts_of[0], lines[place].return_reason or "returned", lines[place].amount)
-        for place, payouts_of in matched.items()
-        if lines[place].amount > 0
-    }
-    # A return may be told before the payment that it takes back.
-    payouts.settle(db, [Outcome(payout_id) for payout_id in back])
-    return set(payouts.take_returns(db, list(back.values())))
-
-
-def _row(file_id: str, line: _Line, payout_ids: tuple[str, ...] | None, moved: set[str]) -> BankEntry:
-    """A line as it is kept. One that is about a payout of which this was known already is money that nobody awaits."""
-    is_news = payout_ids is not None and moved.issuperset(payout_ids)
+def _row(file_id: str, line: _Line, about: tuple[str, ...] | None) -> BankEntry:
+    """A line as it is kept."""
     return BankEntry(
         id=ids.new("ben"),
         file_id=file_id,
@@ -226,8 +295,8 @@ def _row(file_id: str, line: _Line, payout_ids: tuple[str, ...] | None, moved: s
         amount=line.amount,
         end_to_end_id=line.end_to_end_id,
         return_reason=line.return_reason,
-        state=BankEntryState.MATCHED if is_news else BankEntryState.SUSPENSE,
-        payout_id=payout_ids[0] if is_news and payout_ids else None,
+        state=BankEntryState.MATCHED if about else BankEntryState.SUSPENSE,
+        payout_id=about[0] if about else None,
     )
 
 
@@ -246,13 +315,19 @@ def _suspend(db: Session, rows: Sequence[BankEntry]) -> None:
 
 def _read_pain002(db: Session, _file_id: str, file: IO[bytes]) -> Counter[str]:
     found: Counter[str] = Counter()
+    refused: tuple[str, str] | None = None
+    apart: set[str] = set()
     for statuses in _batches(pain002.read(file)):  # type: ignore[arg-type]  # as above
         found += Counter(status.meaning.value for status in statuses)
         failed = [status for status in statuses if status.meaning == pain002.Meaning.FAILED]
         _fail(db, {status.end_to_end_id: _why(status) for status in failed if status.end_to_end_id})
+        # Our messages have one block of payments each.
         for status in failed:
-            if status.level == pain002.Level.GROUP:
-                _fail_run(db, status.message_id, _why(status))
+            if status.level != pain002.Level.ORDER:
+                refused = (status.message_id, _why(status))
+        apart |= {one.end_to_end_id for one in statuses if one.end_to_end_id and one not in failed}
+    if refused:
+        _fail_run(db, *refused, but=apart)
     return found
 
 
@@ -268,18 +343,18 @@ def _fail(db: Session, reasons: dict[str, str]) -> None:
 _RUN_NAMED = text("SELECT id FROM payout_runs WHERE replace(id, '_', '') = :name")
 
 
-def _fail_run(db: Session, message_id: str, reason: str) -> None:
-    """A whole message was refused: nothing of its run has left."""
+def _fail_run(db: Session, message_id: str, reason: str, *, but: set[str]) -> None:
+    """A whole message was refused: nothing of its run has left, but for orders that were answered by themselves."""
     run_id = db.scalar(_RUN_NAMED, {"name": message_id})
-    for some in _batches(db.scalars(_OF_RUN, {"run_id": run_id}).all()):
+    for some in _batches(db.scalars(_OF_RUN, {"run_id": run_id, "but": sorted(but)}).all()):
         payouts.fail(db, [Outcome(payout_id, reason[:500]) for payout_id in some])
 
 
 _ENDING = text("""
-    SELECT p.id, p.net, p.state, p.currency, c.ledger_exponent - c.iso_exponent AS finer, n.code
+    SELECT p.id, p.net, p.state, n.code
       FROM payouts p JOIN payout_runs r ON r.id = p.run_id AND r.rail = 'ach' JOIN currencies c ON c.code = p.currency
-      JOIN unnest(CAST(:names AS text[]), CAST(:codes AS text[])) AS n(name, code)
-        ON upper(right(p.end_to_end_id, 15)) = n.name
+      JOIN unnest(CAST(:names AS text[]), CAST(:codes AS text[]), CAST(:amounts AS bigint[])) AS n(name, code, amount)
+        ON upper(right(p.end_to_end_id, 15)) = n.name AND p.net = n.amount * 10 ^ (c.ledger_exponent - c.iso_exponent)
 """)
 
 
@@ -288,9 +363,13 @@ def _read_nacha(db: Session, _file_id: str, file: IO[bytes]) -> Counter[str]:
     found: Counter[str] = Counter()
     for some in _batches(nacha.read_returns(file)):
         back = [one for one in some if one.code.startswith("R")]
-        found += Counter({"returned": len(back), "changed": len(some) - len(back)})
-        names = {"names": [one.individual_id.upper() for one in back], "codes": [one.code for one in back]}
-        rows = db.execute(_ENDING, names).all()
+        told = {
+            "names": [one.individual_id.upper() for one in back],
+            "codes": [one.code for one in back],
+            "amounts": [one.amount for one in back],
+        }
+        rows = db.execute(_ENDING, told).all()
+        found += Counter(returned=len(rows), unknown=len(back) - len(rows), changed=len(some) - len(back))
         payouts.fail(db, [Outcome(row.id, row.code) for row in rows if row.state == PayoutState.EXPORTED])
         gone = [row for row in rows if row.state == PayoutState.SETTLED]
         payouts.take_returns(db, [Outcome(row.id, row.code, row.net) for row in gone])
@@ -316,8 +395,10 @@ def _hear(db: Session, told: Sequence[tuple[Any, results.Result]]) -> None:
     for row, one in told:
         by.setdefault(one.outcome, []).append(Outcome(row.id, (one.reason or one.word)[:500], row.net))
     payouts.settle(db, by.get(results.Outcome.SETTLED, []))
-    payouts.fail(db, by.get(results.Outcome.FAILED, []))
-    payouts.take_returns(db, by.get(results.Outcome.RETURNED, []))
+    back = by.get(results.Outcome.RETURNED, [])
+    # What nobody claimed comes back without ever having been paid.
+    payouts.fail(db, [*by.get(results.Outcome.FAILED, []), *back])
+    payouts.take_returns(db, back)
 
 
 _READERS: dict[str, Callable[[Session, str, IO[bytes]], Counter[str]]] = {

@@ -10,7 +10,7 @@ from sqlalchemy import func, text, update
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids
-from payments import destinations, earnings, funding, ledger, payees, payouts, runs, sealing
+from payments import destinations, earnings, funding, ledger, payees, paying_accounts, payouts, runs, sealing
 from payments.earnings import Work
 from payments.models import MethodStatus, Payee, PayoutMethod, PayoutRun
 from payments.payouts import Outcome
@@ -144,6 +144,20 @@ def pay_out(db: Session, *, prepared_by: str = PREPARER, approved_by: str = APPR
     go_through(db, runs.release(db, run.id, released_by=prepared_by))
     payouts.settle(db, [payouts.Outcome(payout.id) for payout in db.scalars(payouts.listed(run_id=run.id))])
     db.expire_all()
+
+
+def paying_account(db: Session, rail: str = "sepa", **details: str) -> None:
+    """An account that a rail pays from, entered and confirmed."""
+    entered = paying_accounts.enter(db, rail=rail, details=details, entered_by=PREPARER)
+    paying_accounts.confirm(db, entered.id, confirmed_by=APPROVER)
+
+
+def sent(db: Session, rail: str = "paypal") -> PayoutRun:
+    """A run of all that is due over a rail, prepared, approved and gone."""
+    run = go_through(db, runs.begin(db, rail=rail, prepared_by=PREPARER))
+    assert run.content_hash is not None
+    runs.approve(db, run.id, content_hash=run.content_hash.hex(), approved_by=APPROVER)
+    return go_through(db, runs.release(db, run.id, released_by=PREPARER))
 
 
 def rests(db: Session, of: Payee) -> Sequence[int]:

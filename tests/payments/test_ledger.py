@@ -1,5 +1,6 @@
 """The books: what is posted, what is refused, and that every check can turn red."""
 
+import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from payments import (
     payees,
     payouts,
     rates,
+    reconciliation,
     refunds,
     runs,
 )
@@ -36,6 +38,7 @@ from payments.rates import Price
 from tests import factories
 from tests.conftest import House, Urls, held_up
 from tests.payments import owed
+from tests.payments.files.test_camt import document, entry
 
 CASH = AccountName(BANK, HOUSE, "USD")
 FEE = AccountName(PLATFORM_FEE, HOUSE, "USD")
@@ -256,6 +259,7 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         db.execute(text("INSERT INTO tier_moves SELECT 'm', 'w', 's', 1, 2, 'why', 'ops', now()"))
         db.execute(text("INSERT INTO known_labels (project_id, task_id, label, voter_id) SELECT 'p', 't', 1, 'w'"))
         db.execute(text("INSERT INTO adjudications (project_id, task_id, voter_id, label) SELECT 'p', 't', 'w', 1"))
+        reconciliation.read(db, io.BytesIO(document(entry())), format_="camt", read_by="f")
         factories.enter_fx_rate(db)
         factories.enter_tax_rule(db)
         db.commit()
@@ -441,6 +445,8 @@ BREAKS = {
         UPDATE payout_runs SET prepared_by = approved_by WHERE approved_by IS NOT NULL""",
     "I12 in transit by the books is what was sent and is not final": """
         UPDATE payouts SET state = 'settled' WHERE state = 'exported'""",
+    "I12b suspense by the books is what banks have booked and nobody can place": """
+        UPDATE bank_entries SET state = 'resolved'""",
     "I13 reserved = spent + released + remaining": """
         UPDATE reserves SET spent = spent - 1""",
     "I14 a reversal is its entry turned round": """

@@ -1,4 +1,4 @@
-"""Batches and orders that name only what a test is about, and the growth of memory between two sizes."""
+"""Batches, orders and what comes back of them, by what a test is about; and the growth of memory between two sizes."""
 
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
@@ -6,6 +6,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
+import achkit
+
+from payments.files import nacha
 from payments.files.orders import Batch, Order
 
 PAYER = {
@@ -83,3 +86,26 @@ def kept(write: Callable[[Batch, Iterator[Order]], object], size: int = 100_000)
 
     write(whole, watched())
     return held[1] - held[0]
+
+
+def returned(*cases: tuple[Order, int, str, str]) -> bytes:
+    """A return file as a bank would send it, by the judge's writer, with its addenda turned into those of a return."""
+    file = achkit.AchFile.create("021000021", "1234567890", creation_date=batch().created_at)
+    made = file.batch("PPD", "PAYROLL", "2026-07-06")
+    infos = []
+    for one, place, code, data in cases:
+        trace = nacha.trace_number(PAYER["routing"], place)
+        amount = 0 if code[0] == "C" else one.amount
+        made.credit(
+            one.name,
+            PAYER["routing"],
+            "000123456",
+            amount,
+            id_number=nacha.individual_id(one.end_to_end_id),
+            addenda="x",
+        )
+        kind = "99" if code[0] == "R" else "98"
+        infos.append(f"7{kind}{code}{trace}{'':6}02100002{data:44}021000020000001")
+    left = iter(infos)
+    lines = [next(left) if line[0] == "7" else line for line in file.render().splitlines()]
+    return "\r\n".join(lines).encode() + b"\r\n"

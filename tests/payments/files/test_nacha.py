@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from payments.files import nacha
 from payments.files.orders import Batch, Order, Unfit
 from payments.files.reading import Unreadable
-from tests.payments.files.samples import BANK, PAYER, Nowhere, batch, kept, order
+from tests.payments.files.samples import BANK, PAYER, Nowhere, batch, kept, order, returned
 
 
 def _write(orders: list[Order], **options: Any) -> tuple[str, nacha.Written]:
@@ -212,29 +212,6 @@ def test_memory_does_not_grow_with_the_number_of_orders() -> None:
     assert kept(write) < 20_000
 
 
-def _returned(*cases: tuple[Order, int, str, str]) -> bytes:
-    """A return file as a bank would send it, by the judge's writer, with its addenda turned into those of a return."""
-    file = achkit.AchFile.create("021000021", "1234567890", creation_date=batch().created_at)
-    made = file.batch("PPD", "PAYROLL", "2026-07-06")
-    infos = []
-    for one, place, code, data in cases:
-        trace = nacha.trace_number(PAYER["routing"], place)
-        amount = 0 if code[0] == "C" else one.amount
-        made.credit(
-            one.name,
-            PAYER["routing"],
-            "000123456",
-            amount,
-            id_number=nacha.individual_id(one.end_to_end_id),
-            addenda="x",
-        )
-        kind = "99" if code[0] == "R" else "98"
-        infos.append(f"7{kind}{code}{trace}{'':6}02100002{data:44}021000020000001")
-    left = iter(infos)
-    lines = [next(left) if line[0] == "7" else line for line in file.render().splitlines()]
-    return "\r\n".join(lines).encode() + b"\r\n"
-
-
 def _read(raw: bytes) -> list[nacha.Return]:
     return list(nacha.read_returns(io.BytesIO(raw)))
 
@@ -244,7 +221,7 @@ LONG = "pay01JZ4N8QXW3YV7T2K5M9RB6C0E"
 
 def test_returns_and_changes_come_with_id_code_amount_and_our_trace() -> None:
     # The judge's writer knows capital letters alone.
-    raw = _returned((order(end_to_end_id=LONG), 4, "R03", "NO ACCOUNT"), (order(7), 7, "C01", "000999888"))
+    raw = returned((order(end_to_end_id=LONG), 4, "R03", "NO ACCOUNT"), (order(7), 7, "C01", "000999888"))
 
     gone, changed = _read(raw)
 
@@ -252,7 +229,7 @@ def test_returns_and_changes_come_with_id_code_amount_and_our_trace() -> None:
     assert changed == nacha.Return("PAY000000007", "C01", 0, "121000350000008", "000999888")
 
 
-RETURNS = _returned((order(), 0, "R01", ""), (order(1), 1, "R02", ""))
+RETURNS = returned((order(), 0, "R01", ""), (order(1), 1, "R02", ""))
 
 
 def _swap(old: bytes, new: bytes) -> bytes:

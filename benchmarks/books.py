@@ -1,0 +1,380 @@
+"""The books: money events a second beside PostgreSQL's own TPC-B, the full check, a payout run, a bank's statement.
+
+Bars (PAYMENTS, section 16, B1 to B7, B12, B13). One money event is one entry with its key and two sides; an accepted
+answer is one with a second line, for the fee. Each figure is a slice of three seconds between two slices of pgbench's
+TPC-B (8 clients, prepared) on the same server, as the ratio to their geometric mean; the median of the rounds, and the
+least and the greatest. `python -m benchmarks.books --full` prepares a run over 100,000 payees and 2 million earnings.
+"""
+
+import argparse
+import math
+import multiprocessing
+import os
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import conninfo
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from foundation import checks, embedded, embedded_postgres, ids, logs
+from foundation import db as database
+from foundation.installation import migrate
+from payments import ledger, paying_accounts, reconciliation, runs
+from payments.ledger import BANK, HOUSE, PAYABLE, PLATFORM_FEE, AccountName, Entry, Line
+
+ROUNDS = 5
+SECONDS = 3.0
+SCALE = 20
+# (payees, earnings of each): the second is ten times the first, for memory must not grow with it.
+RUNS = ((1_000, 20), (10_000, 20))
+FULL = (100_000, 20)
+# What the prototype had too: payees and reserves that events are spread over.
+_PAYEES, _CAUSES = 5_000, 50
+_POOL = 10**15
+# Of the unit tests' account, and nobody's.
+_IBAN, _BIC = "FR1420041010050500013M02606", "BNPAFRPP"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What so many processes post: events a commit, of how many reserves, and of how many lines each."""
+
+    name: str
+    processes: int
+    at_once: int
+    n_causes: int = _CAUSES
+    n_lines: int = 1
+
+
+LOADS = (
+    Load("B1 100 a commit, 2 processes", 2, 100),
+    Load("B2 100 a commit, 4 processes", 4, 100),
+    Load("B3 1 a commit, 8 processes", 8, 1),
+    Load("B4 all on one reserve, 2 processes", 2, 100, n_causes=1),
+    Load("B1 as accepted answers, with a fee", 2, 100, n_lines=2),
+)
+
+
+def run(*, is_full: bool = False, rounds: int = ROUNDS) -> None:
+    """Print what can be posted, checked, prepared and reconciled."""
+    with _house() as engines:
+        _measure_posting(engines, rounds)
+        _measure_check(engines)
+    for n_payees, n_each in (*RUNS, *([FULL] if is_full else [])):
+        _in_own_process("prepare", n_payees, n_each)
+
+
+@contextmanager
+def _house() -> Iterator[embedded.Engines]:
+    """A database of its own with the settings of production."""
+    with tempfile.TemporaryDirectory(prefix="rookery-bench-") as folder, embedded.engines(Path(folder)) as engines:
+        migrate(engines.database_owner_url, engines.database_url)
+        yield engines
+
+
+# Posting
+
+
+def _measure_posting(engines: embedded.Engines, rounds: int) -> None:
+    _fill_pgbench(engines)
+    engine = database.make_engine(engines.database_url)
+    with database.sessions(engine)() as db:
+        reserves = [Line(AccountName(BANK, HOUSE, "USD"), _reserve(cause), _POOL) for cause in range(_CAUSES)]
+        ledger.post(db, [Entry(f"pool:{n}", "top_up", "c", "bench", (line,)) for n, line in enumerate(reserves)])
+        db.commit()
+    print(f"Posting, {rounds} rounds of {SECONDS:.0f} s between slices of TPC-B, scale {SCALE}")
+    print(f"{'':38} {'ratio':>6} {'from..to':>13} {'events/s':>9} {'TPC-B/s':>8} {'CPU us/event':>13}")
+    empty = _sizes(engine)
+    for load in LOADS:
+        with _posters(engines.database_url, load) as post:
+            post()
+            _print_figures(load, [_slice(engines, post) for _ in range(rounds)])
+        if load is LOADS[0]:
+            sizes = _sizes(engine)
+    with engine.connect() as connection:
+        events = connection.scalar(text("SELECT count(*) FROM journal_entries WHERE idempotency_key LIKE 'earn:B1 1%'"))
+    each = {name: (size - empty[name]) / (events or 1) for name, size in sizes.items()}
+    told = ", ".join(f"{name} {size:.0f}" for name, size in each.items())
+    print(f"B6 bytes an event of B1, indexes included: {sum(each.values()):.0f} ({told}), over {events:,} events")
+    engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """One slice. cpu : of all posting processes, in seconds. tpc_b : transactions a second, before and after it."""
+
+    events: int
+    seconds: float
+    cpu: float
+    tpc_b: float
+
+    @property
+    def ratio(self) -> float:
+        return self.events / self.seconds / self.tpc_b
+
+
+def _slice(engines: embedded.Engines, post: Callable[[], tuple[int, float, float]]) -> _Figure:
+    before = _tpc_b(engines)
+    events, seconds, cpu = post()
+    return _Figure(events, seconds, cpu, math.sqrt(before * _tpc_b(engines)))
+
+
+def _print_figures(load: Load, figures: list[_Figure]) -> None:
+    ratios = sorted(figure.ratio for figure in figures)
+    rate = statistics.median(figure.events / figure.seconds for figure in figures)
+    tpc_b = statistics.median(figure.tpc_b for figure in figures)
+    cpu = sum(figure.cpu for figure in figures) / sum(figure.events for figure in figures) * 10**6
+    spread = f"{ratios[0]:.2f}..{ratios[-1]:.2f}"
+    print(
+        f"{load.name:38} {statistics.median(ratios):6.2f} {spread:>13} {rate:9,.0f} {tpc_b:8,.0f} {cpu:13.0f}",
+        flush=True,
+    )
+
+
+def _reserve(cause: int) -> AccountName:
+    return AccountName(ledger.RESERVE, f"bat_{cause:04}", "USD")
+
+
+@contextmanager
+def _posters(url: str, load: Load) -> Iterator[Callable[[], tuple[int, float, float]]]:
+    """Processes that post; called, they post for one slice and say how many events, in which time and CPU time."""
+    context = multiprocessing.get_context("spawn")
+    pipes: list[Connection] = []
+    processes = []
+    for number in range(load.processes):
+        ours, theirs = context.Pipe()
+        processes.append(context.Process(target=_post, args=(url, load, number, theirs), daemon=True))
+        pipes.append(ours)
+    for process in processes:
+        process.start()
+    for pipe in pipes:
+        pipe.recv()
+
+    def one_slice() -> tuple[int, float, float]:
+        for pipe in pipes:
+            pipe.send(SECONDS)
+        told = [pipe.recv() for pipe in pipes]
+        return sum(one[0] for one in told), max(one[1] for one in told), sum(one[2] for one in told)
+
+    try:
+        yield one_slice
+    finally:
+        for pipe in pipes:
+            pipe.send(None)
+        for process in processes:
+            process.join()
+
+
+def _post(url: str, load: Load, number: int, pipe: Connection) -> None:
+    """Post batch after batch for as long as is asked for."""
+    engine = database.make_engine(url, pool_size=1)
+    sessions, made = database.sessions(engine), 0
+    with sessions() as db:
+        db.execute(text("SELECT 1"))
+    pipe.send("ready")
+    while (seconds := pipe.recv()) is not None:
+        begun, busy, first = time.perf_counter(), time.process_time(), made
+        while time.perf_counter() < begun + seconds:
+            with sessions() as db:
+                ledger.post(db, [_event(load, number, made + place) for place in range(load.at_once)])
+                db.commit()
+            made += load.at_once
+        pipe.send((made - first, time.perf_counter() - begun, time.process_time() - busy))
+    engine.dispose()
+
+
+def _event(load: Load, number: int, place: int) -> Entry:
+    """An accepted answer: its payee, and its fee, out of its reserve."""
+    reserve = _reserve(place * 7 % load.n_causes)
+    payee = AccountName(PAYABLE, f"pye_{(place * 31 + number * 1009) % _PAYEES:06}", "USD")
+    lines = (Line(reserve, payee, 200), Line(reserve, AccountName(PLATFORM_FEE, HOUSE, "USD"), 40))
+    key = f"earn:{load.name}:{number}:{place}"
+    return Entry(key, "earning", key, HOUSE, lines[: load.n_lines])
+
+
+_SIZES = text("""
+    SELECT name, pg_total_relation_size(name::regclass) AS size
+      FROM unnest(ARRAY['journal_entries', 'journal_lines', 'accounts', 'balances']) AS name
+""")
+
+
+def _sizes(engine: Any) -> dict[str, int]:
+    with engine.connect() as connection:
+        return {row.name: row.size for row in connection.execute(_SIZES)}
+
+
+# pgbench
+
+
+def _pgbench(engines: embedded.Engines, *options: str) -> str:
+    """What pgbench prints, on a database of its own beside the books'."""
+    parts: dict[str, Any] = conninfo.conninfo_to_dict(engines.superuser)
+    where = {f"PG{name.upper()}": str(parts[name]) for name in ("host", "port", "user", "password") if name in parts}
+    command = [str(embedded_postgres.binaries_folder() / "pgbench"), *options, "tpcb"]
+    done = subprocess.run(command, env={**os.environ, **where}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _fill_pgbench(engines: embedded.Engines) -> None:
+    embedded.create_database(engines.superuser, "tpcb")
+    _pgbench(engines, "-i", "-q", "-s", str(SCALE))
+
+
+def _tpc_b(engines: embedded.Engines) -> float:
+    """Transactions a second of TPC-B, with eight clients and prepared statements."""
+    said = _pgbench(engines, "-n", "-M", "prepared", "-c", "8", "-j", "2", "-T", f"{SECONDS:.0f}")
+    found = re.search(r"tps = ([0-9.]+)", said)
+    assert found, said
+    return float(found[1])
+
+
+# The check
+
+
+def _measure_check(engines: embedded.Engines) -> None:
+    engine = database.make_engine(engines.database_url, patient=True)
+    with database.sessions(engine)() as db:
+        entries = db.scalar(text("SELECT count(*) FROM journal_entries")) or 0
+        names = [name for name in ledger.CHECKS if name.split()[0] in {"I1", "I2", "I3", "I4", "I5"}]
+        audit = {name: ledger.CHECKS[name] for name in names}
+        for told, rules in (("I1 to I5", audit), ("every check", ledger.CHECKS)):
+            begun = time.perf_counter()
+            found = checks.broken(db, rules)
+            seconds = time.perf_counter() - begun
+            # Events were posted without earnings, so I6 has to find that.
+            assert not any(found[name] for name in audit)
+            print(f"B7 {told}: {entries:,} entries in {seconds:.2f} s, {entries / seconds:,.0f} a second", flush=True)
+    engine.dispose()
+
+
+# A run and its statement
+
+
+def _in_own_process(what: str, *sizes: int) -> None:
+    """Peaks of memory stay, so each size has a process of its own."""
+    line = f"from benchmarks import books; books.{what}{sizes}"
+    subprocess.run([sys.executable, "-c", line], check=True)
+
+
+_FILL = """
+    INSERT INTO payees (id, owner_ref, name, country)
+    SELECT 'pye_' || lpad(n::text, 26, '0'), 'wrk_' || n, 'Person ' || n, 'FR' FROM generate_series(1, {payees}) n;
+    INSERT INTO payout_methods (id, payee_id, rail, kind, sealed, fingerprint, account_fingerprint, masked, set_by,
+                                cooling_until)
+    SELECT 'pym_' || lpad(n::text, 26, '0'), 'pye_' || lpad(n::text, 26, '0'), 'sepa', 'iban', '', n::text::bytea,
+           n::text::bytea, '*', 'wrk_' || n, now() FROM generate_series(1, {payees}) n;
+    CREATE TEMPORARY TABLE made AS
+    SELECT p, lpad((p * 100::bigint + e)::text, 26, '0') AS number, 10000 + (p * 31 + e * 7) % 9973 AS amount
+      FROM generate_series(1, {payees}) p, generate_series(1, {each}) e;
+    INSERT INTO accounts (id, role, owner_ref, currency, kind, bounded)
+    SELECT 'acc_' || lpad(n::text, 26, '0'), 'payable', 'pye_' || lpad(n::text, 26, '0'), 'EUR', 'liability', true
+      FROM generate_series(1, {payees}) n
+     UNION ALL SELECT 'acc_goodwill', 'goodwill', 'house', 'EUR', 'expense', false;
+    INSERT INTO journal_entries (id, idempotency_key, request_hash, kind, lines, cause_ref, actor_ref)
+    SELECT 'jnl_' || number, 'goodwill:' || number, '', 'goodwill', 1, number, 'bench' FROM made;
+    INSERT INTO journal_lines (entry_id, line, debit_id, credit_id, currency, amount)
+    SELECT 'jnl_' || number, 1, 'acc_goodwill', 'acc_' || lpad(p::text, 26, '0'), 'EUR', amount FROM made;
+    INSERT INTO balances (account_id, debits, credits)
+    SELECT 'acc_' || lpad(p::text, 26, '0'), 0, sum(amount) FROM made GROUP BY p;
+    INSERT INTO earnings (id, payee_id, answer_ref, kind, currency, amount, status, entry_id, due_at)
+    SELECT 'ern_' || number, 'pye_' || lpad(p::text, 26, '0'), 'gdw_' || number, 'goodwill', 'EUR', amount, 'due',
+           'jnl_' || number, now() FROM made;
+    ANALYZE
+"""
+
+
+def prepare(n_payees: int, n_each: int) -> None:
+    """B12: a run over so many payees with so many earnings each; then B13, its bank's statement."""
+    logs.configure("error")
+    with _house() as engines:
+        with psycopg.connect(engines.database_owner_url.replace("+psycopg", ""), autocommit=True) as connection:
+            for statement in _FILL.format(payees=n_payees, each=n_each).split(";"):
+                connection.execute(statement.encode())
+        engine = database.make_engine(engines.database_url, patient=True)
+        with database.sessions(engine)() as db:
+            details = {"name": "Bench", "iban": _IBAN, "bic": _BIC}
+            account = paying_accounts.enter(db, rail="sepa", details=details, entered_by="a")
+            paying_accounts.confirm(db, account.id, confirmed_by="b")
+            run_id = runs.begin(db, rail="sepa", prepared_by="a").id
+            seconds = _go_through(db, run_id)
+            print(f"B12 prepare {n_payees:,} payees with {n_payees * n_each:,} earnings: {seconds:.1f} s, {_peak()}")
+            run_ = runs.find(db, run_id)
+            runs.approve(db, run_id, content_hash=run_.hash_text or "", approved_by="b")
+            runs.release(db, run_id, released_by="a")
+            print(f"    release {run_.n_payouts:,} payouts: {_go_through(db, run_id):.1f} s, {_peak()}")
+            _reconcile(db, run_id)
+            begun = time.perf_counter()
+            assert not any(ledger.check(db).values())
+            print(f"    every check: {time.perf_counter() - begun:.1f} s", flush=True)
+        engine.dispose()
+
+
+def _go_through(db: Session, run_id: str) -> float:
+    """All steps of a run, each committed; in seconds."""
+    begun = time.perf_counter()
+    for _ in runs.steps(db, run_id):
+        db.commit()
+    return time.perf_counter() - begun
+
+
+def _peak() -> str:
+    return f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB"
+
+
+_HEAD = """<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.02"><BkToCstmrStmt>
+<GrpHdr><MsgId>m</MsgId><CreDtTm>2026-02-03T01:00:00</CreDtTm></GrpHdr>
+<Stmt><Id>s</Id><CreDtTm>2026-02-03T01:00:00</CreDtTm><Acct><Id><IBAN>{iban}</IBAN></Id><Ccy>EUR</Ccy></Acct>
+"""
+_ENTRY = """<Ntry><Amt Ccy="EUR">{amount}</Amt><CdtDbtInd>DBIT</CdtDbtInd><Sts>BOOK</Sts>
+<BookgDt><Dt>2026-02-02</Dt></BookgDt><AcctSvcrRef>{name}</AcctSvcrRef><NtryDtls><TxDtls>
+<Refs><EndToEndId>{name}</EndToEndId></Refs></TxDtls></NtryDtls></Ntry>
+"""
+_SENT = text("SELECT end_to_end_id, net FROM payouts WHERE run_id = :run_id ORDER BY id")
+
+
+def _reconcile(db: Session, run_id: str) -> None:
+    """B13: every payout of the run booked, beside as many that are somebody else's in the hundred."""
+    with tempfile.TemporaryFile() as file:
+        file.write(_HEAD.format(iban=_IBAN).encode())
+        sent = db.execute(_SENT, {"run_id": run_id}).all()
+        for place, row in enumerate(sent):
+            file.write(
+                _ENTRY.format(name=row.end_to_end_id, amount=f"{row.net // 10**4}.{row.net % 10**4:04}"[:-2]).encode()
+            )
+            if place % 100 == 0:
+                file.write(_ENTRY.format(name=ids.new("oth").replace("_", ""), amount="7.00").encode())
+        file.write(b"</Stmt></BkToCstmrStmt></Document>")
+        file.seek(0)
+        begun = time.perf_counter()
+        outcome = reconciliation.read(db, file, format_="camt", read_by="a").outcome
+        db.commit()
+        seconds = time.perf_counter() - begun
+    assert outcome == {"matched": len(sent), "suspense": (len(sent) + 99) // 100}, outcome
+    print(f"B13 reconcile {len(sent):,} payouts: {seconds:.1f} s, all matched and no other, {_peak()}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.books", description=__doc__)
+    parser.add_argument("--full", action="store_true", help="a run over 100,000 payees and 2 million earnings as well")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    wanted = parser.parse_args()
+    logs.configure("error")
+    run(is_full=wanted.full, rounds=wanted.rounds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,589 @@
+"""What payout runs should do, in plain Python beside the product: everything is done in both, and both must agree.
+
+An operation picks what it acts on at random, whatever state it is in, so that most things are tried where they are
+refused too, and every one again. Seeds and bounds are the drivers': `test_runs_machine.py` and `books_soak.py`.
+"""
+
+import random
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from foundation import clock
+from foundation.errors import Problem
+from payments import adjustments, earnings, funding, holds, ledger, money, payees, payouts, rails, runs
+from payments.adjustments import EarningInPayout, EarningNotDue, EarningPaid
+from payments.four_eyes import SamePerson
+from payments.holds import HoldOver
+from payments.ledger import InsufficientFunds
+from payments.models import Payee
+from payments.payouts import Outcome
+from payments.runs import RunChanged, RunMoveNotAllowed
+from tests.payments import owed
+from tests.payments.owed import APPROVER, PREPARER
+
+EXPONENT = 4
+RAILS = ("paypal", "payoneer")
+# Steps are small, so that much happens between them.
+AT_ONCE = 2
+_MOVING = {"preparing", "releasing", "cancelling"}
+# What payouts are before the bank's word of them counts, and after it.
+_BEFORE = {"settle": "exported", "fail": "exported", "take_returns": "settled"}
+_AFTER = {"settle": "settled", "fail": "failed", "take_returns": "returned"}
+_FINAL = {"closed", "cancelled"}
+
+
+@dataclass(slots=True)
+class Earned:
+    """amount, rest : what it is worth and what of it is unpaid, in ledger units. answer : it is for one."""
+
+    payee: str
+    kind: str
+    answer: str
+    amount: int
+    rest: int
+    due_at: datetime
+    is_reversed: bool = False
+    # The payout that is about to take some of it.
+    taken_by: str | None = None
+
+
+@dataclass(slots=True)
+class Sent:
+    """A payout."""
+
+    run: str
+    payee: str
+    method: str
+    items: dict[str, int]
+    state: str = "prepared"
+
+    @property
+    def net(self) -> int:
+        return sum(self.items.values())
+
+
+@dataclass(slots=True)
+class Run:
+    """payouts : their ids in order."""
+
+    rail: str
+    cut_off: datetime
+    state: str = "preparing"
+    through: str = ""
+    payouts: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Held:
+    """A hold of an earning, or of all that a payee is owed."""
+
+    payee: str
+    earning: str | None
+    is_legal: bool
+
+
+@dataclass(slots=True)
+class Method:
+    """Where a payee is paid to."""
+
+    id: str
+    rail: str
+    is_cooling: bool
+
+
+class Model:
+    """The books as they should be. Its session is the driver's, who may give it another one between two operations."""
+
+    def __init__(self, db: Session, n_payees: int = 3) -> None:
+        self.db = db
+        made = [payees.register(db, owner_ref=f"wrk_{n}", name=f"Person {n}", country="KE") for n in range(n_payees)]
+        self.payees = sorted(payee.id for payee in made)
+        self.methods: dict[str, Method] = {}
+        self.holds: dict[str, Held] = {}
+        self.ended: list[str] = []
+        self.earned: dict[str, Earned] = {}
+        self.due: dict[str, set[str]] = {payee: set() for payee in self.payees}
+        self.sent: dict[str, Sent] = {}
+        self.runs: dict[str, Run] = {}
+        # Those with something to come, and all, by what can be drawn from.
+        self.live: list[str] = []
+        self.all_earned: list[str] = []
+        self.all_sent: list[str] = []
+        self.told: tuple[Any, list[Outcome]] | None = None
+        self.free = self.bank = self.fees = self.goodwill = 0
+
+    # What is owed
+
+    def owe(self, rng: random.Random) -> None:
+        """Accept new answers of somebody, then again."""
+        payee = rng.choice(self.payees)
+        amounts = [rng.choice([1, 33, 50, 99, 100, 12_345, 50_000, 120_000]) for _ in range(rng.randint(1, 3))]
+        answers = owed.owe(self.db, self.db.get_one(Payee, payee), *amounts)
+        self.bank += sum(funding.with_fee(amount) for amount in amounts)
+        self._note_earned("answer", answers)
+        assert earnings.accept(self.db, answers) == 0
+
+    def give_bonus(self, rng: random.Random) -> None:
+        """Pay beyond answers, as far as there are funds."""
+        payee, amount = rng.choice(self.payees), rng.choice([1, 500, 77_777])
+        cost = funding.with_fee(amount)
+        given: list[Any] = []
+        self._expect(
+            InsufficientFunds if cost > self.free else None,
+            lambda: given.append(
+                adjustments.give_bonus(
+                    self.db, owner_ref=owed.OWNER, payee_id=payee, currency="USD", amount=amount, reason="r",
+                    actor_ref="f",
+                )
+            ),
+        )  # fmt: skip
+        if given:
+            self.free -= cost
+            self._note_earned("bonus", [given[0].answer_ref])
+
+    def give_goodwill(self, rng: random.Random) -> None:
+        """Pay at the house's expense."""
+        payee, amount = rng.choice(self.payees), rng.choice([1, 500, 77_777])
+        given = adjustments.give_goodwill(
+            self.db, payee_id=payee, currency="USD", amount=amount, reason="r", actor_ref="f"
+        )
+        self.goodwill += amount
+        self._note_earned("goodwill", [given.answer_ref])
+
+    def pay_in(self, rng: random.Random) -> None:
+        """More of the owner's money."""
+        amount = rng.randint(1, 100_000)
+        owed.pay_in(self.db, amount)
+        self.free += amount
+        self.bank += amount
+
+    def _note_earned(self, kind: str, answers: list[str]) -> None:
+        rows = self.db.execute(_EARNED, {"answers": answers}).all()
+        assert len(rows) == len(answers)
+        for row in rows:
+            self.earned[row.id] = Earned(row.payee_id, kind, row.answer_ref, row.amount, row.amount, row.due_at)
+            self.all_earned.append(row.id)
+            self.due[row.payee_id].add(row.id)
+
+    def reverse(self, rng: random.Random) -> None:
+        """Take one or two earnings back, whatever has become of them, then again."""
+        wanted = sorted({rng.choice(self._some_earned(rng)) for _ in range(rng.randint(1, 2))})
+        fresh = [name for name in wanted if not self.earned[name].is_reversed]
+        problems = [problem for name in fresh if (problem := self._gone(name))]
+        act = partial(adjustments.reverse, self.db, wanted, reason="r", actor_ref="f")
+        self._expect(problems[0] if problems else None, act)
+        if problems:
+            return
+        assert act() == []
+        for name in fresh:
+            one = self.earned[name]
+            if one.kind == "goodwill":
+                self.goodwill -= one.amount
+            else:
+                self.free += funding.with_fee(one.amount)
+            one.is_reversed, one.rest = True, 0
+            self.due[one.payee].discard(name)
+
+    def repair(self, rng: random.Random) -> None:
+        """Make an earning worth something else."""
+        name, amount = rng.choice(self._some_earned(rng)), rng.choice([1, 49, 101, 60_000])
+        one = self.earned[name]
+        back = funding.with_fee(one.amount) - funding.with_fee(amount)
+        expected: type[Problem] | None = EarningNotDue if one.is_reversed else self._gone(name)
+        if expected is None and one.kind != "answer":
+            expected = EarningNotDue
+        if expected is None and self.free + back < 0:
+            expected = InsufficientFunds
+        written = money.format_amount(amount, EXPONENT)
+        act = partial(adjustments.repair, self.db, name, amount=written, reason="r", actor_ref="f")
+        self._expect(expected, act)
+        if expected is None:
+            act()
+            self.free += back
+            one.amount = one.rest = amount
+
+    def _some_earned(self, rng: random.Random) -> list[str]:
+        """Mostly what is due, else anything."""
+        due = sorted(self.due[rng.choice(self.payees)])
+        return due if due and rng.random() < 0.8 else self.all_earned
+
+    def _gone(self, name: str) -> type[Problem] | None:
+        one = self.earned[name]
+        if one.taken_by is not None:
+            return EarningInPayout
+        return EarningPaid if one.rest < one.amount else None
+
+    # Who is paid
+
+    def set_method(self, rng: random.Random) -> None:
+        """Somebody is to be paid elsewhere."""
+        payee, rail, is_cooling = rng.choice(self.payees), rng.choice(RAILS), rng.random() < 0.1
+        made = owed.set_method(self.db, self.db.get_one(Payee, payee), rail=rail, cooling=int(is_cooling))
+        self.methods[payee] = Method(made.id, rail, is_cooling)
+
+    def hold(self, rng: random.Random) -> None:
+        """Keep something from being paid."""
+        payee, is_legal = rng.choice(self.payees), rng.random() < 0.5
+        earning = rng.choice(sorted(self.due[payee]) or [None]) if rng.random() < 0.8 else None
+        until = None if is_legal else clock.now(self.db) + timedelta(days=30)
+        made = holds.place(
+            self.db, payee_id=payee, earning_id=earning, reason="r", made_by=PREPARER, until=until, is_legal=is_legal
+        )
+        self.holds[made.id] = Held(payee, earning, is_legal)
+
+    def end_hold(self, rng: random.Random) -> None:
+        """End a hold, mostly one that holds, by either of two people."""
+        names = sorted(self.holds) if rng.random() < 0.8 else self.ended
+        if not names:
+            return
+        name, person = rng.choice(names), rng.choice([PREPARER, APPROVER])
+        over = name not in self.holds
+        same = not over and self.holds[name].is_legal and person == PREPARER
+        self._expect(
+            HoldOver if over else SamePerson if same else None,
+            lambda: holds.end(self.db, name, reason="r", ended_by=person),
+        )
+        if not over and not same:
+            del self.holds[name]
+            self.ended.append(name)
+
+    def _is_held(self, payee: str, names: Collection[str]) -> bool:
+        return any(h.payee == payee and (h.earning is None or h.earning in names) for h in self.holds.values())
+
+    # Runs
+
+    def begin(self, rng: random.Random) -> None:
+        """A run, of which there may be several."""
+        if len(self.live) > 2:
+            return
+        rail = rng.choice(RAILS)
+        run = runs.begin(self.db, rail=rail, prepared_by=PREPARER)
+        self.runs[run.id] = Run(rail, run.cut_off)
+        self.live.append(run.id)
+
+    def step(self, rng: random.Random) -> None:
+        """One step of a run; nothing where it waits for a person."""
+        if run_id := self._some_run(rng, _MOVING):
+            self._step(run_id)
+
+    def _step(self, run_id: str) -> None:
+        run = self.runs[run_id]
+        next(runs.steps(self.db, run_id), None)
+        if run.state == "preparing":
+            self._step_preparing(run_id, run)
+        elif run.state == "releasing":
+            self._step_out(run, self._send, "exported")
+            self._close(run_id)
+        elif run.state == "cancelling":
+            self._step_out(run, self._drop, "cancelled")
+        self._forget_final(run_id)
+
+    def go_on(self, rng: random.Random) -> None:
+        """The next thing in the life of a run, so that many come to their end."""
+        if not self.live:
+            return
+        run_id = rng.choice(self.live)
+        run = self.runs[run_id]
+        sent = [Outcome(name) for name in run.payouts if self.sent[name].state == "exported"]
+        if run.state in _MOVING:
+            self._step(run_id)
+        elif run.state == "draft":
+            self._approve(run_id, APPROVER, is_right=True)
+        elif run.state == "approved":
+            self._release(run_id)
+        elif sent:
+            self._say(payouts.settle, sent[: rng.randint(1, len(sent))])
+
+    def _step_preparing(self, run_id: str, run: Run) -> None:
+        some = [payee for payee in self.payees if payee > run.through and self.due[payee]][:AT_ONCE]
+        if not some:
+            run.state = "draft"
+            return
+        run.through = some[-1]
+        expected = {payee: items for payee in some if (items := self._owed_to(payee, run))}
+        rows = self.db.execute(_MADE, {"run_id": run_id, "payees": some}).all()
+        assert {row.payee_id: row.items for row in rows} == expected, "a run pays what is due, held by nothing"
+        for row in rows:
+            self.sent[row.id] = Sent(run_id, row.payee_id, self.methods[row.payee_id].id, row.items)
+            run.payouts = sorted([*run.payouts, row.id])
+            self.all_sent.append(row.id)
+            for name in row.items:
+                self.earned[name].taken_by = row.id
+
+    def _owed_to(self, payee: str, run: Run) -> dict[str, int]:
+        """What a run pays somebody of which earnings."""
+        method, least = self.methods.get(payee), rails.find(run.rail).least
+        if method is None or method.rail != run.rail or method.is_cooling:
+            return {}
+        untaken = [n for n in self.due[payee] if self.earned[n].taken_by is None and not self._is_held(payee, [n])]
+        free = [name for name in untaken if self.earned[name].due_at <= run.cut_off]
+        left = sum(self.earned[name].rest for name in free) // 100 * 100
+        if left < least * 10**EXPONENT:
+            return {}
+        items: dict[str, int] = {}
+        for name in sorted(free, key=lambda name: (self.earned[name].due_at, name)):
+            if taken := min(left, self.earned[name].rest):
+                items[name] = taken
+                left -= taken
+        return items
+
+    def _step_out(self, run: Run, act: Callable[[str], None], end: str) -> None:
+        some = self._prepared(run)[:AT_ONCE]
+        for name in some:
+            act(name)
+        if not some:
+            run.state = end
+
+    def _prepared(self, run: Run) -> list[str]:
+        return [name for name in run.payouts if self.sent[name].state == "prepared"]
+
+    def _send(self, name: str) -> None:
+        self._leave(name, "exported")
+        for earning, amount in self.sent[name].items.items():
+            self._move(earning, -amount)
+
+    def _drop(self, name: str) -> None:
+        self._leave(name, "dropped")
+
+    def _leave(self, name: str, state: str) -> None:
+        self.sent[name].state = state
+        for earning in self.sent[name].items:
+            self.earned[earning].taken_by = None
+
+    def _move(self, name: str, amount: int) -> None:
+        one = self.earned[name]
+        one.rest += amount
+        assert 0 <= one.rest <= one.amount, "of an earning no more is paid than it is"
+        (self.due[one.payee].add if one.rest else self.due[one.payee].discard)(name)
+
+    def _close(self, run_id: str) -> None:
+        run = self.runs[run_id]
+        if run.state == "exported" and not any(self.sent[name].state == "exported" for name in run.payouts):
+            run.state = "closed"
+
+    def _forget_final(self, run_id: str) -> None:
+        if self.runs[run_id].state in _FINAL and run_id in self.live:
+            self.live.remove(run_id)
+
+    # Who says so
+
+    def approve(self, rng: random.Random) -> None:
+        """Approve a run, as one of two people, with its hash or another."""
+        person = rng.choice([PREPARER, APPROVER, APPROVER, APPROVER])
+        if run_id := self._some_run(rng, {"draft"}):
+            self._approve(run_id, person, is_right=rng.random() < 0.8)
+
+    def _approve(self, run_id: str, person: str, *, is_right: bool) -> None:
+        seen = self.db.scalar(_HASH, {"id": run_id}) if is_right else "00"
+        problem = SamePerson if person == PREPARER else None if is_right and not self._stale(run_id) else RunChanged
+        act = partial(runs.approve, self.db, run_id, content_hash=seen or "00", approved_by=person)
+        self._order(run_id, {"draft"}, act, problem, "approved")
+
+    def release(self, rng: random.Random) -> None:
+        """Let an approved run go."""
+        if run_id := self._some_run(rng, {"approved"}):
+            self._release(run_id)
+
+    def _release(self, run_id: str) -> None:
+        act = partial(runs.release, self.db, run_id, released_by=PREPARER)
+        self._order(run_id, {"approved"}, act, RunChanged if self._stale(run_id) else None, "releasing")
+
+    def reopen(self, rng: random.Random) -> None:
+        """Take an approval back."""
+        if run_id := self._some_run(rng, {"approved"}):
+            self._order(run_id, {"approved"}, partial(runs.reopen, self.db, run_id), None, "draft")
+
+    def cancel(self, rng: random.Random) -> None:
+        """Give a run up."""
+        early = {"preparing", "draft", "approved"}
+        if run_id := self._some_run(rng, early):
+            self._order(run_id, early, partial(runs.cancel, self.db, run_id), None, "cancelling")
+
+    def recheck(self, rng: random.Random) -> None:
+        """Drop what is stale of a run."""
+        early = {"draft", "approved"}
+        if run_id := self._some_run(rng, early):
+            stale = self._stale(run_id)[:AT_ONCE] if self.runs[run_id].state in early else []
+            self._order(run_id, early, partial(runs.recheck, self.db, run_id), None, "draft" if stale else None)
+            for name in stale:
+                self._drop(name)
+
+    def drop(self, rng: random.Random) -> None:
+        """Take a payout out of its run."""
+        if not self.all_sent:
+            return
+        name = rng.choice(self.all_sent[-20:])
+        run = self.runs[self.sent[name].run]
+        allowed = run.state in {"draft", "approved"}
+        self._expect(None if allowed else RunMoveNotAllowed, lambda: runs.drop(self.db, name, reason="r"))
+        if allowed:
+            run.state = "draft"
+            if self.sent[name].state == "prepared":
+                self._drop(name)
+
+    def _some_run(self, rng: random.Random, where: set[str]) -> str | None:
+        """Mostly one with which this can be done, else any of late."""
+        fitting = [run_id for run_id in self.live if self.runs[run_id].state in where]
+        names = fitting if fitting and rng.random() < 0.8 else list(self.runs)[-10:]
+        return rng.choice(names) if names else None
+
+    def _order(
+        self, run_id: str, where: set[str], act: Callable[[], object], problem: type[Problem] | None, to: str | None
+    ) -> None:
+        """Have something done with a run: refused where it cannot be, or by the problem, else it brings it there."""
+        run = self.runs[run_id]
+        expected = problem if run.state in where else RunMoveNotAllowed
+        self._expect(expected, act)
+        if expected is None and to is not None:
+            run.state = to
+
+    def _stale(self, run_id: str) -> list[str]:
+        def is_stale(one: Sent) -> bool:
+            return self.methods[one.payee].id != one.method or self._is_held(one.payee, one.items)
+
+        return [name for name in self._prepared(self.runs[run_id]) if is_stale(self.sent[name])]
+
+    # What the bank says
+
+    def settle(self, rng: random.Random) -> None:
+        """Some payouts were booked."""
+        self._tell(rng, payouts.settle)
+
+    def fail(self, rng: random.Random) -> None:
+        """Some were refused."""
+        self._tell(rng, payouts.fail)
+
+    def take_returns(self, rng: random.Random) -> None:
+        """Some came back, not always whole."""
+        self._tell(rng, payouts.take_returns)
+
+    def tell_again(self, _rng: random.Random) -> None:
+        """The last word again; it changes something only of what had not left then."""
+        if self.told:
+            self._say(*self.told)
+
+    def _tell(self, rng: random.Random, act: Callable[..., list[str]]) -> None:
+        if not self.all_sent:
+            return
+        fitting = [name for name in self.all_sent[-20:] if self.sent[name].state == _BEFORE[act.__name__]]
+        some = fitting if fitting and rng.random() < 0.8 else self.all_sent[-20:]
+        names = sorted({rng.choice(some) for _ in range(rng.randint(1, 4))})
+        outcomes = [Outcome(name, "r", rng.randint(1, self.sent[name].net)) for name in names]
+        self.told = (act, outcomes)
+        self._say(act, outcomes)
+        assert act(self.db, outcomes) == []
+
+    def _say(self, act: Callable[..., list[str]], outcomes: list[Outcome]) -> None:
+        expected = [one for one in outcomes if self.sent[one.payout_id].state == _BEFORE[act.__name__]]
+        assert act(self.db, [*outcomes, *outcomes[:1], Outcome("pyo_of_nobody")]) == [one.payout_id for one in expected]
+        for one in expected:
+            self._hear(one, act.__name__)
+
+    def _hear(self, said: Outcome, word: str) -> None:
+        one = self.sent[said.payout_id]
+        one.state = _AFTER[word]
+        if word == "settle":
+            self.bank -= one.net
+        else:
+            for name, amount in one.items.items():
+                self._move(name, amount)
+        if word == "take_returns":
+            self.bank += said.amount
+            self.fees += one.net - said.amount
+        self._close(one.run)
+        self._forget_final(one.run)
+
+    # Both agree
+
+    def _expect(self, expected: type[Problem] | None, act: Callable[[], object]) -> None:
+        """Do it; it must be refused as expected, or not at all."""
+        found: type[Problem] | None = None
+        try:
+            with self.db.begin_nested():
+                act()
+        except Problem as problem:
+            found = type(problem)
+        assert found is expected, f"expected {expected}, found {found}"
+
+    def check_owed(self) -> None:
+        """What is payable to everybody is what is unpaid of what they are due."""
+        for payee in self.payees:
+            unpaid = sum(self.earned[name].rest for name in self.due[payee])
+            assert ledger.balance(self.db, ledger.PAYABLE, payee, "USD") == unpaid
+
+    def check_all(self) -> None:
+        """Every earning, payout, run and account is as it should be, no more was paid than earned, no check is red."""
+        self.db.expire_all()
+        self.check_owed()
+        rests = {row.id: row.rest for row in self.db.execute(_RESTS)}
+        assert rests == {name: one.rest for name, one in self.earned.items()}
+        assert {row.id: row.state for row in self.db.execute(_STATES)} == {
+            name: one.state for name, one in self.sent.items()
+        }
+        moved = {row.id: row.state for row in self.db.execute(_RUN_STATES)}
+        assert moved == {name: run.state for name, run in self.runs.items()}
+        assert self.db.execute(_PAID_TWICE).all() == []
+        assert {name: rows for name, rows in ledger.check(self.db).items() if rows} == {}
+        self._check_accounts()
+
+    def _check_accounts(self) -> None:
+        found = {row.role: int(row.debits - row.credits) for row in ledger.trial_balance(self.db)}
+        transit = sum(one.net for one in self.sent.values() if one.state == "exported")
+        expected = {"bank": self.bank, "rail_fee": self.fees, "goodwill": self.goodwill, "in_transit": -transit}
+        assert {role: found.get(role, 0) for role in expected} == expected
+        assert ledger.balance(self.db, ledger.FUNDS, owed.OWNER, "USD") == self.free
+        for row in ledger.tie_out(self.db):
+            assert row.payable == row.unpaid
+            assert row.stored == row.recomputed
+
+
+_EARNED = text("""
+    SELECT id, payee_id, answer_ref, amount, due_at FROM earnings WHERE answer_ref = ANY(:answers) ORDER BY id
+""")
+_MADE = text("""
+    SELECT p.id, p.payee_id, jsonb_object_agg(i.earning_id, i.amount) AS items
+      FROM payouts p JOIN payout_items i ON i.payout_id = p.id
+     WHERE p.run_id = :run_id AND p.payee_id = ANY(:payees) GROUP BY p.id ORDER BY p.id
+""")
+_HASH = text("SELECT encode(content_hash, 'hex') FROM payout_runs WHERE id = :id")
+_RESTS = text("SELECT id, CASE WHEN status = 'reversed' THEN 0 ELSE amount - paid END AS rest FROM earnings")
+_STATES = text("SELECT id, state FROM payouts")
+_RUN_STATES = text("SELECT id, state FROM payout_runs")
+# By what became of payouts, not by what their items say.
+_PAID_TWICE = text("""
+    SELECT i.earning_id FROM payout_items i JOIN payouts p ON p.id = i.payout_id JOIN earnings e ON e.id = i.earning_id
+     WHERE p.state IN ('prepared', 'exported', 'settled')
+     GROUP BY i.earning_id, e.amount HAVING sum(i.amount) > e.amount
+""")
+# How often each is tried, among all.
+OPERATIONS = {
+    "owe": 6,
+    "give_bonus": 2,
+    "give_goodwill": 1,
+    "pay_in": 1,
+    "reverse": 2,
+    "repair": 2,
+    "set_method": 1,
+    "hold": 1,
+    "end_hold": 4,
+    "begin": 8,
+    "step": 6,
+    "go_on": 20,
+    "approve": 3,
+    "release": 2,
+    "reopen": 1,
+    "cancel": 1,
+    "recheck": 3,
+    "drop": 1,
+    "settle": 3,
+    "fail": 5,
+    "take_returns": 2,
+    "tell_again": 1,
+}
+NAMES = [name for name, often in OPERATIONS.items() for _ in range(often)]
