@@ -11,6 +11,7 @@ _UNUSUAL = {
     # Written once: the books, what they rest on, and what people said.
     "accounts": "SELECT, INSERT",
     "accusations": "SELECT, INSERT",
+    "active_time": "SELECT, INSERT",
     "adjudications": "SELECT, INSERT",
     "adjustments": "SELECT, INSERT",
     "bank_files": "SELECT, INSERT",
@@ -27,12 +28,15 @@ _UNUSUAL = {
     "tier_moves": "SELECT, INSERT",
     "trail_entries": "SELECT, INSERT",
     "votes": "SELECT, INSERT",
+    "weekly_pay": "SELECT, INSERT",
     # Whose state moves on while what they say stays.
     "answers": "SELECT, INSERT, UPDATE (status)",
     "assignments": "SELECT, INSERT, UPDATE (status, lease_expires_at)",
     "balances": "SELECT, INSERT, UPDATE (debits, credits)",
     "bank_entries": "SELECT, INSERT, UPDATE (state, payout_id)",
     "earnings": "SELECT, INSERT, UPDATE (status, due_at, entry_id, amount, paid, revision)",
+    "floor_rules": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
+    "floor_weeks": "SELECT, INSERT, UPDATE",
     "holds": "SELECT, INSERT, UPDATE (ended_by, ended_at, end_reason)",
     # Locked by whoever changes what is paid to whom.
     "payees": "SELECT, INSERT, UPDATE (name)",

@@ -49,8 +49,11 @@ IN_TRANSIT = Role("in_transit", AccountKind.LIABILITY, bounded=False)
 SUSPENSE = Role("suspense", AccountKind.LIABILITY, bounded=False)
 GOODWILL = Role("goodwill", AccountKind.EXPENSE, bounded=False)
 RAIL_FEE = Role("rail_fee", AccountKind.EXPENSE, bounded=False)
+# What the house adds to weeks that paid less than the floor.
+FLOOR_TOPUP = Role("floor_topup", AccountKind.EXPENSE, bounded=False)
 ROLES = {
-    role.name: role for role in (BANK, FUNDS, RESERVE, PAYABLE, PLATFORM_FEE, IN_TRANSIT, SUSPENSE, GOODWILL, RAIL_FEE)
+    role.name: role
+    for role in (BANK, FUNDS, RESERVE, PAYABLE, PLATFORM_FEE, IN_TRANSIT, SUSPENSE, GOODWILL, RAIL_FEE, FLOOR_TOPUP)
 }
 # Where a bigint ends.
 TURNOVER_MAX = 2**63 - 1
@@ -421,7 +424,8 @@ CHECKS = {
           FROM (SELECT id, entry_id, payee_id, currency, amount FROM earnings WHERE status IN ('due', 'paid')) e
           FULL JOIN (SELECT l.entry_id, a.owner_ref AS payee_id, a.currency, l.amount
                        FROM journal_lines l
-                       JOIN journal_entries j ON j.id = l.entry_id AND j.kind IN ('earning', 'bonus', 'goodwill')
+                       JOIN journal_entries j ON j.id = l.entry_id
+                        AND j.kind IN ('earning', 'bonus', 'goodwill', 'floor')
                        JOIN accounts a ON a.id = l.credit_id AND a.role = 'payable'
                       WHERE NOT EXISTS (SELECT FROM journal_entries r WHERE r.reverses_id = j.id)) p USING (entry_id)
          WHERE e.payee_id IS DISTINCT FROM p.payee_id OR e.currency IS DISTINCT FROM p.currency
@@ -473,6 +477,14 @@ CHECKS = {
            AND (l.debit_id, l.credit_id, l.amount) IS DISTINCT FROM (m.credit_id, m.debit_id, m.amount)""",
     "I16 no entry without a key": """
         SELECT id FROM journal_entries WHERE idempotency_key IS NULL OR request_hash IS NULL""",
+    "I19 nobody earned less in a closed week than the floor, by what the books added": """
+        SELECT w.payee_id || ' in ' || w.week FROM weekly_pay w
+          LEFT JOIN (SELECT l.entry_id, a.owner_ref AS payee_id, l.currency, l.amount FROM journal_lines l
+                       JOIN journal_entries j ON j.id = l.entry_id AND j.kind = 'floor'
+                       JOIN accounts a ON a.id = l.credit_id AND a.role = 'payable') p
+            ON p.entry_id = w.entry_id AND p.payee_id = w.payee_id AND p.currency = w.currency
+         WHERE (w.floor > 0 AND w.pay - w.fees + coalesce(p.amount, 0) < w.floor)
+            OR coalesce(p.amount, 0) <> w.top_up""",
 }
 
 
