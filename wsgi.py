@@ -5,6 +5,7 @@ from typing import Any
 import demo.commands
 import payments.api
 import payments.commands
+import payments.floor_weeks
 import payments.ledger
 import quality.api
 import quality.checks
@@ -56,12 +57,13 @@ program = Program(
         trail.tell_head,
     ),
     # What is due and takes minutes, step by step.
-    works=(settlement.refit_grown,),
+    works=(settlement.refit_grown, payments.floor_weeks.go_on),
     # What must always be true.
     checks=(payments.ledger.check, workforce.checks.check, quality.checks.check, trail.check),
     commands=(
         payments.commands.ledger_commands,
         payments.commands.payables_commands,
+        payments.commands.floors_commands,
         quality.commands.aggregate,
         demo.commands.demo,
     ),

@@ -141,8 +141,12 @@ def _in_session(command: click.Command) -> click.Command:
 
 def _on_trail(opened: Session, act: str, target: str, **details: Any) -> None:
     """Note what somebody with a login on this machine did: no token says who, so the system's name for them does."""
-    operator = auth.Actor(token_id="", subject_id=getpass.getuser(), role="operator", scopes=frozenset())
-    trail.record(opened, operator, act, target=target, details=json.dumps(details, default=str))
+    trail.record(opened, operator(), act, target=target, details=json.dumps(details, default=str))
+
+
+def operator() -> auth.Actor:
+    """Whoever runs this command, by the system's name for them."""
+    return auth.Actor(token_id="", subject_id=getpass.getuser(), role="operator", scopes=frozenset())
 
 
 @contextmanager

@@ -7,7 +7,7 @@ findings 9 to 12). Every schema of the house is built from these fields.
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -17,7 +17,9 @@ from foundation import ids
 
 _AMOUNT = re.compile(r"(0|[1-9][0-9]{0,11})(\.[0-9]{1,6})?")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}")
+_COUNTRY = re.compile(r"[A-Z]{2}")
 # Control characters and the two separators begin a new line or worse; bidirectional overrides and isolates can make a
 # name read as another one. Written so that JSON Schema can say it too.
 _NAME = re.compile(r"[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*")
@@ -141,6 +143,25 @@ class Currency(Shaped):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(_CURRENCY, "Must be a currency code such as EUR.", "EUR", **options)
+
+
+class Country(Shaped):
+    """A country by its two letters."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(_COUNTRY, "Must be a country code such as KE.", "KE", **options)
+
+
+class Day(ma.fields.Date):
+    """A day of the calendar such as 2026-01-31; whose midnight begins it is said where it is used."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> date:
+        if not isinstance(value, str) or not _DAY.fullmatch(value):
+            raise ma.ValidationError("Must be a day such as 2026-01-31.")
+        try:
+            return date.fromisoformat(value)
+        except ValueError as error:
+            raise ma.ValidationError("Is not a real day.") from error
 
 
 class Timestamp(ma.fields.AwareDateTime):

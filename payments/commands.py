@@ -1,12 +1,15 @@
-"""`rookery ledger ...` and `rookery payables ...`, thin like the views."""
+"""`rookery ledger ...`, `rookery payables ...` and `rookery floors ...`, thin like the views."""
 
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 from sqlalchemy.orm import Session
 
-from payments import exports, ledger
+from foundation import commands, trail
+from payments import exports, floor_files, ledger
 
 
 @click.group("ledger")
@@ -43,3 +46,23 @@ def export(db: Session, path: Path) -> None:
     except OSError as error:
         raise click.BadParameter(f"{path} cannot be written: {error.strerror}.", param_hint="PATH") from error
     click.echo(f"{made.rows} rows, sha256 {made.sha256}")
+
+
+@click.group("floors")
+def floors_commands() -> None:
+    """The least that an hour of work must pay."""
+
+
+@floors_commands.command("import")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_obj
+def import_floors(db: Session, path: Path) -> None:
+    """Enter the floor rules of the CSV file PATH, all or none. Each then waits for another person to confirm it."""
+    operator = commands.operator()
+    try:
+        with path.open("rb") as file:
+            taken = floor_files.enter(db, file, entered_by=operator.subject_id)
+    except OSError as error:
+        raise click.BadParameter(f"{path} cannot be read: {error.strerror}.", param_hint="PATH") from error
+    trail.record(db, operator, "floors.import", target=path.name, details=json.dumps(asdict(taken)))
+    click.echo(f"{taken.entered} rules entered, to be confirmed; {taken.known} were there.")

@@ -1,12 +1,15 @@
 """Rows for tests: plain functions that make what is needed and name only what matters."""
 
 import itertools
+from datetime import date
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from payments import funding, money
+from payments import floors, funding, money
+from payments.floors import Terms
+from payments.models import FloorRule
 from payments.rates import Price
 from quality import gold, quarantine
 from quality.gold_words import Source
@@ -148,3 +151,12 @@ def propose(db: Session, project: Project, *workers: Worker) -> None:
         sentence="These voters err as one.",
     )  # fmt: skip
     quarantine.propose(db, project.id, [found], [worker.id for worker in workers])
+
+
+def enter_floor_rule(
+    db: Session, hourly: str = "5.00", *, confirmed: bool = False, entered_by: str = "finance", **changes: Any
+) -> FloorRule:
+    """A floor of 5.00 USD an hour in Kenya since 2026, whether it counts or not."""
+    given = {"region": "KE", "currency": "USD", "valid_from": date(2026, 1, 1), "citation": "an act", **changes}
+    made = floors.enter(db, Terms(hourly=hourly, **given), entered_by=entered_by)
+    return floors.confirm(db, made.id, confirmed_by="approver") if confirmed else made

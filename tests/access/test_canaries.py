@@ -19,7 +19,7 @@ from tests.access.world import World
 
 _WORD = re.compile(r"[A-Za-z0-9_.]{0,40}")
 # What stands where ids do and is none: the house itself, and those who act in its name.
-_NAMES = {"", "house", "settlement", "ops", "finance"}
+_NAMES = {"", "house", "settlement", "ops", "finance", "approver", "floor"}
 # Commands that show nothing out of the tables, and why.
 SILENT = {
     ("migrate",): "says that it is done",
@@ -36,6 +36,7 @@ SILENT = {
     ("backups",): "tells times",
     ("restore",): "as a backup",
     ("aggregate",): "reads files alone",
+    ("floors", "import"): "tells how many",
 }
 
 

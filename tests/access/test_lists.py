@@ -31,6 +31,7 @@ class List:
 
 _WORKERS = ("worker", "other_worker", "suspended", "applicant", "expert")
 _REQUESTERS = ("requester", "other_requester")
+_READERS = ("finance", "approver", "auditor", "admin")
 LISTS = (
     List("/api/me/assignments", "SELECT id FROM assignments WHERE worker_id = :me AND status = 'leased'", _WORKERS),
     List("/api/me/answers", "SELECT id FROM answers WHERE worker_id = :me", _WORKERS),
@@ -58,6 +59,9 @@ LISTS = (
     List("/api/escalations", "SELECT id FROM tasks WHERE status = 'escalated'", ("ops",), id="task_id"),
     List("/api/requesters", "SELECT id FROM requesters", ("ops", "admin", "finance")),
     List("/api/journal", "SELECT id FROM journal_entries", ("finance",)),
+    List("/api/floor-rules", "SELECT id FROM floor_rules", _READERS),
+    List("/api/floor-rules?region=PH", "SELECT id FROM floor_rules WHERE region = 'PH'", ("auditor",)),
+    List("/api/floor-weeks", "SELECT week FROM floor_weeks", _READERS, id="week"),
     List("/api/parked-events", "SELECT id::text FROM outbox_events WHERE parked_at IS NOT NULL", ("ops", "admin")),
     List("/api/trail", "SELECT seq FROM trail_entries", ("auditor", "admin"), id="seq"),
 )

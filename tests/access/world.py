@@ -9,7 +9,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from sqlalchemy import Engine, select, text, update
 from sqlalchemy.orm import Session
 
 from foundation import auth, clock, db, ids, outbox
+from payments import floor_weeks
 from payments.rates import Price
 from quality import proposals, quarantine
 from quality.gold_words import Ending, Verdict
@@ -106,6 +107,8 @@ class Cast:
     workers: dict[str, Worker]
     crowd: list[Worker]
     requesters: dict[str, Requester]
+    # What whoever confirms is called, so that there is something of their own to be confirmed.
+    approver: str = field(default_factory=canaries.new)
 
 
 def build(urls: Urls) -> World:
@@ -157,11 +160,13 @@ _VALUES = {
     "person": "SELECT id AS worker_id FROM workers WHERE id = :id",
     "payer": "SELECT id AS requester_id FROM requesters WHERE id = :id",
     "quarantine": "SELECT id AS quarantine_id FROM quarantines WHERE id = :id",
+    "floor_rule": "SELECT id AS rule_id FROM floor_rules WHERE id = :id",
     "event": "SELECT id AS event_id FROM outbox_events WHERE id = CAST(:id AS bigint)",
 }
 _PREFIXES = {
     "assignment_id": "asg", "project_id": "prj", "batch_id": "bat", "task_id": "tsk", "worker_id": "wrk",
     "requester_id": "req", "voter_id": "wrk", "quarantine_id": "qtn",
+    "rule_id": "flr",
 }  # fmt: skip
 
 
@@ -235,6 +240,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
         yield Thing("payer", "known", owner, requester.id)
     session.execute(_REVISED)
     yield from _quarantines(session, cast)
+    yield from _floors(session, cast)
     yield from _persons(session, cast)
     yield from _events(session)
 
@@ -489,6 +495,18 @@ def _quarantines(session: Session, cast: Cast) -> Iterator[Thing]:
     factories.settle(session)
 
 
+def _floors(session: Session, cast: Cast) -> Iterator[Thing]:
+    """Floor rules, waiting and confirmed, one that the approver entered under another token, and weeks."""
+    rules = {
+        "confirmed": factories.enter_floor_rule(session, confirmed=True),
+        "waiting": factories.enter_floor_rule(session, region="PH"),
+        "theirs": factories.enter_floor_rule(session, region="IN", entered_by=cast.approver),
+    }
+    for week in ("2026-W02", "2026-W03", "2026-W04"):
+        floor_weeks.begin(session, week, begun_by="finance")
+    yield from (Thing("floor_rule", state, "", rule.id) for state, rule in rules.items())
+
+
 def _persons(session: Session, cast: Cast) -> Iterator[Thing]:
     for name, status in {"suspended": WorkerStatus.SUSPENDED, "offboarded": WorkerStatus.OFFBOARDED}.items():
         onboarding.move(session, cast.workers[name].id, status)
@@ -520,6 +538,7 @@ def tokens(session: Session, cast: Cast) -> Iterator[Caller]:
     """Everybody who calls, and for one of each role every kind of token that is not simply good."""
     subjects = {name: worker.id for name, worker in cast.workers.items()}
     subjects |= {name: requester.id for name, requester in cast.requesters.items()}
+    subjects["approver"] = cast.approver
     for name, given in MATRIX["callers"].items():
         role, who = given["role"], given.get("who", name)
         if not role:

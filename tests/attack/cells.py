@@ -34,6 +34,7 @@ _KINDS: tuple[tuple[type[ma.fields.Field[Any]], str], ...] = (
     (fields.Identifier, "id"),
     (fields.Shaped, "pattern"),
     (fields.Timestamp, "time"),
+    (fields.Day, "day"),
     (fields.JsonObject, "object"),
     (fields.Flag, "flag"),
     (fields.QueryInteger, "whole"),
@@ -43,7 +44,7 @@ _KINDS: tuple[tuple[type[ma.fields.Field[Any]], str], ...] = (
     (ma.fields.List, "list"),
 )
 GROUPS = {
-    "string": {"name", "text", "url", "pattern", "amount", "currency", "choice", "id"},
+    "string": {"name", "text", "url", "pattern", "amount", "currency", "choice", "id", "time", "day"},
     "number": {"integer", "fraction"},
 }
 GROUPS["scalar"] = GROUPS["string"] | GROUPS["number"] | {"flag"}

@@ -1,6 +1,6 @@
 """Strict fields: what marshmallow would bend into shape is refused, and what people really write is kept."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -226,3 +226,17 @@ def test_an_unknown_key_is_refused_at_every_depth() -> None:
 @pytest.mark.parametrize("value", [[], "x", 1, True, None])
 def test_a_json_object_is_an_object(value: Any) -> None:
     assert _refuses(fields.JsonObject(), value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "2026-02-30", "0000-01-01", "20260131", "2026-W05-6", "2026-1-3", "2026-01-31T00:00:00Z", "2026-01-31\n",
+     "２０２６-01-31", 20260131, None, True],
+)  # fmt: skip
+def test_what_is_no_day_is_refused(value: object) -> None:
+    assert _refuses(fields.Day(), value)
+
+
+def test_a_day_comes_and_goes_as_it_is_written() -> None:
+    assert _load(fields.Day(), "2024-02-29") == date(2024, 2, 29)
+    assert fields.Schema.from_dict({"x": fields.Day()})().dump({"x": date(2024, 2, 29)}) == {"x": "2024-02-29"}
