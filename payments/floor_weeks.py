@@ -136,6 +136,7 @@ _COUNTED = text(f"""
       JOIN currencies c ON c.code = currency
      ORDER BY payee_id, currency
 """)
+# For no answer, so they refer to themselves.
 _WRITE = text("""
     WITH kept AS (
         INSERT INTO weekly_pay (week, payee_id, currency, milliseconds, left_out_ms, pay, fees, floor, top_up, entry_id)
@@ -146,9 +147,8 @@ _WRITE = text("""
         RETURNING payee_id, currency, top_up, entry_id
     )
     INSERT INTO earnings (id, payee_id, answer_ref, kind, currency, amount, status, entry_id, due_at)
-    SELECT g.id, k.payee_id, g.ref, 'floor', k.currency, k.top_up, 'due', k.entry_id, now()
-      FROM kept k JOIN unnest(CAST(:entries AS text[]), CAST(:ids AS text[]), CAST(:refs AS text[]))
-                       AS g(entry_id, id, ref) USING (entry_id)
+    SELECT g.id, k.payee_id, g.id, 'floor', k.currency, k.top_up, 'due', k.entry_id, now()
+      FROM kept k JOIN unnest(CAST(:entries AS text[]), CAST(:ids AS text[])) AS g(entry_id, id) USING (entry_id)
 """)
 
 
@@ -214,7 +214,6 @@ def _write(db: Session, week: str, counted: Sequence[_Week], entries: Sequence[s
             "top_ups": [one.top_up for one in counted],
             "entries": list(entries),
             "ids": [ids.new("ern") for _ in counted],
-            "refs": [ids.new("flt") for _ in counted],
         },
     )
 

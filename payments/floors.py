@@ -18,9 +18,6 @@ from payments.active_time import HOUR_MS
 from payments.four_eyes import AlreadyConfirmed
 from payments.models import FloorRule
 
-# Ten million an hour at four decimals: all floors there are, and a week of it can be counted.
-HOURLY_MAX = 10**11
-
 
 class FloorRuleInvalid(Invalid):
     """This cannot be a floor."""
@@ -66,8 +63,6 @@ def _columns(db: Session, terms: Terms) -> dict[str, Any]:
         currency = money.currency(db, terms.currency)
     with within("/hourly"):
         hourly = money.parse(terms.hourly, currency)
-        if hourly > HOURLY_MAX:
-            raise FloorRuleInvalid("No hour is worth that much; look at the decimals.")
     with within("/valid_to"):
         if terms.valid_to is not None and terms.valid_to < terms.valid_from:
             raise FloorRuleInvalid("The last day lies before the first one.")

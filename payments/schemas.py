@@ -69,7 +69,7 @@ class Statement(Schema):
 
 class Earning(Schema):
     id = Identifier("ern")
-    answer_ref = Identifier("ans")
+    answer_ref = Text(metadata={"description": "The answer that it is for, if it is for one."})
     currency = Currency()
     amount = _amount("amount")
     status = Text()

@@ -10,7 +10,7 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from sqlalchemy import Engine, select, text, update
 from sqlalchemy.orm import Session
 
 from foundation import auth, clock, db, ids, outbox
-from payments import floor_weeks
+from payments import active_time, floor_weeks
+from payments.active_time import Piece
 from payments.rates import Price
 from quality import proposals, quarantine
 from quality.gold_words import Ending, Verdict
@@ -502,9 +503,24 @@ def _floors(session: Session, cast: Cast) -> Iterator[Thing]:
         "waiting": factories.enter_floor_rule(session, region="PH"),
         "theirs": factories.enter_floor_rule(session, region="IN", entered_by=cast.approver),
     }
-    for week in ("2026-W02", "2026-W03", "2026-W04"):
+    _work_an_hour(session, cast.crowd[0], cast.requesters["requester"])
+    for week in ("2026-W03", "2026-W04", "2026-W05"):
         floor_weeks.begin(session, week, begun_by="finance")
+    for _ in floor_weeks.steps(session, "2026-W05"):
+        pass
     yield from (Thing("floor_rule", state, "", rule.id) for state, rule in rules.items())
+
+
+def _work_an_hour(session: Session, worker: Worker, requester: Requester) -> None:
+    """An answer that took an hour and became due in a week that is over."""
+    project, task = _asked(session, requester, overlap_min=1, overlap_max=1, confidence_target=0.5, expert_share=0.0)
+    answer = factories.answer(session, worker, project=project, kind=Kind.ANSWER)
+    at = datetime(2026, 1, 28, tzinfo=UTC)
+    piece = Piece(answer.id, worker.payee_id, task.batch_id, "image", 1, "KE", at - timedelta(hours=1), at)
+    # What is said first stands.
+    active_time.record(session, [piece])
+    factories.settle(session)
+    session.execute(text("UPDATE earnings SET due_at = :at WHERE answer_ref = :id"), {"at": at, "id": answer.id})
 
 
 def _persons(session: Session, cast: Cast) -> Iterator[Thing]:

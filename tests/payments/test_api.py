@@ -299,11 +299,11 @@ def test_a_floor_rule_is_entered_by_one_and_confirmed_by_another(
 def test_what_cannot_be_a_floor_rule_is_refused(client: FlaskClient, token: Token) -> None:
     finance, approver = _as(token("finance")), _as(token("approver"))
 
-    dear = client.post("/api/floor-rules", json={**_RULE, "hourly": "99999999"}, headers=finance)
+    ended = client.post("/api/floor-rules", json={**_RULE, "valid_to": "2025-12-31"}, headers=finance)
     none = client.post(f"/api/floor-rules/{ids.new('flr')}/confirmation", headers=approver)
 
-    assert _problem(dear) == (422, "floor-rule-invalid")
-    assert dear.get_json()["errors"][0]["pointer"] == "/hourly"
+    assert _problem(ended) == (422, "floor-rule-invalid")
+    assert ended.get_json()["errors"][0]["pointer"] == "/valid_to"
     assert _problem(none) == (404, "no-such-floor-rule")
 
 

@@ -148,7 +148,7 @@ def test_the_tables_refuse_one_person_for_two_and_any_other_change(db: Session) 
     [
         ({"hourly": "0"}, money.AmountInvalid, "/hourly"),
         ({"hourly": "5.00001"}, money.AmountInvalid, "/hourly"),
-        ({"hourly": "10000000.0001"}, FloorRuleInvalid, "/hourly"),
+        ({"hourly": "1000000000000"}, money.AmountInvalid, "/hourly"),
         ({"currency": "XXX"}, CurrencyUnknown, "/currency"),
         ({"currency": "BGN"}, CurrencyRetired, "/currency"),
         ({"valid_to": date(2025, 12, 31)}, FloorRuleInvalid, "/valid_to"),
@@ -180,7 +180,7 @@ def test_the_newest_rule_that_has_begun_counts_and_one_that_ended_leaves_none(db
     assert list(found.values()) == [None, 40_000, 40_000, 60_000, 60_000, None]
 
 
-@given(hourly=st.integers(1, floors.HOURLY_MAX), milliseconds=st.integers(0, 168 * 3_600_000))
+@given(hourly=st.integers(1, 10**12), milliseconds=st.integers(0, 168 * 3_600_000))
 def test_a_floor_is_rounded_up_by_less_than_a_unit(hourly: int, milliseconds: int) -> None:
     price = floors.price(hourly, milliseconds, 4)
 
