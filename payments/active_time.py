@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 HOUR_MS = 3_600_000
 # SQL: what an hour of a capped answer pays, in whole ledger units, rounded down; what took no time took a millisecond.
-WAGE = f"div(CAST(amount AS numeric) * {HOUR_MS}, greatest(counted_ms, 1))"
+# What no bigint holds is the most that one does, so that wages are sorted as numbers of the machine.
+WAGE = f"least(div(CAST(amount AS numeric) * {HOUR_MS}, greatest(counted_ms, 1)), {2**63 - 1})::bigint"
 
 
 @dataclass(frozen=True, slots=True)

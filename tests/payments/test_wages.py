@@ -101,6 +101,12 @@ def test_an_answer_that_took_no_time_has_a_wage(db: Session, books: None) -> Non
     assert [group.median for group in _report(db)] == [3_600_000]
 
 
+def test_a_wage_that_no_number_of_the_books_holds_is_the_most_that_one_does(db: Session, books: None) -> None:
+    _answers(db, [0], amount=8 * 10**14)
+
+    assert [group.median for group in _report(db)] == [2**63 - 1]
+
+
 def test_what_was_taken_back_was_no_wage(db: Session) -> None:
     made = _answers(db, [60, 60])
     db.execute(text("UPDATE earnings SET status = 'reversed' WHERE answer_ref = :a"), {"a": made[0]})
