@@ -15,7 +15,7 @@ import workforce.dialects.scale
 from foundation import api, commands, idempotency, jobs, metrics, outbox, settings, trail
 from foundation.outbox import On
 from foundation.program import Program
-from payments import methods, runs
+from payments import floor_weeks, methods, runs
 from payments.events import DestinationChanged, DestinationShared
 from quality import inquiry, quarantine, revisions
 from quality.events import ConsensusRevised, EvidenceRaised, WeightsChanged
@@ -60,12 +60,13 @@ program = Program(
         trail.tell_head,
     ),
     # What is due and takes minutes, step by step.
-    works=(settlement.refit_grown, runs.go_on),
+    works=(settlement.refit_grown, runs.go_on, floor_weeks.go_on),
     # What must always be true.
     checks=(payments.ledger.check, workforce.checks.check, quality.checks.check, trail.check),
     commands=(
         payments.commands.ledger_commands,
         payments.commands.payables_commands,
+        payments.commands.floors_commands,
         payments.commands.payouts_commands,
         payments.commands.statements_commands,
         payments.commands.taxes_commands,

@@ -11,6 +11,7 @@ _UNUSUAL = {
     # Written once: the books, what they rest on, and what people said.
     "accounts": "SELECT, INSERT",
     "accusations": "SELECT, INSERT",
+    "active_time": "SELECT, INSERT",
     "adjudications": "SELECT, INSERT",
     "adjustments": "SELECT, INSERT",
     "evidence": "SELECT, INSERT",
@@ -29,6 +30,7 @@ _UNUSUAL = {
     "tier_moves": "SELECT, INSERT",
     "trail_entries": "SELECT, INSERT",
     "votes": "SELECT, INSERT",
+    "weekly_pay": "SELECT, INSERT",
     # Whose state moves on while what they say stays.
     "answers": "SELECT, INSERT, UPDATE (status)",
     "assignments": "SELECT, INSERT, UPDATE (status, lease_expires_at)",
@@ -40,6 +42,8 @@ _UNUSUAL = {
     "contracts": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     "credit_limits": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     "earnings": "SELECT, INSERT, UPDATE (status, due_at, entry_id, amount, paid, revision)",
+    "floor_rules": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
+    "floor_weeks": "SELECT, INSERT, UPDATE",
     "holds": "SELECT, INSERT, UPDATE (ended_by, ended_at, end_reason)",
     "invoice_numbers": "SELECT, INSERT, UPDATE (last)",
     "invoices": "SELECT, INSERT, UPDATE (state, year, serial, due, issued_by, issued_at, entry_id, payment_id, "

@@ -225,8 +225,9 @@ def _taken_back(row: Any) -> Effect:
 
 
 def _effect(row: Any, amount: int) -> Effect:
-    # Goodwill was the house's own money.
-    returned = 0 if row.kind == EarningKind.GOODWILL else funding.with_fee(row.amount) - funding.with_fee(amount)
+    # Some was the house's own money.
+    is_ours = row.kind in {EarningKind.GOODWILL, EarningKind.FLOOR}
+    returned = 0 if is_ours else funding.with_fee(row.amount) - funding.with_fee(amount)
     return Effect(row.id, row.payee_id, row.currency, row.exponent, row.amount, amount, returned)
 
 

@@ -1,5 +1,6 @@
-"""`rookery ledger`, `payables`, `taxes`, `payouts` and `statements`, thin like the views. Approving is not among them:
-it takes a token of somebody else.
+"""`rookery ledger`, `payables`, `taxes`, `floors`, `payouts` and `statements`, thin like the views.
+
+Approving is not among them: it takes a token of somebody else.
 """
 
 import json
@@ -11,7 +12,7 @@ import click
 from sqlalchemy.orm import Session
 
 from foundation import commands, jobs, trail
-from payments import exports, ledger, money, payout_files, payouts, rails, reconciliation, runs, tax_files
+from payments import exports, floor_files, ledger, money, payout_files, payouts, rails, reconciliation, runs, tax_files
 from payments.models import PayoutRun
 
 
@@ -156,3 +157,23 @@ def read_statement(db: Session, path: Path, format_: str) -> None:
         raise click.BadParameter(f"{path} cannot be read: {error.strerror}.", param_hint="PATH") from error
     trail.record(db, operator, "statements.read", target=made.id, details=json.dumps({"sha256": made.hash_text}))
     click.echo(f"{made.id}: " + (", ".join(f"{n} {name}" for name, n in made.outcome.items()) or "nothing in it"))
+
+
+@click.group("floors")
+def floors_commands() -> None:
+    """The least that an hour of work must pay."""
+
+
+@floors_commands.command("import")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_obj
+def import_floors(db: Session, path: Path) -> None:
+    """Enter the floor rules of the CSV file PATH, all or none. Each then waits for another person to confirm it."""
+    operator = commands.operator()
+    try:
+        with path.open("rb") as file:
+            taken = floor_files.enter(db, file, entered_by=operator.subject_id)
+    except OSError as error:
+        raise click.BadParameter(f"{path} cannot be read: {error.strerror}.", param_hint="PATH") from error
+    trail.record(db, operator, "floors.import", target=path.name, details=json.dumps(asdict(taken)))
+    click.echo(f"{taken.entered} rules entered, to be confirmed; {taken.known} were there.")

@@ -57,11 +57,13 @@ RECEIVABLE_PAYEE = Role("receivable_payee", AccountKind.ASSET, bounded=False)
 WRITE_OFF = Role("write_off", AccountKind.EXPENSE, bounded=False)
 # Tax that is the state's: by the legal entity that has charged it.
 SALES_TAX = Role("sales_tax", AccountKind.LIABILITY, bounded=False)
+# What the house adds to weeks that paid less than the floor.
+FLOOR_TOPUP = Role("floor_topup", AccountKind.EXPENSE, bounded=False)
 ROLES = {
     role.name: role
     for role in (
         BANK, FUNDS, RESERVE, PAYABLE, PLATFORM_FEE, IN_TRANSIT, SUSPENSE, GOODWILL, RAIL_FEE, FX_CLEARING,
-        RECEIVABLE_REQUESTER, RECEIVABLE_PAYEE, WRITE_OFF, SALES_TAX,
+        RECEIVABLE_REQUESTER, RECEIVABLE_PAYEE, WRITE_OFF, SALES_TAX, FLOOR_TOPUP,
     )
 }  # fmt: skip
 # Where a bigint ends.
@@ -445,7 +447,8 @@ CHECKS = {
           FROM (SELECT id, entry_id, payee_id, currency, amount FROM earnings WHERE status IN ('due', 'paid')) e
           FULL JOIN (SELECT l.entry_id, a.owner_ref AS payee_id, a.currency, l.amount
                        FROM journal_lines l
-                       JOIN journal_entries j ON j.id = l.entry_id AND j.kind IN ('earning', 'bonus', 'goodwill')
+                       JOIN journal_entries j ON j.id = l.entry_id
+                        AND j.kind IN ('earning', 'bonus', 'goodwill', 'floor')
                        JOIN accounts a ON a.id = l.credit_id AND a.role = 'payable'
                       WHERE NOT EXISTS (SELECT FROM journal_entries r WHERE r.reverses_id = j.id)) p USING (entry_id)
          WHERE e.payee_id IS DISTINCT FROM p.payee_id OR e.currency IS DISTINCT FROM p.currency
@@ -514,6 +517,14 @@ CHECKS = {
                           WHERE fx_rate_id IS NOT NULL AND state IN ('exported', 'settled')) AS sides
                       GROUP BY 1) p USING (currency)
          WHERE coalesce(held, 0) <> coalesce(paid, 0)""",
+    "I19 nobody earned less in a closed week than the floor, by what the books added": """
+        SELECT w.payee_id || ' in ' || w.week FROM weekly_pay w
+          LEFT JOIN (SELECT l.entry_id, a.owner_ref AS payee_id, l.currency, l.amount FROM journal_lines l
+                       JOIN journal_entries j ON j.id = l.entry_id AND j.kind = 'floor'
+                       JOIN accounts a ON a.id = l.credit_id AND a.role = 'payable') p
+            ON p.entry_id = w.entry_id AND p.payee_id = w.payee_id AND p.currency = w.currency
+         WHERE (w.floor > 0 AND w.pay - w.fees + coalesce(p.amount, 0) < w.floor)
+            OR coalesce(p.amount, 0) <> w.top_up""",
     "I16 no entry without a key": """
         SELECT id FROM journal_entries WHERE idempotency_key IS NULL OR request_hash IS NULL""",
     "F1 nobody confirmed an exchange rate of their own": """

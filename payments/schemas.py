@@ -1,6 +1,7 @@
 """What comes in and goes out at the payments routes. Money is a decimal string beside its currency."""
 
 import re
+from decimal import Decimal
 from typing import Any
 
 import marshmallow as ma
@@ -22,7 +23,7 @@ from foundation.fields import (
     Text,
     Timestamp,
 )
-from payments import fx, money, payout_files, taxes
+from payments import active_time, floor_weeks, fx, money, payout_files, taxes
 from payments.destinations import Kind
 from payments.models import (
     BankEntryState,
@@ -88,7 +89,7 @@ class Statement(Schema):
 
 class Earning(Schema):
     id = Identifier("ern")
-    answer_ref = Identifier("ans")
+    answer_ref = Text(metadata={"description": "The answer that it is for, if it is for one."})
     currency = Currency()
     amount = _amount("amount")
     status = Text()
@@ -727,3 +728,94 @@ class Clawback(Schema):
 class ClawbackQuery(Schema):
     payee_id = Identifier("pye")
     state = Choice(ClawbackState)
+
+
+# Fair pay
+
+
+class NewFloorRule(Schema):
+    region = Country(required=True)
+    currency = Currency(required=True)
+    hourly = Amount(required=True)
+    valid_from = Day(required=True)
+    valid_to = Day(metadata={"description": "The last day."})
+    citation = Text(required=True, shortest=1, longest=500, name=True)
+
+
+class FloorRuleQuery(Schema):
+    region = Country()
+
+
+class FloorRule(Schema):
+    id = Identifier("flr")
+    region = Country()
+    currency = Currency()
+    hourly = _amount("hourly")
+    valid_from = Day()
+    valid_to = Day(allow_none=True)
+    citation = Text()
+    entered_by = Text()
+    confirmed_by = Text(allow_none=True)
+    confirmed_at = Timestamp(allow_none=True)
+    created_at = Timestamp()
+
+
+class WagesQuery(Schema):
+    region = Country()
+    tier = QueryInteger(most=100)
+    skill = Text(longest=100)
+    since = Day(metadata={"description": "The first day, in UTC."})
+    until = Day(metadata={"description": "The last day."})
+
+
+def _bound(name: str) -> ma.fields.Function:
+    return ma.fields.Function(
+        lambda row: None if getattr(row, name) is None else money.format_amount(getattr(row, name), row.exponent),
+        metadata={"type": ["string", "null"], "description": "A decimal string; null for less than six answers."},
+    )
+
+
+class Wages(Schema):
+    region = Country()
+    tier = Integer()
+    skill = Text()
+    currency = Currency()
+    answers = Integer()
+    hours = ma.fields.Function(
+        lambda row: f"{Decimal(row.milliseconds) / active_time.HOUR_MS:.4f}",
+        metadata={"type": "string", "description": "A decimal string."},
+    )
+    quartile_1 = _amount("quartile_1")
+    median = _amount("median")
+    quartile_3 = _amount("quartile_3")
+    median_low = _bound("low")
+    median_high = _bound("high")
+
+
+class WagesReport(Schema):
+    since = Day()
+    until = Day()
+    items = ma.fields.List(ma.fields.Nested(Wages))
+    complete = Flag(metadata={"description": "Whether these are all groups; if not, narrow them."})
+
+
+class NewFloorWeek(Schema):
+    week = Shaped(floor_weeks.WEEK, "Must be a week such as 2026-W05.", "2026-W05", required=True)
+
+
+class FloorWeekAdded(Schema):
+    currency = Text()
+    payees = Integer()
+    amount = _amount("amount")
+
+
+class FloorWeek(Schema):
+    week = Text()
+    state = Text()
+    begun_by = Text()
+    n_payees = Integer()
+    n_topped_up = Integer()
+    n_left_out = Integer(metadata={"description": "Payees with work that no confirmed rule is for."})
+    added = ma.fields.List(ma.fields.Nested(FloorWeekAdded))
+    created_at = Timestamp()
+    closed_at = Timestamp(allow_none=True)

@@ -8,8 +8,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from foundation import auth, clock
-from payments import funding, fx, money, taxes
-from payments.models import FxRate, TaxRule
+from payments import floors, funding, fx, money, taxes
+from payments.models import FloorRule, FxRate, TaxRule
 from payments.rates import Price
 from payments.taxes import Terms
 from quality import gold, quarantine
@@ -179,3 +179,12 @@ def enter_tax_rule(db: Session, *, confirmed: bool = False, entered_by: str = "f
     }  # fmt: skip
     made = taxes.enter(db, Terms(**terms), entered_by=entered_by)
     return taxes.confirm(db, made.id, approver()) if confirmed else made
+
+
+def enter_floor_rule(
+    db: Session, hourly: str = "5.00", *, confirmed: bool = False, entered_by: str = "finance", **changes: Any
+) -> FloorRule:
+    """A floor of 5.00 USD an hour in Kenya since 2026, whether it counts or not."""
+    given = {"region": "KE", "currency": "USD", "valid_from": date(2026, 1, 1), "citation": "an act", **changes}
+    made = floors.enter(db, floors.Terms(hourly=hourly, **given), entered_by=entered_by)
+    return floors.confirm(db, made.id, confirmed_by="approver") if confirmed else made

@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 
 from foundation import outbox, pagination
 from foundation.errors import NotFound
-from payments import earnings, funding, rates
+from payments import active_time, earnings, funding, rates
+from payments.active_time import Piece
 from payments.earnings import Work
 from payments.funding import Rest
 from payments.ledger import InsufficientFunds
@@ -38,7 +39,7 @@ from workforce.models import (
     WhenRevised,
 )
 from workforce.tasks import Settled
-from workforce.tiers import Tier
+from workforce.tiers import STARTING, Tier
 
 _ACTOR = "settlement"
 # Revised tasks that one refit may bring before experts.
@@ -46,14 +47,23 @@ _REOPENED_AT_ONCE = 200
 # A task may wait for its voters to become better known, but not longer than this after its last claim.
 PATIENCE = timedelta(hours=1)
 
-# Answers are joined to what their claims fixed; in the order of their ids, which is the order of their arrival.
-_ANSWERS = text("""
+# Answers are joined to what their claims fixed; in the order of their ids, which is the order of their arrival. Whoever
+# holds several tasks works on one after the other: an answer was begun after the one before it. Its tier is that of the
+# price that it is paid (assignment.py), as the ladder stands now.
+_ANSWERS = text(f"""
     SELECT n.id, n.task_id, n.worker_id, n.kind, n.label, n.status, w.payee_id, t.batch_id, a.currency, a.amount,
-           t.status IN ('gold', 'retired') AS is_gold
+           t.status IN ('gold', 'retired') AS is_gold, p.skill, w.country,
+           CASE n.kind WHEN '{Kind.ADJUDICATION}' THEN {int(Tier.EXPERT)}
+                       ELSE least(coalesce(s.tier, {int(STARTING)}), {int(Tier.SENIOR)}) END AS tier,
+           greatest(a.created_at, before.created_at) AS begun_at, n.created_at AS submitted_at
       FROM answers n
       JOIN assignments a ON a.id = n.assignment_id AND a.project_id = n.project_id
       JOIN tasks t ON t.id = n.task_id AND t.project_id = n.project_id
+      JOIN projects p ON p.id = n.project_id
       JOIN workers w ON w.id = n.worker_id
+      LEFT JOIN worker_tiers s ON s.worker_id = n.worker_id AND s.skill = p.skill
+      LEFT JOIN LATERAL (SELECT b.created_at FROM answers b WHERE b.worker_id = n.worker_id AND b.id < n.id
+                          ORDER BY b.id DESC LIMIT 1) before ON true
      WHERE n.project_id = :project_id AND n.id = ANY(:answer_ids) ORDER BY n.id
 """)
 # Any of them: one that cannot be decided must not keep the others waiting.
@@ -82,6 +92,7 @@ def settle_answers(db: Session, told: Sequence[AnswerSubmitted]) -> None:
     answer_ids = [event.answer_id for event in told]
     found = db.execute(_ANSWERS, {"project_id": project_id, "answer_ids": answer_ids}).all()
     earnings.pend(db, [Work(row.id, row.payee_id, row.batch_id, row.currency, row.amount) for row in found])
+    active_time.record(db, [_piece(row) for row in found])
     rulings = [row for row in found if row.kind == Kind.ADJUDICATION]
     cast = [row for row in found if row.kind == Kind.ANSWER]
     closed = _adjudicate(db, project, rulings)
@@ -98,6 +109,19 @@ def settle_answers(db: Session, told: Sequence[AnswerSubmitted]) -> None:
     late = [row.id for row in found if row.status == AnswerStatus.ACCEPTED]
     beside = golds.accept(db, project, met=met).values()
     _pay(db, closed, [*late, *chain.from_iterable(beside)])
+
+
+def _piece(row: Any) -> Piece:
+    return Piece(
+        answer_ref=row.id,
+        payee_id=row.payee_id,
+        cause_ref=row.batch_id,
+        skill=row.skill,
+        tier=row.tier,
+        region=row.country,
+        begun_at=row.begun_at,
+        submitted_at=row.submitted_at,
+    )
 
 
 def revisit(db: Session) -> int:

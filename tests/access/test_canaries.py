@@ -22,6 +22,7 @@ _WORD = re.compile(r"[A-Za-z0-9_.]{0,40}")
 # What stands where ids do and is none: the house itself, and those who act in its name.
 _NAMES = {"", "house", "settlement", "payouts", "ops", "finance", "approver", *rails.by_name}
 _NAMES = {"", "house", "settlement", "ops", "finance", "payouts", "paypal"}
+_NAMES = {"", "house", "settlement", "ops", "finance", "approver", "floor"}
 # Commands that show nothing out of the tables, and why.
 SILENT = {
     ("migrate",): "says that it is done",
@@ -39,6 +40,7 @@ SILENT = {
     ("restore",): "as a backup",
     ("aggregate",): "reads files alone",
     ("taxes", "import"): "tells how many",
+    ("floors", "import"): "tells how many",
 }
 
 

@@ -113,6 +113,9 @@ LISTS = (
     ),
     List("/api/clawbacks", "SELECT id FROM clawbacks", ("finance", "approver", "auditor", "admin")),
     List("/api/clawbacks?state=open", "SELECT id FROM clawbacks WHERE state = 'open'", ("finance",)),
+    List("/api/floor-rules", "SELECT id FROM floor_rules", _READERS),
+    List("/api/floor-rules?region=PH", "SELECT id FROM floor_rules WHERE region = 'PH'", ("auditor",)),
+    List("/api/floor-weeks", "SELECT week FROM floor_weeks", _READERS, id="week"),
     List("/api/parked-events", "SELECT id::text FROM outbox_events WHERE parked_at IS NOT NULL", ("ops", "admin")),
     List("/api/trail", "SELECT seq FROM trail_entries", ("auditor", "admin"), id="seq"),
 )

@@ -11,7 +11,7 @@ import secrets
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from sqlalchemy import Engine, select, text, update
 from sqlalchemy.orm import Session
 
 from foundation import auth, clock, db, ids, outbox
-from payments import clawbacks, contracts, funding, invoices, money, refunds
+from payments import active_time, clawbacks, contracts, floor_weeks, funding, invoices, money, refunds
+from payments.active_time import Piece
 from payments.models import Billing, Earning, InvoiceState, Payee, Presentation, RefundState
 from payments.rates import Price
 from quality import proposals, quarantine
@@ -183,6 +184,7 @@ _VALUES = {
     "paying_account": "SELECT id AS account_id FROM paying_accounts WHERE id = :id",
     "run": "SELECT id AS run_id, encode(content_hash, 'hex') AS content_hash FROM payout_runs WHERE id = :id",
     "payout": "SELECT id AS payout_id FROM payouts WHERE id = :id",
+    "floor_rule": "SELECT id AS floor_id FROM floor_rules WHERE id = :id",
     "event": "SELECT id AS event_id FROM outbox_events WHERE id = CAST(:id AS bigint)",
 }
 _PREFIXES = {
@@ -192,6 +194,7 @@ _PREFIXES = {
     "payout_id": "pyo", "earning_id": "ern",
     "refund_id": "rfd", "contract_id": "ctr", "limit_id": "crl", "invoice_id": "inv",
     "clawback_id": "clw", "top_up_id": "jnl",
+    "floor_id": "flr",
 }  # fmt: skip
 
 
@@ -273,6 +276,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     yield from _quarantines(session, cast)
     yield from _rates_and_rules(session, cast)
     yield from (Thing(*found) for found in pay.things(session, cast.workers, cast.approver))
+    yield from _floors(session, cast)
     yield from _persons(session, cast)
     yield from _events(session)
 
@@ -643,6 +647,33 @@ def _clawbacks(session: Session, owner: str, requester: Requester) -> Iterator[T
         if state == "written_off":
             clawbacks.write_off(session, made.id, confirmed_by="ops")
         yield Thing("clawback", state, owner, made.id)
+
+
+def _floors(session: Session, cast: Cast) -> Iterator[Thing]:
+    """Floor rules, waiting and confirmed, one that the approver entered under another token, and weeks."""
+    rules = {
+        "confirmed": factories.enter_floor_rule(session, confirmed=True),
+        "waiting": factories.enter_floor_rule(session, region="PH"),
+        "theirs": factories.enter_floor_rule(session, region="IN", entered_by=cast.approver),
+    }
+    _work_an_hour(session, cast.crowd[0], cast.requesters["requester"])
+    for week in ("2026-W03", "2026-W04", "2026-W05"):
+        floor_weeks.begin(session, week, begun_by="finance")
+    for _ in floor_weeks.steps(session, "2026-W05"):
+        pass
+    yield from (Thing("floor_rule", state, "", rule.id) for state, rule in rules.items())
+
+
+def _work_an_hour(session: Session, worker: Worker, requester: Requester) -> None:
+    """An answer that took an hour and became due in a week that is over."""
+    project, task = _asked(session, requester, overlap_min=1, overlap_max=1, confidence_target=0.5, expert_share=0.0)
+    answer = factories.answer(session, worker, project=project, kind=Kind.ANSWER)
+    at = datetime(2026, 1, 28, tzinfo=UTC)
+    piece = Piece(answer.id, worker.payee_id, task.batch_id, "image", 1, "KE", at - timedelta(hours=1), at)
+    # What is said first stands.
+    active_time.record(session, [piece])
+    factories.settle(session)
+    session.execute(text("UPDATE earnings SET due_at = :at WHERE answer_ref = :id"), {"at": at, "id": answer.id})
 
 
 def _persons(session: Session, cast: Cast) -> Iterator[Thing]:

@@ -18,6 +18,7 @@ from payments import (
     adjustments,
     clawbacks,
     contracts,
+    floor_weeks,
     funding,
     holds,
     invoices,
@@ -653,6 +654,33 @@ def _clawbacks(db: Session) -> Good:
     return replace(_clawback("auditor")(db), names={}, query="limit=1&state=proposed")
 
 
+_FLOOR_RULE = {
+    "region": "KE", "currency": "KES", "hourly": "85.50", "valid_from": "2026-01-01", "valid_to": "2026-12-31",
+    "citation": "An order.",
+}  # fmt: skip
+
+
+def _floor_rule_waiting(db: Session) -> Good:
+    return Good("approver", names={"floor_id": factories.enter_floor_rule(db).id})
+
+
+def _floor_rules(db: Session) -> Good:
+    for _ in range(2):
+        factories.enter_floor_rule(db)
+    return Good("auditor", query="limit=1&region=KE")
+
+
+def _wages(db: Session) -> Good:
+    factories.create_escalated(db)
+    return Good("finance", query="region=KE&tier=1&skill=image&since=2026-01-01&until=2026-01-31")
+
+
+def _floor_weeks(db: Session) -> Good:
+    for week in ("2026-W04", "2026-W05"):
+        floor_weeks.begin(db, week, begun_by="finance")
+    return Good("approver", query="limit=1")
+
+
 def _parked(role: str) -> Callable[[Session], Good]:
     def good(db: Session) -> Good:
         project = factories.create_project(db)
@@ -851,6 +879,12 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/payouts": _of_payee("&state=exported"),
     "GET /api/bank-files": _staff("auditor", query="limit=1"),
     "GET /api/bank-entries": _staff("auditor", query="limit=1&state=suspense"),
+    "POST /api/floor-rules": _staff("finance", body=_FLOOR_RULE),
+    "POST /api/floor-rules/<floor_id>/confirmation": _floor_rule_waiting,
+    "GET /api/floor-rules": _floor_rules,
+    "GET /api/wages": _wages,
+    "POST /api/floor-weeks": _staff("finance", body={"week": "2026-W05"}),
+    "GET /api/floor-weeks": _floor_weeks,
     "GET /api/funds": _requester,
     "GET /api/me/statement": _worker,
     "GET /api/me/earnings": _worker,

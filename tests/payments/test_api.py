@@ -439,3 +439,67 @@ def test_a_token_of_no_payee_finds_nothing(client: FlaskClient, db: Session, tok
     db.execute(text("UPDATE tokens SET subject_id = 'wrk_nobody'"))
 
     assert _problem(client.get(path, headers=_as(secret))) == (404, "no-payee")
+
+
+# Fair pay
+
+
+_RULE = {"region": "KE", "currency": "USD", "hourly": "5", "valid_from": "2026-01-01", "citation": "An order."}
+
+
+def test_a_floor_rule_is_entered_by_one_and_confirmed_by_another(
+    client: FlaskClient, db: Session, token: Token
+) -> None:
+    finance, approver = _as(token("finance", "ada")), _as(token("approver", "ben"))
+
+    entered = client.post("/api/floor-rules", json=_RULE, headers=finance)
+    path = f"/api/floor-rules/{entered.get_json()['id']}/confirmation"
+    herself = client.post(path, headers=_as(token("approver", "ada")))
+    confirmed = client.post(path, headers=approver)
+    again = client.post(path, headers=approver)
+
+    assert (entered.status_code, entered.get_json()["hourly"]) == (201, "5.0000")
+    assert _problem(herself) == (409, "same-person")
+    assert (confirmed.status_code, confirmed.get_json()["confirmed_by"]) == (200, "ben")
+    assert _problem(again) == (409, "already-confirmed")
+    listed = client.get("/api/floor-rules?region=KE", headers=approver).get_json()["items"]
+    assert listed == [confirmed.get_json()]
+    assert client.get("/api/floor-rules?region=PH", headers=finance).get_json()["items"] == []
+
+
+def test_what_cannot_be_a_floor_rule_is_refused(client: FlaskClient, token: Token) -> None:
+    finance, approver = _as(token("finance")), _as(token("approver"))
+
+    ended = client.post("/api/floor-rules", json={**_RULE, "valid_to": "2025-12-31"}, headers=finance)
+    none = client.post(f"/api/floor-rules/{ids.new('flr')}/confirmation", headers=approver)
+
+    assert _problem(ended) == (422, "floor-rule-invalid")
+    assert ended.get_json()["errors"][0]["pointer"] == "/valid_to"
+    assert _problem(none) == (404, "no-such-floor-rule")
+
+
+def test_wages_are_told_with_their_span(client: FlaskClient, db: Session, token: Token, books: None) -> None:
+    _paid_worker(db)
+
+    told = client.get("/api/wages", headers=_as(token("approver"))).get_json()
+
+    (group,) = told["items"]
+    assert (group["region"], group["tier"], group["answers"], group["median_low"]) == ("KE", 1, 2, None)
+    assert told["complete"] is True
+    wrong = client.get("/api/wages?since=2026-02-01&until=2026-01-01", headers=_as(token("finance")))
+    assert _problem(wrong) == (422, "span-invalid")
+
+
+def test_a_week_is_begun_once_and_listed(client: FlaskClient, token: Token) -> None:
+    finance = _as(token("finance"))
+
+    begun = client.post("/api/floor-weeks", json={"week": "2026-W05"}, headers=finance)
+    again = client.post("/api/floor-weeks", json={"week": "2026-W05"}, headers=_as(token("finance")))
+    to_come = client.post("/api/floor-weeks", json={"week": "2099-W05"}, headers=finance)
+    never = client.post("/api/floor-weeks", json={"week": "2027-W53"}, headers=finance)
+
+    assert (begun.status_code, begun.get_json()["state"]) == (201, "counting")
+    assert again.get_json() == begun.get_json()
+    assert (_problem(to_come), _problem(never)) == ((409, "week-not-over"), (422, "week-invalid"))
+    listed = client.get("/api/floor-weeks", headers=_as(token("approver"))).get_json()["items"]
+    assert listed == [begun.get_json()]

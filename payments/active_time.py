@@ -1,0 +1,78 @@
+"""How long answers took: measured once by the database's clock, capped where it is read. What it pays is elsewhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+HOUR_MS = 3_600_000
+# SQL: what an hour of a capped answer pays, in whole ledger units, rounded down; what took no time took a millisecond.
+# What no bigint holds is the most that one does, so that wages are sorted as numbers of the machine.
+WAGE = f"least(div(CAST(amount AS numeric) * {HOUR_MS}, greatest(counted_ms, 1)), {2**63 - 1})::bigint"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The work on one answer: whose, for which batch, at what and where; from when to when, by the database's clock.
+
+    begun_at : the claim, or the same person's answer before this one if that came later, so that nobody's hour counts
+    twice who holds several tasks at once.
+    """
+
+    answer_ref: str
+    payee_id: str
+    cause_ref: str
+    skill: str
+    tier: int
+    region: str
+    begun_at: datetime
+    submitted_at: datetime
+
+
+# Part of a millisecond counts as one.
+_RECORD = text("""
+    INSERT INTO active_time (answer_ref, payee_id, cause_ref, skill, tier, region, milliseconds, worked_on)
+    SELECT answer_ref, payee_id, cause_ref, skill, tier, region,
+           greatest(ceil(extract(epoch FROM submitted_at - begun_at) * 1000), 0), submitted_at
+      FROM unnest(CAST(:answers AS text[]), CAST(:payees AS text[]), CAST(:causes AS text[]), CAST(:skills AS text[]),
+                  CAST(:tiers AS smallint[]), CAST(:regions AS text[]), CAST(:begun AS timestamptz[]),
+                  CAST(:submitted AS timestamptz[]))
+           AS g(answer_ref, payee_id, cause_ref, skill, tier, region, begun_at, submitted_at)
+    ON CONFLICT (answer_ref) DO NOTHING
+""")
+
+
+def record(db: Session, pieces: Sequence[Piece]) -> None:
+    """Keep how long new answers took. What was said first of an answer stands, however often it is told."""
+    if pieces:
+        db.execute(
+            _RECORD,
+            {
+                "answers": [piece.answer_ref for piece in pieces],
+                "payees": [piece.payee_id for piece in pieces],
+                "causes": [piece.cause_ref for piece in pieces],
+                "skills": [piece.skill for piece in pieces],
+                "tiers": [piece.tier for piece in pieces],
+                "regions": [piece.region for piece in pieces],
+                "begun": [piece.begun_at for piece in pieces],
+                "submitted": [piece.submitted_at for piece in pieces],
+            },
+        )
+
+
+def capped(answers: str, *, until: str = "'infinity'") -> str:
+    """SQL: the rows of a relation that has `cause_ref` and `milliseconds`, with `counted_ms` beside them.
+
+    An answer counts for no longer than the 90th percentile of its batch's answers that were worked before `until`, the
+    shortest time that nine tenths of them kept to (PAYMENTS, section 4): waiting is no work, and whoever reads slowly
+    is among the nine. The longest of less than ten answers is their 90th percentile: such a batch has no cap.
+    """
+    return f"""
+        SELECT a.*, least(a.milliseconds, c.most) AS counted_ms
+          FROM {answers} a
+          JOIN (SELECT t.cause_ref, percentile_disc(0.9) WITHIN GROUP (ORDER BY t.milliseconds) AS most
+                  FROM active_time t
+                 WHERE t.cause_ref IN (SELECT cause_ref FROM {answers}) AND t.worked_on < {until}
+                 GROUP BY t.cause_ref) c ON c.cause_ref = a.cause_ref"""
