@@ -330,8 +330,8 @@ def _paid_out(db: Session, payee: Payee, state: str, *, fee: int, at: datetime =
                 INSERT INTO payout_runs (id, rail, currency, state, cut_off, prepared_by, approved_by, approved_at,
                                          exported_at)
                 VALUES ('run_' || :n, 'paypal', 'USD', 'exported', :at, 'f', 'a', :at, :at) RETURNING id)
-            INSERT INTO payouts (id, run_id, payee_id, method_id, fingerprint, part, currency, earned_currency, gross, fee, net,
-                                 end_to_end_id, state)
+            INSERT INTO payouts (id, run_id, payee_id, method_id, fingerprint, part, currency, earned_currency, gross,
+                                 fee, net, end_to_end_id, state)
             SELECT 'pyo_' || :n, id, :payee, :method, '', 0, 'USD', 'USD', :fee + 1, :fee, 1, :n, :state FROM run
         """),
         {"n": str(number), "at": at, "payee": payee.id, "method": method.id, "fee": fee, "state": state},

@@ -168,6 +168,14 @@ def test_the_sum_of_a_run_of_which_some_was_refused_is_that_of_the_others(db: Se
     assert _states(db, run) == ["failed", "settled"]
 
 
+def test_what_is_left_of_a_run_that_is_booked_one_by_one_is_not_settled_by_a_sum(db: Session, books: None) -> None:
+    run = _sent(db, 1250, 700)
+    _read(db, _statement(_line("b1", -1250, _names(db, run)[0])))
+
+    assert _read(db, _statement(_line("b2", -700), name="st2")) == {"suspense": 1}
+    assert _states(db, run) == ["settled", "exported"]
+
+
 def test_a_sum_from_another_account_settles_no_run(db: Session, books: None) -> None:
     other = "FR7630006000011234567890189"
     run = _sent(db, 700)
