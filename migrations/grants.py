@@ -13,6 +13,7 @@ _UNUSUAL = {
     "accusations": "SELECT, INSERT",
     "adjudications": "SELECT, INSERT",
     "adjustments": "SELECT, INSERT",
+    "balance_snapshots": "SELECT, INSERT",
     "bank_files": "SELECT, INSERT",
     "evidence": "SELECT, INSERT",
     "journal_entries": "SELECT, INSERT",
@@ -24,6 +25,7 @@ _UNUSUAL = {
     "owners": "SELECT, INSERT",
     "project_skills": "SELECT, INSERT",
     "rates": "SELECT, INSERT",
+    "seals": "SELECT, INSERT",
     "tier_moves": "SELECT, INSERT",
     "trail_entries": "SELECT, INSERT",
     "votes": "SELECT, INSERT",
@@ -34,12 +36,15 @@ _UNUSUAL = {
     "bank_entries": "SELECT, INSERT, UPDATE (state, payout_id)",
     "earnings": "SELECT, INSERT, UPDATE (status, due_at, entry_id, amount, paid, revision)",
     "holds": "SELECT, INSERT, UPDATE (ended_by, ended_at, end_reason)",
+    "horizons": "SELECT, INSERT, UPDATE (heard_xact, is_final)",
     # Locked by whoever changes what is paid to whom.
     "payees": "SELECT, INSERT, UPDATE (name)",
     "payout_items": "SELECT, INSERT, UPDATE (open, counts)",
     "payout_methods": "SELECT, INSERT, UPDATE (status, retired_at)",
     "payout_runs": "SELECT, INSERT, UPDATE",
     "payouts": "SELECT, INSERT, UPDATE (state, reason, ended_at)",
+    "periods": "SELECT, INSERT, UPDATE (state, closed_by, confirmed_by, closed_at, trial_hash, reopening_by, "
+    "reopened_by, reopened_at)",
     "quarantines": "SELECT, INSERT, UPDATE (everywhere, status, days, reason, decided_by, decided_at, ends_at, "
     "end_reason, ended_by, ended_at)",
     "reserves": "SELECT, INSERT, UPDATE (reserved, spent, released)",

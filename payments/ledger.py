@@ -4,14 +4,16 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from foundation import checks, ids, pagination
-from foundation.errors import Conflict, Problem
+from foundation import db as database
+from foundation.errors import Conflict, Problem, Unavailable
 from payments.models import AccountKind, JournalEntry
 
 
@@ -27,6 +29,14 @@ class AccountFull(Conflict):
 
 class EntryConflict(Conflict):
     """An entry with this key exists and says something else."""
+
+
+class PeriodClosed(Conflict):
+    """The books of that month are closed."""
+
+
+class ClockBehind(Unavailable):
+    """The clock of the machine that books is far behind the others'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +97,16 @@ class Entry:
     lines: tuple[Line, ...]
     # The id of an entry that this one takes back.
     reverses_id: str | None = None
+    # The day it counts for in the books, if that is not today; and when it really happened, with its zone.
+    effective_on: date | None = None
+    event_at: datetime | None = None
 
     def request_hash(self) -> bytes:
         parts = [self.key, self.kind, self.cause_ref]
         parts += [f"{_name(line.debit)}|{_name(line.credit)}|{line.amount}" for line in self.lines]
+        # Only what is given: the hashes of entries from before there were dates stay as they are.
+        parts += [] if self.effective_on is None else [f"effective_on {self.effective_on}"]
+        parts += [] if self.event_at is None else [f"event_at {self.event_at.astimezone(UTC).isoformat()}"]
         return hashlib.sha256("\n".join(parts).encode()).digest()
 
 
@@ -116,12 +132,18 @@ _FIND = text("""
      USING (role, owner_ref, currency)
 """)
 _ENTRIES = text("""
-    INSERT INTO journal_entries (id, idempotency_key, request_hash, kind, lines, cause_ref, actor_ref, reverses_id)
-    SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:keys AS text[]), CAST(:hashes AS bytea[]), CAST(:kinds AS text[]),
-                         CAST(:lines AS smallint[]), CAST(:causes AS text[]), CAST(:actors AS text[]),
-                         CAST(:reverses AS text[]))
+    INSERT INTO journal_entries (id, idempotency_key, request_hash, kind, lines, cause_ref, actor_ref, reverses_id,
+                                 effective_on, event_at)
+    SELECT id, key, hash, kind, lines, cause, actor, reverses, coalesce(effective_on, current_date), event_at
+      FROM unnest(CAST(:ids AS text[]), CAST(:keys AS text[]), CAST(:hashes AS bytea[]), CAST(:kinds AS text[]),
+                  CAST(:lines AS smallint[]), CAST(:causes AS text[]), CAST(:actors AS text[]),
+                  CAST(:reverses AS text[]), CAST(:days AS date[]), CAST(:moments AS timestamptz[]))
+           AS given(id, key, hash, kind, lines, cause, actor, reverses, effective_on, event_at)
     ON CONFLICT (idempotency_key) DO NOTHING
     RETURNING id, idempotency_key
+""")
+_CLOSED_BEFORE = text("""
+    SELECT CAST(max(month) + interval '1 month' AS date) FROM periods WHERE state IN ('closed', 'reopening')
 """)
 _EXISTING = text("""
     SELECT id, idempotency_key, request_hash FROM journal_entries WHERE idempotency_key = ANY(:keys)
@@ -153,11 +175,13 @@ def post(db: Session, entries: Sequence[Entry]) -> Posted:
     """Write entries and move balances.
 
     An entry whose key is already in the books is not written again; if it says something else, `EntryConflict`.
-    If a bounded account would go below zero, `InsufficientFunds`, and the caller's transaction must not commit.
+    If a bounded account would go below zero, `InsufficientFunds`, and the caller's transaction must not commit. What is
+    new for a month that is closed is `PeriodClosed`; let it count from a later day on, with its true `event_at`.
     """
     if not entries:
         return Posted({}, frozenset())
     distinct = _distinct(entries)
+    _refuse_closed(db, distinct)
     fresh = _insert_entries(db, distinct)
     written = [entry for entry in distinct if entry.key in fresh]
     known = {} if len(written) == len(distinct) else _existing(db, [e for e in distinct if e.key not in fresh])
@@ -177,7 +201,36 @@ def _distinct(entries: Sequence[Entry]) -> list[Entry]:
     return list(by_key.values())
 
 
+def _refuse_closed(db: Session, entries: Sequence[Entry]) -> None:
+    """Refuse early, while the transaction is whole, what the table's trigger would refuse."""
+    if all(entry.effective_on is None for entry in entries):
+        return
+    opens: date | None = db.scalar(_CLOSED_BEFORE)
+    if opens is None:
+        return
+    late = [entry for entry in entries if entry.effective_on is not None and entry.effective_on < opens]
+    if late and len(_existing(db, late)) < len(late):
+        raise _closed(opens)
+
+
+def _closed(opens: date) -> PeriodClosed:
+    last = opens - timedelta(days=1)
+    return PeriodClosed(f"The books are closed up to {last}; give a later day, or have the month opened again.")
+
+
 def _insert_entries(db: Session, entries: Sequence[Entry]) -> dict[str, str]:
+    try:
+        return _write_entries(db, entries)
+    except DBAPIError as error:
+        state = database.sqlstate(error)
+        if state == "RK001":
+            raise _closed(date.fromisoformat(error.orig.diag.message_detail)) from error  # type: ignore[union-attr]
+        if state == "RK002":
+            raise ClockBehind("This machine's clock is far behind; set it, then try again.") from error
+        raise
+
+
+def _write_entries(db: Session, entries: Sequence[Entry]) -> dict[str, str]:
     rows = db.execute(
         _ENTRIES,
         {
@@ -189,6 +242,8 @@ def _insert_entries(db: Session, entries: Sequence[Entry]) -> dict[str, str]:
             "causes": [entry.cause_ref for entry in entries],
             "actors": [entry.actor_ref for entry in entries],
             "reverses": [entry.reverses_id for entry in entries],
+            "days": [entry.effective_on for entry in entries],
+            "moments": [entry.event_at for entry in entries],
         },
     )
     return {row.idempotency_key: row.id for row in rows}

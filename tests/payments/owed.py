@@ -59,7 +59,7 @@ def set_method(
     db.execute(retire, {"id": of.id})
     made = PayoutMethod(
         id=ids.new("pym"), payee_id=of.id, rail=rail, kind="email", sealed=b"sealed", masked="p***@example.com",
-        fingerprint=mark or of.id.encode(), set_by=set_by or of.owner_ref,
+        fingerprint=mark or of.id.encode(), account_fingerprint=mark or of.id.encode(), set_by=set_by or of.owner_ref,
         cooling_until=clock.now(db).replace(microsecond=0) if not cooling else clock.now(db).replace(year=2200),
     )  # fmt: skip
     db.add(made)
