@@ -6,6 +6,7 @@ import demo.commands
 import payments.api
 import payments.commands
 import payments.ledger
+import payments.seals
 import quality.api
 import quality.checks
 import quality.commands
@@ -15,6 +16,7 @@ import workforce.dialects.scale
 from foundation import api, commands, idempotency, jobs, metrics, outbox, settings, trail
 from foundation.outbox import On
 from foundation.program import Program
+from payments import horizon, statements
 from quality import inquiry, quarantine, revisions
 from quality.events import ConsensusRevised, EvidenceRaised, WeightsChanged
 from workforce import assignment, golds, settlement, tasks
@@ -52,13 +54,16 @@ program = Program(
         golds.close,
         inquiry.look,
         quarantine.expire,
+        horizon.advance,
+        payments.seals.seal_due,
+        statements.take_snapshots,
         idempotency.forget,
         trail.tell_head,
     ),
     # What is due and takes minutes, step by step.
     works=(settlement.refit_grown,),
     # What must always be true.
-    checks=(payments.ledger.check, workforce.checks.check, quality.checks.check, trail.check),
+    checks=(payments.ledger.check, payments.seals.check, workforce.checks.check, quality.checks.check, trail.check),
     commands=(
         payments.commands.ledger_commands,
         payments.commands.payables_commands,

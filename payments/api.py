@@ -6,9 +6,15 @@ from foundation import pagination
 from foundation.auth import Role, allow
 from foundation.errors import within
 from foundation.http import Call, Routes
-from payments import earnings, exports, funding, ledger, money, payees, schemas
+from payments import earnings, exports, funding, ledger, money, payees, periods, schemas, statements
+from payments.models import Period
+from payments.periods import Closing
 
 FINANCE = Role("finance", frozenset({"finance"}))
+# Whoever puts into force what finance has prepared; a person who is both is refused (four_eyes.py).
+APPROVER = Role("approver", frozenset({"approve"}))
+# Who may read what finance and approvers decide about.
+READ = allow("finance", "approve", "audit")
 
 routes = Routes("payments", "/api")
 
@@ -74,3 +80,59 @@ def my_earnings(call: Call) -> pagination.Page:
     """What each of your answers is worth and where its pay stands, newest first."""
     payee = payees.of_owner(call.db, call.actor.subject_id)
     return earnings.page(call.db, payee.id, call.page)
+
+
+# Months of the books, accounts and their statements
+
+
+@routes.get("/periods", allow=READ, returns=schemas.Period, paged=True)
+def list_periods(call: Call) -> pagination.Page:
+    """The months of the books that somebody has proposed to close, the last one first; all others are open."""
+    return periods.page(call.db, call.page)
+
+
+@routes.get("/periods/<month>", allow=READ, returns=schemas.Closing)
+def period(call: Call, month: str) -> Closing:
+    """A month with its trial balance as it is now, and the hash that a confirmation gives."""
+    return periods.shown(call.db, periods.parse(month))
+
+
+@routes.post("/periods/<month>/closing", allow=allow("finance"), returns=schemas.Period)
+def close_period(call: Call, month: str) -> Period:
+    """Propose that a month that is over be closed. Another person confirms it."""
+    return periods.close(call.db, periods.parse(month), closed_by=call.actor.subject_id)
+
+
+@routes.post(
+    "/periods/<month>/confirmation", allow=allow("approve"), body=schemas.ClosingConfirmed, returns=schemas.Period
+)
+def confirm_period(call: Call, month: str) -> Period:
+    """Close a month whose trial balance you have looked at: `hash` is its hash. Nothing is booked in it afterwards."""
+    given, confirmed_by = call.body["hash"], call.actor.subject_id
+    return periods.confirm(call.db, periods.parse(month), trial_hash=given, confirmed_by=confirmed_by)
+
+
+@routes.post("/periods/<month>/reopening", allow=allow("finance"), returns=schemas.Period)
+def reopen_period(call: Call, month: str) -> Period:
+    """Propose that the last closed month be opened again. It stays closed until another person confirms that."""
+    return periods.reopen(call.db, periods.parse(month), reopening_by=call.actor.subject_id)
+
+
+@routes.post("/periods/<month>/reopening/confirmation", allow=allow("approve"), returns=schemas.Period)
+def confirm_reopening(call: Call, month: str) -> Period:
+    """Open a month again that somebody else wants opened."""
+    return periods.confirm_reopening(call.db, periods.parse(month), reopened_by=call.actor.subject_id)
+
+
+@routes.get("/accounts", allow=READ, query=schemas.AccountQuery, returns=schemas.Account, paged=True)
+def list_accounts(call: Call) -> pagination.Page:
+    """The accounts of the books, newest first, with what went through them; by role, owner and currency."""
+    return statements.accounts(call.db, call.page, **call.query)
+
+
+@routes.get(
+    "/accounts/<account_id>/statement", allow=READ, query=schemas.StatementQuery, returns=schemas.Move, paged=True
+)
+def account_statement(call: Call, account_id: str) -> pagination.Page:
+    """An account's lines from `since` on and before `until`, between the balances that they open and close with."""
+    return statements.page(call.db, account_id, call.page, **call.query)

@@ -428,6 +428,8 @@ class Fact:
     kind: str
     cause_ref: str
     actor_ref: str
+    effective_on: date
+    event_at: datetime | None
     created_at: datetime
     lines: list[Any]
 
@@ -441,10 +443,21 @@ def journal(db: Session, page: pagination.PageRequest, *, cause_ref: str | None 
     lines: dict[str, list[Any]] = defaultdict(list)
     for line in db.execute(_LINES_OF, {"entries": [entry.id for entry in found.items]}):
         lines[line.entry_id].append(line)
-    facts = [
-        Fact(e.id, e.idempotency_key, e.kind, e.cause_ref, e.actor_ref, e.created_at, lines[e.id]) for e in found.items
-    ]
-    return replace(found, items=facts)
+    return replace(found, items=[_fact(entry, lines[entry.id]) for entry in found.items])
+
+
+def _fact(entry: JournalEntry, lines: list[Any]) -> Fact:
+    return Fact(
+        id=entry.id,
+        idempotency_key=entry.idempotency_key,
+        kind=entry.kind,
+        cause_ref=entry.cause_ref,
+        actor_ref=entry.actor_ref,
+        effective_on=entry.effective_on,
+        event_at=entry.event_at,
+        created_at=entry.created_at,
+        lines=lines,
+    )
 
 
 # Each must return no row (PAYMENTS, section 14; the names are its numbers).
@@ -462,6 +475,17 @@ CHECKS = {
                   FROM postings JOIN accounts a ON a.id = account_id AND a.bounded GROUP BY account_id) s
           FULL JOIN balances b USING (account_id)
          WHERE coalesce(b.debits, 0) <> coalesce(s.d, 0) OR coalesce(b.credits, 0) <> coalesce(s.c, 0)""",
+    "I4b snapshots of balances are what the lines before them add up to": """
+        SELECT s.account_id
+          FROM (SELECT account_id, up_to_entry, debits - lag(debits, 1, 0) OVER earlier AS debits,
+                       credits - lag(credits, 1, 0) OVER earlier AS credits,
+                       lag(up_to_entry, 1, '') OVER earlier AS since
+                  FROM balance_snapshots WINDOW earlier AS (PARTITION BY account_id ORDER BY up_to_entry)) s
+         CROSS JOIN LATERAL (SELECT sum(amount) AS amount FROM journal_lines
+                              WHERE debit_id = s.account_id AND entry_id >= s.since AND entry_id < s.up_to_entry) d
+         CROSS JOIN LATERAL (SELECT sum(amount) AS amount FROM journal_lines
+                              WHERE credit_id = s.account_id AND entry_id >= s.since AND entry_id < s.up_to_entry) c
+         WHERE s.debits <> coalesce(d.amount, 0) OR s.credits <> coalesce(c.amount, 0)""",
     "I5 no bounded account is below zero": """
         SELECT account_id FROM balances WHERE credits < debits""",
     "I6 payable equals unpaid due earnings": """
@@ -526,6 +550,30 @@ CHECKS = {
           LEFT JOIN journal_lines l ON l.entry_id = r.reverses_id AND l.line = m.line
          WHERE r.reverses_id IS NOT NULL
            AND (l.debit_id, l.credit_id, l.amount) IS DISTINCT FROM (m.credit_id, m.debit_id, m.amount)""",
+    "I15 no entry was written into a closed month": """
+        SELECT e.id FROM journal_entries e
+          JOIN (SELECT max(month) + interval '1 month' AS opens, max(closed_at) AS closed_at
+                  FROM periods WHERE state IN ('closed', 'reopening')) p
+            ON e.effective_on < p.opens AND e.created_at > p.closed_at""",
+    # By the database's own means, for `periods` computes it from the same rows in Python.
+    "I15b a closed month's trial balance is the one that was confirmed": """
+        WITH moved AS (
+            SELECT e.effective_on, a.role, a.kind, p.currency, greatest(p.amount, 0) AS debit,
+                   greatest(-p.amount, 0) AS credit
+              FROM postings p JOIN journal_entries e ON e.id = p.entry_id JOIN accounts a ON a.id = p.account_id),
+        by_month AS (
+            SELECT date_trunc('month', effective_on) AS month, role, kind, currency, sum(debit) AS debits,
+                   sum(credit) AS credits
+              FROM moved WHERE EXISTS (SELECT FROM periods WHERE state IN ('closed', 'reopening')) GROUP BY 1, 2, 3, 4),
+        trial AS (
+            SELECT q.month, m.role COLLATE "C" AS role, m.kind COLLATE "C" AS kind, m.currency,
+                   concat_ws('|', m.role, m.kind, m.currency, sum(m.debits), sum(m.credits)) AS line
+              FROM periods q JOIN by_month m ON m.month <= q.month GROUP BY 1, 2, 3, 4, m.role, m.kind)
+        SELECT q.month FROM periods q
+         WHERE q.state IN ('closed', 'reopening')
+           AND q.trial_hash <> sha256(convert_to(concat_ws(chr(10), to_char(q.month, 'YYYY-MM'),
+                   (SELECT string_agg(t.line, chr(10) ORDER BY t.role, t.kind, t.currency) FROM trial t
+                     WHERE t.month = q.month)), 'UTF8'))""",
     "I16 no entry without a key": """
         SELECT id FROM journal_entries WHERE idempotency_key IS NULL OR request_hash IS NULL""",
 }

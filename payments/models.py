@@ -630,7 +630,7 @@ class Period(Base):
 class Horizon(Base):
     """An id of the journal; nothing with an id before it is written from when it is told on (`payments/horizon.py`).
 
-    heard_xact : the first transaction of which it is sure that it has heard; final once all before that one have ended.
+    heard_xact : a transaction that was given its number when it had been told; final once it and all before have ended.
     """
 
     __tablename__ = "horizons"

@@ -19,7 +19,7 @@ from tests.access.world import World
 
 _WORD = re.compile(r"[A-Za-z0-9_.]{0,40}")
 # What stands where ids do and is none: the house itself, and those who act in its name.
-_NAMES = {"", "house", "settlement", "ops", "finance"}
+_NAMES = {"", "house", "settlement", "ops", "finance", "approver"}
 # Commands that show nothing out of the tables, and why.
 SILENT = {
     ("migrate",): "says that it is done",
@@ -116,6 +116,8 @@ def _shown(world: World, file: Path) -> dict[tuple[str, ...], str]:
         ("check",): [],
         ("parked", "list"): [],
         ("ledger", "check"): [],
+        ("ledger", "verify-seals"): [],
+        ("ledger", "statement"): ["bank:house", "USD"],
         ("trail", "list"): ["--limit", "1000"],
         ("trail", "verify"): [],
         ("payables", "export"): [str(file)],
@@ -134,7 +136,13 @@ def test_commands_show_an_operator_what_an_operator_may_see(stage: Stage, marks:
         leaked = {str(mark) for mark in marks.found(output) if "operator" not in mark.viewers}
         assert (path, leaked) == (path, set())
     # And it was looked at something: payees in the file, tokens, an event, what staff did.
-    for path in [("payables", "export"), ("token", "list"), ("parked", "list"), ("trail", "list")]:
+    for path in [
+        ("payables", "export"),
+        ("ledger", "statement"),
+        ("token", "list"),
+        ("parked", "list"),
+        ("trail", "list"),
+    ]:
         assert any(True for _ in marks.found(shown[path])), path
 
 

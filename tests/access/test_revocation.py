@@ -17,6 +17,7 @@ _OWN = {
     "requester": "/api/projects",
     "ops": "/api/workers",
     "finance": "/api/journal",
+    "approver": "/api/periods",
     "admin": "/api/requesters",
     "auditor": "/api/trail",
     "monitor": "/metrics",

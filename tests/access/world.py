@@ -9,8 +9,8 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import timedelta
+from dataclasses import asdict, dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from sqlalchemy import Engine, select, text, update
 from sqlalchemy.orm import Session
 
 from foundation import auth, clock, db, ids, outbox
+from payments import ledger, periods
+from payments.ledger import BANK, HOUSE, SUSPENSE, AccountName, Entry, Line
 from payments.rates import Price
 from quality import proposals, quarantine
 from quality.gold_words import Ending, Verdict
@@ -106,6 +108,8 @@ class Cast:
     workers: dict[str, Worker]
     crowd: list[Worker]
     requesters: dict[str, Requester]
+    # What whoever confirms is called, so that there is something of their own to be confirmed.
+    approver: str = field(default_factory=canaries.new)
 
 
 def build(urls: Urls) -> World:
@@ -157,11 +161,13 @@ _VALUES = {
     "person": "SELECT id AS worker_id FROM workers WHERE id = :id",
     "payer": "SELECT id AS requester_id FROM requesters WHERE id = :id",
     "quarantine": "SELECT id AS quarantine_id FROM quarantines WHERE id = :id",
+    "period": "SELECT to_char(month, 'YYYY-MM') AS month FROM periods WHERE month = CAST(:id AS date)",
+    "account": "SELECT id AS account_id FROM accounts WHERE id = :id",
     "event": "SELECT id AS event_id FROM outbox_events WHERE id = CAST(:id AS bigint)",
 }
 _PREFIXES = {
     "assignment_id": "asg", "project_id": "prj", "batch_id": "bat", "task_id": "tsk", "worker_id": "wrk",
-    "requester_id": "req", "voter_id": "wrk", "quarantine_id": "qtn",
+    "requester_id": "req", "voter_id": "wrk", "quarantine_id": "qtn", "account_id": "acc",
 }  # fmt: skip
 
 
@@ -237,6 +243,9 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     yield from _quarantines(session, cast)
     yield from _persons(session, cast)
     yield from _events(session)
+    yield from _months(session, cast)
+    bank = session.scalars(text("SELECT id FROM accounts WHERE role = 'bank' AND currency = 'USD'")).one()
+    yield Thing("account", "known", "", bank)
 
 
 def _asked(session: Session, requester: Requester, **settings: Any) -> tuple[Project, Task]:
@@ -508,6 +517,21 @@ def _events(session: Session) -> Iterator[Thing]:
         yield Thing("event", "waiting" if event.parked_at is None else "parked", "", str(event.id))
 
 
+def _months(session: Session, cast: Cast) -> Iterator[Thing]:
+    """Months of the books in a row: two closed, a third that is to be opened again, two that wait to be closed."""
+    found = Line(AccountName(BANK, HOUSE, "USD"), AccountName(SUSPENSE, HOUSE, "USD"), 10_000)
+    ledger.post(session, [Entry("found", "found", HOUSE, "finance", (found,), effective_on=date(2024, 1, 15))])
+    states = ("earlier", "closed", "reopening", "closing", "theirs")
+    for number, state in enumerate(states, 1):
+        month = date(2024, number, 1)
+        periods.close(session, month, closed_by=cast.approver if state == "theirs" else "finance")
+        if state in {"earlier", "closed", "reopening"}:
+            seen = periods.shown(session, month).hash
+            periods.confirm(session, month, trial_hash=seen, confirmed_by=cast.approver)
+        yield Thing("period", state, "", month.isoformat())
+    periods.reopen(session, date(2024, 3, 1), reopening_by="finance")
+
+
 def _send_with_keys(engine: Engine, callers: Mapping[str, Caller]) -> None:
     """Requests whose answers are kept for whoever sends them again."""
     client, body = _app(db.sessions(engine)).test_client(), {"name": "Somebody"}
@@ -520,6 +544,7 @@ def tokens(session: Session, cast: Cast) -> Iterator[Caller]:
     """Everybody who calls, and for one of each role every kind of token that is not simply good."""
     subjects = {name: worker.id for name, worker in cast.workers.items()}
     subjects |= {name: requester.id for name, requester in cast.requesters.items()}
+    subjects["approver"] = cast.approver
     for name, given in MATRIX["callers"].items():
         role, who = given["role"], given.get("who", name)
         if not role:

@@ -69,7 +69,7 @@ def cast(db: Session) -> Cast:
         "another worker": another.id, "expert": expert.id,
     }  # fmt: skip
     roles = {"another requester": "requester", "another worker": "worker", "expert": "worker"}
-    staff = ("ops", "finance", "admin", "auditor", "monitor")
+    staff = ("ops", "finance", "approver", "admin", "auditor", "monitor")
     tokens = {
         name: auth.issue(db, role=roles.get(name, name), subject_id=subjects.get(name, name))[1]
         for name in (*subjects, *staff)

@@ -6,6 +6,7 @@ The corpus takes these apart. A new route needs a line here before its bad input
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from typing import Any
 
 import marshmallow as ma
@@ -13,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from foundation import auth, fields, ids, trail
+from payments import periods, statements
 from quality import proposals, quarantine
 from tests import factories
 from workforce import assignment, schemas
@@ -269,6 +271,59 @@ def _books(db: Session) -> Good:
     return Good("finance", query=f"limit=1&cause_ref={cause}")
 
 
+def _month(db: Session) -> date:
+    """A month behind all that anybody has closed, and before there were entries."""
+    last = db.scalar(text("SELECT max(month) FROM periods")) or date(1999, 12, 1)
+    return (last + timedelta(days=31)).replace(day=1)
+
+
+def _to_be_closed(db: Session) -> Good:
+    return Good("finance", names={"month": f"{_month(db):%Y-%m}"})
+
+
+def _closing(role: str) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        month = _month(db)
+        periods.close(db, month, closed_by="somebody")
+        known = {"month": f"{month:%Y-%m}"}
+        if role == "approver":
+            return Good(role, names=known, body={"hash": periods.shown(db, month).hash}, known={"/hash": 409})
+        return Good(role, names=known)
+
+    return good
+
+
+def _periods(db: Session) -> Good:
+    for _ in range(2):
+        periods.close(db, _month(db), closed_by="somebody")
+    return Good("auditor", query="limit=1")
+
+
+def _closed(db: Session) -> Good:
+    month = _month(db)
+    periods.close(db, month, closed_by="somebody")
+    periods.confirm(db, month, trial_hash=periods.shown(db, month).hash, confirmed_by="somebody else")
+    return Good("finance", names={"month": f"{month:%Y-%m}"})
+
+
+def _to_be_opened(db: Session) -> Good:
+    closed = _closed(db)
+    periods.reopen(db, periods.parse(closed.names["month"]), reopening_by="somebody")
+    return replace(closed, role="approver")
+
+
+def _accounts(db: Session) -> Good:
+    for _ in range(2):
+        factories.create_requester(db)
+    return Good("auditor", query="limit=1&role=funds&currency=USD")
+
+
+def _statement(db: Session) -> Good:
+    owner = factories.create_requester(db).id
+    names = {"account_id": statements.find(db, "funds", owner, "USD")}
+    return Good("auditor", names=names, query="limit=1&since=2026-01-31T12:00:00Z&until=2999-01-31T12:00:00Z")
+
+
 def _parked(role: str) -> Callable[[Session], Good]:
     def good(db: Session) -> Good:
         project = factories.create_project(db)
@@ -424,6 +479,14 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/tie-out": _staff("finance"),
     "GET /api/journal": _books,
     "GET /api/payables.csv": _staff("finance"),
+    "GET /api/periods": _periods,
+    "GET /api/periods/<month>": _closing("auditor"),
+    "POST /api/periods/<month>/closing": _to_be_closed,
+    "POST /api/periods/<month>/confirmation": _closing("approver"),
+    "POST /api/periods/<month>/reopening": _closed,
+    "POST /api/periods/<month>/reopening/confirmation": _to_be_opened,
+    "GET /api/accounts": _accounts,
+    "GET /api/accounts/<account_id>/statement": _statement,
     "GET /api/funds": _requester,
     "GET /api/me/statement": _worker,
     "GET /api/me/earnings": _worker,
