@@ -3,6 +3,7 @@
 import re
 import secrets
 import time
+from datetime import UTC, datetime, timedelta
 
 # Crockford's base 32: no i, l, o, u, so that an id survives being read aloud.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -11,6 +12,7 @@ _PATTERN = re.compile(f"[a-z]{{3}}_{_BODY}")
 _RANDOM_BITS = 68
 # Twenty milliseconds, in the steps in which ids tell time.
 _SHORTLY = 20 << 12
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def new(prefix: str) -> str:
@@ -34,8 +36,20 @@ def between(earlier: str, later: str) -> str:
     return _made(later[:3], first + 1 + secrets.randbelow(max(last - first - 1, 1)))
 
 
+def earliest(prefix: str, moment: datetime) -> str:
+    """The least id of a moment: what was made before it is less, what is made from then on is not.
+
+    As far as the clocks of whoever makes ids agree. Before 1970 there is nothing.
+    """
+    microseconds = max((moment - _EPOCH) // timedelta(microseconds=1), 0)
+    return _spelt(prefix, (microseconds << 12) // 1000 << _RANDOM_BITS)
+
+
 def _made(prefix: str, moment: int) -> str:
-    number = moment << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+    return _spelt(prefix, moment << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS))
+
+
+def _spelt(prefix: str, number: int) -> str:
     return f"{prefix}_" + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
 
 

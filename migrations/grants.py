@@ -14,6 +14,7 @@ _UNUSUAL = {
     "active_time": "SELECT, INSERT",
     "adjudications": "SELECT, INSERT",
     "adjustments": "SELECT, INSERT",
+    "balance_snapshots": "SELECT, INSERT",
     "evidence": "SELECT, INSERT",
     "invoice_lines": "SELECT, INSERT",
     "journal_entries": "SELECT, INSERT",
@@ -27,6 +28,7 @@ _UNUSUAL = {
     "project_skills": "SELECT, INSERT",
     "rates": "SELECT, INSERT",
     "run_rates": "SELECT, INSERT",
+    "seals": "SELECT, INSERT",
     "tier_moves": "SELECT, INSERT",
     "trail_entries": "SELECT, INSERT",
     "votes": "SELECT, INSERT",
@@ -48,6 +50,7 @@ _UNUSUAL = {
     "invoice_numbers": "SELECT, INSERT, UPDATE (last)",
     "invoices": "SELECT, INSERT, UPDATE (state, year, serial, due, issued_by, issued_at, entry_id, payment_id, "
     "paid_at, voided_by, voided_at, void_reason)",
+    "horizons": "SELECT, INSERT, UPDATE (heard_xact, is_final)",
     # Locked by whoever changes what is paid to whom.
     "payees": "SELECT, INSERT, UPDATE (name)",
     "paying_accounts": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
@@ -55,6 +58,8 @@ _UNUSUAL = {
     "payout_methods": "SELECT, INSERT, UPDATE (status, retired_at)",
     "payout_runs": "SELECT, INSERT, UPDATE",
     "payouts": "SELECT, INSERT, UPDATE (state, reason, ended_at)",
+    "periods": "SELECT, INSERT, UPDATE (state, closed_by, confirmed_by, closed_at, trial_hash, reopening_by, "
+    "reopened_by, reopened_at)",
     "quarantines": "SELECT, INSERT, UPDATE (everywhere, status, days, reason, decided_by, decided_at, ends_at, "
     "end_reason, ended_by, ended_at)",
     "fx_rates": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",

@@ -28,10 +28,12 @@ from payments import (
     paying_accounts,
     payout_files,
     payouts,
+    periods,
     reconciliation,
     refunds,
     runs,
     schemas,
+    statements,
     taxes,
     wages,
 )
@@ -54,9 +56,11 @@ from payments.models import (
     Payout,
     PayoutMethod,
     PayoutRun,
+    Period,
     Refund,
     TaxRule,
 )
+from payments.periods import Closing
 from payments.taxes import Terms
 from payments.wages import Report
 
@@ -304,14 +308,14 @@ def enter_account(call: Call) -> PayingAccount:
     return paying_accounts.enter(call.db, **call.body, entered_by=call.actor.subject_id)
 
 
-@routes.post("/paying-accounts/<account_id>/confirmation", allow=allow("approve"), returns=schemas.PayingAccount)
-def confirm_account(call: Call, account_id: str) -> PayingAccount:
+@routes.post("/paying-accounts/<paying_id>/confirmation", allow=allow("approve"), returns=schemas.PayingAccount)
+def confirm_account(call: Call, paying_id: str) -> PayingAccount:
     """Put a paying account into force for runs that begin from now on."""
-    return paying_accounts.confirm(call.db, account_id, confirmed_by=call.actor.subject_id)
+    return paying_accounts.confirm(call.db, paying_id, confirmed_by=call.actor.subject_id)
 
 
 @routes.get("/paying-accounts", allow=READ, returns=schemas.PayingAccount, paged=True)
-def list_accounts(call: Call) -> pagination.Page:
+def list_paying_accounts(call: Call) -> pagination.Page:
     """The accounts that rails pay and paid from, newest first."""
     return pagination.read(call.db, paying_accounts.listed(), PayingAccount.id, call.page)
 
@@ -644,3 +648,59 @@ def begin_floor_week(call: Call) -> Standing:
 def weeks(call: Call) -> pagination.Page:
     """Weeks that were held against the floor, newest first: how far each has come, and what was added."""
     return floor_weeks.page(call.db, call.page)
+
+
+# Months of the books, accounts and their statements
+
+
+@routes.get("/periods", allow=READ, returns=schemas.Period, paged=True)
+def list_periods(call: Call) -> pagination.Page:
+    """The months of the books that somebody has proposed to close, the last one first; all others are open."""
+    return periods.page(call.db, call.page)
+
+
+@routes.get("/periods/<month>", allow=READ, returns=schemas.Closing)
+def period(call: Call, month: str) -> Closing:
+    """A month with its trial balance as it is now, and the hash that a confirmation gives."""
+    return periods.shown(call.db, periods.parse(month))
+
+
+@routes.post("/periods/<month>/closing", allow=allow("finance"), returns=schemas.Period)
+def close_period(call: Call, month: str) -> Period:
+    """Propose that a month that is over be closed. Another person confirms it."""
+    return periods.close(call.db, periods.parse(month), closed_by=call.actor.subject_id)
+
+
+@routes.post(
+    "/periods/<month>/confirmation", allow=allow("approve"), body=schemas.ClosingConfirmed, returns=schemas.Period
+)
+def confirm_period(call: Call, month: str) -> Period:
+    """Close a month whose trial balance you have looked at: `hash` is its hash. Nothing is booked in it afterwards."""
+    given, confirmed_by = call.body["hash"], call.actor.subject_id
+    return periods.confirm(call.db, periods.parse(month), trial_hash=given, confirmed_by=confirmed_by)
+
+
+@routes.post("/periods/<month>/reopening", allow=allow("finance"), returns=schemas.Period)
+def reopen_period(call: Call, month: str) -> Period:
+    """Propose that the last closed month be opened again. It stays closed until another person confirms that."""
+    return periods.reopen(call.db, periods.parse(month), reopening_by=call.actor.subject_id)
+
+
+@routes.post("/periods/<month>/reopening/confirmation", allow=allow("approve"), returns=schemas.Period)
+def confirm_reopening(call: Call, month: str) -> Period:
+    """Open a month again that somebody else wants opened."""
+    return periods.confirm_reopening(call.db, periods.parse(month), reopened_by=call.actor.subject_id)
+
+
+@routes.get("/accounts", allow=READ, query=schemas.AccountQuery, returns=schemas.Account, paged=True)
+def list_accounts(call: Call) -> pagination.Page:
+    """The accounts of the books, newest first, with what went through them; by role, owner and currency."""
+    return statements.accounts(call.db, call.page, **call.query)
+
+
+@routes.get(
+    "/accounts/<account_id>/statement", allow=READ, query=schemas.StatementQuery, returns=schemas.Move, paged=True
+)
+def account_statement(call: Call, account_id: str) -> pagination.Page:
+    """An account's lines from `since` on and before `until`, between the balances that they open and close with."""
+    return statements.page(call.db, account_id, call.page, **call.query)

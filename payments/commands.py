@@ -12,8 +12,22 @@ import click
 from sqlalchemy.orm import Session
 
 from foundation import commands, jobs, trail
-from payments import exports, floor_files, ledger, money, payout_files, payouts, rails, reconciliation, runs, tax_files
+from payments import (
+    exports,
+    floor_files,
+    ledger,
+    money,
+    payout_files,
+    payouts,
+    rails,
+    reconciliation,
+    runs,
+    seals,
+    statements,
+    tax_files,
+)
 from payments.models import PayoutRun
+from payments.statements import Move
 
 
 @click.group("ledger")
@@ -31,6 +45,41 @@ def check(db: Session) -> None:
         broken += bool(rows)
     if broken:
         sys.exit(1)
+
+
+@ledger_commands.command("verify-seals")
+@click.pass_obj
+def verify_seals(db: Session) -> None:
+    """Compute every seal of the journal anew; exit code 1 if an entry under one was changed."""
+    broken = seals.verify(db)
+    for line in broken:
+        click.echo(f"BROKEN  {line}")
+    if broken:
+        sys.exit(1)
+    click.echo(f"The journal is as it was sealed; the last seal is {seals.head(db)}.")
+
+
+@ledger_commands.command("statement")
+@click.argument("account", metavar="ROLE:OWNER")
+@click.argument("currency")
+@click.pass_obj
+def statement(db: Session, account: str, currency: str) -> None:
+    """Write an account's whole statement, tabs between its columns."""
+    role, colon, owner_ref = account.partition(":")
+    if not colon:
+        raise click.BadParameter("An account is named as funds:req_01m8….", param_hint="ROLE:OWNER")
+    click.echo("at\tentry\tkind\tcause\tother\tdebit\tcredit\tbalance")
+    for move in statements.account_statement(db, role, owner_ref, currency):
+        click.echo("\t".join(_cells(move)))
+
+
+def _cells(move: Move) -> list[str]:
+    left = money.format_amount(move.balance, move.exponent)
+    if move.created_at is None:
+        return ["", "", move.type, "", "", "", "", left]
+    named = [str(move.entry_id), str(move.kind), str(move.cause_ref), str(move.other)]
+    moved = [money.format_amount(amount, move.exponent) for amount in (move.debit, move.credit)]
+    return [move.created_at.isoformat(), *named, *moved, left]
 
 
 @click.group("payables")

@@ -4,14 +4,16 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from foundation import checks, ids, pagination
-from foundation.errors import Conflict, Problem
+from foundation import db as database
+from foundation.errors import Conflict, Problem, Unavailable
 from payments.models import AccountKind, JournalEntry
 
 
@@ -27,6 +29,14 @@ class AccountFull(Conflict):
 
 class EntryConflict(Conflict):
     """An entry with this key exists and says something else."""
+
+
+class PeriodClosed(Conflict):
+    """The books of that month are closed."""
+
+
+class ClockBehind(Unavailable):
+    """The clock of the machine that books is far behind the others'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +111,16 @@ class Entry:
     lines: tuple[Line, ...]
     # The id of an entry that this one takes back.
     reverses_id: str | None = None
+    # The day it counts for in the books, if that is not today; and when it really happened, with its zone.
+    effective_on: date | None = None
+    event_at: datetime | None = None
 
     def request_hash(self) -> bytes:
         parts = [self.key, self.kind, self.cause_ref]
         parts += [f"{_name(line.debit)}|{_name(line.credit)}|{line.amount}" for line in self.lines]
+        # Only what is given: the hashes of entries from before there were dates stay as they are.
+        parts += [] if self.effective_on is None else [f"effective_on {self.effective_on}"]
+        parts += [] if self.event_at is None else [f"event_at {self.event_at.astimezone(UTC).isoformat()}"]
         return hashlib.sha256("\n".join(parts).encode()).digest()
 
 
@@ -130,12 +146,18 @@ _FIND = text("""
      USING (role, owner_ref, currency)
 """)
 _ENTRIES = text("""
-    INSERT INTO journal_entries (id, idempotency_key, request_hash, kind, lines, cause_ref, actor_ref, reverses_id)
-    SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:keys AS text[]), CAST(:hashes AS bytea[]), CAST(:kinds AS text[]),
-                         CAST(:lines AS smallint[]), CAST(:causes AS text[]), CAST(:actors AS text[]),
-                         CAST(:reverses AS text[]))
+    INSERT INTO journal_entries (id, idempotency_key, request_hash, kind, lines, cause_ref, actor_ref, reverses_id,
+                                 effective_on, event_at)
+    SELECT id, key, hash, kind, lines, cause, actor, reverses, coalesce(effective_on, current_date), event_at
+      FROM unnest(CAST(:ids AS text[]), CAST(:keys AS text[]), CAST(:hashes AS bytea[]), CAST(:kinds AS text[]),
+                  CAST(:lines AS smallint[]), CAST(:causes AS text[]), CAST(:actors AS text[]),
+                  CAST(:reverses AS text[]), CAST(:days AS date[]), CAST(:moments AS timestamptz[]))
+           AS given(id, key, hash, kind, lines, cause, actor, reverses, effective_on, event_at)
     ON CONFLICT (idempotency_key) DO NOTHING
     RETURNING id, idempotency_key
+""")
+_CLOSED_BEFORE = text("""
+    SELECT CAST(max(month) + interval '1 month' AS date) FROM periods WHERE state IN ('closed', 'reopening')
 """)
 _EXISTING = text("""
     SELECT id, idempotency_key, request_hash FROM journal_entries WHERE idempotency_key = ANY(:keys)
@@ -167,11 +189,13 @@ def post(db: Session, entries: Sequence[Entry]) -> Posted:
     """Write entries and move balances.
 
     An entry whose key is already in the books is not written again; if it says something else, `EntryConflict`.
-    If a bounded account would go below zero, `InsufficientFunds`, and the caller's transaction must not commit.
+    If a bounded account would go below zero, `InsufficientFunds`, and the caller's transaction must not commit. What is
+    new for a month that is closed is `PeriodClosed`; let it count from a later day on, with its true `event_at`.
     """
     if not entries:
         return Posted({}, frozenset())
     distinct = _distinct(entries)
+    _refuse_closed(db, distinct)
     fresh = _insert_entries(db, distinct)
     written = [entry for entry in distinct if entry.key in fresh]
     known = {} if len(written) == len(distinct) else _existing(db, [e for e in distinct if e.key not in fresh])
@@ -191,7 +215,36 @@ def _distinct(entries: Sequence[Entry]) -> list[Entry]:
     return list(by_key.values())
 
 
+def _refuse_closed(db: Session, entries: Sequence[Entry]) -> None:
+    """Refuse early, while the transaction is whole, what the table's trigger would refuse."""
+    if all(entry.effective_on is None for entry in entries):
+        return
+    opens: date | None = db.scalar(_CLOSED_BEFORE)
+    if opens is None:
+        return
+    late = [entry for entry in entries if entry.effective_on is not None and entry.effective_on < opens]
+    if late and len(_existing(db, late)) < len(late):
+        raise _closed(opens)
+
+
+def _closed(opens: date) -> PeriodClosed:
+    last = opens - timedelta(days=1)
+    return PeriodClosed(f"The books are closed up to {last}; give a later day, or have the month opened again.")
+
+
 def _insert_entries(db: Session, entries: Sequence[Entry]) -> dict[str, str]:
+    try:
+        return _write_entries(db, entries)
+    except DBAPIError as error:
+        state = database.sqlstate(error)
+        if state == "RK001":
+            raise _closed(date.fromisoformat(error.orig.diag.message_detail)) from error  # type: ignore[union-attr]
+        if state == "RK002":
+            raise ClockBehind("This machine's clock is far behind; set it, then try again.") from error
+        raise
+
+
+def _write_entries(db: Session, entries: Sequence[Entry]) -> dict[str, str]:
     rows = db.execute(
         _ENTRIES,
         {
@@ -203,6 +256,8 @@ def _insert_entries(db: Session, entries: Sequence[Entry]) -> dict[str, str]:
             "causes": [entry.cause_ref for entry in entries],
             "actors": [entry.actor_ref for entry in entries],
             "reverses": [entry.reverses_id for entry in entries],
+            "days": [entry.effective_on for entry in entries],
+            "moments": [entry.event_at for entry in entries],
         },
     )
     return {row.idempotency_key: row.id for row in rows}
@@ -399,6 +454,8 @@ class Fact:
     kind: str
     cause_ref: str
     actor_ref: str
+    effective_on: date
+    event_at: datetime | None
     created_at: datetime
     lines: list[Any]
 
@@ -412,10 +469,21 @@ def journal(db: Session, page: pagination.PageRequest, *, cause_ref: str | None 
     lines: dict[str, list[Any]] = defaultdict(list)
     for line in db.execute(_LINES_OF, {"entries": [entry.id for entry in found.items]}):
         lines[line.entry_id].append(line)
-    facts = [
-        Fact(e.id, e.idempotency_key, e.kind, e.cause_ref, e.actor_ref, e.created_at, lines[e.id]) for e in found.items
-    ]
-    return replace(found, items=facts)
+    return replace(found, items=[_fact(entry, lines[entry.id]) for entry in found.items])
+
+
+def _fact(entry: JournalEntry, lines: list[Any]) -> Fact:
+    return Fact(
+        id=entry.id,
+        idempotency_key=entry.idempotency_key,
+        kind=entry.kind,
+        cause_ref=entry.cause_ref,
+        actor_ref=entry.actor_ref,
+        effective_on=entry.effective_on,
+        event_at=entry.event_at,
+        created_at=entry.created_at,
+        lines=lines,
+    )
 
 
 # Each must return no row (PAYMENTS, section 14; the names are its numbers).
@@ -433,6 +501,17 @@ CHECKS = {
                   FROM postings JOIN accounts a ON a.id = account_id AND a.bounded GROUP BY account_id) s
           FULL JOIN balances b USING (account_id)
          WHERE coalesce(b.debits, 0) <> coalesce(s.d, 0) OR coalesce(b.credits, 0) <> coalesce(s.c, 0)""",
+    "I4b snapshots of balances are what the lines before them add up to": """
+        SELECT s.account_id
+          FROM (SELECT account_id, up_to_entry, debits - lag(debits, 1, 0) OVER earlier AS debits,
+                       credits - lag(credits, 1, 0) OVER earlier AS credits,
+                       lag(up_to_entry, 1, '') OVER earlier AS since
+                  FROM balance_snapshots WINDOW earlier AS (PARTITION BY account_id ORDER BY up_to_entry)) s
+         CROSS JOIN LATERAL (SELECT sum(amount) AS amount FROM journal_lines
+                              WHERE debit_id = s.account_id AND entry_id >= s.since AND entry_id < s.up_to_entry) d
+         CROSS JOIN LATERAL (SELECT sum(amount) AS amount FROM journal_lines
+                              WHERE credit_id = s.account_id AND entry_id >= s.since AND entry_id < s.up_to_entry) c
+         WHERE s.debits <> coalesce(d.amount, 0) OR s.credits <> coalesce(c.amount, 0)""",
     "I5 no bounded account is below zero": """
         SELECT account_id FROM balances WHERE credits < debits""",
     "I6 payable equals unpaid due earnings": """
@@ -525,6 +604,30 @@ CHECKS = {
             ON p.entry_id = w.entry_id AND p.payee_id = w.payee_id AND p.currency = w.currency
          WHERE (w.floor > 0 AND w.pay - w.fees + coalesce(p.amount, 0) < w.floor)
             OR coalesce(p.amount, 0) <> w.top_up""",
+    "I15 no entry was written into a closed month": """
+        SELECT e.id FROM journal_entries e
+          JOIN (SELECT max(month) + interval '1 month' AS opens, max(closed_at) AS closed_at
+                  FROM periods WHERE state IN ('closed', 'reopening')) p
+            ON e.effective_on < p.opens AND e.created_at > p.closed_at""",
+    # By the database's own means, for `periods` computes it from the same rows in Python.
+    "I15b a closed month's trial balance is the one that was confirmed": """
+        WITH moved AS (
+            SELECT e.effective_on, a.role, a.kind, p.currency, greatest(p.amount, 0) AS debit,
+                   greatest(-p.amount, 0) AS credit
+              FROM postings p JOIN journal_entries e ON e.id = p.entry_id JOIN accounts a ON a.id = p.account_id),
+        by_month AS (
+            SELECT date_trunc('month', effective_on) AS month, role, kind, currency, sum(debit) AS debits,
+                   sum(credit) AS credits
+              FROM moved WHERE EXISTS (SELECT FROM periods WHERE state IN ('closed', 'reopening')) GROUP BY 1, 2, 3, 4),
+        trial AS (
+            SELECT q.month, m.role COLLATE "C" AS role, m.kind COLLATE "C" AS kind, m.currency,
+                   concat_ws('|', m.role, m.kind, m.currency, sum(m.debits), sum(m.credits)) AS line
+              FROM periods q JOIN by_month m ON m.month <= q.month GROUP BY 1, 2, 3, 4, m.role, m.kind)
+        SELECT q.month FROM periods q
+         WHERE q.state IN ('closed', 'reopening')
+           AND q.trial_hash <> sha256(convert_to(concat_ws(chr(10), to_char(q.month, 'YYYY-MM'),
+                   (SELECT string_agg(t.line, chr(10) ORDER BY t.role, t.kind, t.currency) FROM trial t
+                     WHERE t.month = q.month)), 'UTF8'))""",
     "I16 no entry without a key": """
         SELECT id FROM journal_entries WHERE idempotency_key IS NULL OR request_hash IS NULL""",
     "F1 nobody confirmed an exchange rate of their own": """

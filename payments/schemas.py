@@ -23,7 +23,7 @@ from foundation.fields import (
     Text,
     Timestamp,
 )
-from payments import active_time, floor_weeks, fx, money, payout_files, taxes
+from payments import active_time, floor_weeks, fx, ledger, money, payout_files, taxes
 from payments.destinations import Kind
 from payments.models import (
     BankEntryState,
@@ -126,6 +126,8 @@ class JournalEntry(Schema):
     kind = Text()
     cause_ref = Text()
     actor_ref = Text()
+    effective_on = ma.fields.Date(metadata={"description": "The day it counts for; a closed month takes no more."})
+    event_at = Timestamp(allow_none=True, metadata={"description": "When it really happened, if that is known apart."})
     created_at = Timestamp()
     lines = ma.fields.List(ma.fields.Nested(JournalLine))
 
@@ -819,3 +821,75 @@ class FloorWeek(Schema):
     added = ma.fields.List(ma.fields.Nested(FloorWeekAdded))
     created_at = Timestamp()
     closed_at = Timestamp(allow_none=True)
+
+
+# Months of the books, accounts and their statements
+
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+_ROLE = re.compile("|".join(ledger.ROLES))
+_PERIOD_MONTH = ma.fields.Function(
+    lambda period: period.month.isoformat()[:7], metadata={"type": "string", "description": "Such as 2026-10."}
+)
+
+
+class ClosingConfirmed(Schema):
+    hash = Shaped(_HASH, "Must be 64 hexadecimal digits, as the month shows them.", "0" * 64, required=True)
+
+
+class Period(Schema):
+    month = _PERIOD_MONTH
+    state = Text()
+    closed_by = Text(allow_none=True)
+    confirmed_by = Text(allow_none=True)
+    closed_at = Timestamp(allow_none=True)
+    trial_hash = ma.fields.Function(
+        lambda period: None if period.trial_hash is None else period.trial_hash.hex(),
+        metadata={"type": ["string", "null"], "description": "SHA-256 of its trial balance when that was proposed."},
+    )
+    reopening_by = Text(allow_none=True)
+    reopened_by = Text(allow_none=True)
+    reopened_at = Timestamp(allow_none=True)
+
+
+class Closing(Schema):
+    period = ma.fields.Nested(Period)
+    items = ma.fields.List(ma.fields.Nested(TrialBalanceRow))
+    hash = Text()
+
+
+class AccountQuery(Schema):
+    role = Shaped(_ROLE, "Must be what an account is for, such as bank.", "bank")
+    owner_ref = Text(longest=64)
+    currency = Text(longest=16)
+
+
+class Account(Schema):
+    id = Identifier("acc")
+    role = Text()
+    owner_ref = Text()
+    currency = Text()
+    kind = Text()
+    bounded = Flag()
+    debits = _amount("debits")
+    credits = _amount("credits")
+    balance = _amount("balance")
+
+
+class StatementQuery(Schema):
+    since = Timestamp()
+    until = Timestamp()
+
+
+class Move(Schema):
+    type = Text(metadata={"description": "opening and closing are balances; line is one line of an entry."})
+    entry_id = Identifier("jnl", allow_none=True)
+    line = Integer(allow_none=True)
+    kind = Text(allow_none=True)
+    cause_ref = Text(allow_none=True)
+    other = Text(allow_none=True, metadata={"description": "The account on the other side, role:owner."})
+    effective_on = ma.fields.Date(allow_none=True)
+    created_at = Timestamp(allow_none=True)
+    debit = _amount("debit")
+    credit = _amount("credit")
+    balance = _amount("balance")

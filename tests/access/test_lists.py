@@ -116,6 +116,14 @@ LISTS = (
     List("/api/floor-rules", "SELECT id FROM floor_rules", _READERS),
     List("/api/floor-rules?region=PH", "SELECT id FROM floor_rules WHERE region = 'PH'", ("auditor",)),
     List("/api/floor-weeks", "SELECT week FROM floor_weeks", _READERS, id="week"),
+    List("/api/periods", "SELECT to_char(month, 'YYYY-MM') FROM periods", _READERS, id="month"),
+    List("/api/accounts", "SELECT id FROM accounts", _READERS),
+    List("/api/accounts?role=funds", "SELECT id FROM accounts WHERE role = 'funds'", ("auditor",)),
+    List(
+        "/api/accounts?owner_ref=house&currency=USD",
+        "SELECT id FROM accounts WHERE (owner_ref, currency) = ('house', 'USD')",
+        ("auditor",),
+    ),
     List("/api/parked-events", "SELECT id::text FROM outbox_events WHERE parked_at IS NOT NULL", ("ops", "admin")),
     List("/api/trail", "SELECT seq FROM trail_entries", ("auditor", "admin"), id="seq"),
 )
@@ -143,6 +151,7 @@ def test_every_list_is_tested() -> None:
     assert paged - tested == of_a_project | of_a_run
     of_an_invoice = {"/api/invoices/<invoice_id>/lines", "/api/me/invoices/<invoice_id>/lines"}
     assert paged - tested == of_a_project | of_an_invoice
+    assert paged - tested == {*of_a_project, "/api/accounts/<account_id>/statement"}
 
 
 def _pages(stage: Stage, reader: str, listed: List) -> Iterator[list[Any]]:
@@ -374,6 +383,19 @@ def test_the_journal_of_one_requester_is_of_that_one(stage: Stage) -> None:
             shown = stage.send("finance", "GET", "/api/journal", query_string={"cause_ref": where["id"]}).get_json()
             expected = _ids(session, "SELECT id FROM journal_entries WHERE cause_ref = :id", where)
             assert (owner, {entry["id"] for entry in shown["items"]}) == (owner, expected)
+
+
+def test_a_statement_is_of_its_account(stage: Stage) -> None:
+    with stage.scene() as session:
+        for account in session.execute(text("SELECT id, kind FROM accounts")).all():
+            moved = text("SELECT entry_id, line FROM postings WHERE account_id = :id ORDER BY 1, 2")
+            expected = session.execute(moved, {"id": account.id}).all()
+            listed = List(f"/api/accounts/{account.id}/statement", "", ())
+            shown = [move for page in _pages(stage, "auditor", listed) for move in page]
+            assert [(move["entry_id"], move["line"]) for move in shown[1:-1]] == [tuple(row) for row in expected]
+            total = sum(_units(move["debit"]) - _units(move["credit"]) for move in shown)
+            sign = 1 if account.kind in {"asset", "expense"} else -1
+            assert _units(shown[-1]["balance"]) == sign * total
 
 
 # Cursors

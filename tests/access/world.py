@@ -11,7 +11,7 @@ import secrets
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from sqlalchemy import Engine, select, text, update
 from sqlalchemy.orm import Session
 
 from foundation import auth, clock, db, ids, outbox
-from payments import active_time, clawbacks, contracts, floor_weeks, funding, invoices, money, refunds
+from payments import active_time, clawbacks, contracts, floor_weeks, funding, invoices, ledger, money, periods, refunds
 from payments.active_time import Piece
+from payments.ledger import BANK, HOUSE, PLATFORM_FEE, AccountName, Entry, Line
 from payments.models import Billing, Earning, InvoiceState, Payee, Presentation, RefundState
 from payments.rates import Price
 from quality import proposals, quarantine
@@ -181,20 +182,23 @@ _VALUES = {
     "tax_rule": "SELECT id AS rule_id FROM tax_rules WHERE id = :id",
     "payee": "SELECT id AS payee_id FROM payees WHERE id = :id",
     "hold": "SELECT id AS hold_id FROM holds WHERE id = :id",
-    "paying_account": "SELECT id AS account_id FROM paying_accounts WHERE id = :id",
+    "paying_account": "SELECT id AS paying_id FROM paying_accounts WHERE id = :id",
     "run": "SELECT id AS run_id, encode(content_hash, 'hex') AS content_hash FROM payout_runs WHERE id = :id",
     "payout": "SELECT id AS payout_id FROM payouts WHERE id = :id",
     "floor_rule": "SELECT id AS floor_id FROM floor_rules WHERE id = :id",
+    "period": "SELECT to_char(month, 'YYYY-MM') AS month FROM periods WHERE month = CAST(:id AS date)",
+    "account": "SELECT id AS account_id FROM accounts WHERE id = :id",
     "event": "SELECT id AS event_id FROM outbox_events WHERE id = CAST(:id AS bigint)",
 }
 _PREFIXES = {
     "assignment_id": "asg", "project_id": "prj", "batch_id": "bat", "task_id": "tsk", "worker_id": "wrk",
     "requester_id": "req", "voter_id": "wrk", "quarantine_id": "qtn",
-    "rate_id": "fxr", "rule_id": "txr", "payee_id": "pye", "hold_id": "hld", "account_id": "pac", "run_id": "run",
+    "rate_id": "fxr", "rule_id": "txr", "payee_id": "pye", "hold_id": "hld", "paying_id": "pac", "run_id": "run",
     "payout_id": "pyo", "earning_id": "ern",
     "refund_id": "rfd", "contract_id": "ctr", "limit_id": "crl", "invoice_id": "inv",
     "clawback_id": "clw", "top_up_id": "jnl",
     "floor_id": "flr",
+    "account_id": "acc",
 }  # fmt: skip
 
 
@@ -279,6 +283,9 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     yield from _floors(session, cast)
     yield from _persons(session, cast)
     yield from _events(session)
+    yield from _months(session, cast)
+    bank = session.scalars(text("SELECT id FROM accounts WHERE role = 'bank' AND currency = 'USD'")).one()
+    yield Thing("account", "known", "", bank)
 
 
 def _asked(session: Session, requester: Requester, **settings: Any) -> tuple[Project, Task]:
@@ -693,6 +700,21 @@ def _events(session: Session) -> Iterator[Thing]:
     outbox.publish(session, told)
     for event in session.scalars(select(outbox.OutboxEvent)):
         yield Thing("event", "waiting" if event.parked_at is None else "parked", "", str(event.id))
+
+
+def _months(session: Session, cast: Cast) -> Iterator[Thing]:
+    """Months of the books in a row: two closed, a third that is to be opened again, two that wait to be closed."""
+    found = Line(AccountName(BANK, HOUSE, "USD"), AccountName(PLATFORM_FEE, HOUSE, "USD"), 10_000)
+    ledger.post(session, [Entry("found", "found", HOUSE, "finance", (found,), effective_on=date(2024, 1, 15))])
+    states = ("earlier", "closed", "reopening", "closing", "theirs")
+    for number, state in enumerate(states, 1):
+        month = date(2024, number, 1)
+        periods.close(session, month, closed_by=cast.approver if state == "theirs" else "finance")
+        if state in {"earlier", "closed", "reopening"}:
+            seen = periods.shown(session, month).hash
+            periods.confirm(session, month, trial_hash=seen, confirmed_by=cast.approver)
+        yield Thing("period", state, "", month.isoformat())
+    periods.reopen(session, date(2024, 3, 1), reopening_by="finance")
 
 
 def _send_with_keys(engine: Engine, callers: Mapping[str, Caller]) -> None:

@@ -26,8 +26,10 @@ from payments import (
     payees,
     paying_accounts,
     payouts,
+    periods,
     refunds,
     runs,
+    statements,
 )
 from payments.models import Billing, Earning, Hold, Payee, PayoutRun, Presentation
 from quality import proposals, quarantine
@@ -505,6 +507,28 @@ def _invoice(role: str = "finance", body: Any = None, *, is_issued: bool = True)
     return good
 
 
+def _month(db: Session) -> date:
+    """A month behind all that anybody has closed, and before there were entries."""
+    last = db.scalar(text("SELECT max(month) FROM periods")) or date(1999, 12, 1)
+    return (last + timedelta(days=31)).replace(day=1)
+
+
+def _to_be_closed(db: Session) -> Good:
+    return Good("finance", names={"month": f"{_month(db):%Y-%m}"})
+
+
+def _closing(role: str) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        month = _month(db)
+        periods.close(db, month, closed_by="somebody")
+        known = {"month": f"{month:%Y-%m}"}
+        if role == "approver":
+            return Good(role, names=known, body={"hash": periods.shown(db, month).hash}, known={"/hash": 409})
+        return Good(role, names=known)
+
+    return good
+
+
 def _new_hold(db: Session) -> Good:
     payee, until = _payee(db), clock.now(db) + timedelta(days=3)
     body = {
@@ -679,6 +703,37 @@ def _floor_weeks(db: Session) -> Good:
     for week in ("2026-W04", "2026-W05"):
         floor_weeks.begin(db, week, begun_by="finance")
     return Good("approver", query="limit=1")
+
+
+def _periods(db: Session) -> Good:
+    for _ in range(2):
+        periods.close(db, _month(db), closed_by="somebody")
+    return Good("auditor", query="limit=1")
+
+
+def _closed(db: Session) -> Good:
+    month = _month(db)
+    periods.close(db, month, closed_by="somebody")
+    periods.confirm(db, month, trial_hash=periods.shown(db, month).hash, confirmed_by="somebody else")
+    return Good("finance", names={"month": f"{month:%Y-%m}"})
+
+
+def _to_be_opened(db: Session) -> Good:
+    closed = _closed(db)
+    periods.reopen(db, periods.parse(closed.names["month"]), reopening_by="somebody")
+    return replace(closed, role="approver")
+
+
+def _book_accounts(db: Session) -> Good:
+    for _ in range(2):
+        factories.create_requester(db)
+    return Good("auditor", query="limit=1&role=funds&currency=USD")
+
+
+def _statement(db: Session) -> Good:
+    owner = factories.create_requester(db).id
+    names = {"account_id": statements.find(db, "funds", owner, "USD")}
+    return Good("auditor", names=names, query="limit=1&since=2026-01-31T12:00:00Z&until=2999-01-31T12:00:00Z")
 
 
 def _parked(role: str) -> Callable[[Session], Good]:
@@ -860,8 +915,8 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/goodwill": _gift(owner=False),
     "GET /api/adjustments": _of_payee(),
     "POST /api/paying-accounts": _account,
-    "POST /api/paying-accounts/<account_id>/confirmation": lambda db: Good(
-        "approver", names={"account_id": _entered(db)}
+    "POST /api/paying-accounts/<paying_id>/confirmation": lambda db: Good(
+        "approver", names={"paying_id": _entered(db)}
     ),
     "GET /api/paying-accounts": _accounts,
     "POST /api/payout-runs": _new_run,
@@ -885,6 +940,14 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/wages": _wages,
     "POST /api/floor-weeks": _staff("finance", body={"week": "2026-W05"}),
     "GET /api/floor-weeks": _floor_weeks,
+    "GET /api/periods": _periods,
+    "GET /api/periods/<month>": _closing("auditor"),
+    "POST /api/periods/<month>/closing": _to_be_closed,
+    "POST /api/periods/<month>/confirmation": _closing("approver"),
+    "POST /api/periods/<month>/reopening": _closed,
+    "POST /api/periods/<month>/reopening/confirmation": _to_be_opened,
+    "GET /api/accounts": _book_accounts,
+    "GET /api/accounts/<account_id>/statement": _statement,
     "GET /api/funds": _requester,
     "GET /api/me/statement": _worker,
     "GET /api/me/earnings": _worker,

@@ -4,7 +4,7 @@ import io
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -25,10 +25,12 @@ from payments import (
     money,
     payees,
     payouts,
+    periods,
     rates,
     reconciliation,
     refunds,
     runs,
+    statements,
 )
 from payments.earnings import Work
 from payments.funding import Rest
@@ -223,7 +225,7 @@ def test_an_entry_without_lines_cannot_be_written(db: Session, books: None) -> N
 APPEND_ONLY = [
     "journal_entries", "journal_lines", "rates", "tier_moves", "known_labels", "adjudications", "adjustments",
     "invoice_lines",
-    "active_time", "weekly_pay",
+    "active_time", "weekly_pay", "seals", "balance_snapshots",
 ]  # fmt: skip
 CHANGES = ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}", "TRUNCATE {table} CASCADE"]
 _COLUMN = {
@@ -234,6 +236,8 @@ _COLUMN = {
     "invoice_lines": "kind",
     "active_time": "region",
     "weekly_pay": "week",
+    "seals": "sums",
+    "balance_snapshots": "debits",
 }
 
 
@@ -272,9 +276,21 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         reconciliation.read(db, io.BytesIO(unknown), format_="camt", read_by="f")
         factories.enter_fx_rate(db)
         factories.enter_tax_rule(db)
+        _look_back(db)
         db.commit()
     engine.dispose()
     return urls
+
+
+def _look_back(db: Session) -> None:
+    """A closed month with an entry, a seal, and a snapshot of what there is."""
+    old = Entry("old", "test", "cause", "f", (Line(CASH, _funds("old"), 7),), effective_on=date(2020, 1, 15))
+    ledger.post(db, [old])
+    periods.close(db, date(2020, 1, 1), closed_by="f")
+    periods.confirm(db, date(2020, 1, 1), trial_hash=periods.shown(db, date(2020, 1, 1)).hash, confirmed_by="a")
+    db.execute(text("INSERT INTO seals SELECT 1, min(id), max(id), 1, '', '', '' FROM journal_entries"))
+    bank = statements.find(db, "bank", "house", "USD")
+    db.execute(statements._SNAPSHOT, {"before": "jnl_~", "accounts": [bank]})
 
 
 def _send(db: Session, payee: Payee) -> None:
@@ -437,6 +453,9 @@ BREAKS = {
           SELECT entry_id, line, debit_id AS account_id, currency, amount FROM journal_lines""",
     "I4 stored balances equal recomputed ones": """
         UPDATE balances SET credits = credits + 1""",
+    "I4b snapshots of balances are what the lines before them add up to": """
+        ALTER TABLE balance_snapshots DISABLE TRIGGER append_only;
+        UPDATE balance_snapshots SET debits = debits + 1, credits = credits + 1""",
     "I5 no bounded account is below zero": """
         ALTER TABLE balances DROP CONSTRAINT ck_balances_not_negative;
         UPDATE balances SET debits = credits + 1""",
@@ -467,6 +486,13 @@ BREAKS = {
         ALTER TABLE payouts DROP CONSTRAINT ck_payouts_converted_at_a_rate;
         ALTER TABLE payouts DROP CONSTRAINT fk_payouts_fx_rate_id_fx_rates;
         UPDATE payouts SET fx_rate_id = 'fxr_x', earned_currency = 'EUR' WHERE state = 'exported'""",
+    "I15 no entry was written into a closed month": """
+        ALTER TABLE journal_entries DISABLE TRIGGER late_entries;
+        INSERT INTO journal_entries (id, idempotency_key, request_hash, kind, lines, cause_ref, actor_ref, effective_on)
+        VALUES ('jnl_x', 'x', '', 'test', 1, 'c', 'a', '2020-01-31')""",
+    "I15b a closed month's trial balance is the one that was confirmed": """
+        ALTER TABLE journal_entries DISABLE TRIGGER append_only;
+        UPDATE journal_entries SET effective_on = '2020-02-01' WHERE effective_on = '2020-01-15'""",
     "I16 no entry without a key": """
         ALTER TABLE journal_entries ALTER idempotency_key DROP NOT NULL;
         INSERT INTO journal_entries (id, request_hash, kind, lines, cause_ref, actor_ref)
