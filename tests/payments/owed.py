@@ -128,7 +128,7 @@ def settle(db: Session, run: PayoutRun) -> None:
 def booked_on(day: date) -> Iterator[None]:
     """What is posted in here carries this date, as if the books had been written then; nobody can date them later."""
     usual = ledger._ENTRIES
-    dated = str(usual).replace("reverses_id)\n", "reverses_id, effective_on)\n").replace("*", f"*, DATE '{day}'", 1)
+    dated = str(usual).replace("current_date", f"DATE '{day}'")
     ledger._ENTRIES = text(dated)
     try:
         yield
