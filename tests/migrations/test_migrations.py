@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 import psycopg
@@ -24,6 +25,7 @@ import wsgi
 from foundation import db as database
 from foundation import embedded, installation
 from foundation.installation import InstallationError
+from payments import periods
 from tests import factories
 from tests.conftest import House, Urls, _named
 from tests.drills import catalog
@@ -96,6 +98,9 @@ def lived_in(house: House) -> Urls:
         factories.claim(session, factories.create_worker(session), project)
         factories.propose(session, project, factories.create_worker(session))
         factories.answer(session, factories.create_worker(session), project=project)
+        periods.close(session, date(2020, 1, 1), closed_by="ada")
+        seen = periods.shown(session, date(2020, 1, 1)).hash
+        periods.confirm(session, date(2020, 1, 1), trial_hash=seen, confirmed_by="bob")
         session.commit()
     client: FlaskClient = house.app.test_client()
     headers = {"Authorization": f"Bearer {house.token('ops', 'ada')}", "Idempotency-Key": "once"}
