@@ -1,6 +1,7 @@
 """Ids."""
 
 import time
+from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,3 +55,21 @@ def test_where_nothing_is_between_an_id_comes_shortly_before_the_later_one() -> 
 
 def test_an_id_before_the_first_moment_of_all_is_one_too() -> None:
     assert ids.looks_valid(ids.between("tsk_" + "0" * 26, "tsk_" + "0" * 26), "tsk")
+
+
+def test_the_earliest_id_of_a_moment_comes_after_those_before_it_and_before_all_others() -> None:
+    before = ids.new("tsk")
+    time.sleep(0.001)
+    earliest = ids.earliest("tsk", datetime.now(UTC))
+    time.sleep(0.001)
+
+    assert before < earliest < ids.new("tsk")
+    assert ids.looks_valid(earliest, "tsk")
+
+
+def test_the_ends_of_time_have_an_earliest_id_too() -> None:
+    first = ids.earliest("tsk", datetime.min.replace(tzinfo=UTC))
+    last = ids.earliest("tsk", datetime.max.replace(tzinfo=UTC))
+
+    assert first == "tsk_" + "0" * 26 < ids.new("tsk") < last
+    assert ids.looks_valid(last, "tsk")

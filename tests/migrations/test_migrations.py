@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 import psycopg
@@ -25,6 +26,7 @@ from foundation import db as database
 from foundation import embedded, installation
 from foundation.installation import InstallationError
 from payments import holds, paying_accounts, runs
+from payments import periods
 from tests import factories
 from tests.conftest import House, Urls, _named
 from tests.drills import catalog
@@ -101,6 +103,9 @@ def lived_in(house: House) -> Urls:
         factories.enter_fx_rate(session, confirmed=True)
         factories.enter_tax_rule(session, confirmed=True)
         _prepare_pay(session)
+        periods.close(session, date(2020, 1, 1), closed_by="ada")
+        seen = periods.shown(session, date(2020, 1, 1)).hash
+        periods.confirm(session, date(2020, 1, 1), trial_hash=seen, confirmed_by="bob")
         session.commit()
     client: FlaskClient = house.app.test_client()
     headers = {"Authorization": f"Bearer {house.token('ops', 'ada')}", "Idempotency-Key": "once"}
