@@ -25,8 +25,7 @@ import wsgi
 from foundation import db as database
 from foundation import embedded, installation
 from foundation.installation import InstallationError
-from payments import holds, paying_accounts, runs
-from payments import periods
+from payments import holds, paying_accounts, periods, runs
 from tests import factories
 from tests.conftest import House, Urls, _named
 from tests.drills import catalog
