@@ -148,10 +148,8 @@ def test_every_list_is_tested() -> None:
         for name in ("tasks", "reliability", "experts", "gold", "gold-proposals", "refits", "revisions")
     }
     of_a_run = {f"/api/payout-runs/<run_id>/{name}" for name in ("payouts", "left-out")}
-    assert paged - tested == of_a_project | of_a_run
     of_an_invoice = {"/api/invoices/<invoice_id>/lines", "/api/me/invoices/<invoice_id>/lines"}
-    assert paged - tested == of_a_project | of_an_invoice
-    assert paged - tested == {*of_a_project, "/api/accounts/<account_id>/statement"}
+    assert paged - tested == of_a_project | of_a_run | of_an_invoice | {"/api/accounts/<account_id>/statement"}
 
 
 def _pages(stage: Stage, reader: str, listed: List) -> Iterator[list[Any]]:
