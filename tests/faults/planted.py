@@ -91,7 +91,7 @@ def sessions(engine: Engine) -> sessionmaker[Session]:"""
 EARLY = Planted(
     "an answer is acknowledged before it is committed",
     (
-        Edit("foundation/db.py", "\ndef sessions(engine: Engine) -> sessionmaker[Session]:", _TRAILING),
+        Edit("foundation/db.py", "\ndef sessions(engine: Engine, **info: Any) -> sessionmaker[Session]:", _TRAILING),
         Edit("foundation/db.py", "return sessionmaker(engine, ", "return sessionmaker(engine, class_=_Hasty, "),
     ),
     faults=("all web", "web", "postmaster") * 3,
