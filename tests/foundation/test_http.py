@@ -425,8 +425,10 @@ def test_every_route_to_one_thing_of_an_owner_is_tried_by_strangers() -> None:
         (route.method, route.path)
         for group in wsgi.program.routes
         for route in group.routes
-        if "<" in route.path and not route.policy.scopes <= {"ops", "finance", "approve", "admin"}
+        if "<" in route.path and not route.policy.scopes <= {"ops", "finance", "approve", "audit", "admin"}
     }
+    # Tried by the callers of tests/access/matrix.toml.
+    owned -= {("GET", "/api/me/invoices/<invoice_id>/lines")}
 
     tried = {(method, path) for method, path, _, _ in FOREIGN}
     assert {(method, _shape(path)) for method, path in owned} <= tried

@@ -96,7 +96,7 @@ def test_the_applications_login_cannot_change_the_tables(db: Session) -> None:
         "DELETE FROM votes",
         "UPDATE answers SET payload = '{}'",
         "UPDATE assignments SET amount = 1",
-        "UPDATE earnings SET amount = 1",
+        "UPDATE earnings SET payee_id = 'x'",
         "UPDATE journal_entries SET kind = 'x'",
         "UPDATE rates SET amount = 1",
         "UPDATE signing_keys SET secret = ''",
@@ -172,4 +172,9 @@ def test_a_data_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
 def test_child_processes_never_get_the_owners_login() -> None:
     given = Installation("app url", "owner url", None).environment()
 
-    assert given == {"DATABASE_URL": "app url", "DATABASE_OWNER_URL": "", "REDIS_URL": ""}
+    assert given == {
+        "DATABASE_URL": "app url",
+        "DATABASE_OWNER_URL": "",
+        "REDIS_URL": "",
+        "ROOKERY_DESTINATION_KEYS": "",
+    }
