@@ -5,8 +5,11 @@ Approving is not among them: it takes a token of somebody else.
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import IO
 
 import click
 from sqlalchemy.orm import Session
@@ -14,20 +17,41 @@ from sqlalchemy.orm import Session
 from foundation import commands, jobs, trail
 from payments import (
     exports,
-    floor_files,
     ledger,
     money,
     payout_files,
     payouts,
     rails,
     reconciliation,
+    rule_files,
     runs,
     seals,
     statements,
-    tax_files,
 )
+from payments.exports import Export
 from payments.models import PayoutRun
+from payments.rule_files import Kind
 from payments.statements import Move
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[IO[bytes]]:
+    """A file to read, or one sentence for whoever named it."""
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        raise click.BadParameter(f"{path} cannot be read: {error.strerror}.", param_hint="PATH") from error
+
+
+def _save(made: Export, path: Path) -> None:
+    """Write what was made to a file that is not there yet."""
+    try:
+        with path.open("xb") as file:
+            file.writelines(made.chunks())
+    except OSError as error:
+        made.file.close()
+        raise click.BadParameter(f"{path} cannot be written: {error.strerror}.", param_hint="PATH") from error
 
 
 @click.group("ledger")
@@ -92,12 +116,8 @@ def payables_commands() -> None:
 @click.pass_obj
 def export(db: Session, path: Path) -> None:
     """Write what is owed now to PATH as CSV. Refuses to overwrite a file."""
-    try:
-        with path.open("xb") as file:
-            made = exports.payables(db)
-            file.writelines(made.chunks())
-    except OSError as error:
-        raise click.BadParameter(f"{path} cannot be written: {error.strerror}.", param_hint="PATH") from error
+    made = exports.payables(db)
+    _save(made, path)
     click.echo(f"{made.rows} rows, sha256 {made.sha256}")
 
 
@@ -111,14 +131,28 @@ def taxes_commands() -> None:
 @click.pass_obj
 def import_rules(db: Session, path: Path) -> None:
     """Enter the tax rules of the CSV file PATH, all or none. Each then waits for another person to confirm it."""
+    _import(db, path, rule_files.TAXES, act="taxes.import")
+
+
+def _import(db: Session, path: Path, kind: Kind, *, act: str) -> None:
     operator = commands.operator()
-    try:
-        with path.open("rb") as file:
-            taken = tax_files.enter(db, file, entered_by=operator.subject_id)
-    except OSError as error:
-        raise click.BadParameter(f"{path} cannot be read: {error.strerror}.", param_hint="PATH") from error
-    trail.record(db, operator, "taxes.import", target=path.name, details=json.dumps(asdict(taken)))
+    with _reading(path) as file:
+        taken = rule_files.enter(db, file, kind, entered_by=operator.subject_id)
+    trail.record(db, operator, act, target=path.name, details=json.dumps(asdict(taken)))
     click.echo(f"{taken.entered} rules entered, to be confirmed; {taken.known} were there.")
+
+
+@click.group("floors")
+def floors_commands() -> None:
+    """The least that an hour of work must pay."""
+
+
+@floors_commands.command("import")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_obj
+def import_floors(db: Session, path: Path) -> None:
+    """Enter the floor rules of the CSV file PATH, all or none. Each then waits for another person to confirm it."""
+    _import(db, path, rule_files.FLOORS, act="floors.import")
 
 
 @click.group("payouts")
@@ -178,11 +212,7 @@ def write_file(db: Session, run_id: str, path: Path, format_: str | None, part: 
     """Write the file of an exported run to PATH. Refuses to overwrite a file."""
     operator = commands.operator()
     made = payout_files.write(db, run_id, made_by=operator.subject_id, format_=format_, part=part)
-    try:
-        with path.open("xb") as file:
-            file.writelines(made.chunks())
-    except OSError as error:
-        raise click.BadParameter(f"{path} cannot be written: {error.strerror}.", param_hint="PATH") from error
+    _save(made, path)
     trail.record(db, operator, "payouts.file", target=run_id, details=json.dumps({"sha256": made.sha256}))
     click.echo(f"{made.rows} rows, part {part} of {made.n_parts}, sha256 {made.sha256}")
 
@@ -199,30 +229,7 @@ def statements_commands() -> None:
 def read_statement(db: Session, path: Path, format_: str) -> None:
     """Take in the file PATH of a bank or provider: all of it, or nothing. The same file a second time is refused."""
     operator = commands.operator()
-    try:
-        with path.open("rb") as file:
-            made = reconciliation.read(db, file, format_=format_, read_by=operator.subject_id)
-    except OSError as error:
-        raise click.BadParameter(f"{path} cannot be read: {error.strerror}.", param_hint="PATH") from error
+    with _reading(path) as file:
+        made = reconciliation.read(db, file, format_=format_, read_by=operator.subject_id)
     trail.record(db, operator, "statements.read", target=made.id, details=json.dumps({"sha256": made.hash_text}))
     click.echo(f"{made.id}: " + (", ".join(f"{n} {name}" for name, n in made.outcome.items()) or "nothing in it"))
-
-
-@click.group("floors")
-def floors_commands() -> None:
-    """The least that an hour of work must pay."""
-
-
-@floors_commands.command("import")
-@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
-@click.pass_obj
-def import_floors(db: Session, path: Path) -> None:
-    """Enter the floor rules of the CSV file PATH, all or none. Each then waits for another person to confirm it."""
-    operator = commands.operator()
-    try:
-        with path.open("rb") as file:
-            taken = floor_files.enter(db, file, entered_by=operator.subject_id)
-    except OSError as error:
-        raise click.BadParameter(f"{path} cannot be read: {error.strerror}.", param_hint="PATH") from error
-    trail.record(db, operator, "floors.import", target=path.name, details=json.dumps(asdict(taken)))
-    click.echo(f"{taken.entered} rules entered, to be confirmed; {taken.known} were there.")

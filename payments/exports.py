@@ -12,12 +12,11 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from payments import money
+from payments.files import cells
 
 _CHUNK = 64 * 1024
 _IN_MEMORY = 1024 * 1024
 _COLUMNS = ["payee_id", "name", "country", "currency", "amount_due", "earnings", "oldest_due_at"]
-# What a spreadsheet would run as a formula when it opens the file.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 _PAYABLES = text("""
     SELECT p.id, p.name, p.country, e.currency, c.ledger_exponent AS exponent, sum(e.amount - e.paid) AS amount,
@@ -48,9 +47,9 @@ def payables(db: Session) -> Export:
     file = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - handed to the caller, who closes it
     digest, rows = hashlib.sha256(), 0
 
-    def write(cells: list[str]) -> None:
+    def write(row: list[str]) -> None:
         line = io.StringIO(newline="")
-        csv.writer(line).writerow(cells)
+        csv.writer(line).writerow(row)
         digest.update(line.getvalue().encode())
         file.write(line.getvalue().encode())
 
@@ -58,12 +57,7 @@ def payables(db: Session) -> Export:
     for row in db.execute(_PAYABLES, execution_options={"yield_per": 1000}):
         amount = money.format_amount(int(row.amount), row.exponent)
         oldest = row.oldest.isoformat()
-        write([row.id, cell(row.name), row.country, row.currency, amount, str(row.earnings), oldest])
+        write([row.id, cells.quoted(row.name), row.country, row.currency, amount, str(row.earnings), oldest])
         rows += 1
     file.seek(0)
     return Export(file=file, rows=rows, sha256=digest.hexdigest())
-
-
-def cell(value: str) -> str:
-    """Text that no spreadsheet takes for a formula, whatever a worker called themselves."""
-    return "'" + value if value.lstrip(" \u00a0").startswith(_FORMULA) else value

@@ -1,7 +1,7 @@
 """Floors: the least that an hour of work must pay, as dated rows by region that two people put into force.
 
 No rule is shipped in force: minimum wages are data that an operator enters with their source and another one confirms.
-What weeks are held against them is `floor_weeks.py`; rows from a file are `floor_files.py`.
+What weeks are held against them is `floor_weeks.py`; rows from a file are `rule_files.py`.
 """
 
 from dataclasses import asdict, dataclass

@@ -632,7 +632,7 @@ CHECKS = {
         SELECT id FROM journal_entries WHERE idempotency_key IS NULL OR request_hash IS NULL""",
     "F1 nobody confirmed an exchange rate of their own": """
         SELECT id FROM fx_rates WHERE confirmed_by = entered_by""",
-    "T1 nobody confirmed a tax rule of their own": """
+    "F2 nobody confirmed a tax rule of their own": """
         SELECT id FROM tax_rules WHERE confirmed_by = entered_by""",
     "I21 a refund is posted when it is approved, and only then": """
         SELECT coalesce(r.id, p.id)

@@ -663,8 +663,6 @@ class BankEntryState(StrEnum):
 
     MATCHED = "matched"
     SUSPENSE = "suspense"
-    KNOWN = "known"
-    RESOLVED = "resolved"
 
 
 class BankEntry(Base):

@@ -14,12 +14,12 @@ from foundation import ids
 from foundation.errors import Conflict, Invalid
 from payments import methods, paying_accounts, rails, runs, sealing
 from payments.destinations import Destination, Kind
+from payments.exports import Export
 from payments.files import dialects, nacha, pain001, parquet, tables, xlsx
 from payments.files.orders import Batch, Order, Unfit
 from payments.files.writing import Hashing
 from payments.models import Currency, Payout, PayoutFile, PayoutMethod, PayoutRun, RunState
 
-_CHUNK = 64 * 1024
 _IN_MEMORY = 1024 * 1024
 _AT_ONCE = 1000
 # What a run can be asked for beside the file of its rail.
@@ -43,24 +43,15 @@ class PayoutUnfit(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class Export:
-    """A finished file, or one part of one: its bytes, how many rows, and the SHA-256 of the bytes."""
+class PayoutExport(Export):
+    """The file of a run, or one part of it: under which name and type it is given, and of how many parts it is."""
 
-    file: IO[bytes]
     name: str
     content_type: str
-    rows: int
     n_parts: int
-    sha256: str
-
-    def chunks(self) -> Iterator[bytes]:
-        """The bytes, once, in bounded pieces; closes the file."""
-        with self.file:
-            while chunk := self.file.read(_CHUNK):
-                yield chunk
 
 
-def write(db: Session, run_id: str, *, made_by: str, format_: str | None = None, part: int = 1) -> Export:
+def write(db: Session, run_id: str, *, made_by: str, format_: str | None = None, part: int = 1) -> PayoutExport:
     """The file of a run that has left the books, in its rail's format unless another is asked for.
 
     That it was made is kept. part : from 1, where the format takes only so many rows at once. Raises `PayoutUnfit` with
@@ -86,7 +77,7 @@ def write(db: Session, run_id: str, *, made_by: str, format_: str | None = None,
         # From here on it is the caller's, who closes it.
         until_finished.pop_all()
     name = f"{run.id}{'' if written.n_parts == 1 else f'-{part}'}.{writer.extension}"
-    return Export(file, name, writer.content_type, written.rows, written.n_parts, written.sha256)
+    return PayoutExport(file, written.rows, written.sha256, name, writer.content_type, written.n_parts)
 
 
 def _wrong(problem: type[Invalid], pointer: str, reason: str) -> Invalid:

@@ -99,7 +99,7 @@ def _last(db: Session) -> Seal | None:
 
 def check(db: Session) -> dict[str, list[str]]:
     """The seals' invariant for `rookery check`."""
-    return {"I27 the journal is as it was sealed": verify(db)}
+    return {"I31 the journal is as it was sealed": verify(db)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Tax rules as dated rows that two people put into force, and what they take from one payment.
 
 Nothing here is advice, and no rule is shipped in force: laws are data that an operator enters and confirms. A country
-in which nothing is withheld needs a rule that says so, of zero basis points. Rows from a file are `tax_files.py`.
+in which nothing is withheld needs a rule that says so, of zero basis points. Rows from a file are `rule_files.py`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -244,9 +244,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "(state = 'matched') <= (payout_id IS NOT NULL)", name=op.f("ck_bank_entries_matched_to_a_payout")
         ),
-        sa.CheckConstraint(
-            "state IN ('matched', 'suspense', 'known', 'resolved')", name=op.f("ck_bank_entries_state_known")
-        ),
+        sa.CheckConstraint("state IN ('matched', 'suspense')", name=op.f("ck_bank_entries_state_known")),
         sa.CheckConstraint("amount <> 0", name=op.f("ck_bank_entries_amount_moves")),
         sa.ForeignKeyConstraint(["currency"], ["currencies.code"], name=op.f("fk_bank_entries_currency_currencies")),
         sa.ForeignKeyConstraint(["file_id"], ["bank_files.id"], name=op.f("fk_bank_entries_file_id_bank_files")),

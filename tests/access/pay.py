@@ -130,7 +130,7 @@ def _files(session: Session, run: PayoutRun) -> None:
     """What was written for a bank and what it said."""
     payout_files.write(session, run.id, made_by="finance").file.close()
     payout_id = session.scalars(select(Payout.id).where(Payout.run_id == run.id, Payout.state == "settled")).one()
-    for number, state in enumerate((BankEntryState.KNOWN, BankEntryState.MATCHED), 1):
+    for number, state in enumerate((BankEntryState.SUSPENSE, BankEntryState.MATCHED), 1):
         file = BankFile(
             id=ids.new("bfl"), sha256=bytes([number]) * 32, format="camt", outcome={"settled": 1}, read_by="finance"
         )

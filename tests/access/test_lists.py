@@ -91,7 +91,7 @@ LISTS = (
     List("/api/payouts?state=failed", "SELECT id FROM payouts WHERE state = 'failed'", ("auditor",)),
     List("/api/bank-files", "SELECT id FROM bank_files", _READERS),
     List("/api/bank-entries", "SELECT id FROM bank_entries", _READERS),
-    List("/api/bank-entries?state=known", "SELECT id FROM bank_entries WHERE state = 'known'", ("auditor",)),
+    List("/api/bank-entries?state=suspense", "SELECT id FROM bank_entries WHERE state = 'suspense'", ("auditor",)),
     List("/api/fx-rates", "SELECT id FROM fx_rates", _READERS),
     List(
         "/api/fx-rates?base=EUR&quote=KES", "SELECT id FROM fx_rates WHERE (base, quote) = ('EUR', 'KES')", ("auditor",)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from payments import earnings, exports, funding, payees
 from payments.earnings import Work
+from payments.files import cells
 from payments.models import Payee
 
 
@@ -109,7 +110,7 @@ def test_an_honest_name_comes_through_as_it_is(db: Session, books: None, name: s
 
 @given(st.text(max_size=20))
 def test_a_cell_never_begins_as_a_formula_does(value: str) -> None:
-    shown = exports.cell(value)
+    shown = cells.quoted(value)
 
     assert shown.removeprefix("'") == value.removeprefix("'")
     assert not shown.lstrip(" \u00a0").startswith(("=", "+", "-", "@", "\t", "\r", "\n"))

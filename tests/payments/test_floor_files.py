@@ -9,15 +9,15 @@ from click.testing import CliRunner
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from payments import commands, floor_files, floors
-from payments.floor_files import FloorFileInvalid
+from payments import commands, floors, rule_files
+from payments.rule_files import FLOORS, RuleFileInvalid, Taken
 
 HEAD = "region,currency,hourly,valid_from,valid_to,citation"
 GOOD = "KE,USD,5,2026-01-01,2026-12-31,an act"
 
 
-def _enter(db: Session, *lines: str) -> floor_files.Taken:
-    return floor_files.enter(db, io.BytesIO("\n".join(lines).encode()), entered_by="finance")
+def _enter(db: Session, *lines: str) -> Taken:
+    return rule_files.enter(db, io.BytesIO("\n".join(lines).encode()), FLOORS, entered_by="finance")
 
 
 def _count(db: Session) -> int:
@@ -27,8 +27,8 @@ def _count(db: Session) -> int:
 def test_the_samples_are_entered_once_and_none_of_them_counts(db: Session) -> None:
     samples = (resources.files("payments") / "floor_samples.csv").read_bytes()
 
-    first = floor_files.enter(db, io.BytesIO(samples), entered_by="finance")
-    again = floor_files.enter(db, io.BytesIO(samples), entered_by="finance")
+    first = rule_files.enter(db, io.BytesIO(samples), FLOORS, entered_by="finance")
+    again = rule_files.enter(db, io.BytesIO(samples), FLOORS, entered_by="finance")
 
     n = _count(db)
     assert (first.entered, first.known, again.entered, again.known) == (n, 0, 0, n)
@@ -59,7 +59,7 @@ def test_an_empty_cell_is_a_rule_without_an_end(db: Session) -> None:
     ],
 )
 def test_a_line_that_is_no_rule_is_named_and_nothing_is_entered(db: Session, line: str, told: str) -> None:
-    with pytest.raises(FloorFileInvalid) as refused, db.begin_nested():
+    with pytest.raises(RuleFileInvalid) as refused, db.begin_nested():
         _enter(db, HEAD, GOOD, line)
 
     assert refused.value.detail.startswith(told)
@@ -70,8 +70,8 @@ def test_a_line_that_is_no_rule_is_named_and_nothing_is_entered(db: Session, lin
     "raw", [b"", b"\xff\xfe", b"region;currency", b"x" * 1_000_001], ids=["empty", "not UTF-8", "other", "too large"]
 )
 def test_what_is_no_such_file_is_refused(db: Session, raw: bytes) -> None:
-    with pytest.raises(FloorFileInvalid):
-        floor_files.enter(db, io.BytesIO(raw), entered_by="finance")
+    with pytest.raises(RuleFileInvalid):
+        rule_files.enter(db, io.BytesIO(raw), FLOORS, entered_by="finance")
 
 
 def test_the_command_tells_how_many_and_refuses_what_is_not_there(db: Session, tmp_path: Path) -> None:

@@ -475,7 +475,7 @@ BREAKS = {
     "I12 in transit by the books is what was sent and is not final": """
         UPDATE payouts SET state = 'settled' WHERE state = 'exported'""",
     "I12b suspense by the books is what banks have booked and nobody can place": """
-        UPDATE bank_entries SET state = 'resolved'""",
+        UPDATE bank_entries SET amount = amount + 1""",
     "I13 reserved = spent + released + remaining": """
         UPDATE reserves SET spent = spent - 1""",
     "I14 a reversal is its entry turned round": """
@@ -500,7 +500,7 @@ BREAKS = {
     "F1 nobody confirmed an exchange rate of their own": """
         ALTER TABLE fx_rates DROP CONSTRAINT ck_fx_rates_four_eyes;
         UPDATE fx_rates SET confirmed_by = entered_by, confirmed_at = now()""",
-    "T1 nobody confirmed a tax rule of their own": """
+    "F2 nobody confirmed a tax rule of their own": """
         ALTER TABLE tax_rules DROP CONSTRAINT ck_tax_rules_four_eyes;
         UPDATE tax_rules SET confirmed_by = entered_by, confirmed_at = now()""",
     "I21 a refund is posted when it is approved, and only then": """

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from payments import paying_accounts, payout_files, rails, runs
 from payments.files import dialects
 from payments.models import Payee, PayoutRun
-from payments.payout_files import Export, FormatUnknown, PartUnknown, PayoutUnfit, RunNotExported
+from payments.payout_files import FormatUnknown, PartUnknown, PayoutExport, PayoutUnfit, RunNotExported
 from payments.sealing import SealKeyUnknown
 from tests.payments import owed
 from tests.payments.files import judges
@@ -51,13 +51,13 @@ def _owe(db: Session, rail: str, *names: str) -> list[Payee]:
     return made
 
 
-def _read(export: Export) -> bytes:
+def _read(export: PayoutExport) -> bytes:
     content = b"".join(export.chunks())
     assert hashlib.sha256(content).hexdigest() == export.sha256
     return content
 
 
-def _write(db: Session, run: PayoutRun, format_: str | None = None, part: int = 1) -> Export:
+def _write(db: Session, run: PayoutRun, format_: str | None = None, part: int = 1) -> PayoutExport:
     return payout_files.write(db, run.id, made_by=PREPARER, format_=format_, part=part)
 
 

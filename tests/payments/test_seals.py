@@ -224,7 +224,7 @@ def test_a_change_under_a_seal_is_found(owner: Session, change: str) -> None:
     broken = seals.verify(owner)
 
     assert broken
-    assert seals.check(owner) == {"I27 the journal is as it was sealed": broken}
+    assert seals.check(owner) == {"I31 the journal is as it was sealed": broken}
 
 
 def test_one_changed_entry_is_told_once(owner: Session) -> None:

@@ -11,25 +11,25 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from payments import tax_files, taxes
-from payments.tax_files import Taken, TaxFileInvalid
+from payments import rule_files, taxes
+from payments.rule_files import TAXES, RuleFileInvalid, Taken
 from payments.taxes import Terms
 from tests import factories
 
-HEADING = ",".join(tax_files._COLUMNS)
+HEADING = ",".join(TAXES.columns)
 ROW = "KE,withholding,accrual,,500,24000,month,KES,yes,down,0,2026-01-01,,KRA,an act"
-SAMPLES = Path(tax_files.__file__).with_name("tax_samples.csv")
+SAMPLES = Path(rule_files.__file__).with_name("tax_samples.csv")
 
 
 def _enter(db: Session, content: str | bytes) -> Taken:
     raw = content if isinstance(content, bytes) else content.encode()
-    return tax_files.enter(db, io.BytesIO(raw), entered_by="operator")
+    return rule_files.enter(db, io.BytesIO(raw), TAXES, entered_by="operator")
 
 
 def test_a_row_is_a_rule_and_its_empty_cells_say_nothing() -> None:
-    (row,) = tax_files._rows(f"{HEADING}\n{ROW}\n")
+    (row,) = rule_files.rows(f"{HEADING}\n{ROW}\n", TAXES)
 
-    assert tax_files._terms(row[1]) == Terms(
+    assert rule_files.make(row[1], TAXES) == Terms(
         country="KE", kind="withholding", basis="accrual", basis_points=500, threshold="24000", period="month",
         currency="KES", catch_up=True, rounding="down", unit_exponent=0, valid_from=date(2026, 1, 1), authority="KRA",
         citation="an act",
@@ -64,12 +64,15 @@ BAD = {
     "another heading": (HEADING.upper(), "The first line must be"),
     "a cell too many": (f"{HEADING}\n{ROW},x", "Line 2 has 16 cells instead of 15"),
     "a cell too few": (f"{HEADING}\n{ROW}\nKE", "Line 3 has 1 cells"),
-    "no number": (f"{HEADING}\n{ROW.replace('500', '5 %')}", "Line 2: /basis_points: Must be an integer."),
-    "Arabic digits": (f"{HEADING}\n{ROW.replace('500', '٥٠٠')}", "Line 2: /basis_points: Must be an integer."),
-    "neither yes nor no": (f"{HEADING}\n{ROW.replace('yes', 'true')}", "Line 2: /catch_up: Must be true or false."),
-    "a day that is none": (f"{HEADING}\n{ROW.replace('01-01', '02-30')}", "Line 2: /valid_from"),
-    "nothing where something must be": (f"{HEADING}\n{ROW.replace('KRA', '')}", "Line 2: /authority"),
-    "a foreign currency": (f"{HEADING}\n{ROW}\n{ROW.replace('KES', 'XAU')}", "Line 3: The books are not kept in XAU"),
+    "no number": (f"{HEADING}\n{ROW.replace('500', '5 %')}", "Line 2: basis_points: Must be an integer."),
+    "Arabic digits": (f"{HEADING}\n{ROW.replace('500', '٥٠٠')}", "Line 2: basis_points: Must be an integer."),
+    "neither yes nor no": (f"{HEADING}\n{ROW.replace('yes', 'true')}", "Line 2: catch_up: Must be true or false."),
+    "a day that is none": (f"{HEADING}\n{ROW.replace('01-01', '02-30')}", "Line 2: valid_from"),
+    "nothing where something must be": (f"{HEADING}\n{ROW.replace('KRA', '')}", "Line 2: authority"),
+    "a foreign currency": (
+        f"{HEADING}\n{ROW}\n{ROW.replace('KES', 'XAU')}",
+        "Line 3: currency: The books are not kept",
+    ),
     "NUL": (f"{HEADING}\n{ROW}\0", "Line 2"),
     "a quote that never ends": (f'{HEADING}\n{ROW}"\n"', "is no CSV"),
     "a cell without end": (f"{HEADING}\n{ROW}{'x' * 200_000}", "Line 2"),
@@ -80,7 +83,7 @@ BAD = {
 
 @pytest.mark.parametrize(("content", "sentence"), BAD.values(), ids=BAD.keys())
 def test_what_cannot_be_is_one_sentence_that_names_its_line(db: Session, content: str | bytes, sentence: str) -> None:
-    with pytest.raises(TaxFileInvalid) as refused, db.begin_nested():
+    with pytest.raises(RuleFileInvalid) as refused, db.begin_nested():
         _enter(db, content)
 
     assert sentence in refused.value.detail
@@ -89,15 +92,15 @@ def test_what_cannot_be_is_one_sentence_that_names_its_line(db: Session, content
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda rest: f"{HEADING}\n{rest}".encode()))
 def test_no_bytes_break_the_reading(raw: bytes) -> None:
-    with suppress(TaxFileInvalid):
-        for _, row in tax_files._rows(tax_files._text(io.BytesIO(raw))):
-            with tax_files._line(1):
-                tax_files._terms(row)
+    with suppress(RuleFileInvalid):
+        for _, row in rule_files.rows(rule_files.read(io.BytesIO(raw)), TAXES):
+            with rule_files.named(1):
+                rule_files.make(row, TAXES)
 
 
 def test_samples_of_every_country_cover_whoever_has_no_document(db: Session) -> None:
     with SAMPLES.open("rb") as file:
-        tax_files.enter(db, file, entered_by="operator")
+        rule_files.enter(db, file, TAXES, entered_by="operator")
 
     covered = db.scalars(text("SELECT DISTINCT country FROM tax_rules WHERE document IS NULL ORDER BY 1")).all()
     # For Venezuela nothing was found: whoever pays there enters what they know.
