@@ -13,18 +13,14 @@ from sqlalchemy import Select, func, literal, select, text
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids, pagination
-from foundation.errors import Conflict, Invalid, NotFound
-from payments import contracts, ledger, money
+from foundation.errors import Conflict, NotFound
+from payments import contracts, ledger, money, periods
 from payments.ledger import BANK, HOUSE, RECEIVABLE_REQUESTER, SALES_TAX, AccountName, Entry, Line
 from payments.models import Currency, Invoice, InvoiceLine, InvoiceState, Presentation
 
 
 class NoSuchInvoice(NotFound):
     """There is no such invoice."""
-
-
-class MonthNotOver(Invalid):
-    """Only a month that is over can be invoiced."""
 
 
 class NothingToInvoice(Conflict):
@@ -91,8 +87,7 @@ def draft(
     contracts.hold_turn(db, owner_ref)
     following = next_month(month)
     if following > clock.now(db).date():
-        wrong = {"pointer": "/month", "reason": "Is not over."}
-        raise MonthNotOver("Wait until the month is over.", errors=[wrong])
+        raise periods.MonthNotOver("A month is invoiced once it is over.")
     end = datetime(following.year, following.month, 1, tzinfo=UTC) - timedelta(microseconds=1)
     contract = contracts.in_force(db, owner_ref, end)
     which = {"owner_ref": owner_ref, "currency": currency.code}

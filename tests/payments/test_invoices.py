@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from foundation import clock
 from foundation.errors import NotFound
 from foundation.pagination import PageRequest
-from payments import adjustments, clawbacks, contracts, earnings, funding, invoices, ledger, money
+from payments import adjustments, clawbacks, contracts, earnings, funding, invoices, ledger, money, periods
 from payments.contracts import AlreadyInForce, ContractMissing, CreditExceeded, DateTooFar, NotPostpaid
 from payments.four_eyes import SamePerson
 from payments.funding import OwnerUnknown
@@ -20,7 +20,6 @@ from payments.invoices import (
     InvoiceExists,
     InvoiceMoveNotAllowed,
     InvoiceStale,
-    MonthNotOver,
     NothingToInvoice,
     PaymentDiffers,
     Revenue,
@@ -329,7 +328,7 @@ def test_goodwill_is_not_invoiced(db: Session, books: None, month: date) -> None
 
 def test_only_a_month_that_is_over_is_invoiced_and_once(db: Session, books: None, month: date) -> None:
     _postpaid(db, month, 10_000)
-    with pytest.raises(MonthNotOver):
+    with pytest.raises(periods.MonthNotOver):
         _draft(db, invoices.next_month(month))
     _draft(db, month)
 
