@@ -4,8 +4,8 @@ from typing import Any
 
 import demo.commands
 import payments.api
+import payments.checks
 import payments.commands
-import payments.ledger
 import quality.api
 import quality.checks
 import quality.commands
@@ -65,7 +65,7 @@ program = Program(
     # What is due and takes minutes, step by step.
     works=(settlement.refit_grown, runs.go_on, floor_weeks.go_on),
     # What must always be true.
-    checks=(payments.ledger.check, seals.check, workforce.checks.check, quality.checks.check, trail.check),
+    checks=(payments.checks.check, seals.check, workforce.checks.check, quality.checks.check, trail.check),
     commands=(
         payments.commands.ledger_commands,
         payments.commands.payables_commands,

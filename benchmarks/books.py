@@ -32,6 +32,7 @@ from sqlalchemy.orm import Session
 from foundation import checks, embedded, embedded_postgres, ids, logs
 from foundation import db as database
 from foundation.installation import migrate
+from payments import checks as rules_of_books
 from payments import ledger, paying_accounts, reconciliation, runs
 from payments.ledger import BANK, HOUSE, PAYABLE, PLATFORM_FEE, AccountName, Entry, Line
 
@@ -249,9 +250,9 @@ def _measure_check(engines: embedded.Engines) -> None:
     engine = database.make_engine(engines.database_url, patient=True)
     with database.sessions(engine)() as db:
         entries = db.scalar(text("SELECT count(*) FROM journal_entries")) or 0
-        names = [name for name in ledger.CHECKS if name.split()[0] in {"I1", "I2", "I3", "I4", "I5"}]
-        audit = {name: ledger.CHECKS[name] for name in names}
-        for told, rules in (("I1 to I5", audit), ("every check", ledger.CHECKS)):
+        names = [name for name in rules_of_books.CHECKS if name.split()[0] in {"I1", "I2", "I3", "I4", "I5"}]
+        audit = {name: rules_of_books.CHECKS[name] for name in names}
+        for told, rules in (("I1 to I5", audit), ("every check", rules_of_books.CHECKS)):
             begun = time.perf_counter()
             found = checks.broken(db, rules)
             seconds = time.perf_counter() - begun
@@ -318,7 +319,7 @@ def prepare(n_payees: int, n_each: int) -> None:
             print(f"    release {run_.n_payouts:,} payouts: {_go_through(db, run_id):.1f} s, {_peak()}")
             _reconcile(db, run_id)
             begun = time.perf_counter()
-            assert not any(ledger.check(db).values())
+            assert not any(rules_of_books.check(db).values())
             print(f"    every check: {time.perf_counter() - begun:.1f} s", flush=True)
         engine.dispose()
 

@@ -16,8 +16,8 @@ from sqlalchemy.orm import Session
 
 from foundation import commands, jobs, trail
 from payments import (
+    checks,
     exports,
-    ledger,
     money,
     payout_files,
     payouts,
@@ -64,7 +64,7 @@ def ledger_commands() -> None:
 def check(db: Session) -> None:
     """Test every invariant of the books; exit code 1 if one is broken."""
     broken = 0
-    for name, rows in ledger.check(db).items():
+    for name, rows in checks.check(db).items():
         click.echo(f"{'ok    ' if not rows else 'BROKEN'}  {name}" + "".join(f"\n        {row}" for row in rows))
         broken += bool(rows)
     if broken:

@@ -204,7 +204,7 @@ def _last_day(month: date) -> date:
 
 
 def _hash(month: date, rows: Sequence[Any]) -> bytes:
-    """SHA-256 of the month and of a line for each role and currency, as `ledger.CHECKS` computes it too."""
+    """SHA-256 of the month and of a line for each role and currency, as `checks.CHECKS` computes it too."""
     lines = [f"{row.role}|{row.kind}|{row.currency}|{int(row.debits)}|{int(row.credits)}" for row in rows]
     return hashlib.sha256("\n".join([_name(month), *lines]).encode()).digest()
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from foundation import clock
 from foundation.errors import Problem
-from payments import adjustments, earnings, funding, holds, ledger, money, payees, payouts, rails, runs
+from payments import adjustments, checks, earnings, funding, holds, ledger, money, payees, payouts, rails, runs
 from payments.adjustments import EarningInPayout, EarningNotDue, EarningPaid
 from payments.four_eyes import SamePerson
 from payments.holds import HoldOver
@@ -529,7 +529,7 @@ class Model:
         moved = {row.id: row.state for row in self.db.execute(_RUN_STATES)}
         assert moved == {name: run.state for name, run in self.runs.items()}
         assert self.db.execute(_PAID_TWICE).all() == []
-        assert {name: rows for name, rows in ledger.check(self.db).items() if rows} == {}
+        assert {name: rows for name, rows in checks.check(self.db).items() if rows} == {}
         self._check_accounts()
 
     def _check_accounts(self) -> None:

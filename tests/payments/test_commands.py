@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from payments import commands, earnings, exports, funding, ledger, payees, payouts, reconciliation, runs
+from payments import checks, commands, earnings, exports, funding, payees, payouts, reconciliation, runs
 from payments.earnings import Work
 from tests.payments import owed as people
 
@@ -28,7 +28,7 @@ def test_a_check_of_sound_books_says_so_of_every_invariant(db: Session, owed: No
     ran = CliRunner().invoke(commands.check, obj=db)
 
     assert ran.exit_code == 0
-    assert ran.output.splitlines() == [f"ok      {name}" for name in ledger.CHECKS]
+    assert ran.output.splitlines() == [f"ok      {name}" for name in checks.CHECKS]
 
 
 def test_a_check_of_broken_books_names_what_is_wrong_and_fails(db: Session, owed: None) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from foundation.pagination import PageRequest
-from payments import earnings, funding, ledger, payees
+from payments import checks, earnings, funding, ledger, payees
 from payments.earnings import Work
 from payments.funding import Rest
 from payments.ledger import PAYABLE, PLATFORM_FEE, InsufficientFunds
@@ -305,7 +305,7 @@ class Books(RuleBasedStateMachine):
 
     @invariant()
     def every_check_is_empty_and_every_sum_ties_out(self) -> None:
-        assert not any(ledger.check(self.db).values())
+        assert not any(checks.check(self.db).values())
         for row in ledger.tie_out(self.db):
             assert row.payable == row.unpaid
             assert row.reserved == row.spent + row.released + row.remaining

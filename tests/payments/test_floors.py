@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from foundation.pagination import PageRequest
-from payments import active_time, adjustments, earnings, floor_weeks, floors, funding, ledger, money, payees
+from payments import active_time, adjustments, checks, earnings, floor_weeks, floors, funding, ledger, money, payees
 from payments.active_time import Piece
 from payments.earnings import Work
 from payments.floor_weeks import NoSuchWeek, WeekInvalid, WeekNotOver
@@ -529,7 +529,7 @@ def test_a_week_that_claims_more_than_the_books_added_is_found(house: House) -> 
         db.execute(text("ALTER TABLE weekly_pay DISABLE TRIGGER USER"))
         db.execute(text("UPDATE weekly_pay SET pay = pay - 1, top_up = top_up + 1"))
 
-        assert ledger.check(db)["I19 nobody earned less in a closed week than the floor, by what the books added"]
+        assert checks.check(db)["I19 nobody earned less in a closed week than the floor, by what the books added"]
         db.rollback()
     engine.dispose()
 

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from foundation.errors import NotFound
-from payments import funding, ledger, money, refunds
+from payments import checks, funding, ledger, money, refunds
 from payments.four_eyes import SamePerson
 from payments.ledger import (
     FUNDS,
@@ -251,4 +251,4 @@ def test_whatever_is_asked_for_no_more_goes_back_than_came(
 
         assert max(gone.values()) <= 1_000
         assert _free(db) == 2_000 - sum(gone.values())
-        assert not any(ledger.check(db).values())
+        assert not any(checks.check(db).values())

@@ -1,0 +1,35 @@
+"""What the routes of payments have in common: who may call, and amounts as ledger units."""
+
+from typing import Any
+
+from foundation.auth import Role, allow
+from foundation.errors import within
+from foundation.http import Call, Routes
+from payments import money
+from payments.models import Currency
+
+FINANCE = Role("finance", frozenset({"finance"}))
+
+
+# Whoever puts into force what finance has prepared; a person who is both is refused (four_eyes.py).
+APPROVER = Role("approver", frozenset({"approve"}))
+
+
+# Who may read what finance and approvers decide about.
+READ = allow("finance", "approve", "audit")
+
+
+routes = Routes("payments", "/api")
+
+
+def amount_in(call: Call) -> tuple[Currency, int]:
+    """The currency of a body and its amount in ledger units."""
+    with within("/currency"):
+        currency = money.currency(call.db, call.body["currency"])
+    with within("/amount"):
+        return currency, money.parse(call.body["amount"], currency)
+
+
+def in_units(call: Call) -> dict[str, Any]:
+    """A body with its amount in ledger units of its currency."""
+    return {**call.body, "amount": amount_in(call)[1]}

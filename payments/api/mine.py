@@ -1,0 +1,57 @@
+"""What payees say and see of their own pay."""
+
+from foundation import pagination
+from foundation.auth import allow
+from foundation.http import Call
+from payments import adjustments, earnings, holds, methods, payees, payouts, schemas
+from payments.api.edge import routes
+from payments.models import Hold, Payee, Payout, PayoutMethod
+
+
+@routes.get("/me/statement", allow=allow("work"), returns=schemas.Statement)
+def statement(call: Call) -> dict[str, object]:
+    """Your pay: pending (weighed, not yet accepted), due (accepted, in the books) and paid."""
+    payee = payees.of_owner(call.db, call.actor.subject_id)
+    return {"payee_id": payee.id, "name": payee.name, "totals": earnings.totals(call.db, payee.id)}
+
+
+@routes.get("/me/earnings", allow=allow("work"), returns=schemas.Earning, paged=True)
+def my_earnings(call: Call) -> pagination.Page:
+    """What each of your answers is worth and where its pay stands, newest first."""
+    payee = payees.of_owner(call.db, call.actor.subject_id)
+    return earnings.page(call.db, payee.id, call.page)
+
+
+@routes.put("/me/payout-method", allow=allow("work"), body=schemas.NewPayoutMethod, returns=schemas.PayoutMethod)
+def choose_method(call: Call) -> PayoutMethod:
+    """Say where your pay should go. A new place is paid to after 72 hours; the same one again changes nothing."""
+    return methods.choose(call.db, _payee(call).id, **call.body, set_by=call.actor.subject_id)
+
+
+@routes.get("/me/payout-method", allow=allow("work"), returns=schemas.PayoutMethod)
+def my_method(call: Call) -> PayoutMethod:
+    """Where your pay goes; its last characters alone."""
+    return methods.find_active(call.db, _payee(call).id)
+
+
+@routes.get("/me/payouts", allow=allow("work"), returns=schemas.MyPayout, paged=True)
+def my_payouts(call: Call) -> pagination.Page:
+    """What has been paid to you, or is on its way, newest first."""
+    rows = payouts.of_payee(_payee(call).id)
+    return pagination.read(call.db, rows, Payout.id, call.page)
+
+
+@routes.get("/me/holds", allow=allow("work"), returns=schemas.MyHold, paged=True)
+def my_holds(call: Call) -> pagination.Page:
+    """What of your pay is held back now, why, and until when."""
+    return pagination.read(call.db, holds.listed(payee_id=_payee(call).id, active=True), Hold.id, call.page)
+
+
+@routes.get("/me/adjustments", allow=allow("work"), returns=schemas.MyAdjustment, paged=True)
+def my_adjustments(call: Call) -> pagination.Page:
+    """What of your pay was changed after the fact, and why, newest first."""
+    return adjustments.page(call.db, call.page, payee_id=_payee(call).id)
+
+
+def _payee(call: Call) -> Payee:
+    return payees.of_owner(call.db, call.actor.subject_id)

@@ -1,0 +1,286 @@
+"""Where payees are paid to, and the runs and payouts that pay them."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    UniqueConstraint,
+    false,
+    text,
+    true,
+)
+from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
+
+from foundation.db import Base, Created, Id, IdText, Json, Moment, Ref, one_of
+from payments.models.money import Currency
+
+
+class MethodStatus(StrEnum):
+    ACTIVE = "active"
+    RETIRED = "retired"
+
+
+class RunState(StrEnum):
+    """Where a payout run stands. Preparing and releasing are done step by step, and go on after a crash."""
+
+    PREPARING = "preparing"
+    DRAFT = "draft"
+    APPROVED = "approved"
+    RELEASING = "releasing"
+    EXPORTED = "exported"
+    CLOSED = "closed"
+    CANCELLING = "cancelling"
+    CANCELLED = "cancelled"
+
+
+class PayoutState(StrEnum):
+    """Where one payment stands. What its bank has not told of stays exported, however long that takes."""
+
+    PREPARED = "prepared"
+    EXPORTED = "exported"
+    SETTLED = "settled"
+    FAILED = "failed"
+    RETURNED = "returned"
+    DROPPED = "dropped"
+
+
+class PayoutMethod(Base):
+    """Where a payee wants their money. The destination is sealed; a fingerprint tells equal ones apart from others."""
+
+    __tablename__ = "payout_methods"
+
+    id: Mapped[Id]
+    payee_id: Mapped[str] = mapped_column(IdText, ForeignKey("payees.id"))
+    rail: Mapped[str]
+    kind: Mapped[str]
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
+    # Of the account alone: equal where money arrives in one place.
+    account_fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
+    # As it is shown: the last characters alone.
+    masked: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default=MethodStatus.ACTIVE)
+    # Whoever set it: the payee, or somebody of the staff for them.
+    set_by: Mapped[Ref]
+    created_at: Mapped[Created]
+    # Nothing is paid to it before.
+    cooling_until: Mapped[Moment]
+    retired_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (
+        Index("ix_payout_methods_active", "payee_id", unique=True, postgresql_where=text("status = 'active'")),
+        Index("ix_payout_methods_account", "account_fingerprint", postgresql_where=text("status = 'active'")),
+        one_of("status", MethodStatus),
+        CheckConstraint("(status = 'retired') = (retired_at IS NOT NULL)", name="retired_when"),
+    )
+
+
+class PayingAccount(Base):
+    """The house's own account that a rail pays from, as its files name it; in force once another has confirmed it."""
+
+    __tablename__ = "paying_accounts"
+
+    id: Mapped[Id]
+    rail: Mapped[str]
+    # By what the rail's format calls them: name, iban, bic; name, routing, company_id; account.
+    details: Mapped[Json]
+    entered_by: Mapped[Ref]
+    created_at: Mapped[Created]
+    confirmed_by: Mapped[str | None] = mapped_column(IdText)
+    confirmed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (
+        Index(None, "rail", "id"),
+        CheckConstraint("confirmed_by <> entered_by", name="four_eyes"),
+        CheckConstraint("num_nulls(confirmed_by, confirmed_at) IN (0, 2)", name="confirmed_by_somebody"),
+    )
+
+
+class PayoutRun(Base):
+    """One payment of many payees over one rail: prepared by one person, approved by another, then sent.
+
+    prepared_through : the payee up to whom its steps have come. content_hash : what an approval is for. total : of the
+    payouts that are not dropped, in ledger units.
+    """
+
+    __tablename__ = "payout_runs"
+
+    id: Mapped[Id]
+    rail: Mapped[str]
+    currency: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"))
+    state: Mapped[str]
+    cut_off: Mapped[Moment]
+    # Where its file says that the money comes from, if the rail's files say that.
+    paying_account_id: Mapped[str | None] = mapped_column(IdText, ForeignKey("paying_accounts.id"))
+    prepared_by: Mapped[Ref]
+    prepared_through: Mapped[str] = mapped_column(IdText, server_default=text("''"))
+    n_payees: Mapped[int] = mapped_column(server_default=text("0"))
+    n_payouts: Mapped[int] = mapped_column(server_default=text("0"))
+    total: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    content_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    approved_by: Mapped[str | None] = mapped_column(IdText)
+    approved_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    released_by: Mapped[str | None] = mapped_column(IdText)
+    exported_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    created_at: Mapped[Created]
+
+    books: Mapped[Currency] = relationship(lazy="joined", innerjoin=True, viewonly=True)
+
+    @property
+    def exponent(self) -> int:
+        return self.books.ledger_exponent
+
+    @property
+    def hash_text(self) -> str | None:
+        """The hash as people compare it."""
+        return None if self.content_hash is None else self.content_hash.hex()
+
+    __table_args__ = (
+        one_of("state", RunState),
+        CheckConstraint("approved_by <> prepared_by", name="four_eyes"),
+        CheckConstraint("num_nulls(approved_by, approved_at) IN (0, 2)", name="approved_by_somebody"),
+        CheckConstraint(
+            "(state IN ('approved', 'releasing', 'exported', 'closed')) <= (approved_by IS NOT NULL)",
+            name="approved_before_it_leaves",
+        ),
+        CheckConstraint("state NOT IN ('draft', 'approved') OR content_hash IS NOT NULL", name="hashed"),
+        Index(
+            "ix_payout_runs_moving",
+            "id",
+            postgresql_where=text("state IN ('preparing', 'releasing', 'cancelling')"),
+        ),
+    )
+
+
+class RunRate(Base):
+    """At which rate a run pays what was earned in another currency than it pays in. Append-only."""
+
+    __tablename__ = "run_rates"
+
+    run_id: Mapped[str] = mapped_column(IdText, ForeignKey("payout_runs.id"), primary_key=True)
+    currency: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"), primary_key=True)
+    rate_id: Mapped[str] = mapped_column(IdText, ForeignKey("fx_rates.id"))
+
+
+class Payout(Base):
+    """One payment to one payee: what it is made of, where it goes, and what its bank has said.
+
+    gross : the sum of its items, in the currency they were earned in; net : what leaves, in the currency that is paid;
+    the same, less the fee, where nothing is converted. part : a payee's payouts of one run, from 0.
+    """
+
+    __tablename__ = "payouts"
+
+    id: Mapped[Id]
+    run_id: Mapped[str] = mapped_column(IdText, ForeignKey("payout_runs.id"))
+    payee_id: Mapped[str] = mapped_column(IdText, ForeignKey("payees.id"))
+    method_id: Mapped[str] = mapped_column(IdText, ForeignKey("payout_methods.id"))
+    # Of the destination, so that an approval is for where the money goes too.
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
+    part: Mapped[int] = mapped_column(SmallInteger)
+    currency: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"))
+    earned_currency: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"))
+    fx_rate_id: Mapped[str | None] = mapped_column(IdText, ForeignKey("fx_rates.id"))
+    gross: Mapped[int] = mapped_column(BigInteger)
+    fee: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    net: Mapped[int] = mapped_column(BigInteger)
+    end_to_end_id: Mapped[str] = mapped_column(IdText, unique=True)
+    state: Mapped[str] = mapped_column(server_default=PayoutState.PREPARED)
+    # Why it was dropped, failed or was returned, as far as anybody said.
+    reason: Mapped[str | None]
+    created_at: Mapped[Created]
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    books: Mapped[Currency] = relationship(lazy="joined", innerjoin=True, viewonly=True, foreign_keys=[currency])
+    earned_books: Mapped[Currency] = relationship(
+        lazy="joined", innerjoin=True, viewonly=True, foreign_keys=[earned_currency]
+    )
+
+    @property
+    def exponent(self) -> int:
+        return self.books.ledger_exponent
+
+    @property
+    def earned_exponent(self) -> int:
+        return self.earned_books.ledger_exponent
+
+    __table_args__ = (
+        UniqueConstraint("run_id", "payee_id", "part"),
+        Index(None, "payee_id", "id"),
+        Index(None, "run_id", "id"),
+        Index("ix_payouts_in_transit", "run_id", postgresql_where=text("state = 'exported'")),
+        one_of("state", PayoutState),
+        CheckConstraint("net > 0 AND gross > 0 AND fee >= 0", name="above_zero"),
+        CheckConstraint("fx_rate_id IS NOT NULL OR net = gross - fee", name="adds_up"),
+        CheckConstraint("(fx_rate_id IS NULL) = (currency = earned_currency)", name="converted_at_a_rate"),
+    )
+
+
+class PayoutItem(Base):
+    """What of one earning a payout pays. open : it is in a payout that has not left yet, so no other takes it.
+
+    counts : it has left and has not come back.
+    """
+
+    __tablename__ = "payout_items"
+
+    payout_id: Mapped[str] = mapped_column(IdText, ForeignKey("payouts.id"), primary_key=True)
+    earning_id: Mapped[str] = mapped_column(IdText, ForeignKey("earnings.id"), primary_key=True)
+    part: Mapped[int] = mapped_column(SmallInteger)
+    amount: Mapped[int] = mapped_column(BigInteger)
+    open: Mapped[bool] = mapped_column(server_default=true())
+    counts: Mapped[bool] = mapped_column(server_default=false())
+
+    __table_args__ = (
+        Index("ix_payout_items_open", "earning_id", "part", unique=True, postgresql_where=text("open")),
+        Index(None, "earning_id"),
+        CheckConstraint("amount > 0", name="amount_positive"),
+        CheckConstraint("NOT (open AND counts)", name="open_or_gone"),
+    )
+
+
+class LeftOut(Base):
+    """Somebody whom a run does not pay although something is owed to them, and why."""
+
+    __tablename__ = "left_out"
+
+    run_id: Mapped[str] = mapped_column(IdText, ForeignKey("payout_runs.id"), primary_key=True)
+    payee_id: Mapped[str] = mapped_column(IdText, ForeignKey("payees.id"), primary_key=True)
+    reason: Mapped[str] = mapped_column(IdText, primary_key=True)
+    # In which it was earned.
+    currency: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"), primary_key=True)
+    amount: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[Created]
+
+    books: Mapped[Currency] = relationship(lazy="joined", innerjoin=True, viewonly=True)
+    # What pages go by: part of what somebody is owed may be held, and the rest too little.
+    place: Mapped[str] = column_property(payee_id + "/" + reason + "/" + currency)
+
+    @property
+    def exponent(self) -> int:
+        return self.books.ledger_exponent
+
+
+class PayoutFile(Base):
+    """That somebody made a run's file: which, when, and the hash of its bytes. Append-only."""
+
+    __tablename__ = "payout_files"
+
+    id: Mapped[Id]
+    run_id: Mapped[str] = mapped_column(IdText, ForeignKey("payout_runs.id"))
+    format: Mapped[str]
+    part: Mapped[int]
+    rows: Mapped[int]
+    sha256: Mapped[bytes] = mapped_column(LargeBinary)
+    made_by: Mapped[Ref]
+    created_at: Mapped[Created]
+
+    __table_args__ = (Index(None, "run_id", "id"),)

@@ -1,0 +1,179 @@
+"""What the routes of payouts take and give."""
+
+import marshmallow as ma
+
+from foundation.fields import (
+    Choice,
+    Currency,
+    Identifier,
+    Integer,
+    JsonObject,
+    QueryInteger,
+    Schema,
+    Shaped,
+    Text,
+    Timestamp,
+)
+from payments import payout_files
+from payments.destinations import Kind
+from payments.models import BankEntryState, PayoutState, RunState
+from payments.schemas.parts import HASH, OfPayee, amount_of
+
+
+class NewPayoutMethod(Schema):
+    rail = Text(required=True, longest=40)
+    kind = Choice(Kind, required=True)
+    given = JsonObject(
+        required=True,
+        data_key="destination",
+        metadata={
+            "description": "By kind: iban and perhaps bic; routing, account, account_type; country, bank_code, "
+            "account; wallet, country, msisdn; upi; email."
+        },
+    )
+
+
+class PayoutMethod(Schema):
+    id = Identifier("pym")
+    rail = Text()
+    kind = Text()
+    masked = Text()
+    created_at = Timestamp()
+    cooling_until = Timestamp()
+
+
+class PayoutMethodOfPayee(PayoutMethod):
+    payee_id = Identifier("pye")
+    status = Text()
+    set_by = Text()
+    retired_at = Timestamp(allow_none=True)
+
+
+class NewPayingAccount(Schema):
+    rail = Text(required=True, longest=40)
+    details = JsonObject(
+        required=True,
+        metadata={"description": "By rail: name, iban, bic; name, routing, company_id; account; currency."},
+    )
+
+
+class PayingAccount(Schema):
+    id = Identifier("pac")
+    rail = Text()
+    details = JsonObject()
+    entered_by = Text()
+    created_at = Timestamp()
+    confirmed_by = Text(allow_none=True)
+    confirmed_at = Timestamp(allow_none=True)
+
+
+class NewRun(Schema):
+    rail = Text(required=True, longest=40)
+    cut_off = Timestamp()
+
+
+class Run(Schema):
+    id = Identifier("run")
+    rail = Text()
+    currency = Currency()
+    state = Choice(RunState)
+    cut_off = Timestamp()
+    payees_looked_at = Integer(attribute="n_payees")
+    payouts = Integer(attribute="n_payouts")
+    total = amount_of("total")
+    content_hash = Text(attribute="hash_text", allow_none=True)
+    prepared_by = Text()
+    approved_by = Text(allow_none=True)
+    approved_at = Timestamp(allow_none=True)
+    released_by = Text(allow_none=True)
+    exported_at = Timestamp(allow_none=True)
+    closed_at = Timestamp(allow_none=True)
+    created_at = Timestamp()
+
+
+class RunQuery(Schema):
+    state = Choice(RunState)
+
+
+class PayoutTotal(Schema):
+    state = Choice(PayoutState)
+    payouts = Integer()
+    net = amount_of("net")
+
+
+class RunWithTotals(Schema):
+    run = ma.fields.Nested(Run)
+    payouts = ma.fields.List(ma.fields.Nested(PayoutTotal))
+
+
+class Approval(Schema):
+    content_hash = Shaped(HASH, "Must be the 64 hexadecimal digits that the run shows.", "0" * 64, required=True)
+
+
+class MyPayout(Schema):
+    id = Identifier("pyo")
+    currency = Currency()
+    net = amount_of("net")
+    state = Choice(PayoutState)
+    reason = Text(allow_none=True)
+    created_at = Timestamp()
+    ended_at = Timestamp(allow_none=True)
+
+
+class Payout(MyPayout):
+    run_id = Identifier("run")
+    payee_id = Identifier("pye")
+    method_id = Identifier("pym")
+    part = Integer()
+    earned_currency = Currency()
+    gross = amount_of("gross", exponent="earned_exponent")
+    fx_rate_id = Identifier("fxr", allow_none=True)
+    fee = amount_of("fee")
+    end_to_end_id = Text()
+
+
+class PayoutQuery(Schema):
+    state = Choice(PayoutState)
+
+
+class PayoutsQuery(PayoutQuery, OfPayee):
+    pass
+
+
+class LeftOut(Schema):
+    payee_id = Identifier("pye")
+    reason = Text()
+    currency = Currency()
+    amount = amount_of("amount")
+
+
+class FileQuery(Schema):
+    format = Text(longest=40, metadata={"description": f"Or {', '.join(payout_files.FOR_PEOPLE)}; else the rail's."})
+    part = QueryInteger(least=1, most=100_000)
+
+
+class BankFile(Schema):
+    id = Identifier("bfl")
+    format = Text()
+    sha256 = Text(attribute="hash_text")
+    outcome = JsonObject()
+    read_by = Text()
+    created_at = Timestamp()
+
+
+class BankEntryQuery(Schema):
+    state = Choice(BankEntryState)
+
+
+class BankEntry(Schema):
+    id = Identifier("ben")
+    file_id = Identifier("bfl")
+    account = Text()
+    reference = Text()
+    booked_on = ma.fields.Date()
+    currency = Currency()
+    amount = amount_of("amount")
+    end_to_end_id = Text(allow_none=True)
+    return_reason = Text(allow_none=True)
+    state = Choice(BankEntryState)
+    payout_id = Identifier("pyo", allow_none=True)
