@@ -33,6 +33,7 @@ _UNUSUAL = {
     "trail_entries": "SELECT, INSERT",
     "votes": "SELECT, INSERT",
     "weekly_pay": "SELECT, INSERT",
+    "withholdings": "SELECT, INSERT",
     # Whose state moves on while what they say stays.
     "answers": "SELECT, INSERT, UPDATE (status)",
     "assignments": "SELECT, INSERT, UPDATE (status, lease_expires_at)",
@@ -51,6 +52,7 @@ _UNUSUAL = {
     "invoices": "SELECT, INSERT, UPDATE (state, year, serial, due, issued_by, issued_at, entry_id, payment_id, "
     "paid_at, voided_by, voided_at, void_reason)",
     "horizons": "SELECT, INSERT, UPDATE (heard_xact, is_final)",
+    "nettings": "SELECT, INSERT, UPDATE (open, counts)",
     # Locked by whoever changes what is paid to whom.
     "payees": "SELECT, INSERT, UPDATE (name)",
     "paying_accounts": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
@@ -64,7 +66,9 @@ _UNUSUAL = {
     "end_reason, ended_by, ended_at)",
     "fx_rates": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     "refunds": "SELECT, INSERT, UPDATE (state, reason, decided_by, decided_at, entry_id)",
+    "remittances": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at, entry_id)",
     "reserves": "SELECT, INSERT, UPDATE (reserved, spent, released)",
+    "tax_documents": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     "tax_rules": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     # Never deleted.
     "batches": "SELECT, INSERT, UPDATE",

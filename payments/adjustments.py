@@ -61,7 +61,8 @@ class Effect:
 _LOCKED = text("""
     SELECT e.id, e.payee_id, e.answer_ref, e.cause_ref, e.kind, e.currency, e.amount, e.paid, e.revision, e.status,
            e.entry_id, c.ledger_exponent AS exponent, r.owner_ref,
-           EXISTS (SELECT FROM payout_items i WHERE i.earning_id = e.id AND i.open) AS is_open,
+           EXISTS (SELECT FROM payout_items i WHERE i.earning_id = e.id AND i.open)
+           OR EXISTS (SELECT FROM nettings n WHERE n.earning_id = e.id AND n.open) AS is_open,
            EXISTS (SELECT FROM clawbacks b WHERE b.earning_id = e.id AND b.entry_id IS NOT NULL) AS is_asked_back
       FROM earnings e JOIN currencies c ON c.code = e.currency LEFT JOIN reserves r ON r.cause_ref = e.cause_ref
      WHERE e.id = ANY(:ids) ORDER BY e.id FOR UPDATE OF e

@@ -53,8 +53,16 @@ CHECKS = {
     "I7 of an earning no more is paid than it is": """
         SELECT e.id FROM earnings e
           LEFT JOIN (SELECT earning_id, sum(amount) FILTER (WHERE counts) AS gone, sum(amount) AS taken
-                       FROM payout_items WHERE open OR counts GROUP BY earning_id) i ON i.earning_id = e.id
+                       FROM (SELECT earning_id, amount, open, counts FROM payout_items UNION ALL
+                             SELECT earning_id, amount, open, counts FROM nettings) AS each
+                      WHERE open OR counts GROUP BY earning_id) i ON i.earning_id = e.id
          WHERE e.paid <> coalesce(i.gone, 0) OR coalesce(i.taken, 0) > e.amount""",
+    "I8 a payout is what it pays and what is taken of it": """
+        SELECT p.id FROM payouts p
+          LEFT JOIN (SELECT payout_id, sum(amount) AS amount, min(base) AS least, max(base) AS most FROM withholdings
+                      GROUP BY 1) w ON w.payout_id = p.id
+         WHERE p.withheld <> coalesce(w.amount, 0)
+            OR p.net + p.fee + p.withheld <> w.least OR p.net + p.fee + p.withheld <> w.most""",
     "I9 a payout is the sum of its items": """
         SELECT p.id FROM payouts p LEFT JOIN payout_items i ON i.payout_id = p.id
          GROUP BY p.id, p.gross, p.state
@@ -107,7 +115,7 @@ CHECKS = {
           FROM (SELECT o.currency, sum(o.amount) AS held FROM postings o
                   JOIN accounts a ON a.id = o.account_id AND a.role = 'fx_clearing' GROUP BY 1) b
           FULL JOIN (SELECT currency, sum(amount) AS paid FROM (
-                         SELECT currency, net AS amount FROM payouts
+                         SELECT currency, net + withheld AS amount FROM payouts
                           WHERE fx_rate_id IS NOT NULL AND state IN ('exported', 'settled')
                           UNION ALL
                          SELECT earned_currency, -gross FROM payouts
@@ -174,7 +182,11 @@ CHECKS = {
          UNION ALL
         SELECT id FROM contracts WHERE confirmed_by = made_by
          UNION ALL
-        SELECT id FROM credit_limits WHERE confirmed_by = made_by""",
+        SELECT id FROM credit_limits WHERE confirmed_by = made_by
+         UNION ALL
+        SELECT id FROM tax_documents WHERE confirmed_by = entered_by
+         UNION ALL
+        SELECT id FROM remittances WHERE confirmed_by = entered_by""",
     "I24 what payees owe by the books is what is asked back and has not come": """
         SELECT coalesce(b.payee_id, c.payee_id)
           FROM (SELECT a.owner_ref AS payee_id, a.currency, sum(p.amount) AS held
@@ -182,6 +194,27 @@ CHECKS = {
                  GROUP BY 1, 2) b
           FULL JOIN (SELECT payee_id, currency, sum(amount - recovered - written_off) AS owed FROM clawbacks
                       WHERE entry_id IS NOT NULL GROUP BY 1, 2) c USING (payee_id, currency)
+         WHERE coalesce(held, 0) <> coalesce(owed, 0)""",
+    "I24b what has come back of clawbacks was netted, and booked so": """
+        SELECT c.id FROM clawbacks c
+          LEFT JOIN (SELECT clawback_id, sum(amount) FILTER (WHERE counts) AS gone, sum(amount) AS taken FROM nettings
+                      WHERE open OR counts GROUP BY 1) n ON n.clawback_id = c.id
+          LEFT JOIN (SELECT e.cause_ref, sum(l.amount) AS booked FROM journal_entries e
+                       JOIN journal_lines l ON l.entry_id = e.id WHERE e.kind = 'netting' GROUP BY 1) b
+            ON b.cause_ref = c.id
+         WHERE c.recovered <> coalesce(n.gone, 0) OR c.recovered <> coalesce(b.booked, 0)
+            OR coalesce(n.taken, 0) + c.written_off > c.amount""",
+    "I32 what is owed to authorities is what payouts withheld and was not sent": """
+        SELECT coalesce(b.authority, w.authority)
+          FROM (SELECT a.owner_ref AS authority, a.currency, sum(-o.amount) AS held
+                  FROM postings o JOIN accounts a ON a.id = o.account_id AND a.role = 'withheld' GROUP BY 1, 2) b
+          FULL JOIN (SELECT authority, currency, sum(amount) AS owed FROM (
+                         SELECT w.authority, p.currency, w.amount
+                           FROM withholdings w JOIN payouts p ON p.id = w.payout_id
+                          WHERE p.state IN ('exported', 'settled')
+                          UNION ALL
+                         SELECT authority, currency, -amount FROM remittances WHERE entry_id IS NOT NULL) AS each
+                      GROUP BY 1, 2) w USING (authority, currency)
          WHERE coalesce(held, 0) <> coalesce(owed, 0)""",
     "I25 what a clawback gave back is what its earning cost": """
         SELECT c.id FROM clawbacks c JOIN earnings e ON e.id = c.earning_id

@@ -4,7 +4,9 @@ The requester has their money back as soon as two people say so; the payee owes 
 back out of later pay, within a cap (`netting`), or is given up by two people.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, select, text
@@ -12,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from foundation import clock, ids
 from foundation.errors import Conflict, NotFound
-from payments import four_eyes, ledger, payees
+from payments import active_time, floors, four_eyes, ledger, payees
 from payments.adjustments import NoSuchEarning
 from payments.ledger import FUNDS, PAYABLE, RECEIVABLE_PAYEE, RESERVE, WRITE_OFF, AccountName, Entry, Line
 from payments.models import Clawback, ClawbackState, Earning, EarningStatus, Reserve
@@ -35,6 +37,10 @@ class ClawbackExists(Conflict):
 
 class ClawbackDecided(Conflict):
     """The clawback is not where this can be done."""
+
+
+class NettingUnderWay(Conflict):
+    """A run that has not left yet takes some of this clawback."""
 
 
 # Asking back
@@ -109,6 +115,8 @@ def write_off(db: Session, clawback_id: str, *, confirmed_by: str) -> Clawback:
     if clawback.write_off_by is None:
         raise ClawbackDecided("Nobody has proposed to write this off.")
     four_eyes.other_person(clawback.write_off_by, confirmed_by)
+    if db.scalar(_IS_NETTED, {"id": clawback.id}):
+        raise NettingUnderWay("A run is about to take some of it from its payee; wait for that, or drop the payout.")
     line = Line(
         AccountName(WRITE_OFF, ledger.HOUSE, clawback.currency),
         AccountName(RECEIVABLE_PAYEE, clawback.payee_id, clawback.currency),
@@ -122,7 +130,55 @@ def write_off(db: Session, clawback_id: str, *, confirmed_by: str) -> Clawback:
     return clawback
 
 
+_IS_NETTED = text("SELECT EXISTS (SELECT FROM nettings WHERE clawback_id = :id AND open)")
+
+
 # Coming back
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """What of a clawback no run takes yet, in ledger units."""
+
+    id: str
+    owed: int
+
+
+_DEBTS = text("""
+    SELECT c.payee_id, c.currency, c.id, c.amount - c.recovered - c.written_off - coalesce(
+               (SELECT sum(n.amount) FROM nettings n WHERE n.clawback_id = c.id AND n.open), 0) AS owed
+      FROM clawbacks c WHERE c.payee_id = ANY(:payees) AND c.state = 'open' ORDER BY c.id
+""")
+
+
+def debts(db: Session, payee_ids: Sequence[str]) -> dict[tuple[str, str], list[Debt]]:
+    """What payees owe, the oldest first, by payee and currency. The caller has locked them."""
+    found: dict[tuple[str, str], list[Debt]] = defaultdict(list)
+    for row in db.execute(_DEBTS, {"payees": list(payee_ids)}):
+        if row.owed:
+            found[row.payee_id, row.currency].append(Debt(row.id, int(row.owed)))
+    return found
+
+
+_SPARED = text(f"""
+    WITH worked AS MATERIALIZED (
+        SELECT e.payee_id, e.currency, t.region, t.cause_ref, t.milliseconds,
+               (t.worked_on AT TIME ZONE 'UTC')::date AS day
+          FROM earnings e JOIN active_time t ON t.answer_ref = e.answer_ref WHERE e.id = ANY(:earnings)
+    )
+    SELECT w.payee_id, w.currency, c.ledger_exponent AS exponent, sum(w.counted_ms * r.hourly) AS hourly_ms
+      FROM ({active_time.capped("worked")}) w JOIN currencies c ON c.code = w.currency
+     CROSS JOIN LATERAL ({floors.in_force("w.region", "w.currency", "w.day")}) r
+     GROUP BY w.payee_id, w.currency, c.ledger_exponent
+""")
+
+
+def spared(db: Session, earning_ids: Sequence[str]) -> dict[tuple[str, str], int]:
+    """The floor's pay for the time of these earnings, in ledger units, by payee and currency: no debt takes it."""
+    if not earning_ids:
+        return {}
+    rows = db.execute(_SPARED, {"earnings": list(earning_ids)})
+    return {(row.payee_id, row.currency): floors.worth(int(row.hourly_ms), row.exponent) for row in rows}
 
 
 def netting(

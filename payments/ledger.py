@@ -67,13 +67,15 @@ RECEIVABLE_PAYEE = Role("receivable_payee", AccountKind.ASSET, bounded=False)
 WRITE_OFF = Role("write_off", AccountKind.EXPENSE, bounded=False)
 # Tax that is the state's: by the legal entity that has charged it.
 SALES_TAX = Role("sales_tax", AccountKind.LIABILITY, bounded=False)
+# Tax on pay, on its way to the authority it is owned by.
+WITHHELD = Role("withheld", AccountKind.LIABILITY, bounded=False)
 # What the house adds to weeks that paid less than the floor.
 FLOOR_TOPUP = Role("floor_topup", AccountKind.EXPENSE, bounded=False)
 ROLES = {
     role.name: role
     for role in (
         BANK, FUNDS, RESERVE, PAYABLE, PLATFORM_FEE, IN_TRANSIT, SUSPENSE, GOODWILL, RAIL_FEE, FX_CLEARING,
-        RECEIVABLE_REQUESTER, RECEIVABLE_PAYEE, WRITE_OFF, SALES_TAX, FLOOR_TOPUP,
+        RECEIVABLE_REQUESTER, RECEIVABLE_PAYEE, WRITE_OFF, SALES_TAX, WITHHELD, FLOOR_TOPUP,
     )
 }  # fmt: skip
 # Where a bigint ends.

@@ -9,7 +9,19 @@ from sqlalchemy.orm import Session
 
 from foundation.errors import NotFound
 from payments import ledger
-from payments.ledger import BANK, FX_CLEARING, HOUSE, IN_TRANSIT, PAYABLE, RAIL_FEE, AccountName, Entry, Line
+from payments.ledger import (
+    BANK,
+    FX_CLEARING,
+    HOUSE,
+    IN_TRANSIT,
+    PAYABLE,
+    RAIL_FEE,
+    RECEIVABLE_PAYEE,
+    WITHHELD,
+    AccountName,
+    Entry,
+    Line,
+)
 from payments.models import Payout, PayoutRun, PayoutState
 
 _ACTOR = "payouts"
@@ -24,56 +36,105 @@ _DROP = text("""
     dropped AS (
         UPDATE payouts p SET state = 'dropped', reason = g.reason, ended_at = now() FROM given g
          WHERE p.id = g.id AND p.state = 'prepared' RETURNING p.id
-    )
-    UPDATE payout_items SET open = false WHERE payout_id IN (SELECT id FROM dropped)
+    ), items AS (UPDATE payout_items SET open = false WHERE payout_id IN (SELECT id FROM dropped)),
+    netted AS (UPDATE nettings SET open = false WHERE payout_id IN (SELECT id FROM dropped))
+    SELECT count(*) FROM dropped
 """)
 
 
-def drop(db: Session, reasons: Mapping[str, str]) -> None:
-    """Take payouts out of runs that have not left, by id with the reason; their earnings are due as before."""
-    if reasons:
-        db.execute(_DROP, {"ids": list(reasons), "reasons": list(reasons.values())})
+def drop(db: Session, reasons: Mapping[str, str]) -> int:
+    """Take payouts out of runs that have not left, by id with the reason, and say how many that were.
+
+    Their earnings are due as before.
+    """
+    if not reasons:
+        return 0
+    return int(db.execute(_DROP, {"ids": list(reasons), "reasons": list(reasons.values())}).scalar_one())
 
 
+# Leaving
+
+
+_TAXES = """(SELECT jsonb_object_agg(w.authority, w.amount) FROM withholdings w WHERE w.payout_id = p.id) AS taxes"""
+_LEAVING = text(f"""
+    SELECT p.id, p.payee_id, p.gross, p.earned_currency, p.currency, p.net, {_TAXES},
+           (SELECT jsonb_object_agg(n.clawback_id, n.amount)
+              FROM (SELECT clawback_id, sum(amount) AS amount FROM nettings WHERE payout_id = p.id
+                     GROUP BY clawback_id) n) AS debts
+      FROM payouts p WHERE p.id = ANY(:ids) AND p.state = 'prepared' ORDER BY p.id
+""")
 _SEND = text("""
     WITH sent AS (UPDATE payouts SET state = 'exported' WHERE id = ANY(:ids) AND state = 'prepared' RETURNING id),
     gone AS (
         UPDATE payout_items SET open = false, counts = true WHERE payout_id IN (SELECT id FROM sent)
         RETURNING earning_id, amount
-    ), sums AS (SELECT earning_id, sum(amount) AS amount FROM gone GROUP BY earning_id)
+    ), netted AS (
+        UPDATE nettings SET open = false, counts = true WHERE payout_id IN (SELECT id FROM sent)
+        RETURNING earning_id, clawback_id, amount
+    ), recovered AS (
+        UPDATE clawbacks c
+           SET recovered = c.recovered + n.amount,
+               state = CASE WHEN c.recovered + n.amount = c.amount THEN 'recovered' ELSE c.state END
+          FROM (SELECT clawback_id, sum(amount) AS amount FROM netted GROUP BY 1) n WHERE c.id = n.clawback_id
+    ), sums AS (
+        SELECT earning_id, sum(amount) AS amount
+          FROM (SELECT earning_id, amount FROM gone UNION ALL SELECT earning_id, amount FROM netted) AS each GROUP BY 1
+    )
     UPDATE earnings e
        SET paid = e.paid + s.amount, status = CASE WHEN e.paid + s.amount = e.amount THEN 'paid' ELSE 'due' END
       FROM sums s WHERE e.id = s.earning_id
 """)
 
 
-def send(db: Session, run: PayoutRun, rows: Sequence[Any]) -> None:
-    """Payouts of a run leave the books: what was payable is in transit. rows : as `runs` reads them."""
-    transit = AccountName(IN_TRANSIT, run.rail, run.currency)
-    entries = [
-        Entry(f"out:{row.id}", "payout", row.id, run.approved_by or HOUSE, _leaving(row, transit)) for row in rows
-    ]
-    ledger.post(db, entries)
-    db.execute(_SEND, {"ids": [row.id for row in rows]})
+def send(db: Session, run: PayoutRun, payout_ids: Sequence[str]) -> None:
+    """Payouts of a run leave the books: what was payable is in transit, with the authorities, or pays a debt."""
+    rows = db.execute(_LEAVING, {"ids": list(payout_ids)}).all()
+    transit, actor = AccountName(IN_TRANSIT, run.rail, run.currency), run.approved_by or HOUSE
+    entries = [Entry(f"out:{row.id}", "payout", row.id, actor, _leaving(row, transit)) for row in rows]
+    ledger.post(db, [*entries, *(entry for row in rows for entry in _netted(row, actor))])
+    db.execute(_SEND, {"ids": list(payout_ids)})
 
 
 def _leaving(row: Any, transit: AccountName) -> tuple[Line, ...]:
     payable = AccountName(PAYABLE, row.payee_id, row.earned_currency)
-    if row.earned_currency == transit.currency:
-        return (Line(payable, transit, row.net),)
-    return (
-        Line(payable, AccountName(FX_CLEARING, HOUSE, row.earned_currency), row.gross),
-        Line(AccountName(FX_CLEARING, HOUSE, transit.currency), transit, row.net),
-    )
+    to = [(transit, int(row.net)), *_authorities(row)]
+    if row.earned_currency == row.currency:
+        return tuple(Line(payable, place, amount) for place, amount in to)
+    clearing = AccountName(FX_CLEARING, HOUSE, row.currency)
+    bought = Line(payable, AccountName(FX_CLEARING, HOUSE, row.earned_currency), row.gross)
+    return (bought, *(Line(clearing, place, amount) for place, amount in to))
+
+
+def _authorities(row: Any) -> list[tuple[AccountName, int]]:
+    """What of a payout is the authorities'."""
+    taxes = sorted((row.taxes or {}).items())
+    return [(AccountName(WITHHELD, authority, row.currency), int(amount)) for authority, amount in taxes]
+
+
+def _netted(row: Any, actor: str) -> list[Entry]:
+    """What its payee owed and pays beside it, for each debt; that is not taken back if the payout comes back."""
+    payable = AccountName(PAYABLE, row.payee_id, row.earned_currency)
+    debt = AccountName(RECEIVABLE_PAYEE, row.payee_id, row.earned_currency)
+    return [
+        Entry(f"net:{row.id}:{name}", "netting", name, actor, (Line(payable, debt, int(amount)),))
+        for name, amount in sorted((row.debts or {}).items())
+    ]
+
+
+# What became of them
 
 
 def _coming_back(row: Any, parts: Sequence[tuple[AccountName, int]]) -> tuple[Line, ...]:
-    """What a payout that did not arrive is posted as, from where its money is now: it is owed as it was earned."""
+    """What a payout that did not arrive is posted as, from where its money is now: it is owed as it was earned.
+
+    Nobody was paid, so nothing was to be withheld.
+    """
     payable = AccountName(PAYABLE, row.payee_id, row.earned_currency)
+    places = [*((place, amount) for place, amount in parts if amount), *_authorities(row)]
     if row.earned_currency == row.currency:
-        return tuple(Line(place, payable, amount) for place, amount in parts if amount)
+        return tuple(Line(place, payable, amount) for place, amount in places)
     clearing = AccountName(FX_CLEARING, HOUSE, row.currency)
-    back = [Line(place, clearing, amount) for place, amount in parts if amount]
+    back = [Line(place, clearing, amount) for place, amount in places]
     return (*back, Line(AccountName(FX_CLEARING, HOUSE, row.earned_currency), payable, row.gross))
 
 
@@ -86,8 +147,8 @@ class Outcome:
     amount: int = 0
 
 
-_LOCKED = text("""
-    SELECT p.id, p.run_id, p.payee_id, p.currency, p.earned_currency, p.gross, p.net, p.state, r.rail
+_LOCKED = text(f"""
+    SELECT p.id, p.run_id, p.payee_id, p.currency, p.earned_currency, p.gross, p.net, p.state, r.rail, {_TAXES}
       FROM payouts p JOIN payout_runs r ON r.id = p.run_id
      WHERE p.id = ANY(:ids) ORDER BY p.id FOR UPDATE OF p
 """)

@@ -41,6 +41,7 @@ from payments.models.money import Currency, FxRate
 from payments.models.payouts import (
     LeftOut,
     MethodStatus,
+    Netting,
     PayingAccount,
     Payout,
     PayoutFile,
@@ -50,8 +51,9 @@ from payments.models.payouts import (
     PayoutState,
     RunRate,
     RunState,
+    Withholding,
 )
-from payments.models.taxes import Rounding, TaxBasis, TaxKind, TaxPeriod, TaxRule
+from payments.models.taxes import Remittance, Rounding, TaxBasis, TaxDocument, TaxKind, TaxPeriod, TaxRule
 
 __all__ = [
     "Account",
@@ -87,6 +89,7 @@ __all__ = [
     "JournalLine",
     "LeftOut",
     "MethodStatus",
+    "Netting",
     "Owner",
     "Payee",
     "PayingAccount",
@@ -102,14 +105,17 @@ __all__ = [
     "Rate",
     "Refund",
     "RefundState",
+    "Remittance",
     "Reserve",
     "Rounding",
     "RunRate",
     "RunState",
     "Seal",
     "TaxBasis",
+    "TaxDocument",
     "TaxKind",
     "TaxPeriod",
     "TaxRule",
     "WeeklyPay",
+    "Withholding",
 ]

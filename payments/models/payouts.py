@@ -28,7 +28,7 @@ class MethodStatus(StrEnum):
 
 
 class RunState(StrEnum):
-    """Where a payout run stands. Preparing and releasing are done step by step, and go on after a crash."""
+    """Where a payout run stands. What ends in -ing is done step by step, and goes on after a crash."""
 
     PREPARING = "preparing"
     DRAFT = "draft"
@@ -36,6 +36,7 @@ class RunState(StrEnum):
     RELEASING = "releasing"
     EXPORTED = "exported"
     CLOSED = "closed"
+    RECHECKING = "rechecking"
     CANCELLING = "cancelling"
     CANCELLED = "cancelled"
 
@@ -155,7 +156,7 @@ class PayoutRun(Base):
         Index(
             "ix_payout_runs_moving",
             "id",
-            postgresql_where=text("state IN ('preparing', 'releasing', 'cancelling')"),
+            postgresql_where=text("state IN ('preparing', 'rechecking', 'releasing', 'cancelling')"),
         ),
     )
 
@@ -173,8 +174,9 @@ class RunRate(Base):
 class Payout(Base):
     """One payment to one payee: what it is made of, where it goes, and what its bank has said.
 
-    gross : the sum of its items, in the currency they were earned in; net : what leaves, in the currency that is paid;
-    the same, less the fee, where nothing is converted. part : a payee's payouts of one run, from 0.
+    gross : the sum of its items, in the currency they were earned in; net : what leaves, in the currency that is paid.
+    What authorities take of it, withheld, and the fee are in that currency too. part : a payee's payouts of one run,
+    from 0.
     """
 
     __tablename__ = "payouts"
@@ -191,6 +193,7 @@ class Payout(Base):
     fx_rate_id: Mapped[str | None] = mapped_column(IdText, ForeignKey("fx_rates.id"))
     gross: Mapped[int] = mapped_column(BigInteger)
     fee: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    withheld: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     net: Mapped[int] = mapped_column(BigInteger)
     end_to_end_id: Mapped[str] = mapped_column(IdText, unique=True)
     state: Mapped[str] = mapped_column(server_default=PayoutState.PREPARED)
@@ -215,11 +218,12 @@ class Payout(Base):
     __table_args__ = (
         UniqueConstraint("run_id", "payee_id", "part"),
         Index(None, "payee_id", "id"),
+        Index(None, "payee_id", "created_at"),
         Index(None, "run_id", "id"),
         Index("ix_payouts_in_transit", "run_id", postgresql_where=text("state = 'exported'")),
         one_of("state", PayoutState),
-        CheckConstraint("net > 0 AND gross > 0 AND fee >= 0", name="above_zero"),
-        CheckConstraint("fx_rate_id IS NOT NULL OR net = gross - fee", name="adds_up"),
+        CheckConstraint("net > 0 AND gross > 0 AND fee >= 0 AND withheld >= 0", name="above_zero"),
+        CheckConstraint("fx_rate_id IS NOT NULL OR net = gross - fee - withheld", name="adds_up"),
         CheckConstraint("(fx_rate_id IS NULL) = (currency = earned_currency)", name="converted_at_a_rate"),
     )
 
@@ -242,6 +246,68 @@ class PayoutItem(Base):
     __table_args__ = (
         Index("ix_payout_items_open", "earning_id", "part", unique=True, postgresql_where=text("open")),
         Index(None, "earning_id"),
+        CheckConstraint("amount > 0", name="amount_positive"),
+        CheckConstraint("NOT (open AND counts)", name="open_or_gone"),
+    )
+
+
+class Withholding(Base):
+    """What an authority takes of a payout by a rule, and of how much; in the currency that is paid. Append-only."""
+
+    __tablename__ = "withholdings"
+
+    payout_id: Mapped[str] = mapped_column(IdText, ForeignKey("payouts.id"), primary_key=True)
+    rule_id: Mapped[str] = mapped_column(IdText, ForeignKey("tax_rules.id"), primary_key=True)
+    authority: Mapped[str] = mapped_column(IdText)
+    base: Mapped[int] = mapped_column(BigInteger)
+    amount: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[Created]
+
+    payout: Mapped[Payout] = relationship(lazy="joined", innerjoin=True, viewonly=True)
+    # What pages go by.
+    place: Mapped[str] = column_property(payout_id + "/" + rule_id)
+
+    @property
+    def payee_id(self) -> str:
+        return self.payout.payee_id
+
+    @property
+    def currency(self) -> str:
+        return self.payout.currency
+
+    @property
+    def exponent(self) -> int:
+        return self.payout.exponent
+
+    @property
+    def state(self) -> str:
+        """Of its payout: what was not paid, or came back, was not taxed."""
+        return self.payout.state
+
+    __table_args__ = (
+        Index(None, "authority", "payout_id"),
+        CheckConstraint("amount > 0 AND amount <= base", name="amount_of_base"),
+    )
+
+
+class Netting(Base):
+    """What of one earning goes to what its payee owes, beside a payout. open, counts : as of a payout's items.
+
+    Unlike these it stays when the payout comes back: the debt is paid, whatever a bank says of the account.
+    """
+
+    __tablename__ = "nettings"
+
+    payout_id: Mapped[str] = mapped_column(IdText, ForeignKey("payouts.id"), primary_key=True)
+    clawback_id: Mapped[str] = mapped_column(IdText, ForeignKey("clawbacks.id"), primary_key=True)
+    earning_id: Mapped[str] = mapped_column(IdText, ForeignKey("earnings.id"), primary_key=True)
+    amount: Mapped[int] = mapped_column(BigInteger)
+    open: Mapped[bool] = mapped_column(server_default=true())
+    counts: Mapped[bool] = mapped_column(server_default=false())
+
+    __table_args__ = (
+        Index(None, "earning_id"),
+        Index(None, "clawback_id"),
         CheckConstraint("amount > 0", name="amount_positive"),
         CheckConstraint("NOT (open AND counts)", name="open_or_gone"),
     )

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from foundation import db as database
 from foundation import embedded, logs
 from foundation.installation import migrate
-from payments import runs
+from payments import preparing, runs
 from tests.payments.books_model import AT_ONCE, NAMES, Model
 
 # The books are read in whole so often; that takes the longer the more is in them.
@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument("--payees", type=int, default=12)
     wanted = parser.parse_args()
     logs.configure("error")
-    runs._AT_ONCE = AT_ONCE
+    runs.AT_ONCE = preparing.AT_ONCE = AT_ONCE
     with (
         tempfile.TemporaryDirectory(prefix="rookery-soak-") as folder,
         embedded.engines(Path(folder), conf=_CONF) as engines,

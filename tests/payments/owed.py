@@ -4,16 +4,19 @@ import base64
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
+from typing import Any
 
-from sqlalchemy import func, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
-from foundation import clock, ids
-from payments import destinations, earnings, funding, ledger, payees, paying_accounts, payouts, runs, sealing
+from foundation import auth, clock, ids
+from payments import destinations, earnings, funding, ledger, payees, paying_accounts, payouts, runs, sealing, taxes
 from payments.earnings import Work
-from payments.models import MethodStatus, Payee, PayoutMethod, PayoutRun
+from payments.models import MethodStatus, Payee, PayoutMethod, PayoutRun, TaxRule
 from payments.payouts import Outcome
+from payments.taxes import Terms
 
 KEYS = "test:" + base64.b64encode(b"k" * 32).decode()
 OWNER, PREPARER, APPROVER = "req_owner", "wanjiru", "oscar"
@@ -39,10 +42,25 @@ def payee(db: Session, *amounts: int, currency: str = "USD", rail: str | None = 
     """Somebody who is owed so much, in ledger units, for one answer each; with a destination that is this long new."""
     number = next(_numbers)
     made = payees.register(db, owner_ref=f"wrk_{number:04}", name=f"Person {number}", country="KE")
+    levy(db)
     owe(db, made, *amounts, currency=currency)
     if rail is not None:
         set_method(db, made, rail=rail, cooling=cooling)
     return made
+
+
+def levy(db: Session, basis_points: int = 0, **terms: Any) -> TaxRule:
+    """A tax on all pay in a country, in force already; of nothing, unless more is said, and then only once."""
+    said = Terms(
+        country="KE", kind="withholding", basis="payment", currency="USD", rounding="down", unit_exponent=2,
+        valid_from=date(2020, 1, 1), authority="NONE", citation="Nothing is withheld.", basis_points=basis_points,
+    )  # fmt: skip
+    said = replace(said, **terms)
+    known = db.scalar(select(TaxRule).where(TaxRule.country == said.country, TaxRule.authority == said.authority))
+    if known is not None and not basis_points:
+        return known
+    entered = taxes.enter(db, said, entered_by=PREPARER)
+    return taxes.confirm(db, entered.id, auth.Actor("tok_a", APPROVER, "approver", frozenset({"approve"})))
 
 
 def owe(db: Session, to: Payee, *amounts: int, currency: str = "USD") -> list[str]:

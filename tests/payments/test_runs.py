@@ -12,13 +12,15 @@ from sqlalchemy.orm import Session
 
 from foundation import auth
 from foundation.pagination import PageRequest
-from payments import fx, holds, ledger, payouts, rails, runs
+from payments import fx, holds, ledger, payouts, preparing, rails, runs
 from payments.four_eyes import SamePerson
 from payments.ledger import PAYABLE
 from payments.models import FxRate, Payee, Payout, PayoutRun
 from payments.payouts import Outcome
+from payments.preparing import Rate
 from payments.rails import NoSuchRail, Rail
-from payments.runs import DestinationByApprover, Rate, RunChanged, RunMoveNotAllowed
+from payments.runs import DestinationByApprover, RunChanged, RunMoveNotAllowed
+from payments.withholding import Account
 from tests import factories
 from tests.conftest import House, age
 from tests.payments import owed
@@ -140,7 +142,7 @@ _TINY = Rail("tiny", "USD", ("email",), "generic", decimals=2, least=Decimal("0.
 def test_a_split_pays_the_oldest_first_in_whole_units_within_the_limits(amounts: list[int]) -> None:
     rests = [(f"ern_{number:02}", amount) for number, amount in enumerate(amounts)]
 
-    parts = runs.split(rests, _TINY, Rate(None, 1, 1, 4, 4))
+    parts = preparing.split(rests, _TINY, Rate(None, 1, 1, 4, 4), Account())
 
     assert all(300 <= part.net == part.gross <= 2500 and part.net % 100 == 0 for part in parts)
     assert sum(amounts) - sum(part.gross for part in parts) < 300
@@ -166,7 +168,7 @@ def test_whatever_the_rate_nobody_is_paid_more_than_they_earned_or_a_unit_less(
     if worth > 10**9:
         return
 
-    parts = runs.split(owed_now, rail, rate)
+    parts = preparing.split(owed_now, rail, rate, Account())
 
     net, gross = sum(part.net for part in parts), sum(part.gross for part in parts)
     assert gross <= sum(amounts)
@@ -367,7 +369,7 @@ def test_what_becomes_stale_stops_a_run_until_it_is_rechecked(
     with pytest.raises(RunChanged):
         _let_go(db, run)
 
-    runs.recheck(db, run.id)
+    go_through(db, runs.recheck(db, run.id))
     assert (run.state, run.approved_by, run.n_payouts, run.total) == ("draft", None, 1, CENT)
     assert _hash(run) != seen
     runs.approve(db, run.id, content_hash=_hash(run), approved_by=APPROVER)
@@ -469,7 +471,8 @@ def _kill(db: Session, run: PayoutRun, n_steps: int) -> None:
 def test_a_run_that_is_killed_between_steps_goes_on_and_pays_once(
     db: Session, books: None, monkeypatch: pytest.MonkeyPatch, n_steps: int
 ) -> None:
-    monkeypatch.setattr(runs, "_AT_ONCE", 2)
+    monkeypatch.setattr(runs, "AT_ONCE", 2)
+    monkeypatch.setattr(preparing, "AT_ONCE", 2)
     people = [owed.payee(db, CENT) for _ in range(5)]
     run = runs.begin(db, rail="paypal", prepared_by=PREPARER)
     _kill(db, run, n_steps)
@@ -487,7 +490,7 @@ def test_a_run_that_is_killed_between_steps_goes_on_and_pays_once(
 
 
 def test_two_runs_prepared_at_once_pay_each_earning_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "_AT_ONCE", 3)
+    monkeypatch.setattr(preparing, "AT_ONCE", 3)
     with house.sessions() as db:
         for _ in range(10):
             owed.payee(db, CENT)

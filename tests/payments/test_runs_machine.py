@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from payments import payouts, runs
+from payments import payouts, preparing, runs
 from payments.payouts import Outcome
 from tests.payments.books_model import AT_ONCE, NAMES, OPERATIONS, Model
 
@@ -19,7 +19,8 @@ _RANDOM = st.randoms(use_true_random=False)
 
 @pytest.fixture(autouse=True)
 def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "_AT_ONCE", AT_ONCE)
+    monkeypatch.setattr(runs, "AT_ONCE", AT_ONCE)
+    monkeypatch.setattr(preparing, "AT_ONCE", AT_ONCE)
 
 
 class Runs(RuleBasedStateMachine):
