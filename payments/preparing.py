@@ -199,14 +199,11 @@ def decide(
     total = sum(rest for _, rest in owed)
     if not owed:
         return Decided(reasons=reasons)
-    if row.method_id is None:
-        return Decided(reasons={**reasons, NO_METHOD: total})
-    if row.is_cooling:
-        return Decided(reasons={**reasons, COOLING: total})
-    if rate is None:
-        return Decided(reasons={**reasons, NO_RATE: total})
-    if isinstance(account, str):
-        return Decided(reasons={**reasons, account: total})
+    barrier = _barrier(row, rate, account)
+    if barrier is not None:
+        return Decided(reasons={**reasons, barrier: total})
+    assert rate is not None, "nothing is paid without a rate"
+    assert isinstance(account, Account), "nothing is paid without a tax rule"
     netted, owed = net_debts(owed, debts, least_left=least_left)
     parts = split(owed, rail, rate, account)
     if not parts:
@@ -215,6 +212,17 @@ def decide(
     if rate.worth(rest) >= rail.unit(rate.exponent):
         reasons[TOO_LITTLE] = rest
     return Decided(parts, netted, reasons)
+
+
+def _barrier(row: Any, rate: Rate | None, account: Account | str) -> str | None:
+    """Why nothing of somebody's pay in a currency can be paid now, if that is so."""
+    if row.method_id is None:
+        return NO_METHOD
+    if row.is_cooling:
+        return COOLING
+    if rate is None:
+        return NO_RATE
+    return account if isinstance(account, str) else None
 
 
 def net_debts(owed: Sequence[Item], debts: Sequence[Debt], *, least_left: int) -> tuple[list[Netted], list[Item]]:

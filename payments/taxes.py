@@ -97,8 +97,8 @@ def confirm(db: Session, rule_id: str, actor: Actor) -> TaxRule:
         raise NotFound("There is no such tax rule.")
     if rule.confirmed_by is not None:
         raise AlreadyConfirmed("This rule is confirmed already.")
-    rule.confirmed_by = four_eyes.other_person(rule.entered_by, actor.subject_id)
-    rule.confirmed_at = clock.now(db)
+    confirmed_by = four_eyes.other_person(rule.entered_by, actor.subject_id)
+    rule.confirmed_by, rule.confirmed_at = confirmed_by, clock.now(db)
     db.flush()
     return rule
 

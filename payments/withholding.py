@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from foundation import clock
 from payments import taxes
-from payments.models import Currency, Payout, PayoutRun, TaxBasis, TaxPeriod, Withholding
+from payments.models import Currency, Payout, PayoutRun, PayoutState, TaxBasis, TaxPeriod, Withholding
 from payments.taxes import Rule, TaxRuleMissing, Withheld
 
 # Why somebody is not paid.
@@ -228,3 +228,8 @@ def listed(
     ):  # fmt: skip
         rows = rows if value is None else rows.where(column == value)
     return rows
+
+
+def of_payee(payee_id: str) -> Select[Withholding]:
+    """What a payee may see: of what has left, whatever became of it."""
+    return listed(payee_id=payee_id).where(Payout.state.not_in([PayoutState.PREPARED, PayoutState.DROPPED]))

@@ -3,9 +3,9 @@
 from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call
-from payments import adjustments, earnings, holds, methods, payees, payouts, schemas
+from payments import adjustments, earnings, holds, methods, payees, payouts, schemas, tax_documents, withholding
 from payments.api.edge import routes
-from payments.models import Hold, Payee, Payout, PayoutMethod
+from payments.models import Hold, Payee, Payout, PayoutMethod, TaxDocument, Withholding
 
 
 @routes.get("/me/statement", allow=allow("work"), returns=schemas.Statement)
@@ -55,3 +55,15 @@ def my_adjustments(call: Call) -> pagination.Page:
 
 def _payee(call: Call) -> Payee:
     return payees.of_owner(call.db, call.actor.subject_id)
+
+
+@routes.get("/me/tax-documents", allow=allow("work"), returns=schemas.MyTaxDocument, paged=True)
+def my_tax_documents(call: Call) -> pagination.Page:
+    """What you have shown to authorities and counts, newest first."""
+    return pagination.read(call.db, tax_documents.of_payee(_payee(call).id), TaxDocument.id, call.page)
+
+
+@routes.get("/me/withholdings", allow=allow("work"), returns=schemas.MyWithholding, paged=True)
+def my_withholdings(call: Call) -> pagination.Page:
+    """What authorities have taken of your payouts, newest first."""
+    return pagination.read(call.db, withholding.of_payee(_payee(call).id), Withholding.place, call.page)

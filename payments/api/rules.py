@@ -1,11 +1,12 @@
-"""Exchange rates and tax rules."""
+"""Exchange rates, tax rules, and what is withheld by them."""
 
 from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call
-from payments import fx, schemas, taxes
-from payments.api.edge import READ, routes
-from payments.models import FxRate, TaxRule
+from payments import fx, remittances, schemas, tax_documents, taxes, withholding
+from payments.api.edge import READ, amount_in, routes
+from payments.models import FxRate, Remittance, TaxDocument, TaxRule, Withholding
+from payments.tax_documents import Shown
 from payments.taxes import Terms
 
 
@@ -43,3 +44,56 @@ def confirm_tax_rule(call: Call, rule_id: str) -> TaxRule:
 def tax_rules(call: Call) -> pagination.Page:
     """Tax rules, newest first, confirmed or not; `country` narrows them."""
     return taxes.page(call.db, call.page, **call.query)
+
+
+@routes.post(
+    "/tax-documents", allow=allow("finance"), body=schemas.NewTaxDocument, returns=schemas.TaxDocument, status=201
+)
+def enter_tax_document(call: Call) -> TaxDocument:
+    """Enter that a payee has shown a document; it counts when another person has confirmed it."""
+    payee_id = call.body.pop("payee_id")
+    return tax_documents.enter(call.db, payee_id, Shown(**call.body), entered_by=call.actor.subject_id)
+
+
+@routes.post("/tax-documents/<document_id>/confirmation", allow=allow("approve"), returns=schemas.TaxDocument)
+def confirm_tax_document(call: Call, document_id: str) -> TaxDocument:
+    """Let a document count that another person has entered. Runs that are not approved yet have to be begun anew."""
+    return tax_documents.confirm(call.db, document_id, confirmed_by=call.actor.subject_id)
+
+
+@routes.get("/tax-documents", allow=READ, query=schemas.OfPayee, returns=schemas.TaxDocument, paged=True)
+def list_tax_documents(call: Call) -> pagination.Page:
+    """What payees have shown to authorities, newest first; `payee_id` narrows the list."""
+    return pagination.read(call.db, tax_documents.listed(**call.query), TaxDocument.id, call.page)
+
+
+@routes.get("/withholdings", allow=READ, query=schemas.WithholdingQuery, returns=schemas.Withholding, paged=True)
+def list_withholdings(call: Call) -> pagination.Page:
+    """What authorities take of payouts, newest first; by payee, run and authority."""
+    return pagination.read(call.db, withholding.listed(**call.query), Withholding.place, call.page)
+
+
+@routes.get("/withheld", allow=READ, returns=schemas.Withheld)
+def withheld(call: Call) -> dict[str, object]:
+    """What is withheld for each authority and was not sent to it yet."""
+    return {"items": remittances.due(call.db)}
+
+
+@routes.post("/remittances", allow=allow("finance"), body=schemas.NewRemittance, returns=schemas.Remittance, status=201)
+def enter_remittance(call: Call) -> Remittance:
+    """Say what an authority is to be sent for a filing. Nothing moves until another person confirms."""
+    currency, units = amount_in(call)
+    given = {**call.body, "currency": currency, "amount": units}
+    return remittances.enter(call.db, **given, entered_by=call.actor.subject_id)
+
+
+@routes.post("/remittances/<remittance_id>/confirmation", allow=allow("approve"), returns=schemas.Remittance)
+def confirm_remittance(call: Call, remittance_id: str) -> Remittance:
+    """Send to an authority what was withheld for it: from here on the bank is to pay it."""
+    return remittances.confirm(call.db, remittance_id, confirmed_by=call.actor.subject_id)
+
+
+@routes.get("/remittances", allow=READ, query=schemas.RemittanceQuery, returns=schemas.Remittance, paged=True)
+def list_remittances(call: Call) -> pagination.Page:
+    """What was sent to authorities, newest first; `authority` narrows the list."""
+    return pagination.read(call.db, remittances.listed(**call.query), Remittance.id, call.page)

@@ -112,7 +112,11 @@ class Approval(Schema):
 
 class MyPayout(Schema):
     id = Identifier("pyo")
+    earned_currency = Currency()
+    gross = amount_of("gross", exponent="earned_exponent")
     currency = Currency()
+    fee = amount_of("fee")
+    withheld = amount_of("withheld")
     net = amount_of("net")
     state = Choice(PayoutState)
     reason = Text(allow_none=True)
@@ -125,10 +129,7 @@ class Payout(MyPayout):
     payee_id = Identifier("pye")
     method_id = Identifier("pym")
     part = Integer()
-    earned_currency = Currency()
-    gross = amount_of("gross", exponent="earned_exponent")
     fx_rate_id = Identifier("fxr", allow_none=True)
-    fee = amount_of("fee")
     end_to_end_id = Text()
 
 

@@ -20,7 +20,8 @@ from foundation.fields import (
     Timestamp,
 )
 from payments import fx, money, taxes
-from payments.models import Rounding, TaxBasis, TaxKind, TaxPeriod
+from payments.models import PayoutState, Rounding, TaxBasis, TaxKind, TaxPeriod
+from payments.schemas.parts import OfPayee, amount_of
 
 
 class FxRateValue(Shaped):
@@ -114,3 +115,81 @@ class TaxRule(Schema):
     confirmed_by = Text(allow_none=True)
     confirmed_at = Timestamp(allow_none=True)
     created_at = Timestamp()
+
+
+class NewTaxDocument(Schema):
+    payee_id = Identifier("pye", required=True)
+    document = Shaped(_DOCUMENT, "Must be a short word such as sworn_declaration.", "sworn_declaration", required=True)
+    valid_from = Day(required=True)
+    valid_to = Day(metadata={"description": "The last day."})
+    note = Text(required=True, shortest=1, longest=500, name=True, metadata={"description": "Where it is kept."})
+
+
+class MyTaxDocument(Schema):
+    id = Identifier("txd")
+    document = Text()
+    valid_from = Day()
+    valid_to = Day(allow_none=True)
+    created_at = Timestamp()
+
+
+class TaxDocument(MyTaxDocument):
+    payee_id = Identifier("pye")
+    note = Text()
+    entered_by = Text()
+    confirmed_by = Text(allow_none=True)
+    confirmed_at = Timestamp(allow_none=True)
+
+
+class MyWithholding(Schema):
+    payout_id = Identifier("pyo")
+    authority = Text()
+    currency = Currency()
+    base = amount_of("base")
+    amount = amount_of("amount")
+    state = Choice(PayoutState, metadata={"description": "Of the payout."})
+    created_at = Timestamp()
+
+
+class Withholding(MyWithholding):
+    payee_id = Identifier("pye")
+    rule_id = Identifier("txr")
+
+
+class WithholdingQuery(OfPayee):
+    run_id = Identifier("run")
+    authority = Shaped(_AUTHORITY, "Must be a short code in capitals such as KRA.", "KRA")
+
+
+class NewRemittance(Schema):
+    authority = Shaped(_AUTHORITY, "Must be a short code in capitals such as KRA.", "KRA", required=True)
+    currency = Currency(required=True)
+    amount = Amount(required=True)
+    filing = Text(required=True, shortest=1, longest=140, name=True)
+
+
+class Remittance(Schema):
+    id = Identifier("rmt")
+    authority = Text()
+    currency = Currency()
+    amount = amount_of("amount")
+    filing = Text()
+    entered_by = Text()
+    confirmed_by = Text(allow_none=True)
+    confirmed_at = Timestamp(allow_none=True)
+    entry_id = Identifier("jnl", allow_none=True)
+    created_at = Timestamp()
+
+
+class RemittanceQuery(Schema):
+    authority = Shaped(_AUTHORITY, "Must be a short code in capitals such as KRA.", "KRA")
+
+
+class WithheldRow(Schema):
+    authority = Text()
+    currency = Currency()
+    amount = amount_of("amount")
+
+
+class Withheld(Schema):
+    items = ma.fields.List(ma.fields.Nested(WithheldRow))

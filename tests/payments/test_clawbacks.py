@@ -1,21 +1,24 @@
 """What was paid out and is asked back: the requester has it at once, the payee owes it, and two people say so."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from foundation import clock
 from foundation.errors import NotFound
-from payments import adjustments, clawbacks, ledger, payouts, runs
-from payments.adjustments import EarningAskedBack, NoSuchEarning
-from payments.clawbacks import ClawbackDecided, ClawbackExists, EarningNotPaid, netting
+from payments import active_time, adjustments, clawbacks, ledger, payouts, runs
+from payments.adjustments import EarningAskedBack, EarningInPayout, NoSuchEarning
+from payments.clawbacks import ClawbackDecided, ClawbackExists, EarningNotPaid, NettingUnderWay, netting
 from payments.four_eyes import SamePerson
-from payments.ledger import FUNDS, RECEIVABLE_PAYEE, AccountName, Entry, Line
-from payments.models import Clawback, Earning, Payee
+from payments.ledger import FUNDS, PAYABLE, RECEIVABLE_PAYEE
+from payments.models import Clawback, Earning, Netting, Payee, Payout
+from tests import factories
 from tests.payments import owed
 from tests.payments.owed import OWNER
 
@@ -178,20 +181,13 @@ def test_a_debt_is_written_off_by_two_people(db: Session, books: None) -> None:
 def test_only_what_is_still_owed_is_written_off(db: Session, books: None) -> None:
     ada, earning = _paid(db)
     clawback = _asked_back(db, earning)
-    _give_back(db, clawback, 4_000)
+    owed.owe(db, ada, 16_000)
+    owed.pay_out(db)
     clawbacks.propose_write_off(db, clawback.id, reason="r", proposed_by="wanjiru")
 
     clawbacks.write_off(db, clawback.id, confirmed_by="oscar")
 
     assert (clawback.recovered, clawback.written_off, _stands(db, ada)[0]) == (4_000, 6_000, 0)
-
-
-def _give_back(db: Session, clawback: Clawback, amount: int) -> None:
-    """As later pay would: nothing does this yet."""
-    receivable = AccountName(RECEIVABLE_PAYEE, clawback.payee_id, "USD")
-    line = Line(AccountName(ledger.BANK, ledger.HOUSE, "USD"), receivable, amount)
-    ledger.post(db, [Entry(f"net:{clawback.id}", "net", clawback.id, "f", (line,))])
-    db.execute(text("UPDATE clawbacks SET recovered = :amount"), {"amount": amount})
 
 
 def test_a_proposed_clawback_is_not_written_off(db: Session, books: None) -> None:
@@ -283,3 +279,136 @@ def test_netting_takes_no_more_than_is_owed_than_the_cap_and_than_can_be_spared(
     # Nothing that could be taken is left.
     most = max(min(due * cap // 10_000, due - least_left), 0)
     assert sum(taken) == min(sum(debts), most)
+
+
+# Coming back out of later pay
+
+
+def _owing(db: Session, amount: int = 10_000) -> tuple[Payee, Clawback]:
+    """Somebody who is asked back what they were paid once."""
+    ada, earning = _paid(db, amount)
+    return ada, _asked_back(db, earning)
+
+
+def _later_pay(db: Session, ada: Payee, *amounts: int) -> Payout:
+    """What they are paid next, prepared."""
+    owed.owe(db, ada, *amounts)
+    run = owed.go_through(db, runs.begin(db, rail="paypal", prepared_by="wanjiru"))
+    (one,) = db.scalars(payouts.listed(run_id=run.id).execution_options(populate_existing=True))
+    return one
+
+
+def _leave(db: Session, one: Payout) -> None:
+    run = runs.find(db, one.run_id)
+    runs.approve(db, run.id, content_hash=str(run.hash_text), approved_by="oscar")
+    owed.go_through(db, runs.release(db, run.id, released_by="wanjiru"))
+    db.expire_all()
+
+
+def test_a_quarter_of_later_pay_goes_to_the_debt_when_it_leaves(db: Session, books: None) -> None:
+    ada, clawback = _owing(db)
+
+    one = _later_pay(db, ada, 12_000)
+
+    assert (one.gross, one.net) == (9_000, 9_000)
+    assert (_stands(db, ada)[0], clawback.recovered) == (10_000, 0)
+    _leave(db, one)
+    assert (_stands(db, ada)[0], clawback.recovered, clawback.state) == (7_000, 3_000, "open")
+    assert ledger.balance(db, PAYABLE, ada.id, "USD") == 0
+    assert _earning(db, ada).paid == 10_000
+
+
+def test_pay_upon_pay_the_debt_ends(db: Session, books: None) -> None:
+    ada, clawback = _owing(db)
+    for _ in range(4):
+        owed.owe(db, ada, 12_000)
+        owed.pay_out(db)
+
+    assert (clawback.recovered, clawback.state, _stands(db, ada)[0]) == (10_000, "recovered", 0)
+    assert _later_pay(db, ada, 12_000).net == 12_000
+
+
+def test_two_debts_share_a_quarter_the_older_one_first(db: Session, books: None) -> None:
+    ada, older = _owing(db, 1_000)
+    owed.owe(db, ada, 4_000)
+    one = _later_pay(db, ada)
+    _leave(db, one)
+    payouts.settle(db, [payouts.Outcome(one.id)])
+    assert (older.recovered, older.state) == (1_000, "recovered")
+
+
+def test_a_debt_is_not_taken_twice_by_two_runs(db: Session, books: None) -> None:
+    ada, _ = _owing(db, 2_000)
+
+    first, second = _later_pay(db, ada, 6_000), _later_pay(db, ada, 6_000)
+
+    assert (first.net, second.net) == (4_500, 5_500)
+
+
+@pytest.mark.parametrize("end", ["dropped", "cancelled"])
+def test_what_does_not_leave_pays_no_debt(db: Session, books: None, end: str) -> None:
+    ada, clawback = _owing(db)
+    one = _later_pay(db, ada, 12_000)
+
+    if end == "dropped":
+        runs.drop(db, one.id, reason="r")
+    else:
+        owed.go_through(db, runs.cancel(db, one.run_id))
+
+    assert (clawback.recovered, ledger.balance(db, PAYABLE, ada.id, "USD")) == (0, 12_000)
+    assert _later_pay(db, ada).net == 9_000
+
+
+def test_a_debt_stays_paid_when_the_payout_beside_it_comes_back(db: Session, books: None) -> None:
+    ada, clawback = _owing(db)
+    one = _later_pay(db, ada, 12_000)
+    _leave(db, one)
+
+    payouts.fail(db, [payouts.Outcome(one.id, "AC04")])
+    db.expire_all()
+
+    assert (clawback.recovered, ledger.balance(db, PAYABLE, ada.id, "USD")) == (3_000, 9_000)
+    # A quarter of what came back, for it is pay as ever; and half a cent of the rest waits.
+    assert _later_pay(db, ada).net == 6_700
+
+
+def test_the_floor_of_the_time_it_is_for_is_never_taken(db: Session, books: None) -> None:
+    ada, _ = _owing(db)
+    (answer,) = owed.owe(db, ada, 12_000)
+    now = clock.now(db)
+    work = active_time.Piece(answer, ada.id, "bat_x", "image", 1, "KE", now - timedelta(hours=1), now)
+    active_time.record(db, [work])
+    factories.enter_floor_rule(db, hourly="1.10", currency="USD", region="KE", confirmed=True)
+
+    assert _later_pay(db, ada).net == 11_000
+
+
+def test_what_a_run_is_about_to_take_is_not_written_off(db: Session, books: None) -> None:
+    ada, clawback = _owing(db)
+    one = _later_pay(db, ada, 12_000)
+    clawbacks.propose_write_off(db, clawback.id, reason="r", proposed_by="wanjiru")
+
+    with pytest.raises(NettingUnderWay):
+        clawbacks.write_off(db, clawback.id, confirmed_by="oscar")
+
+    runs.drop(db, one.id, reason="r")
+    assert clawbacks.write_off(db, clawback.id, confirmed_by="oscar").written_off == 10_000
+
+
+def test_an_earning_that_pays_a_debt_is_not_taken_back_meanwhile(db: Session, books: None) -> None:
+    ada, _ = _owing(db, 100_000)
+    owed.owe(db, ada, 3_000)
+    one = _later_pay(db, ada, 9_000)
+    netted = db.scalars(select(Netting.earning_id).where(Netting.payout_id == one.id)).all()
+
+    with pytest.raises(EarningInPayout):
+        adjustments.reverse(db, netted, reason="r", actor_ref="ops")
+
+
+def test_what_a_debt_takes_is_not_taxed(db: Session, books: None) -> None:
+    ada, _ = _owing(db)
+    owed.levy(db, 1_000, authority="KRA")
+
+    one = _later_pay(db, ada, 12_000)
+
+    assert (one.gross, one.withheld, one.net) == (9_000, 900, 8_100)
