@@ -1,16 +1,28 @@
 """Payouts in the world: everything of them in every state. Names of owners are those of their callers."""
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids
-from payments import adjustments, holds, payees, paying_accounts, payout_files, payouts, runs
+from payments import (
+    adjustments,
+    holds,
+    money,
+    payees,
+    paying_accounts,
+    payout_files,
+    payouts,
+    remittances,
+    runs,
+    tax_documents,
+)
 from payments.models import BankEntry, BankEntryState, BankFile, Payee, Payout, PayoutRun
 from payments.payouts import Outcome
+from payments.tax_documents import Shown
 from tests.payments import owed
 from workforce.models import Worker
 
@@ -25,6 +37,7 @@ def things(session: Session, workers: Mapping[str, Worker], approver: str) -> It
     people = {name: payees.of_owner(session, workers[name].id) for name in (*_PAID, _HELD, "other_expert")}
     yield from (("payee", "known", name, payee.id) for name, payee in people.items())
     yield from _holds(session, people, approver)
+    yield from _documents(session, people, approver)
     yield from _accounts(session, approver)
     for name in _PAID:
         # The one before is kept, as one that is no longer used.
@@ -34,8 +47,15 @@ def things(session: Session, workers: Mapping[str, Worker], approver: str) -> It
     made = dict(_runs(session, [people[name] for name in _PAID], their_own, approver))
     yield from (("run", state, "", run.id) for state, run in made.items())
     yield from _payouts(session, made)
+    yield from _remittances(session, approver)
     yield from _earnings(session, people)
     _files(session, made["closed"])
+
+
+def levy(session: Session) -> None:
+    """A rule for wherever somebody is paid."""
+    for country in session.scalars(text("SELECT DISTINCT country FROM payees ORDER BY 1")).all():
+        owed.levy(session, country=country)
 
 
 def _holds(session: Session, people: Mapping[str, Payee], approver: str) -> Iterator[Found]:
@@ -51,6 +71,29 @@ def _holds(session: Session, people: Mapping[str, Payee], approver: str) -> Iter
                 "theirs": holds.place(session, **given, is_legal=True, made_by=approver),
             }
         yield from (("hold", state, name, hold.id) for state, hold in made.items())
+
+
+def _documents(session: Session, people: Mapping[str, Payee], approver: str) -> Iterator[Found]:
+    """Of whom a run pays. One that has not begun changes no tax."""
+    for name in _PAID:
+        entered = [("waiting", "finance"), ("theirs", approver), ("confirmed", "finance"), ("confirmed", "finance")]
+        for state, entered_by in entered:
+            shown = Shown("resident", date(2100, 1, 1), "In the drawer.")
+            made = tax_documents.enter(session, people[name].id, shown, entered_by=entered_by)
+            if state == "confirmed":
+                tax_documents.confirm(session, made.id, confirmed_by="approver")
+            yield "tax_document", state, name, made.id
+
+
+def _remittances(session: Session, approver: str) -> Iterator[Found]:
+    usd = money.currency(session, "USD")
+    for state, entered_by in {"waiting": "finance", "theirs": approver, "confirmed": "finance"}.items():
+        made = remittances.enter(
+            session, authority="KRA", currency=usd, amount=100, filing=f"{state} 2026-11", entered_by=entered_by
+        )
+        if state == "confirmed":
+            remittances.confirm(session, made.id, confirmed_by="approver")
+        yield "remittance", state, "", made.id
 
 
 def _accounts(session: Session, approver: str) -> Iterator[Found]:

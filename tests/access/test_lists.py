@@ -78,6 +78,19 @@ LISTS = (
         " WHERE p.owner_ref = :me",
         _WORKERS,
     ),
+    List(
+        "/api/me/tax-documents",
+        "SELECT d.id FROM tax_documents d JOIN payees p ON p.id = d.payee_id"
+        " WHERE p.owner_ref = :me AND d.confirmed_by IS NOT NULL",
+        ("worker", "other_worker"),
+    ),
+    List(
+        "/api/me/withholdings",
+        "SELECT w.payout_id FROM withholdings w JOIN payouts o ON o.id = w.payout_id JOIN payees p ON p.id = o.payee_id"
+        " WHERE p.owner_ref = :me AND o.state NOT IN ('prepared', 'dropped')",
+        ("worker", "other_worker"),
+        id="payout_id",
+    ),
     List("/api/payees", "SELECT id FROM payees", _READERS),
     List("/api/payout-methods", "SELECT id FROM payout_methods", _READERS),
     List("/api/holds", "SELECT id FROM holds", _READERS),
@@ -99,6 +112,10 @@ LISTS = (
     List("/api/fx-rates?quote=USD", "SELECT id FROM fx_rates WHERE quote = 'USD'", ("auditor",)),
     List("/api/tax-rules", "SELECT id FROM tax_rules", _READERS),
     List("/api/tax-rules?country=PH", "SELECT id FROM tax_rules WHERE country = 'PH'", ("auditor",)),
+    List("/api/tax-documents", "SELECT id FROM tax_documents", _READERS),
+    List("/api/withholdings", "SELECT payout_id FROM withholdings", _READERS, id="payout_id"),
+    List("/api/remittances", "SELECT id FROM remittances", _READERS),
+    List("/api/remittances?authority=KRA", "SELECT id FROM remittances WHERE authority = 'KRA'", ("auditor",)),
     List("/api/journal", "SELECT id FROM journal_entries", ("finance",)),
     List("/api/refunds", "SELECT id FROM refunds", ("finance", "approver", "auditor", "admin")),
     List("/api/refunds?state=proposed", "SELECT id FROM refunds WHERE state = 'proposed'", ("finance",)),

@@ -180,6 +180,8 @@ _VALUES = {
     "quarantine": "SELECT id AS quarantine_id FROM quarantines WHERE id = :id",
     "fx_rate": "SELECT id AS rate_id FROM fx_rates WHERE id = :id",
     "tax_rule": "SELECT id AS rule_id FROM tax_rules WHERE id = :id",
+    "tax_document": "SELECT id AS document_id FROM tax_documents WHERE id = :id",
+    "remittance": "SELECT id AS remittance_id FROM remittances WHERE id = :id",
     "payee": "SELECT id AS payee_id FROM payees WHERE id = :id",
     "hold": "SELECT id AS hold_id FROM holds WHERE id = :id",
     "paying_account": "SELECT id AS paying_id FROM paying_accounts WHERE id = :id",
@@ -194,7 +196,7 @@ _PREFIXES = {
     "assignment_id": "asg", "project_id": "prj", "batch_id": "bat", "task_id": "tsk", "worker_id": "wrk",
     "requester_id": "req", "voter_id": "wrk", "quarantine_id": "qtn",
     "rate_id": "fxr", "rule_id": "txr", "payee_id": "pye", "hold_id": "hld", "paying_id": "pac", "run_id": "run",
-    "payout_id": "pyo", "earning_id": "ern",
+    "payout_id": "pyo", "earning_id": "ern", "document_id": "txd", "remittance_id": "rmt",
     "refund_id": "rfd", "contract_id": "ctr", "limit_id": "crl", "invoice_id": "inv",
     "clawback_id": "clw", "top_up_id": "jnl",
     "floor_id": "flr",
@@ -261,6 +263,7 @@ _REVISED = text("""
 
 def things(session: Session, cast: Cast) -> Iterator[Thing]:
     """Every thing in every state, in the order in which it can be made."""
+    pay.levy(session)
     yield from _lapsed(session, cast)
     yield from _rulings(session, cast)
     yield from _held(session, cast)

@@ -28,10 +28,13 @@ from payments import (
     payouts,
     periods,
     refunds,
+    remittances,
     runs,
     statements,
+    tax_documents,
 )
 from payments.models import Billing, Earning, Hold, Payee, PayoutRun, Presentation
+from payments.tax_documents import Shown
 from quality import proposals, quarantine
 from tests import factories
 from tests.payments import owed
@@ -327,6 +330,74 @@ def _tax_rules(db: Session) -> Good:
     return Good("auditor", query="limit=1&country=KE")
 
 
+def _tax_document(db: Session) -> Good:
+    body = {
+        "payee_id": _payee(db).id, "document": "resident", "valid_from": "2026-01-01", "valid_to": "2026-12-31",
+        "note": "In the drawer.",
+    }  # fmt: skip
+    return Good("finance", body=body, known={"/payee_id": 404})
+
+
+def _shown(db: Session) -> tuple[Payee, str]:
+    payee = _payee(db)
+    shown = Shown("resident", date(2026, 1, 1), "In the drawer.")
+    return payee, tax_documents.enter(db, payee.id, shown, entered_by="ada").id
+
+
+def _tax_document_waiting(db: Session) -> Good:
+    return Good("approver", names={"document_id": _shown(db)[1]})
+
+
+def _tax_documents(db: Session) -> Good:
+    payee, _ = _shown(db)
+    return Good("auditor", query=f"limit=1&payee_id={payee.id}", known={"?/payee_id": 200})
+
+
+def _withheld(db: Session) -> tuple[Payee, PayoutRun]:
+    owed.levy(db, 1_000, authority="KRA")
+    return _exported(db)
+
+
+def _withholdings(db: Session) -> Good:
+    payee, run = _withheld(db)
+    query = f"limit=1&payee_id={payee.id}&run_id={run.id}&authority=KRA"
+    return Good("auditor", query=query, known={"?/payee_id": 200, "?/run_id": 200, "?/authority": 200})
+
+
+def _withheld_list(db: Session) -> Good:
+    _withheld(db)
+    return Good("auditor")
+
+
+def _my_tax(db: Session) -> Good:
+    payee, _ = _withheld(db)
+    return Good("worker", payee.owner_ref)
+
+
+_REMITTANCE = {"authority": "KRA", "currency": "USD", "amount": "0.01"}
+
+
+def _remittance(db: Session) -> Good:
+    _withheld(db)
+    known = {"/authority": 409, "/currency": 409, "/amount": 409}
+    return Good("finance", body={**_REMITTANCE, "filing": ids.new("fil")}, known=known)
+
+
+def _sent(db: Session) -> str:
+    _withheld(db)
+    usd = money.currency(db, "USD")
+    return remittances.enter(db, authority="KRA", currency=usd, amount=100, filing=ids.new("fil"), entered_by="ada").id
+
+
+def _remittance_waiting(db: Session) -> Good:
+    return Good("approver", names={"remittance_id": _sent(db)})
+
+
+def _remittances(db: Session) -> Good:
+    _sent(db)
+    return Good("auditor", query="limit=1&authority=KRA", known={"?/authority": 200})
+
+
 # Payouts
 
 
@@ -362,6 +433,7 @@ def _payee(db: Session) -> Payee:
 def _draft(db: Session) -> tuple[Payee, PayoutRun]:
     payee = _payee(db)
     owed.set_method(db, payee)
+    owed.levy(db, country=payee.country)
     _give(db, payee)
     return payee, owed.go_through(db, runs.begin(db, rail="paypal", prepared_by="ada"))
 
@@ -897,6 +969,16 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/tax-rules": _staff("finance", body=_TAX_RULE),
     "POST /api/tax-rules/<rule_id>/confirmation": _tax_rule_waiting,
     "GET /api/tax-rules": _tax_rules,
+    "POST /api/tax-documents": _tax_document,
+    "POST /api/tax-documents/<document_id>/confirmation": _tax_document_waiting,
+    "GET /api/tax-documents": _tax_documents,
+    "GET /api/withholdings": _withholdings,
+    "GET /api/withheld": _withheld_list,
+    "POST /api/remittances": _remittance,
+    "POST /api/remittances/<remittance_id>/confirmation": _remittance_waiting,
+    "GET /api/remittances": _remittances,
+    "GET /api/me/tax-documents": _my_tax,
+    "GET /api/me/withholdings": _my_tax,
     "PUT /api/me/payout-method": _method,
     "GET /api/me/payout-method": _paid,
     "GET /api/me/payouts": _paid,

@@ -265,7 +265,7 @@ def test_even_the_owner_only_confirms(owner: Session, table: str, change: str) -
 
 @pytest.mark.parametrize("table", CONFIRMED_ONCE)
 def test_a_row_is_confirmed_once_by_whoever_may(application: Session, table: str) -> None:
-    application.execute(text(CONFIRM.format(table=table)))
+    application.execute(text(f"{CONFIRM.format(table=table)} WHERE confirmed_by IS NULL"))
 
     with pytest.raises(ProgrammingError, match="is append-only"):
         application.execute(text(CONFIRM.format(table=table)))
@@ -345,7 +345,7 @@ BREAKS = {
         UPDATE fx_rates SET confirmed_by = entered_by, confirmed_at = now()""",
     "F2 nobody confirmed a tax rule of their own": """
         ALTER TABLE tax_rules DROP CONSTRAINT ck_tax_rules_four_eyes;
-        UPDATE tax_rules SET confirmed_by = entered_by, confirmed_at = now()""",
+        UPDATE tax_rules SET confirmed_by = entered_by, confirmed_at = now() WHERE confirmed_by IS NULL""",
     "I21 a refund is posted when it is approved, and only then": """
         UPDATE refunds SET amount = amount + 1 WHERE state = 'approved'""",
     "I22 no more of a top-up goes back than came in by it": """
