@@ -1,27 +1,21 @@
 """The files of a run, for its bank or provider and for people. The same run gives the same bytes, whenever asked."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
-from typing import IO, BinaryIO, cast
+from typing import IO
 
-from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from foundation import ids
 from foundation.errors import Conflict, Invalid
-from payments import methods, paying_accounts, rails, runs, sealing
-from payments.destinations import Destination, Kind
+from payments import formats, orders, rails, runs
 from payments.exports import Export
-from payments.files import dialects, nacha, pain001, parquet, tables, xlsx
-from payments.files.orders import Batch, Order, Unfit
-from payments.files.writing import Hashing
-from payments.models import Currency, Payout, PayoutFile, PayoutMethod, PayoutRun, RunState
+from payments.files.orders import Unfit
+from payments.formats import Written
+from payments.models import PayoutFile, PayoutRun, RunState
 
 _IN_MEMORY = 1024 * 1024
-_AT_ONCE = 1000
 # What a run can be asked for beside the file of its rail.
 FOR_PEOPLE = ("csv", "xlsx", "parquet")
 
@@ -39,7 +33,7 @@ class PartUnknown(Invalid):
 
 
 class PayoutUnfit(Conflict):
-    """A payout cannot be written in this format; drop it, or have its destination set again."""
+    """A payout cannot be written in this format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +55,15 @@ def write(db: Session, run_id: str, *, made_by: str, format_: str | None = None,
     if run.state not in {RunState.EXPORTED, RunState.CLOSED}:
         raise RunNotExported(f"This run is {run.state}; its file is there when it is exported.")
     chosen = format_ or rails.find(run.rail).format
-    if chosen not in _WRITERS:
-        raise _wrong(FormatUnknown, "/format", f"Must be one of {', '.join(sorted(_WRITERS))}.")
-    writer = _WRITERS[chosen]
+    if chosen not in formats.WRITERS:
+        raise _wrong(FormatUnknown, "/format", f"Must be one of {', '.join(sorted(formats.WRITERS))}.")
+    assert run.exported_at is not None, "an exported run has a time"
+    writer = formats.WRITERS[chosen]
     with ExitStack() as until_finished:
         file: IO[bytes] = until_finished.enter_context(SpooledTemporaryFile(max_size=_IN_MEMORY))
         try:
-            written = writer.write(_batch(db, run), _orders(db, run), file, part)
+            head = orders.batch(db, run, at=run.exported_at, n_orders=run.n_payouts, total=run.total)
+            written = writer.write(head, orders.of_run(db, run), file, part)
         except Unfit as error:
             raise PayoutUnfit(f"{chosen}: {error}") from error
         if not 1 <= part <= written.n_parts:
@@ -84,140 +80,7 @@ def _wrong(problem: type[Invalid], pointer: str, reason: str) -> Invalid:
     return problem(reason, errors=[{"pointer": pointer, "reason": reason}])
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """rows, sha256 : of the part that was asked for."""
-
-    rows: int
-    n_parts: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Writer:
-    extension: str
-    content_type: str
-    write: Callable[[Batch, Iterable[Order], IO[bytes], int], _Written]
-
-
-def _as_pain001(version: pain001.Version) -> _Writer:
-    def write(batch: Batch, orders: Iterable[Order], file: IO[bytes], _part: int) -> _Written:
-        out = Hashing(file)
-        pain001.write(
-            batch, orders, cast("BinaryIO", out), version=version, currencies={batch.currency: batch.exponent}
-        )
-        return _Written(batch.n_orders, 1, out.sha256)
-
-    return _Writer("xml", "application/xml", write)
-
-
-def _as_nacha(batch: Batch, orders: Iterable[Order], file: IO[bytes], _part: int) -> _Written:
-    written = nacha.write(batch, orders, file)
-    return _Written(batch.n_orders, 1, written.sha256)
-
-
-def _as_dialect(name: str) -> _Writer:
-    def write(batch: Batch, orders: Iterable[Order], file: IO[bytes], part: int) -> _Written:
-        def open_part(number: int) -> AbstractContextManager[IO[bytes]]:
-            return nullcontext(file) if number == part else _nowhere()
-
-        parts = dialects.write(dialects.DIALECTS[name], batch, orders, open_part)
-        asked = parts[min(max(part, 1), len(parts)) - 1]
-        return _Written(asked.rows, len(parts), asked.sha256)
-
-    return _Writer("csv", "text/csv; charset=utf-8", write)
-
-
-def _nowhere() -> IO[bytes]:
-    """Where the parts go that nobody asked for."""
-    return open(os.devnull, "wb")  # noqa: PTH123 - a stream that keeps nothing
-
-
-def _as_xlsx(batch: Batch, orders: Iterable[Order], file: IO[bytes], _part: int) -> _Written:
-    written = xlsx.write(tables.payouts(batch, orders), file, created_at=batch.created_at)
-    return _Written(written.rows, 1, written.sha256)
-
-
-def _as_parquet(batch: Batch, orders: Iterable[Order], file: IO[bytes], _part: int) -> _Written:
-    written = parquet.write(tables.payouts(batch, orders), file)
-    return _Written(written.rows, 1, written.sha256)
-
-
-_WRITERS = {
-    **{version.value: _as_pain001(version) for version in pain001.Version},
-    **{name: _as_dialect(name) for name in dialects.DIALECTS},
-    "nacha": _Writer("ach", "text/plain; charset=us-ascii", _as_nacha),
-    "csv": _as_dialect("generic"),
-    "xlsx": _Writer("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", _as_xlsx),
-    "parquet": _Writer("parquet", "application/vnd.apache.parquet", _as_parquet),
-}
-
-
-def _batch(db: Session, run: PayoutRun) -> Batch:
-    assert run.exported_at is not None, "an exported run has a time"
-    currency = db.get_one(Currency, run.currency)
-    return Batch(
-        message_id=run.id.replace("_", ""),
-        created_at=run.exported_at,
-        execution_on=run.exported_at.date(),
-        currency=run.currency,
-        exponent=currency.iso_exponent,
-        n_orders=run.n_payouts,
-        total=_whole(run.total, currency),
-        payer=paying_accounts.details_of(db, run.paying_account_id),
-    )
-
-
-def _whole(amount: int, of: Currency) -> int:
-    """Ledger units as units of ISO 4217: what a rail moves is whole in them."""
-    units, rest = divmod(amount, 10 ** (of.ledger_exponent - of.iso_exponent))
-    assert not rest, "a payout is in whole units of its rail"
-    return int(units)
-
-
-_ROWS = text("""
-    SELECT p.id, p.end_to_end_id, p.net, y.name FROM payouts p JOIN payees y ON y.id = p.payee_id
-     WHERE p.run_id = :run_id AND p.state <> 'dropped' AND p.id > :after ORDER BY p.id LIMIT :most
-""")
-
-
-def _orders(db: Session, run: PayoutRun) -> Iterator[Order]:
-    """What a run pays, in the order of its payouts' ids; destinations are opened a thousand at a time."""
-    currency, keys, after = db.get_one(Currency, run.currency), sealing.keys_of(db), ""
-    while rows := db.execute(_ROWS, {"run_id": run.id, "after": after, "most": _AT_ONCE}).all():
-        to = _methods(db, [row.id for row in rows])
-        for row in rows:
-            yield Order(
-                end_to_end_id=row.end_to_end_id,
-                amount=_whole(row.net, currency),
-                currency=run.currency,
-                exponent=currency.iso_exponent,
-                name=row.name,
-                destination=_as_rails_say(methods.opened(to[row.id], keys)),
-                # The least that every format holds.
-                remittance=row.end_to_end_id,
-            )
-        after = rows[-1].id
-
-
-def _as_rails_say(to: Destination) -> dict[str, str]:
-    """A destination by what files call it: UPI ids and IFSCs by these names, telephone numbers without a plus."""
-    said = dict(to.fields)
-    if "msisdn" in said:
-        said["msisdn"] = said["msisdn"].removeprefix("+")
-    if to.kind == Kind.UPI:
-        said["vpa"] = said.pop("upi")
-    if to.kind == Kind.LOCAL_BANK and said["country"] == "IN":
-        said["ifsc"] = said.pop("bank_code")
-    return said
-
-
-def _methods(db: Session, payout_ids: list[str]) -> dict[str, PayoutMethod]:
-    rows = select(Payout.id, PayoutMethod).join(PayoutMethod, PayoutMethod.id == Payout.method_id)
-    return {row[0]: row[1] for row in db.execute(rows.where(Payout.id.in_(payout_ids)))}
-
-
-def _note(db: Session, run: PayoutRun, format_: str, part: int, written: _Written, *, made_by: str) -> None:
+def _note(db: Session, run: PayoutRun, format_: str, part: int, written: Written, *, made_by: str) -> None:
     made = PayoutFile(
         id=ids.new("pfl"),
         run_id=run.id,

@@ -5,7 +5,7 @@ not paid is written down with the reason.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from foundation import ids
-from payments import clawbacks, money, rails, withholding
+from payments import clawbacks, money, orders, payouts, rails, withholding
 from payments.clawbacks import Debt
 from payments.models import Currency, PayoutRun
 from payments.rails import Rail
@@ -23,7 +23,8 @@ from payments.withholding import Account, Taxpayer
 # Payees of one step.
 AT_ONCE = 1000
 
-NO_METHOD, COOLING, HELD, TOO_LITTLE, NO_RATE = "no_method", "cooling", "held", "too_little", "no_rate"
+NO_METHOD, COOLING, HELD, NO_RATE = "no_method", "cooling", "held", "no_rate"
+TOO_LITTLE, UNFIT = "too_little", "unfit"
 
 # An earning, and how much of it is meant; in ledger units of the currency it was earned in.
 Item = tuple[str, int]
@@ -134,11 +135,24 @@ def prepare_some(db: Session, run: PayoutRun) -> bool:
         netted += [(made[-len(decided.parts)].id, each) for each in decided.netted]
     left_out = [(row, reason, amount) for row, decided in decisions for reason, amount in decided.reasons.items()]
     _write(db, run, made)
+    unfit = orders.unfit(db, run, [one.id for one in made])
+    left_out += _unfit_parts(made, unfit)
     _write_beside(db, run, made, netted, left_out)
+    payouts.drop(db, unfit)
     run.prepared_through = found[-1].id
     run.n_payees += len(found)
     db.flush()
     return True
+
+
+def _unfit_parts(made: Sequence[_Made], unfit: Collection[str]) -> list[tuple[Any, str, int]]:
+    """What is not paid because the rail's format cannot hold it, by whom and in which currency it was earned."""
+    sums: dict[tuple[str, str], tuple[Any, int]] = {}
+    for one in made:
+        if one.id in unfit:
+            _, before = sums.get((one.row.payee_id, one.row.currency), (one.row, 0))
+            sums[one.row.payee_id, one.row.currency] = one.row, before + one.part.gross
+    return [(row, UNFIT, amount) for row, amount in sums.values()]
 
 
 def _decide_all(db: Session, run: PayoutRun, payees: Sequence[Taxpayer]) -> list[tuple[Any, Decided]]:

@@ -13,12 +13,12 @@ import achkit
 import duckdb
 import openpyxl
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from payments import paying_accounts, payout_files, rails, runs
+from payments import orders, paying_accounts, payout_files, rails, runs
 from payments.files import dialects
-from payments.models import Payee, PayoutRun
+from payments.models import LeftOut, Payee, Payout, PayoutRun
 from payments.payout_files import FormatUnknown, PartUnknown, PayoutExport, PayoutUnfit, RunNotExported
 from payments.sealing import SealKeyUnknown
 from tests.payments import owed
@@ -171,7 +171,7 @@ def test_formats_and_parts_are_those_there_are(db: Session, books: None) -> None
 
 
 def test_a_file_in_parts_holds_every_payout_once(db: Session, books: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(payout_files, "_AT_ONCE", 2)
+    monkeypatch.setattr(orders, "AT_ONCE", 2)
     limited = dialects.DIALECTS["paypal"]
     monkeypatch.setitem(dialects.DIALECTS, "paypal", replace(limited, rows_max=2))
     run = _sent(db, "paypal")
@@ -193,13 +193,27 @@ def _payee_ids(db: Session, run: PayoutRun) -> list[str]:
 
 
 def test_a_name_that_a_spreadsheet_would_run_is_refused_with_its_place(db: Session, books: None) -> None:
-    run = _sent(db, "instapay", "Ada", "=HYPERLINK(1)")
+    run = _sent(db, "paypal", "Ada", "=HYPERLINK(1)")
 
     with pytest.raises(PayoutUnfit, match="order 1"):
-        _write(db, run)
+        _write(db, run, "swiftpay")
 
     assert db.scalars(text("SELECT count(*) FROM payout_files")).one() == 0
     assert "'=HYPERLINK(1)" in _read(_write(db, run, "csv")).decode()
+
+
+def test_whom_the_rails_format_cannot_name_is_left_out_before_anything_leaves(db: Session, books: None) -> None:
+    run = _sent(db, "instapay", "Ada", "=HYPERLINK(1)", "Ben")
+
+    names = [line.split(",") for line in _read(_write(db, run)).decode().splitlines()[1:]]
+
+    assert len(names) == 2
+    assert [(row.reason, row.amount > 0) for row in db.scalars(select(LeftOut).where(LeftOut.run_id == run.id))] == [
+        ("unfit", True)
+    ]
+    (dropped,) = db.scalars(select(Payout).where(Payout.run_id == run.id, Payout.state == "dropped"))
+    assert dropped.reason is not None
+    assert dropped.reason.startswith("swiftpay, ")
 
 
 def test_a_format_that_the_destinations_do_not_fit_is_refused(db: Session, books: None) -> None:
