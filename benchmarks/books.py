@@ -7,6 +7,7 @@ least and the greatest. `python -m benchmarks.books --full` prepares a run over 
 """
 
 import argparse
+import base64
 import math
 import multiprocessing
 import os
@@ -33,7 +34,7 @@ from foundation import checks, embedded, embedded_postgres, ids, logs
 from foundation import db as database
 from foundation.installation import migrate
 from payments import checks as rules_of_books
-from payments import ledger, paying_accounts, reconciliation, runs
+from payments import destinations, ledger, paying_accounts, reconciliation, runs, sealing
 from payments.ledger import BANK, HOUSE, PAYABLE, PLATFORM_FEE, AccountName, Entry, Line
 
 ROUNDS = 5
@@ -47,6 +48,8 @@ _PAYEES, _CAUSES = 5_000, 50
 _POOL = 10**15
 # Of the unit tests' account, and nobody's.
 _IBAN, _BIC = "FR1420041010050500013M02606", "BNPAFRPP"
+_KEYS = "bench:" + base64.b64encode(b"k" * 32).decode()
+_SEALED_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +281,10 @@ _FILL = """
                                 cooling_until)
     SELECT 'pym_' || lpad(n::text, 26, '0'), 'pye_' || lpad(n::text, 26, '0'), 'sepa', 'iban', '', n::text::bytea,
            n::text::bytea, '*', 'wrk_' || n, now() FROM generate_series(1, {payees}) n;
+    INSERT INTO tax_rules (id, country, kind, basis, basis_points, threshold, period, currency, catch_up, rounding,
+                           unit_exponent, valid_from, authority, citation, entered_by, confirmed_by, confirmed_at)
+    SELECT 'txr_1', 'FR', 'withholding', 'payment', 500, 200000, 'year', 'EUR', true, 'down', 2, '2020-01-01', 'DGFIP',
+           'bench', 'a', 'b', now();
     CREATE TEMPORARY TABLE made AS
     SELECT p, lpad((p * 100::bigint + e)::text, 26, '0') AS number, 10000 + (p * 31 + e * 7) % 9973 AS amount
       FROM generate_series(1, {payees}) p, generate_series(1, {each}) e;
@@ -298,6 +305,19 @@ _FILL = """
 """
 
 
+def _seal(connection: psycopg.Connection, n_payees: int) -> None:
+    """Where everybody is paid to, sealed as a payee's own word would be."""
+    keys, to = sealing.read_keys(_KEYS), destinations.parse("iban", {"iban": _IBAN, "bic": _BIC})
+    for first in range(1, n_payees + 1, _SEALED_AT_ONCE):
+        numbers = [f"{number:026}" for number in range(first, min(first + _SEALED_AT_ONCE, n_payees + 1))]
+        sealed = [sealing.seal(to, keys, owner=f"pye_{number}") for number in numbers]
+        connection.execute(
+            "UPDATE payout_methods m SET sealed = g.sealed FROM unnest(%s::text[], %s::bytea[]) AS g(number, sealed)"
+            " WHERE m.id = 'pym_' || g.number",
+            [numbers, sealed],
+        )
+
+
 def prepare(n_payees: int, n_each: int) -> None:
     """B12: a run over so many payees with so many earnings each; then B13, its bank's statement."""
     logs.configure("error")
@@ -305,8 +325,9 @@ def prepare(n_payees: int, n_each: int) -> None:
         with psycopg.connect(engines.database_owner_url.replace("+psycopg", ""), autocommit=True) as connection:
             for statement in _FILL.format(payees=n_payees, each=n_each).split(";"):
                 connection.execute(statement.encode())
+            _seal(connection, n_payees)
         engine = database.make_engine(engines.database_url, patient=True)
-        with database.sessions(engine)() as db:
+        with database.sessions(engine, destination_keys=_KEYS)() as db:
             details = {"name": "Bench", "iban": _IBAN, "bic": _BIC}
             account = paying_accounts.enter(db, rail="sepa", details=details, entered_by="a")
             paying_accounts.confirm(db, account.id, confirmed_by="b")
