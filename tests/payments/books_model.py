@@ -31,11 +31,17 @@ EXPONENT = 4
 RAILS = ("paypal", "payoneer")
 # Steps are small, so that much happens between them.
 AT_ONCE = 2
-_MOVING = {"preparing", "releasing", "cancelling"}
+_MOVING = {"preparing", "rechecking", "releasing", "cancelling"}
+# A tenth of all pay, to whole cents.
+_TAX = 1_000
 # What payouts are before the bank's word of them counts, and after it.
 _BEFORE = {"settle": "exported", "fail": "exported", "take_returns": "settled"}
 _AFTER = {"settle": "settled", "fail": "failed", "take_returns": "returned"}
 _FINAL = {"closed", "cancelled"}
+
+
+def _tax(gross: int) -> int:
+    return gross * _TAX // 10_000 // 100 * 100
 
 
 @dataclass(slots=True)
@@ -64,8 +70,12 @@ class Sent:
     state: str = "prepared"
 
     @property
-    def net(self) -> int:
+    def gross(self) -> int:
         return sum(self.items.values())
+
+    @property
+    def net(self) -> int:
+        return self.gross - _tax(self.gross)
 
 
 @dataclass(slots=True)
@@ -103,6 +113,7 @@ class Model:
     def __init__(self, db: Session, n_payees: int = 3) -> None:
         self.db = db
         made = [payees.register(db, owner_ref=f"wrk_{n}", name=f"Person {n}", country="KE") for n in range(n_payees)]
+        owed.levy(db, _TAX, authority="KRA")
         self.payees = sorted(payee.id for payee in made)
         self.methods: dict[str, Method] = {}
         self.holds: dict[str, Held] = {}
@@ -277,6 +288,8 @@ class Model:
         next(runs.steps(self.db, run_id), None)
         if run.state == "preparing":
             self._step_preparing(run_id, run)
+        elif run.state == "rechecking":
+            self._step_out(run, self._drop, "draft", self._stale(run_id))
         elif run.state == "releasing":
             self._step_out(run, self._send, "exported")
             self._close(run_id)
@@ -324,7 +337,7 @@ class Model:
         untaken = [n for n in self.due[payee] if self.earned[n].taken_by is None and not self._is_held(payee, [n])]
         free = [name for name in untaken if self.earned[name].due_at <= run.cut_off]
         left = sum(self.earned[name].rest for name in free) // 100 * 100
-        if left < least * 10**EXPONENT:
+        if left - _tax(left) < least * 10**EXPONENT:
             return {}
         items: dict[str, int] = {}
         for name in sorted(free, key=lambda name: (self.earned[name].due_at, name)):
@@ -333,8 +346,8 @@ class Model:
                 left -= taken
         return items
 
-    def _step_out(self, run: Run, act: Callable[[str], None], end: str) -> None:
-        some = self._prepared(run)[:AT_ONCE]
+    def _step_out(self, run: Run, act: Callable[[str], None], end: str, names: list[str] | None = None) -> None:
+        some = (self._prepared(run) if names is None else names)[:AT_ONCE]
         for name in some:
             act(name)
         if not some:
@@ -401,18 +414,15 @@ class Model:
 
     def cancel(self, rng: random.Random) -> None:
         """Give a run up."""
-        early = {"preparing", "draft", "approved"}
+        early = {"preparing", "rechecking", "draft", "approved"}
         if run_id := self._some_run(rng, early):
             self._order(run_id, early, partial(runs.cancel, self.db, run_id), None, "cancelling")
 
     def recheck(self, rng: random.Random) -> None:
-        """Drop what is stale of a run."""
+        """Have what is stale of a run dropped."""
         early = {"draft", "approved"}
         if run_id := self._some_run(rng, early):
-            stale = self._stale(run_id)[:AT_ONCE] if self.runs[run_id].state in early else []
-            self._order(run_id, early, partial(runs.recheck, self.db, run_id), None, "draft" if stale else None)
-            for name in stale:
-                self._drop(name)
+            self._order(run_id, early, partial(runs.recheck, self.db, run_id), None, "rechecking")
 
     def drop(self, rng: random.Random) -> None:
         """Take a payout out of its run."""
@@ -422,10 +432,9 @@ class Model:
         run = self.runs[self.sent[name].run]
         allowed = run.state in {"draft", "approved"}
         self._expect(None if allowed else RunMoveNotAllowed, lambda: runs.drop(self.db, name, reason="r"))
-        if allowed:
+        if allowed and self.sent[name].state == "prepared":
             run.state = "draft"
-            if self.sent[name].state == "prepared":
-                self._drop(name)
+            self._drop(name)
 
     def _some_run(self, rng: random.Random, where: set[str]) -> str | None:
         """Mostly one with which this can be done, else any of late."""
@@ -535,7 +544,12 @@ class Model:
     def _check_accounts(self) -> None:
         found = {row.role: int(row.debits - row.credits) for row in ledger.trial_balance(self.db)}
         transit = sum(one.net for one in self.sent.values() if one.state == "exported")
-        expected = {"bank": self.bank, "rail_fee": self.fees, "goodwill": self.goodwill, "in_transit": -transit}
+        gone = [one for one in self.sent.values() if one.state in {"exported", "settled"}]
+        withheld = sum(_tax(one.gross) for one in gone)
+        expected = {
+            "bank": self.bank, "rail_fee": self.fees, "goodwill": self.goodwill, "in_transit": -transit,
+            "withheld": -withheld,
+        }  # fmt: skip
         assert {role: found.get(role, 0) for role in expected} == expected
         assert ledger.balance(self.db, ledger.FUNDS, owed.OWNER, "USD") == self.free
         for row in ledger.tie_out(self.db):

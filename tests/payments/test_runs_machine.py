@@ -72,7 +72,17 @@ def test_runs_agree_with_a_model_whatever_is_done_and_done_again(shared_engine: 
     )
 
 
-_RUN_STATES = {"preparing", "draft", "approved", "releasing", "exported", "closed", "cancelling", "cancelled"}
+_RUN_STATES = {
+    "preparing",
+    "rechecking",
+    "draft",
+    "approved",
+    "releasing",
+    "exported",
+    "closed",
+    "cancelling",
+    "cancelled",
+}
 _PAYOUT_STATES = {"prepared", "dropped", "exported", "settled", "failed", "returned"}
 
 
