@@ -33,6 +33,10 @@ _UNUSUAL = {
     "trail_entries": "SELECT, INSERT",
     "votes": "SELECT, INSERT",
     "weekly_pay": "SELECT, INSERT",
+    "blocked_amounts": "SELECT, INSERT",
+    "kyc_records": "SELECT, INSERT",
+    "watch_list_rows": "SELECT, INSERT",
+    "watch_lists": "SELECT, INSERT",
     # Whose state moves on while what they say stays.
     "answers": "SELECT, INSERT, UPDATE (status)",
     "assignments": "SELECT, INSERT, UPDATE (status, lease_expires_at)",
@@ -66,6 +70,10 @@ _UNUSUAL = {
     "refunds": "SELECT, INSERT, UPDATE (state, reason, decided_by, decided_at, entry_id)",
     "reserves": "SELECT, INSERT, UPDATE (reserved, spent, released)",
     "tax_rules": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
+    "blocks": "SELECT, INSERT, UPDATE (state, decided_by, decided_at, lift_by, lift_reason, lifted_by, lifted_at)",
+    "kyc_rules": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
+    "screening_rounds": "SELECT, INSERT, UPDATE (state, screened_through, n_payees, n_reviews, ended_at)",
+    "screenings": "SELECT, INSERT, UPDATE (decision, decided_by, decided_at, reason)",
     # Never deleted.
     "batches": "SELECT, INSERT, UPDATE",
     "gold_proposals": "SELECT, INSERT, UPDATE",

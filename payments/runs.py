@@ -6,6 +6,7 @@ anything leaves the house, so that whatever is sent twice carries the same name 
 """
 
 import hashlib
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from foundation import clock, ids, pagination
 from foundation.errors import Conflict, Invalid, NotFound, within
-from payments import four_eyes, fx, money, paying_accounts, payouts, rails
+from payments import clearance, four_eyes, fx, money, paying_accounts, payouts, rails, screening
 from payments.models import LeftOut, Payout, PayoutRun, RunRate, RunState
 from payments.rails import Rail
 
@@ -192,12 +193,14 @@ def _prepare_some(db: Session, run: PayoutRun) -> bool:
         return False
     rail, rates = rails.find(run.rail), _rates(db, run)
     where = {"payees": payee_ids, "rail": rail.name, "currency": run.currency, "cut_off": run.cut_off}
+    screening.refresh(db, payee_ids, asked_by=run.prepared_by)
+    barred = clearance.barred(db, payee_ids, run=run)
     made: list[_Made] = []
     left_out: list[tuple[str, str, str, int]] = []
     numbers: Counter[str] = Counter()
     for row in db.execute(_OWED, where).all():
         rate = rates.get(row.currency)
-        parts, reasons = _decide(row, rail, rate)
+        parts, reasons = _decide(row, rail, rate, barred.get(row.payee_id))
         for part in parts:
             assert rate is not None, "nothing is paid without a rate"
             made.append(_Made(ids.new("pyo"), row, numbers[row.payee_id], part, rate))
@@ -210,13 +213,18 @@ def _prepare_some(db: Session, run: PayoutRun) -> bool:
     return True
 
 
-def _decide(row: Any, rail: Rail, rate: Rate | None) -> tuple[list[Part], dict[str, int]]:
-    """A payee's payments of what they earned in one currency, and what is not paid and why, in its ledger units."""
+def _decide(row: Any, rail: Rail, rate: Rate | None, bar: str | None) -> tuple[list[Part], dict[str, int]]:
+    """A payee's payments of what they earned in one currency, and what is not paid and why, in its ledger units.
+
+    bar : why nothing may be paid to them at all (`clearance`).
+    """
     reasons = {HELD: int(row.held)} if row.held else {}
     owed = list(zip(row.earnings or (), (int(rest) for rest in row.rests or ()), strict=True))
     total = sum(rest for _, rest in owed)
     if owed and row.method_id is None:
         return [], {**reasons, NO_METHOD: total}
+    if owed and bar is not None:
+        return [], {**reasons, bar: total}
     if owed and row.is_cooling:
         return [], {**reasons, COOLING: total}
     if rate is None:
@@ -330,6 +338,8 @@ def approve(db: Session, run_id: str, *, content_hash: str, approved_by: str) ->
 def _refuse_changed(db: Session, run: PayoutRun, content_hash: str) -> None:
     if db.execute(_STALE, {"run_id": run.id, "most": 1}).first() is not None:
         raise RunChanged("A destination was changed or a payee held since it was prepared; have it rechecked.")
+    if next(clearance.stale(db, run.id), None) is not None:
+        raise RunChanged("Somebody in it may not be paid out any more; have it rechecked.")
     if not content_hash == _hash(run).hex() == _content(db, run).hex():
         raise RunChanged("This is not the run's hash; look at it again.")
 
@@ -350,7 +360,8 @@ def _content(db: Session, run: PayoutRun) -> bytes:
 def recheck(db: Session, run_id: str) -> PayoutRun:
     """Drop what has become stale since a run was prepared: that ends an approval, and the hash is another."""
     run = _lock(db, run_id, RunState.DRAFT, RunState.APPROVED)
-    stale = {row.id: row.reason for row in db.execute(_STALE, {"run_id": run.id, "most": _AT_ONCE})}
+    stale = dict(itertools.islice(clearance.stale(db, run.id), _AT_ONCE))
+    stale |= {row.id: row.reason for row in db.execute(_STALE, {"run_id": run.id, "most": _AT_ONCE})}
     if stale:
         payouts.drop(db, stale)
         _redraft(db, run)
