@@ -41,7 +41,7 @@ def propose(db: Session, *, payee_id: str, reason: str, made_by: str, screening_
     """Ask for a payee to be blocked. From here on runs leave them out; money moves when another person confirms."""
     payees.find(db, payee_id)
     payees.lock(db, [payee_id])
-    if db.scalar(select(Block.id).where(Block.payee_id == payee_id, Block.state.in_(_OPEN))) is not None:
+    if is_open(db, payee_id):
         raise AlreadyBlocked("This payee is blocked already, or somebody has proposed it.")
     block = Block(id=ids.new("blk"), payee_id=payee_id, screening_id=screening_id, reason=reason, made_by=made_by)
     db.add(block)
@@ -50,7 +50,10 @@ def propose(db: Session, *, payee_id: str, reason: str, made_by: str, screening_
     return block
 
 
-_OPEN = (BlockState.PROPOSED, BlockState.ACTIVE)
+def is_open(db: Session, payee_id: str) -> bool:
+    """Whether a payee is blocked, or somebody has proposed it."""
+    rows = select(Block.id).where(Block.payee_id == payee_id)
+    return db.scalar(rows.where(Block.state.in_([BlockState.PROPOSED, BlockState.ACTIVE]))) is not None
 
 
 def confirm(db: Session, block_id: str, *, confirmed_by: str) -> Block:

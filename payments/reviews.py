@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from foundation import clock
 from foundation.errors import Conflict, NotFound
 from payments import blocks, four_eyes, payees
-from payments.models import Block, BlockState, Decision, Outcome, Screening
+from payments.models import Decision, Outcome, Screening
 
 
 class NoSuchScreening(NotFound):
@@ -27,7 +27,7 @@ def decide(db: Session, screening_id: str, *, decision: str, reason: str, decide
     now, screening.decision, screening.reason = clock.now(db), Decision(decision), reason
     screening.decided_by, screening.decided_at = decided_by, now
     db.flush()
-    if decision == Decision.BLOCKED and not _is_blocked(db, screening.payee_id):
+    if decision == Decision.BLOCKED and not blocks.is_open(db, screening.payee_id):
         blocks.propose(db, payee_id=screening.payee_id, reason=reason, made_by=decided_by, screening_id=screening.id)
     return screening
 
@@ -44,8 +44,3 @@ def _lock(db: Session, screening_id: str) -> Screening:
     if (newest := db.scalar(last)) != screening_id:
         raise NothingToDecide(f"They were screened again since; look at {newest}.")
     return screening
-
-
-def _is_blocked(db: Session, payee_id: str) -> bool:
-    rows = select(Block.id).where(Block.payee_id == payee_id, Block.state.in_([BlockState.PROPOSED, BlockState.ACTIVE]))
-    return db.scalar(rows) is not None

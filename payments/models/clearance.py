@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
     ARRAY,
@@ -215,6 +216,11 @@ class Screening(Base):
     decided_by: Mapped[str | None] = mapped_column(IdText)
     decided_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     reason: Mapped[str | None]
+
+    @property
+    def found(self) -> list[dict[str, Any]]:
+        """What matched, one by one."""
+        return list(self.findings["items"])
 
     @property
     def account(self) -> str | None:

@@ -11,6 +11,7 @@ from foundation.fields import (
     Flag,
     Identifier,
     Integer,
+    JsonObject,
     QueryFlag,
     QueryInteger,
     Schema,
@@ -118,10 +119,7 @@ class Screening(Schema):
     list_version = Text()
     outcome = Choice(Outcome)
     score = Integer(metadata={"description": "Of the best match, 0 to 100."})
-    findings = ma.fields.Function(
-        lambda row: row.findings["items"],
-        metadata={"type": "array", "items": {"type": "object"}, "description": "What matched."},
-    )
+    findings = ma.fields.List(JsonObject(), attribute="found", metadata={"description": "What matched."})
     name = Text()
     country = Country()
     account = Text(allow_none=True)
