@@ -15,7 +15,7 @@ import workforce.dialects.scale
 from foundation import api, commands, idempotency, jobs, metrics, outbox, settings, trail
 from foundation.outbox import On
 from foundation.program import Program
-from payments import floor_weeks, horizon, methods, runs, seals, statements
+from payments import floor_weeks, horizon, methods, runs, screening, seals, statements
 from payments.events import DestinationChanged, DestinationShared
 from quality import inquiry, quarantine, revisions
 from quality.events import ConsensusRevised, EvidenceRaised, WeightsChanged
@@ -63,13 +63,15 @@ program = Program(
         trail.tell_head,
     ),
     # What is due and takes minutes, step by step.
-    works=(settlement.refit_grown, runs.go_on, floor_weeks.go_on),
+    works=(settlement.refit_grown, runs.go_on, floor_weeks.go_on, screening.go_on),
     # What must always be true.
     checks=(payments.checks.check, seals.check, workforce.checks.check, quality.checks.check, trail.check),
     commands=(
         payments.commands.ledger_commands,
         payments.commands.payables_commands,
         payments.commands.floors_commands,
+        payments.commands.kyc_commands,
+        payments.commands.screening_commands,
         payments.commands.payouts_commands,
         payments.commands.statements_commands,
         payments.commands.taxes_commands,

@@ -56,7 +56,7 @@ def build(program: Program, configured: Settings) -> Flask:
     wake = jobs.aside(jobs.Bell(configured.redis_url).ring)
     outbox.reactions(program.reactions)
     _require_known_limits(program, configured)
-    sessions = db.sessions(engine, destination_keys=configured.destination_keys)
+    sessions = db.sessions(engine, **configured.carried())
     counters = Limits(configured.redis_url, processes=configured.web_processes, amounts=configured.limits)
     return app.build_app(http.House(sessions, wake, counters), program.routes, version=program.version)
 
@@ -156,7 +156,8 @@ def session(configured: Settings) -> Iterator[Session]:
         migrate(installation.database_owner_url, installation.database_url)
         engine = db.make_engine(installation.database_url, patient=True, pool_size=1)
         try:
-            with db.sessions(engine, destination_keys=installation.destination_keys)() as opened:
+            carried = {**configured.carried(), "destination_keys": installation.destination_keys}
+            with db.sessions(engine, **carried)() as opened:
                 yield opened
                 opened.commit()
         finally:
@@ -251,7 +252,7 @@ def _run_job(program: Program, configured: Settings, only: str) -> None:
     require_migrated(engine)
     work = jobs.Background(
         engine=engine,
-        sessions=db.sessions(engine, destination_keys=configured.destination_keys),
+        sessions=db.sessions(engine, **configured.carried()),
         reactions=outbox.reactions(program.reactions),
         sweeps=program.sweeps,
         works=program.works,

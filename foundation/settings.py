@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from environs import Env, EnvError
@@ -33,6 +34,11 @@ class Settings:
     backup_dir: Path | None = None
     # What payout destinations are encrypted with; `payments/sealing.py` reads it.
     destination_keys: str = ""
+    # An operator's matcher of names against sanctions lists, for how many days a screening is good, and how many payees
+    # may share an account; `payments/screening.py` reads them.
+    screening_url: str = ""
+    screening_days: int = 30
+    shared_destination_max: int = 5
     # Where a child process tells its supervisor that it works; set by that supervisor alone.
     pulse_fd: int | None = None
 
@@ -46,6 +52,18 @@ class Settings:
             "ROOKERY_LOG_LEVEL": self.log_level,
             "ROOKERY_TRUSTED_PROXIES": str(self.trusted_proxies),
             "ROOKERY_LIMITS": ",".join(f"{name}={amount}" for name, amount in self.limits.items()),
+            "ROOKERY_SCREENING_URL": self.screening_url,
+            "ROOKERY_SCREENING_DAYS": str(self.screening_days),
+            "ROOKERY_SHARED_DESTINATION_MAX": str(self.shared_destination_max),
+        }
+
+    def carried(self) -> dict[str, Any]:
+        """What sessions carry along of these settings."""
+        return {
+            "destination_keys": self.destination_keys,
+            "screening_url": self.screening_url,
+            "screening_days": self.screening_days,
+            "shared_destination_max": self.shared_destination_max,
         }
 
 
@@ -68,6 +86,9 @@ def read() -> Settings:
             limits=_limits(env.str("LIMITS", "")),
             backup_dir=Path(folder) if (folder := env.str("BACKUP_DIR", "")) else None,
             destination_keys=env.str("DESTINATION_KEYS", ""),
+            screening_url=_http_url("ROOKERY_SCREENING_URL", env.str("SCREENING_URL", "")),
+            screening_days=env.int("SCREENING_DAYS", 30),
+            shared_destination_max=env.int("SHARED_DESTINATION_MAX", 5),
             pulse_fd=env.int("PULSE_FD", None),
         )
     except EnvError as error:
@@ -84,6 +105,8 @@ def read() -> Settings:
         raise SettingsError(
             "ROOKERY_TRUSTED_PROXIES must not be negative, and every amount in ROOKERY_LIMITS at least 1."
         )
+    if settings.screening_days < 1 or settings.shared_destination_max < 1:
+        raise SettingsError("ROOKERY_SCREENING_DAYS and ROOKERY_SHARED_DESTINATION_MAX must be at least 1.")
     if settings.log_level not in _LOG_LEVELS:
         raise SettingsError(f"ROOKERY_LOG_LEVEL must be one of {', '.join(_LOG_LEVELS)}.")
     return settings
@@ -109,6 +132,12 @@ def _postgres_url(name: str, url: str | None) -> str | None:
     except (ValueError, ArgumentError):
         # Without its cause, which would show the password.
         raise SettingsError(f"{name} cannot be read; {_ESCAPE}.") from None
+
+
+def _http_url(name: str, url: str) -> str:
+    if url and not (urlsplit(url).scheme in {"http", "https"} and urlsplit(url).hostname):
+        raise SettingsError(f"{name} must look like http://127.0.0.1:8000/match/default.")
+    return url
 
 
 def _redis_url(url: str | None) -> str | None:

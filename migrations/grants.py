@@ -34,6 +34,10 @@ _UNUSUAL = {
     "votes": "SELECT, INSERT",
     "weekly_pay": "SELECT, INSERT",
     "withholdings": "SELECT, INSERT",
+    "blocked_amounts": "SELECT, INSERT",
+    "kyc_records": "SELECT, INSERT",
+    "watch_list_rows": "SELECT, INSERT",
+    "watch_lists": "SELECT, INSERT",
     # Whose state moves on while what they say stays.
     "answers": "SELECT, INSERT, UPDATE (status)",
     "assignments": "SELECT, INSERT, UPDATE (status, lease_expires_at)",
@@ -70,6 +74,10 @@ _UNUSUAL = {
     "reserves": "SELECT, INSERT, UPDATE (reserved, spent, released)",
     "tax_documents": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     "tax_rules": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
+    "blocks": "SELECT, INSERT, UPDATE (state, decided_by, decided_at, lift_by, lift_reason, lifted_by, lifted_at)",
+    "kyc_rules": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
+    "screening_rounds": "SELECT, INSERT, UPDATE (state, screened_through, n_payees, n_reviews, ended_at)",
+    "screenings": "SELECT, INSERT, UPDATE (decision, decided_by, decided_at, reason)",
     # Never deleted.
     "batches": "SELECT, INSERT, UPDATE",
     "gold_proposals": "SELECT, INSERT, UPDATE",

@@ -38,6 +38,10 @@ class EarningAskedBack(Conflict):
     """The earning was asked back from its payee."""
 
 
+class PayeeBlocked(Conflict):
+    """What is owed to this payee is blocked."""
+
+
 class EarningNotDue(Conflict):
     """Only what is due can be taken back or repaired."""
 
@@ -63,7 +67,8 @@ _LOCKED = text("""
            e.entry_id, c.ledger_exponent AS exponent, r.owner_ref,
            EXISTS (SELECT FROM payout_items i WHERE i.earning_id = e.id AND i.open)
            OR EXISTS (SELECT FROM nettings n WHERE n.earning_id = e.id AND n.open) AS is_open,
-           EXISTS (SELECT FROM clawbacks b WHERE b.earning_id = e.id AND b.entry_id IS NOT NULL) AS is_asked_back
+           EXISTS (SELECT FROM clawbacks b WHERE b.earning_id = e.id AND b.entry_id IS NOT NULL) AS is_asked_back,
+           EXISTS (SELECT FROM blocks k WHERE k.payee_id = e.payee_id AND k.state = 'active') AS is_blocked
       FROM earnings e JOIN currencies c ON c.code = e.currency LEFT JOIN reserves r ON r.cause_ref = e.cause_ref
      WHERE e.id = ANY(:ids) ORDER BY e.id FOR UPDATE OF e
 """)
@@ -212,6 +217,8 @@ def _refuse_gone(row: Any) -> None:
         raise EarningPaid(f"{row.id} has been paid; what went out is asked back, not taken back.")
     if row.status != EarningStatus.DUE:
         raise EarningNotDue(f"{row.id} is {row.status}.")
+    if row.is_blocked:
+        raise PayeeBlocked(f"{row.payee_id} is blocked; what lies apart is not changed before the block is lifted.")
 
 
 def _take_back(db: Session, rows: Sequence[Any], *, actor_ref: str) -> None:

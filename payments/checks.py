@@ -35,8 +35,9 @@ CHECKS = {
     "I6 payable equals unpaid due earnings": """
         SELECT payee_id FROM
           (SELECT payee_id, currency, sum(amount - paid) AS owed FROM earnings WHERE status = 'due' GROUP BY 1, 2) e
-          FULL JOIN (SELECT a.owner_ref AS payee_id, a.currency, b.credits - b.debits AS held
-                       FROM accounts a JOIN balances b ON b.account_id = a.id WHERE a.role = 'payable') l
+          FULL JOIN (SELECT a.owner_ref AS payee_id, a.currency, sum(b.credits - b.debits) AS held
+                       FROM accounts a JOIN balances b ON b.account_id = a.id
+                      WHERE a.role IN ('payable', 'payable_blocked') GROUP BY 1, 2) l
           USING (payee_id, currency)
          WHERE coalesce(owed, 0) <> coalesce(held, 0)""",
     "I6b every due earning has the entry that pays its payee, and no other": """
@@ -263,6 +264,28 @@ CHECKS = {
         SELECT e.id FROM journal_entries e
          WHERE e.kind IN ('invoice', 'payment')
            AND NOT EXISTS (SELECT FROM invoices i WHERE e.id IN (i.entry_id, i.payment_id))""",
+    "K1 what is blocked by the books is what active blocks hold": """
+        SELECT coalesce(l.payee_id, h.payee_id)
+          FROM (SELECT a.owner_ref AS payee_id, a.currency, b.credits - b.debits AS held
+                  FROM accounts a JOIN balances b ON b.account_id = a.id WHERE a.role = 'payable_blocked') l
+          FULL JOIN (SELECT b.payee_id, m.currency, sum(m.amount) AS held
+                       FROM blocks b JOIN blocked_amounts m ON m.block_id = b.id
+                      WHERE b.state = 'active' GROUP BY 1, 2) h USING (payee_id, currency)
+         WHERE coalesce(l.held, 0) <> coalesce(h.held, 0)""",
+    "K2 nothing left for anybody while they were blocked": """
+        SELECT p.id FROM payouts p
+          JOIN blocks b ON b.payee_id = p.payee_id AND b.state IN ('active', 'lifted')
+          JOIN journal_entries j ON j.idempotency_key = 'out:' || p.id
+         WHERE j.created_at > b.decided_at AND (b.lifted_at IS NULL OR j.created_at < b.lifted_at)""",
+    "K3 whoever clears, blocks or lifts is not who asked for it": """
+        SELECT id FROM screenings WHERE decided_by = asked_by
+         UNION ALL
+        SELECT id FROM blocks WHERE decided_by = made_by OR lifted_by = lift_by
+         UNION ALL
+        SELECT id FROM kyc_rules WHERE confirmed_by = entered_by""",
+    "K4 a block has a match that somebody decided, or none": """
+        SELECT b.id FROM blocks b JOIN screenings s ON s.id = b.screening_id
+         WHERE s.decision IS DISTINCT FROM 'blocked' OR s.payee_id <> b.payee_id""",
 }
 
 

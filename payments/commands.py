@@ -1,4 +1,4 @@
-"""`rookery ledger`, `payables`, `taxes`, `floors`, `payouts` and `statements`, thin like the views.
+"""`rookery ledger`, `payables`, `taxes`, `floors`, `kyc`, `screening`, `payouts` and `statements`, thin like the views.
 
 Approving is not among them: it takes a token of somebody else.
 """
@@ -25,8 +25,10 @@ from payments import (
     reconciliation,
     rule_files,
     runs,
+    screening,
     seals,
     statements,
+    watch_list,
 )
 from payments.exports import Export
 from payments.models import PayoutRun
@@ -153,6 +155,39 @@ def floors_commands() -> None:
 def import_floors(db: Session, path: Path) -> None:
     """Enter the floor rules of the CSV file PATH, all or none. Each then waits for another person to confirm it."""
     _import(db, path, rule_files.FLOORS, act="floors.import")
+
+
+@click.group("kyc")
+def kyc_commands() -> None:
+    """How much is paid out to somebody who is not verified."""
+
+
+@kyc_commands.command("import")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_obj
+def import_kyc(db: Session, path: Path) -> None:
+    """Enter the KYC rules of the CSV file PATH, all or none. Each then waits for another person to confirm it."""
+    _import(db, path, rule_files.KYC, act="kyc.import")
+
+
+@click.group("screening")
+def screening_commands() -> None:
+    """Payees held against lists."""
+
+
+@screening_commands.command("import")
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_obj
+def import_list(db: Session, path: Path) -> None:
+    """Take the CSV file PATH as the list that payees are held against from now on, and hold all of them against it."""
+    operator = commands.operator()
+    with _reading(path) as file:
+        made = watch_list.take(db, file, imported_by=operator.subject_id)
+    trail.record(db, operator, "screening.import", target=made.id, details=json.dumps({"sha256": made.sha256.hex()}))
+    begun = screening.begin_round(db, begun_by=operator.subject_id)
+    for done in jobs.each_step(db, screening.steps(db, begun.id)):
+        click.echo(f"step {done}: {begun.n_payees} payees screened", err=True)
+    click.echo(f"{made.id}: {made.n_rows} rows; {begun.n_payees} payees screened, {begun.n_reviews} to be reviewed")
 
 
 @click.group("payouts")

@@ -52,6 +52,8 @@ BANK = Role("bank", AccountKind.ASSET, bounded=False)
 FUNDS = Role("funds", AccountKind.LIABILITY, bounded=True)
 RESERVE = Role("reserve", AccountKind.LIABILITY, bounded=True)
 PAYABLE = Role("payable", AccountKind.LIABILITY, bounded=True)
+# What is owed to somebody who may not be paid, by a sanction or a court.
+PAYABLE_BLOCKED = Role("payable_blocked", AccountKind.LIABILITY, bounded=True)
 PLATFORM_FEE = Role("platform_fee", AccountKind.INCOME, bounded=False)
 # What has left for a rail and has not been booked by its bank: by rail.
 IN_TRANSIT = Role("in_transit", AccountKind.LIABILITY, bounded=False)
@@ -76,6 +78,7 @@ ROLES = {
     for role in (
         BANK, FUNDS, RESERVE, PAYABLE, PLATFORM_FEE, IN_TRANSIT, SUSPENSE, GOODWILL, RAIL_FEE, FX_CLEARING,
         RECEIVABLE_REQUESTER, RECEIVABLE_PAYEE, WRITE_OFF, SALES_TAX, WITHHELD, FLOOR_TOPUP,
+        PAYABLE_BLOCKED,
     )
 }  # fmt: skip
 # Where a bigint ends.
@@ -416,7 +419,7 @@ def debit_balance(db: Session, role: Role, owner_ref: str, currency: str) -> int
 _TIE_OUT = text("""
     SELECT c.code AS currency, c.ledger_exponent AS exponent,
            coalesce((SELECT sum(b.credits - b.debits) FROM accounts a JOIN balances b ON b.account_id = a.id
-                      WHERE a.role = 'payable' AND a.currency = c.code), 0) AS payable,
+                      WHERE a.role IN ('payable', 'payable_blocked') AND a.currency = c.code), 0) AS payable,
            coalesce((SELECT sum(amount - paid) FROM earnings WHERE status = 'due' AND currency = c.code), 0) AS unpaid,
            coalesce((SELECT sum(reserved) FROM reserves WHERE currency = c.code), 0) AS reserved,
            coalesce((SELECT sum(spent) FROM reserves WHERE currency = c.code), 0) AS spent,

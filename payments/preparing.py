@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from foundation import ids
-from payments import clawbacks, money, orders, payouts, rails, withholding
+from payments import clawbacks, clearance, money, orders, payouts, rails, screening, withholding
 from payments.clawbacks import Debt
 from payments.models import Currency, PayoutRun
 from payments.rails import Rail
@@ -79,6 +79,19 @@ class Decided:
     parts: list[Part] = field(default_factory=list)
     netted: list[Netted] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a payee stands with whoever has a say in what they are paid in a currency.
+
+    account : with the authorities; or, as a word, why they are not paid at all. debts : what they owe, the oldest
+    first. least_left : what no debt takes, in ledger units.
+    """
+
+    account: Account | str
+    debts: Sequence[Debt] = ()
+    least_left: int = 0
 
 
 # A step
@@ -158,31 +171,34 @@ def _unfit_parts(made: Sequence[_Made], unfit: Collection[str]) -> list[tuple[An
 def _decide_all(db: Session, run: PayoutRun, payees: Sequence[Taxpayer]) -> list[tuple[Any, Decided]]:
     """Each payee's pay in each currency, and what comes of it."""
     rail, rates = rails.find(run.rail), read_rates(db, run)
-    payee_ids = [payee.payee_id for payee in payees]
-    where = {"payees": payee_ids, "rail": rail.name, "currency": run.currency, "cut_off": run.cut_off}
+    where = {
+        "payees": [payee.payee_id for payee in payees],
+        "rail": rail.name,
+        "currency": run.currency,
+        "cut_off": run.cut_off,
+    }
     rows = db.execute(_OWED, where).all()
-    stand = withholding.accounts(db, payees, db.get_one(Currency, run.currency), at=run.created_at)
+    standings = _standings(db, run, payees, rows)
+    return [(row, decide(row, rail, rates.get(row.currency), standings[row.payee_id, row.currency])) for row in rows]
+
+
+def _standings(
+    db: Session, run: PayoutRun, payees: Sequence[Taxpayer], rows: Sequence[Any]
+) -> dict[tuple[str, str], Standing]:
+    """How each payee stands, by payee and the currency that they earned in."""
+    payee_ids = [payee.payee_id for payee in payees]
+    screening.refresh(db, payee_ids, asked_by=run.prepared_by)
+    barred = clearance.barred(db, payee_ids, run=run)
+    accounts = withholding.accounts(db, payees, db.get_one(Currency, run.currency), at=run.created_at)
     debts = clawbacks.debts(db, payee_ids)
-    spared = clawbacks.spared(
-        db, [name for row in rows if (row.payee_id, row.currency) in debts for name in row.earnings]
-    )
-    decided = []
+    indebted = [row for row in rows if (row.payee_id, row.currency) in debts]
+    spared = clawbacks.spared(db, [name for row in indebted for name in row.earnings or ()])
+    found = {}
     for row in rows:
         key = row.payee_id, row.currency
-        decided.append(
-            (
-                row,
-                decide(
-                    row,
-                    rail,
-                    rates.get(row.currency),
-                    stand[row.payee_id],
-                    debts.get(key, ()),
-                    least_left=spared.get(key, 0),
-                ),
-            )
-        )
-    return decided
+        bar, account = barred.get(row.payee_id), accounts[row.payee_id]
+        found[key] = Standing(bar or account, debts.get(key, ()), spared.get(key, 0))
+    return found
 
 
 _RATES = text("""
@@ -204,21 +220,20 @@ def read_rates(db: Session, run: PayoutRun) -> dict[str, Rate]:
 # What comes of one payee's pay
 
 
-def decide(
-    row: Any, rail: Rail, rate: Rate | None, account: Account | str, debts: Sequence[Debt] = (), *, least_left: int = 0
-) -> Decided:
+def decide(row: Any, rail: Rail, rate: Rate | None, standing: Standing) -> Decided:
     """Payments of what somebody earned in one currency, and what is not paid and why, in its ledger units."""
     reasons = {HELD: int(row.held)} if row.held else {}
     owed = list(zip(row.earnings or (), (int(rest) for rest in row.rests or ()), strict=True))
     total = sum(rest for _, rest in owed)
     if not owed:
         return Decided(reasons=reasons)
+    account = standing.account
     barrier = _barrier(row, rate, account)
     if barrier is not None:
         return Decided(reasons={**reasons, barrier: total})
     assert rate is not None, "nothing is paid without a rate"
     assert isinstance(account, Account), "nothing is paid without a tax rule"
-    netted, owed = net_debts(owed, debts, least_left=least_left)
+    netted, owed = net_debts(owed, standing.debts, least_left=standing.least_left)
     parts = split(owed, rail, rate, account)
     if not parts:
         return Decided(reasons={**reasons, TOO_LITTLE: total})
@@ -232,11 +247,11 @@ def _barrier(row: Any, rate: Rate | None, account: Account | str) -> str | None:
     """Why nothing of somebody's pay in a currency can be paid now, if that is so."""
     if row.method_id is None:
         return NO_METHOD
+    if isinstance(account, str):
+        return account
     if row.is_cooling:
         return COOLING
-    if rate is None:
-        return NO_RATE
-    return account if isinstance(account, str) else None
+    return NO_RATE if rate is None else None
 
 
 def net_debts(owed: Sequence[Item], debts: Sequence[Debt], *, least_left: int) -> tuple[list[Netted], list[Item]]:

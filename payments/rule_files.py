@@ -1,4 +1,4 @@
-"""Rules of tax and of floors from CSV files, such as the samples beside this; docs/finance.md has their columns."""
+"""Rules of tax, floors and KYC from CSV files, such as the samples beside this; docs/finance.md has their columns."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from foundation import errors
 from foundation.errors import Invalid
 from foundation.fields import Schema
-from payments import floors, schemas, taxes
+from payments import floors, kyc_rules, schemas, taxes
 
 # Rules of all countries fit into much less.
 _BYTES_MAX = 1_000_000
@@ -42,6 +42,7 @@ class Kind:
 
 TAXES = Kind(schemas.NewTaxRule(), taxes.Terms, taxes.is_known, taxes.enter)
 FLOORS = Kind(schemas.NewFloorRule(), floors.Terms, floors.is_known, floors.enter)
+KYC = Kind(schemas.NewKycRule(), kyc_rules.Terms, kyc_rules.is_known, kyc_rules.enter)
 
 
 @dataclass(frozen=True, slots=True)

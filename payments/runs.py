@@ -6,6 +6,7 @@ before anything leaves the house, so that whatever is sent twice carries the sam
 """
 
 import hashlib
+import itertools
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from foundation import clock, ids, pagination
 from foundation.errors import Conflict, Invalid, NotFound, within
-from payments import four_eyes, fx, paying_accounts, payouts, preparing, rails, withholding
+from payments import clearance, four_eyes, fx, paying_accounts, payouts, preparing, rails, withholding
 from payments.models import LeftOut, Payout, PayoutRun, RunRate, RunState
 
 # Payouts of one step.
@@ -122,6 +123,8 @@ def approve(db: Session, run_id: str, *, content_hash: str, approved_by: str) ->
 def _refuse_changed(db: Session, run: PayoutRun, content_hash: str) -> None:
     if db.execute(_STALE, {"run_id": run.id, "most": 1}).first() is not None:
         raise RunChanged("A destination was changed or a payee held since it was prepared; have it rechecked.")
+    if next(clearance.stale(db, run.id), None) is not None:
+        raise RunChanged("Somebody in it may not be paid out any more; have it rechecked.")
     if withholding.has_moved(db, run):
         raise RunChanged(
             "Tax rules, documents or periods have changed since it was begun; cancel it and begin another."
@@ -157,7 +160,8 @@ def recheck(db: Session, run_id: str) -> PayoutRun:
 
 
 def _recheck_some(db: Session, run: PayoutRun) -> bool:
-    stale = {row.id: row.reason for row in db.execute(_STALE, {"run_id": run.id, "most": AT_ONCE})}
+    stale = dict(itertools.islice(clearance.stale(db, run.id), AT_ONCE))
+    stale |= {row.id: row.reason for row in db.execute(_STALE, {"run_id": run.id, "most": AT_ONCE})}
     return bool(payouts.drop(db, stale))
 
 

@@ -62,8 +62,7 @@ def _create_withholdings() -> None:
     op.create_index(op.f("ix_withholdings_authority_payout_id"), "withholdings", ["authority", "payout_id"])
     for trigger, event, each in (("append_only", "UPDATE OR DELETE", "ROW"), ("no_truncate", "TRUNCATE", "STATEMENT")):
         op.execute(
-            f"CREATE TRIGGER {trigger} BEFORE {event} ON withholdings "
-            f"FOR EACH {each} EXECUTE FUNCTION refuse_change()"
+            f"CREATE TRIGGER {trigger} BEFORE {event} ON withholdings FOR EACH {each} EXECUTE FUNCTION refuse_change()"
         )
 
 

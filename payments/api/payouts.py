@@ -65,7 +65,7 @@ def payouts_of_run(call: Call, run_id: str) -> pagination.Page:
 
 @routes.get("/payout-runs/<run_id>/left-out", allow=READ, returns=schemas.LeftOut, paged=True)
 def left_out_of_run(call: Call, run_id: str) -> pagination.Page:
-    """Who is not paid although something is owed to them, and why: no_method, cooling, held or too_little."""
+    """Who is not paid although something is owed to them, and why: no_method, kyc, held and others."""
     return runs.left_out(call.db, run_id, call.page)
 
 

@@ -39,6 +39,8 @@ SILENT = {
     ("aggregate",): "reads files alone",
     ("taxes", "import"): "tells how many",
     ("floors", "import"): "tells how many",
+    ("kyc", "import"): "tells how many",
+    ("screening", "import"): "tells how many",
     ("payouts", "prepare"): "tells what it has made",
     ("payouts", "show"): "tells of the run that it was given, as the list does",
     ("payouts", "file"): "writes what the route gives, and tells how many",

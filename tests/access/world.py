@@ -28,7 +28,7 @@ from quality import proposals, quarantine
 from quality.gold_words import Ending, Verdict
 from quality.models import Quarantine, QuarantineStatus
 from tests import factories
-from tests.access import canaries, pay
+from tests.access import canaries, clear, pay
 from tests.conftest import DESTINATION_KEYS, Urls, _app
 from tests.payments import owed
 from workforce import assignment, golds, onboarding, projects, tasks, tiers
@@ -129,6 +129,7 @@ def build(urls: Urls) -> World:
         session.commit()
         _send_with_keys(engine, callers)
         canaries.plant(urls.owner)
+        clear.follow_names(urls.owner)
         named: dict[str, dict[str, dict[str, Values]]] = {}
         for thing in made:
             named.setdefault(thing.kind, {}).setdefault(thing.state, {})[thing.owner] = _values(session, thing)
@@ -189,6 +190,10 @@ _VALUES = {
     "payout": "SELECT id AS payout_id FROM payouts WHERE id = :id",
     "floor_rule": "SELECT id AS floor_id FROM floor_rules WHERE id = :id",
     "period": "SELECT to_char(month, 'YYYY-MM') AS month FROM periods WHERE month = CAST(:id AS date)",
+    "barred": "SELECT id AS payee_id FROM payees WHERE id = :id",
+    "kyc_rule": "SELECT id AS kyc_rule_id FROM kyc_rules WHERE id = :id",
+    "screening": "SELECT id AS screening_id FROM screenings WHERE id = :id",
+    "block": "SELECT id AS block_id FROM blocks WHERE id = :id",
     "account": "SELECT id AS account_id FROM accounts WHERE id = :id",
     "event": "SELECT id AS event_id FROM outbox_events WHERE id = CAST(:id AS bigint)",
 }
@@ -201,6 +206,7 @@ _PREFIXES = {
     "clawback_id": "clw", "top_up_id": "jnl",
     "floor_id": "flr",
     "account_id": "acc",
+    "kyc_rule_id": "kyr", "screening_id": "scr", "block_id": "blk",
 }  # fmt: skip
 
 
@@ -283,6 +289,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     yield from _quarantines(session, cast)
     yield from _rates_and_rules(session, cast)
     yield from (Thing(*found) for found in pay.things(session, cast.workers, cast.approver))
+    yield from (Thing(*found) for found in clear.things(session, cast.approver))
     yield from _floors(session, cast)
     yield from _persons(session, cast)
     yield from _events(session)

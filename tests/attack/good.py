@@ -16,12 +16,15 @@ from sqlalchemy.orm import Session
 from foundation import auth, clock, fields, ids, trail
 from payments import (
     adjustments,
+    blocks,
     clawbacks,
     contracts,
     floor_weeks,
     funding,
     holds,
     invoices,
+    kyc,
+    kyc_rules,
     money,
     payees,
     paying_accounts,
@@ -30,14 +33,15 @@ from payments import (
     refunds,
     remittances,
     runs,
+    screening,
     statements,
     tax_documents,
 )
-from payments.models import Billing, Earning, Hold, Payee, PayoutRun, Presentation
+from payments.models import Billing, Earning, Hold, Payee, PayoutRun, Presentation, Screening
 from payments.tax_documents import Shown
 from quality import proposals, quarantine
 from tests import factories
-from tests.payments import owed
+from tests.payments import cleared, owed
 from workforce import assignment, schemas
 from workforce.models import BatchStatus, Kind, Project, Requester, WorkerStatus
 from workforce.tiers import Tier
@@ -455,6 +459,89 @@ def _of_payee(rest: str = "") -> Callable[[Session], Good]:
             _hold_on(db, payee)
         query = f"limit=1&payee_id={payee.id}{rest}"
         return Good("auditor", query=query, known={"?/payee_id": 200})
+
+    return good
+
+
+# Who may be paid out
+
+
+_KYC_RULE = {
+    "country": "KE", "currency": "KES", "threshold": "24000", "period": "rolling_year", "valid_from": "2026-01-01",
+    "valid_to": "2026-12-31", "citation": "A circular.",
+}  # fmt: skip
+
+
+def _kyc_rule_waiting(db: Session) -> Good:
+    terms = kyc_rules.Terms("USD", "total", date(2026, 1, 1), "A circular.", threshold="5")
+    return Good("approver", names={"kyc_rule_id": kyc_rules.enter(db, terms, entered_by="ada").id})
+
+
+def _new_kyc(db: Session) -> Good:
+    payee = _payee(db)
+    kyc.record(db, payee.id, kyc.Finding("pending"), recorded_by="ada")
+    until = (clock.now(db).date() + timedelta(days=90)).isoformat()
+    body = {"state": "verified", "provider": "Smile ID", "reference": "job 1", "expires_on": until, "note": "By hand."}
+    known = {"/state": 409, "/expires_on": 422}
+    return Good("finance", names={"payee_id": payee.id}, body=body, known=known)
+
+
+def _kyc_of_payee(db: Session) -> Good:
+    payee = _payee(db)
+    cleared.verify(db, payee, days=20)
+    query = f"limit=1&payee_id={payee.id}&expiring_within_days=30"
+    return Good("auditor", query=query, known={"?/payee_id": 200})
+
+
+def _own_kyc(db: Session) -> Good:
+    cleared.rule(db, "1")
+    return Good("worker", _payee(db).owner_ref)
+
+
+def _new_round(db: Session) -> Good:
+    cleared.listing(db, "Somebody Else,,")
+    return Good("finance")
+
+
+def _waiting(db: Session) -> Screening:
+    payee = _payee(db)
+    payee.name = "Listed Person"
+    db.flush()
+    cleared.listing(db, "Listed Person,,")
+    return db.scalars(screening.listed(payee_id=payee.id)).one()
+
+
+def _screenings(db: Session) -> Good:
+    query = f"limit=1&payee_id={_waiting(db).payee_id}&waiting=true"
+    return Good("auditor", query=query, known={"?/payee_id": 200})
+
+
+def _screening(db: Session) -> Good:
+    body = {"decision": "clear", "reason": "Born elsewhere."}
+    return Good("approver", names={"screening_id": _waiting(db).id}, body=body)
+
+
+def _new_block(db: Session) -> Good:
+    body = {"payee_id": _payee(db).id, "reason": "A court."}
+    return Good("finance", body=body, known={"/payee_id": 404})
+
+
+def _blocks(db: Session) -> Good:
+    payee = _payee(db)
+    cleared.block(db, payee)
+    return Good("auditor", query=f"limit=1&payee_id={payee.id}&state=active", known={"?/payee_id": 200})
+
+
+def _block(role: str, state: str, body: Any = None) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        payee = _payee(db)
+        _give(db, payee)
+        made = blocks.propose(db, payee_id=payee.id, reason="A court.", made_by="ada")
+        if state != "proposed":
+            blocks.confirm(db, made.id, confirmed_by="ben")
+        if state == "lifting":
+            blocks.propose_lift(db, made.id, reason="It is over.", proposed_by="ada")
+        return Good(role, names={"block_id": made.id}, body=body)
 
     return good
 
@@ -1016,6 +1103,22 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/payouts": _of_payee("&state=exported"),
     "GET /api/bank-files": _staff("auditor", query="limit=1"),
     "GET /api/bank-entries": _staff("auditor", query="limit=1&state=suspense"),
+    "POST /api/kyc-rules": _staff("finance", body=_KYC_RULE),
+    "POST /api/kyc-rules/<kyc_rule_id>/confirmation": _kyc_rule_waiting,
+    "GET /api/kyc-rules": _staff("auditor", query="limit=1&country=KE"),
+    "POST /api/payees/<payee_id>/kyc": _new_kyc,
+    "GET /api/kyc": _kyc_of_payee,
+    "GET /api/me/kyc": _own_kyc,
+    "POST /api/screening-rounds": _new_round,
+    "GET /api/screening-rounds": _staff("auditor", query="limit=1"),
+    "GET /api/screenings": _screenings,
+    "POST /api/screenings/<screening_id>/decision": _screening,
+    "POST /api/blocks": _new_block,
+    "GET /api/blocks": _blocks,
+    "POST /api/blocks/<block_id>/confirmation": _block("approver", "proposed"),
+    "POST /api/blocks/<block_id>/refusal": _block("approver", "proposed"),
+    "POST /api/blocks/<block_id>/lift": _block("finance", "active", {"reason": "It is over."}),
+    "POST /api/blocks/<block_id>/lift/confirmation": _block("approver", "lifting"),
     "POST /api/floor-rules": _staff("finance", body=_FLOOR_RULE),
     "POST /api/floor-rules/<floor_id>/confirmation": _floor_rule_waiting,
     "GET /api/floor-rules": _floor_rules,

@@ -103,7 +103,8 @@ def set_method(
     made = PayoutMethod(
         id=ids.new("pym"), payee_id=of.id, rail=rail, kind=kind, masked=to.masked,
         sealed=sealing.seal(to, keys, owner=of.id) if keys else b"sealed",
-        fingerprint=mark or of.id.encode(), account_fingerprint=mark or of.id.encode(), set_by=set_by or of.owner_ref,
+        fingerprint=mark or of.id.encode(), account_fingerprint=mark or f"account of {of.id}".encode(),
+        set_by=set_by or of.owner_ref,
         cooling_until=clock.now(db).replace(microsecond=0) if not cooling else clock.now(db).replace(year=2200),
     )  # fmt: skip
     db.add(made)

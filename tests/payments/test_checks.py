@@ -12,12 +12,15 @@ from sqlalchemy.orm import Session
 from foundation import clock
 from payments import (
     adjustments,
+    blocks,
     checks,
     clawbacks,
     contracts,
     earnings,
     funding,
     invoices,
+    kyc,
+    kyc_rules,
     ledger,
     money,
     payees,
@@ -27,7 +30,9 @@ from payments import (
     reconciliation,
     refunds,
     remittances,
+    reviews,
     runs,
+    screening,
     statements,
     tax_documents,
 )
@@ -38,7 +43,7 @@ from payments.rates import Price
 from payments.tax_documents import Shown
 from tests import factories
 from tests.conftest import Urls
-from tests.payments import owed
+from tests.payments import cleared, owed
 from tests.payments.files.test_camt import document, entry
 
 CASH = AccountName(BANK, HOUSE, "USD")
@@ -49,6 +54,8 @@ APPEND_ONLY = [
     "journal_entries", "journal_lines", "rates", "tier_moves", "known_labels", "adjudications", "adjustments",
     "invoice_lines",
     "active_time", "weekly_pay", "seals", "balance_snapshots", "withholdings",
+    "active_time", "weekly_pay", "seals", "balance_snapshots",
+    "kyc_records", "watch_lists", "watch_list_rows", "blocked_amounts",
 ]  # fmt: skip
 CHANGES = ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}", "TRUNCATE {table} CASCADE"]
 _COLUMN = {
@@ -62,6 +69,8 @@ _COLUMN = {
     "seals": "sums",
     "balance_snapshots": "debits",
     "withholdings": "base",
+    "watch_list_rows": "name",
+    "blocked_amounts": "amount",
 }
 
 
@@ -88,6 +97,7 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         ids_of = text("SELECT id FROM earnings WHERE payee_id = :id ORDER BY id")
         adjustments.reverse(db, [db.scalars(ids_of, {"id": prepared.id}).all()[0]], reason="r", actor_ref="f")
         owed.go_through(db, runs.begin(db, rail="paypal", prepared_by="f"))
+        _block(db, sent)
         _refund(db)
         _ask_back(db)
         _tax(db)
@@ -118,6 +128,19 @@ def _look_back(db: Session) -> None:
     db.execute(text("INSERT INTO seals SELECT 1, min(id), max(id), 1, '', '', '' FROM journal_entries"))
     bank = statements.find(db, "bank", "house", "USD")
     db.execute(statements._SNAPSHOT, {"before": "jnl_~", "accounts": [bank]})
+
+
+def _block(db: Session, paid: Payee) -> None:
+    """Somebody is blocked for a match, and money lies apart; a block of somebody who was paid was refused."""
+    ada = owed.payee(db, 800, rail=None)
+    cleared.listing(db, f"{ada.name},,")
+    (waiting,) = db.scalars(screening.listed(waiting=True))
+    reviews.decide(db, waiting.id, decision="blocked", reason="r", decided_by="a")
+    blocks.confirm(db, db.scalars(blocks.listed(payee_id=ada.id)).one().id, confirmed_by="b")
+    refused = blocks.propose(db, payee_id=paid.id, reason="r", made_by="f")
+    blocks.refuse(db, refused.id, refused_by="a")
+    kyc_rules.enter(db, kyc_rules.Terms("USD", "total", date(2026, 1, 1), "c"), entered_by="f")
+    kyc.record(db, ada.id, kyc.Finding("pending"), recorded_by="f")
 
 
 def _send(db: Session, payee: Payee) -> None:
@@ -233,7 +256,7 @@ def test_even_the_owner_is_refused(owner: Session, table: str, change: str) -> N
         owner.execute(text(statement))
 
 
-CONFIRMED_ONCE = ["fx_rates", "tax_rules"]
+CONFIRMED_ONCE = ["fx_rates", "tax_rules", "kyc_rules"]
 
 
 @pytest.mark.parametrize("table", CONFIRMED_ONCE)
@@ -241,7 +264,7 @@ CONFIRMED_ONCE = ["fx_rates", "tax_rules"]
     "change", ["UPDATE {table} SET currency = currency", "DELETE FROM {table}", "TRUNCATE {table}"]
 )
 def test_the_application_may_only_confirm_what_waits_for_it(application: Session, table: str, change: str) -> None:
-    column = "currency" if table == "tax_rules" else "base"
+    column = "base" if table == "fx_rates" else "currency"
 
     with pytest.raises(ProgrammingError, match="permission denied"):
         application.execute(text(change.format(table=table).replace("currency", column)))
@@ -373,6 +396,17 @@ BREAKS = {
          WHERE state = 'void'""",
     "I30 an invoice's tax and its payment are posted": """
         UPDATE invoices SET entry_id = NULL WHERE state = 'issued'""",
+    "K1 what is blocked by the books is what active blocks hold": """
+        UPDATE blocks SET lifted_by = 'f', lift_by = 'a', lift_reason = 'r', lifted_at = now(), state = 'lifted'""",
+    "K2 nothing left for anybody while they were blocked": """
+        UPDATE blocks SET decided_at = now() - interval '9 days', state = 'active'
+         WHERE payee_id IN (SELECT payee_id FROM payouts WHERE state = 'exported')""",
+    "K3 whoever clears, blocks or lifts is not who asked for it": """
+        ALTER TABLE blocks DROP CONSTRAINT ck_blocks_four_eyes;
+        UPDATE blocks SET made_by = decided_by""",
+    "K4 a block has a match that somebody decided, or none": """
+        ALTER TABLE screenings DISABLE TRIGGER decided_once;
+        UPDATE screenings SET decision = 'clear' WHERE decision = 'blocked'""",
     "I19 nobody earned less in a closed week than the floor, by what the books added": """
         ALTER TABLE weekly_pay DISABLE TRIGGER append_only;
         ALTER TABLE weekly_pay DROP CONSTRAINT ck_weekly_pay_floor_kept;
@@ -415,6 +449,26 @@ def test_whatever_takes_two_people_and_had_one_is_found(owner: Session, statemen
     owner.execute(text(statement))
 
     assert checks.check(owner)["I23 what takes two people had two"]
+
+
+ALONE = {
+    "screenings": "UPDATE screenings SET asked_by = decided_by WHERE decision IS NOT NULL",
+    "blocks": "UPDATE blocks SET made_by = decided_by",
+    "lifted blocks": "UPDATE blocks SET lift_by = 'b', lift_reason = 'r', lifted_by = 'b', lifted_at = now(),"
+    " state = 'lifted' WHERE state = 'active'",
+    "KYC rules": "UPDATE kyc_rules SET confirmed_by = entered_by, confirmed_at = now()",
+}
+
+
+@pytest.mark.parametrize("statement", ALONE.values(), ids=ALONE.keys())
+def test_whoever_clears_blocks_or_lifts_alone_is_found(owner: Session, statement: str) -> None:
+    for table in ("screenings", "blocks", "kyc_rules"):
+        owner.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT ck_{table}_four_eyes"))
+    owner.execute(text("ALTER TABLE blocks DROP CONSTRAINT ck_blocks_lifted_by_two"))
+    owner.execute(text("ALTER TABLE screenings DISABLE TRIGGER decided_once"))
+    owner.execute(text(statement))
+
+    assert checks.check(owner)["K3 whoever clears, blocks or lifts is not who asked for it"]
 
 
 UNPOSTED = {
