@@ -58,7 +58,7 @@ ROUTE_SETS: dict[str, Callable[[http.Route], bool]] = {
     # One of each surface, for what is too large to be sent everywhere.
     "some": lambda route: route.changes and route.path in {"/api/applications", "/v1/projects"},
     "bodies": lambda route: route.body is not None,
-    "bodyless": lambda route: route.changes and route.body is None,
+    "bodyless": lambda route: route.changes and route.body is None and route.upload is None,
     "gets": lambda route: not route.changes,
     "changes": lambda route: route.changes,
     "changes-only": lambda route: f"GET {route.path}" not in ROUTES,
