@@ -68,6 +68,7 @@ class Parser(HTTPRequestParser):
     _uploading: ClassVar[weakref.WeakSet["Parser"]] = weakref.WeakSet()
     # One of ours, or one of waitress's.
     error: Any = None
+    adj: Any
     expect_continue = False
 
     def received(self, data: bytes) -> int:

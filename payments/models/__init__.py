@@ -1,6 +1,6 @@
 """The tables, one file a capability. Owners, payees' people and causes are opaque references of other packages."""
 
-from payments.models.banking import BankEntry, BankEntryState, BankFile
+from payments.models.banking import BankBalance, BankEntry, BankEntryState, BankFile
 from payments.models.books import (
     Account,
     AccountKind,
@@ -25,6 +25,7 @@ from payments.models.earnings import (
     Payee,
     Rate,
 )
+from payments.models.exchange import FxPurchase
 from payments.models.floors import ActiveTime, FloorRule, FloorWeek, FloorWeekState, WeeklyPay
 from payments.models.funding import Owner, Refund, RefundState, Reserve
 from payments.models.invoices import (
@@ -51,7 +52,9 @@ from payments.models.payouts import (
     RunRate,
     RunState,
 )
+from payments.models.resolutions import ProposalState, Resolution, ResolutionKind
 from payments.models.taxes import Rounding, TaxBasis, TaxKind, TaxPeriod, TaxRule
+from payments.models.unclaimed import Unclaimed, UnclaimedItem, UnclaimedState
 
 __all__ = [
     "Account",
@@ -61,6 +64,7 @@ __all__ = [
     "AdjustmentKind",
     "Balance",
     "BalanceSnapshot",
+    "BankBalance",
     "BankEntry",
     "BankEntryState",
     "BankFile",
@@ -76,6 +80,7 @@ __all__ = [
     "FloorRule",
     "FloorWeek",
     "FloorWeekState",
+    "FxPurchase",
     "FxRate",
     "Hold",
     "Horizon",
@@ -99,10 +104,13 @@ __all__ = [
     "Period",
     "PeriodState",
     "Presentation",
+    "ProposalState",
     "Rate",
     "Refund",
     "RefundState",
     "Reserve",
+    "Resolution",
+    "ResolutionKind",
     "Rounding",
     "RunRate",
     "RunState",
@@ -111,5 +119,8 @@ __all__ = [
     "TaxKind",
     "TaxPeriod",
     "TaxRule",
+    "Unclaimed",
+    "UnclaimedItem",
+    "UnclaimedState",
     "WeeklyPay",
 ]

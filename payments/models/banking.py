@@ -34,6 +34,8 @@ class BankEntryState(StrEnum):
 
     MATCHED = "matched"
     SUSPENSE = "suspense"
+    # It was in suspense, and two people have said what it is.
+    RESOLVED = "resolved"
 
 
 class BankEntry(Base):
@@ -71,3 +73,19 @@ class BankEntry(Base):
         CheckConstraint("amount <> 0", name="amount_moves"),
         CheckConstraint("(state = 'matched') <= (payout_id IS NOT NULL)", name="matched_to_a_payout"),
     )
+
+
+class BankBalance(Base):
+    """What a statement says an account held at the end of a day: booked, in ledger units. Append-only."""
+
+    __tablename__ = "bank_balances"
+
+    file_id: Mapped[str] = mapped_column(IdText, ForeignKey("bank_files.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    account: Mapped[str] = mapped_column(IdText)
+    currency: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"))
+    closed_on: Mapped[date] = mapped_column(Date)
+    closing: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[Created]
+
+    __table_args__ = (Index(None, "account", "currency", "closed_on"),)
