@@ -53,7 +53,10 @@ CHECKS = {
     "I7 of an earning no more is paid than it is": """
         SELECT e.id FROM earnings e
           LEFT JOIN (SELECT earning_id, sum(amount) FILTER (WHERE counts) AS gone, sum(amount) AS taken
-                       FROM payout_items WHERE open OR counts GROUP BY earning_id) i ON i.earning_id = e.id
+                       FROM (SELECT earning_id, amount, counts FROM payout_items WHERE open OR counts
+                              UNION ALL
+                             SELECT earning_id, amount, counts FROM unclaimed_items WHERE counts) AS items
+                      GROUP BY earning_id) i ON i.earning_id = e.id
          WHERE e.paid <> coalesce(i.gone, 0) OR coalesce(i.taken, 0) > e.amount""",
     "I9 a payout is the sum of its items": """
         SELECT p.id FROM payouts p LEFT JOIN payout_items i ON i.payout_id = p.id
@@ -234,6 +237,17 @@ CHECKS = {
                 OR c.returned <> (SELECT coalesce(sum(l.amount), 0) FROM journal_lines l
                                     JOIN accounts a ON a.id = l.credit_id AND a.role = 'funds'
                                    WHERE l.entry_id = c.entry_id))""",
+    "I31 what is unclaimed by the books is what is kept of it": """
+        SELECT coalesce(b.payee_id, u.payee_id)
+          FROM (SELECT a.owner_ref AS payee_id, a.currency, b.credits - b.debits AS held
+                  FROM accounts a JOIN balances b ON b.account_id = a.id WHERE a.role = 'unclaimed') b
+          FULL JOIN (SELECT payee_id, currency, sum(amount) AS kept FROM unclaimed WHERE state = 'kept' GROUP BY 1, 2) u
+         USING (payee_id, currency)
+         WHERE coalesce(held, 0) <> coalesce(kept, 0)""",
+    "I32 unclaimed pay is the sum of its items, which count until it is claimed": """
+        SELECT u.id FROM unclaimed u LEFT JOIN unclaimed_items i ON i.unclaimed_id = u.id
+         GROUP BY u.id, u.amount, u.state
+        HAVING u.amount <> coalesce(sum(i.amount), 0) OR bool_or(i.counts = (u.state = 'claimed'))""",
     "I26 an issued invoice is what its owner spent in its month": """
         SELECT i.id FROM invoices i
           LEFT JOIN (SELECT owner_ref, currency, CAST(date_trunc('month', effective_on) AS date) AS period,

@@ -123,13 +123,13 @@ def _read_camt(db: Session, file_id: str, file: IO[bytes]) -> Counter[str]:
 
 def _closings(file_id: str, statements: Sequence[camt.Statement], exponents: dict[str, int]) -> Iterator[BankBalance]:
     """What statements say that accounts held at the end of a day."""
-    for number, one in enumerate(statements):
+    for one in statements:
         if one.closing is not None and one.closing_on is not None and one.closing.currency in exponents:
             units = one.closing.at(exponents[one.closing.currency])
             if abs(units) > money.AMOUNT_MAX:
                 raise Unreadable(f"The balance of {one.account} is more than the books can hold.", None)
             yield BankBalance(
-                file_id=file_id, number=number, account=one.account, currency=one.closing.currency,
+                id=ids.new("bbl"), file_id=file_id, account=one.account, currency=one.closing.currency,
                 closed_on=one.closing_on, closing=units,
             )  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
 
 revision = "0044"
 down_revision = "0042"
@@ -13,8 +12,8 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "bank_balances",
+        sa.Column("id", sa.Text(collation="C"), nullable=False),
         sa.Column("file_id", sa.Text(collation="C"), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("account", sa.Text(collation="C"), nullable=False),
         sa.Column("currency", sa.Text(collation="C"), nullable=False),
         sa.Column("closed_on", sa.Date(), nullable=False),
@@ -22,13 +21,11 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.ForeignKeyConstraint(["currency"], ["currencies.code"], name=op.f("fk_bank_balances_currency_currencies")),
         sa.ForeignKeyConstraint(["file_id"], ["bank_files.id"], name=op.f("fk_bank_balances_file_id_bank_files")),
-        sa.PrimaryKeyConstraint("file_id", "number", name=op.f("pk_bank_balances")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_bank_balances")),
     )
+    op.create_index(op.f("ix_bank_balances_file_id"), "bank_balances", ["file_id"], unique=False)
     op.create_index(
-        op.f("ix_bank_balances_account_currency_closed_on"),
-        "bank_balances",
-        ["account", "currency", "closed_on"],
-        unique=False,
+        op.f("ix_bank_balances_currency_closed_on"), "bank_balances", ["currency", "closed_on"], unique=False
     )
     op.create_table(
         "fx_purchases",

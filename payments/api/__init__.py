@@ -1,6 +1,6 @@
 """The payments routes: finance's side of the books, and what owners and payees see of their own."""
 
-from payments.api import banking, books, earnings, floors, funding, mine, payouts, rules
+from payments.api import banking, books, earnings, floors, funding, mine, payouts, rules, unclaimed
 from payments.api.edge import APPROVER, FINANCE, READ, routes
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "payouts",
     "routes",
     "rules",
+    "unclaimed",
 ]

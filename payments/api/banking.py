@@ -4,7 +4,7 @@ from foundation import pagination
 from foundation.auth import allow
 from foundation.errors import within
 from foundation.http import Call, Upload
-from payments import exchange, money, reconciliation, schemas, suspense
+from payments import bank_balances, exchange, money, reconciliation, schemas, suspense
 from payments.api.edge import READ, routes
 from payments.models import BankFile, Currency, FxPurchase, Resolution
 
@@ -122,3 +122,9 @@ def list_purchases(call: Call) -> pagination.Page:
 def fx_positions(call: Call, run_id: str) -> dict[str, object]:
     """What is still to be bought for a run, by the currency that was earned in, and the gain and loss so far."""
     return {"items": exchange.positions(call.db, run_id)}
+
+
+@routes.get("/bank-balances", allow=READ, query=schemas.BankBalanceQuery, returns=schemas.BankBalance, paged=True)
+def list_bank_balances(call: Call) -> pagination.Page:
+    """What statements say that accounts held at the end of a day, beside the books; the last statement read first."""
+    return bank_balances.page(call.db, call.page, **call.query)

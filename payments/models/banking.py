@@ -80,12 +80,18 @@ class BankBalance(Base):
 
     __tablename__ = "bank_balances"
 
-    file_id: Mapped[str] = mapped_column(IdText, ForeignKey("bank_files.id"), primary_key=True)
-    number: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[Id]
+    file_id: Mapped[str] = mapped_column(IdText, ForeignKey("bank_files.id"))
     account: Mapped[str] = mapped_column(IdText)
     currency: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"))
     closed_on: Mapped[date] = mapped_column(Date)
     closing: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[Created]
 
-    __table_args__ = (Index(None, "account", "currency", "closed_on"),)
+    books: Mapped[Currency] = relationship(lazy="joined", innerjoin=True, viewonly=True)
+
+    @property
+    def exponent(self) -> int:
+        return self.books.ledger_exponent
+
+    __table_args__ = (Index(None, "file_id"), Index(None, "currency", "closed_on"))

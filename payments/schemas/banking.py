@@ -2,10 +2,10 @@
 
 import marshmallow as ma
 
-from foundation.fields import Amount, Choice, Currency, Identifier, Integer, Schema, Text, Timestamp
-from payments import reconciliation, suspense
-from payments.models import BankEntryState, PayoutState, ProposalState, ResolutionKind
-from payments.schemas.parts import amount_of
+from foundation.fields import Amount, Choice, Currency, Day, Identifier, Integer, Schema, Text, Timestamp
+from payments import reconciliation, suspense, unclaimed
+from payments.models import BankEntryState, PayoutState, ProposalState, ResolutionKind, UnclaimedState
+from payments.schemas.parts import OfPayee, amount_of
 from payments.schemas.payouts import BankFile
 
 
@@ -120,3 +120,93 @@ class FxPosition(Schema):
 
 class FxPositions(Schema):
     items = ma.fields.List(ma.fields.Nested(FxPosition))
+
+
+class NewUnclaimed(Schema):
+    payout_id = Identifier("pyo", required=True)
+    noticed_on = Day(required=True, metadata={"description": "When the payee was told that it came back."})
+    notice_days = Integer(least=1, most=365, load_default=unclaimed.NOTICE_DAYS)
+
+
+class MyUnclaimed(Schema):
+    id = Identifier("unc")
+    payout_id = Identifier("pyo")
+    currency = Currency()
+    amount = amount_of("amount")
+    state = Choice(UnclaimedState)
+    decided_at = Timestamp(allow_none=True)
+    claimed_at = Timestamp(allow_none=True)
+
+
+class Unclaimed(MyUnclaimed):
+    payee_id = Identifier("pye")
+    noticed_on = ma.fields.Date()
+    claimable_until = ma.fields.Date()
+    made_by = Text()
+    created_at = Timestamp()
+    decided_by = Text(allow_none=True)
+    claimed_by = Text(allow_none=True)
+    filing = Text(allow_none=True)
+    filed_by = Text(allow_none=True)
+    handed_by = Text(allow_none=True)
+    handed_at = Timestamp(allow_none=True)
+
+
+class UnclaimedQuery(OfPayee):
+    state = Choice(UnclaimedState)
+    filing = Text(longest=140)
+
+
+class UnclaimedAge(Schema):
+    currency = Currency()
+    year = ma.fields.Function(
+        lambda row: row.since.year, metadata={"type": "integer", "description": "In which it was found unclaimed."}
+    )
+    parts = Integer(attribute="n")
+    amount = amount_of("amount")
+    oldest = ma.fields.Date()
+
+
+class UnclaimedAges(Schema):
+    items = ma.fields.List(ma.fields.Nested(UnclaimedAge))
+
+
+class FilingNamed(Schema):
+    filing = Text(required=True, shortest=1, longest=140, name=True, metadata={"description": "Hands over once."})
+
+
+class NewFiling(FilingNamed):
+    unclaimed_ids = ma.fields.List(
+        Identifier("unc"), required=True, validate=ma.validate.Length(1, unclaimed.FILED_MAX)
+    )
+
+
+class FilingConfirmed(FilingNamed):
+    currency = Currency(required=True)
+    amount = Amount(required=True)
+
+
+class Filing(Schema):
+    filing = Text()
+    currency = Currency()
+    amount = amount_of("amount")
+    parts = Integer()
+
+
+class BankBalanceQuery(Schema):
+    account = Text(longest=64)
+    currency = Text(longest=16)
+    closed_on = Day()
+
+
+class BankBalance(Schema):
+    id = Identifier("bbl")
+    file_id = Identifier("bfl")
+    account = Text()
+    currency = Currency()
+    closed_on = ma.fields.Date()
+    closing = amount_of("closing")
+    others = amount_of("others")
+    books = amount_of("books")
+    difference = amount_of("difference")
+    created_at = Timestamp()

@@ -9,14 +9,16 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
-from foundation import clock
+from foundation import auth, clock
 from payments import (
     adjustments,
     checks,
     clawbacks,
     contracts,
     earnings,
+    exchange,
     funding,
+    fx,
     invoices,
     ledger,
     money,
@@ -28,10 +30,12 @@ from payments import (
     refunds,
     runs,
     statements,
+    suspense,
+    unclaimed,
 )
 from payments.earnings import Work
 from payments.ledger import BANK, FUNDS, HOUSE, PLATFORM_FEE, AccountName, Entry, Line
-from payments.models import Billing, Payee, Payout, Presentation
+from payments.models import Billing, Payee, Payout, Presentation, ResolutionKind
 from payments.rates import Price
 from tests import factories
 from tests.conftest import Urls
@@ -45,7 +49,7 @@ FEE = AccountName(PLATFORM_FEE, HOUSE, "USD")
 APPEND_ONLY = [
     "journal_entries", "journal_lines", "rates", "tier_moves", "known_labels", "adjudications", "adjustments",
     "invoice_lines",
-    "active_time", "weekly_pay", "seals", "balance_snapshots",
+    "active_time", "weekly_pay", "seals", "balance_snapshots", "bank_balances",
 ]  # fmt: skip
 CHANGES = ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}", "TRUNCATE {table} CASCADE"]
 _COLUMN = {
@@ -58,6 +62,7 @@ _COLUMN = {
     "weekly_pay": "week",
     "seals": "sums",
     "balance_snapshots": "debits",
+    "bank_balances": "closing",
 }
 
 
@@ -94,12 +99,43 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         db.execute(text("INSERT INTO adjudications (project_id, task_id, voter_id, label) SELECT 'p', 't', 'w', 1"))
         unknown = document(entry()).replace(b'"EUR"', b'"USD"')
         reconciliation.read(db, io.BytesIO(unknown), format_="camt", read_by="f")
+        _come_back(db)
         factories.enter_fx_rate(db)
         factories.enter_tax_rule(db)
         _look_back(db)
         db.commit()
     engine.dispose()
     return urls
+
+
+def _come_back(db: Session) -> None:
+    """A line that was resolved, pay that nobody claims, and money that was changed."""
+    charge = document(entry(amount="0.25", refs=("", "charge")), name="st2").replace(b'"EUR"', b'"USD"')
+    reconciliation.read(db, io.BytesIO(charge), format_="camt", read_by="f")
+    line_id = db.scalars(text("SELECT id FROM bank_entries WHERE reference LIKE 'charge%'")).one()
+    said = suspense.propose(db, line_id, kind=ResolutionKind.OWN, role="rail_fee", reason="r", made_by="f")
+    suspense.confirm(db, line_id, resolution_id=said.id, confirmed_by="a")
+    payee = owed.payee(db, 800)
+    _send(db, payee)
+    (payout,) = db.scalars(payouts.listed(payee_id=payee.id, state="exported")).all()
+    payouts.settle(db, [payouts.Outcome(payout.id)])
+    payouts.take_returns(db, [payouts.Outcome(payout.id, "r", payout.net)])
+    noticed = clock.now(db).date() - timedelta(days=31)
+    made = unclaimed.propose(db, payout.id, noticed_on=noticed, made_by="f")
+    unclaimed.confirm(db, made.id, confirmed_by="a")
+    _change(db)
+
+
+def _change(db: Session) -> None:
+    """A run that pays in another currency, bought for in parts, at a loss."""
+    rate = factories.enter_fx_rate(db, base="USD", quote="KES", rate="100")
+    fx.confirm(db, rate.id, auth.Actor("tok_a", "a", "approver", frozenset({"approve"})))
+    owed.payee(db, 100_000, rail="mpesa")
+    run = owed.sent(db, "mpesa")
+    for number, dollars in enumerate((60_000, 50_000)):
+        changed = {"sold": (money.currency(db, "USD"), dollars), "bought": (money.currency(db, "KES"), 5_000_000)}
+        purchase = exchange.propose(db, run_id=run.id, bank_reference=f"fx{number}", **changed, made_by="f")
+        exchange.confirm(db, purchase.id, confirmed_by="a")
 
 
 def _look_back(db: Session) -> None:
@@ -298,6 +334,9 @@ BREAKS = {
         UPDATE payouts SET state = 'settled' WHERE state = 'exported'""",
     "I12b suspense by the books is what banks have booked and nobody can place": """
         UPDATE bank_entries SET amount = amount + 1""",
+    "I12c a line has left suspense by what two people said of it": """
+        UPDATE resolutions SET currency = 'EUR', state = 'proposed', decided_by = NULL, decided_at = NULL,
+               entry_id = NULL WHERE state = 'posted'""",
     "I13 reserved = spent + released + remaining": """
         UPDATE reserves SET spent = spent - 1""",
     "I14 a reversal is its entry turned round": """
@@ -308,6 +347,14 @@ BREAKS = {
         ALTER TABLE payouts DROP CONSTRAINT ck_payouts_converted_at_a_rate;
         ALTER TABLE payouts DROP CONSTRAINT fk_payouts_fx_rate_id_fx_rates;
         UPDATE payouts SET fx_rate_id = 'fxr_x', earned_currency = 'EUR' WHERE state = 'exported'""",
+    "I18b of a run that is bought for nothing is left in fx_clearing": """
+        UPDATE fx_purchases SET gain = gain - 10""",
+    "I18c gain and loss of exchange by the books is that of purchases": """
+        UPDATE fx_purchases SET gain = gain + 1""",
+    "I31 what is unclaimed by the books is what is kept of it": """
+        UPDATE unclaimed SET amount = amount + 1 WHERE state = 'kept'""",
+    "I32 unclaimed pay is the sum of its items, which count until it is claimed": """
+        UPDATE unclaimed_items SET counts = false""",
     "I15 no entry was written into a closed month": """
         ALTER TABLE journal_entries DISABLE TRIGGER late_entries;
         INSERT INTO journal_entries (id, idempotency_key, request_hash, kind, lines, cause_ref, actor_ref, effective_on)

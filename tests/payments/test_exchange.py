@@ -1,4 +1,4 @@
-"""What banks changed money at: nothing stays between two currencies once all is bought; what differs is in the books."""
+"""What banks changed money at: nothing stays between currencies once all is bought; what differs is in the books."""
 
 from fractions import Fraction
 
