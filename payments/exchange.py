@@ -165,10 +165,11 @@ def confirm(db: Session, purchase_id: str, *, confirmed_by: str) -> FxPurchase:
     four_eyes.other_person(made.made_by, confirmed_by)
     position = _position(db, _lock_run(db, made.run_id), made)
     _refuse_unfit(position, made)
-    made.gain = gain(position, made)
-    entry = Entry(f"fxs:{made.bank_reference}", "fx_purchase", made.run_id, confirmed_by, _lines(made))
-    made.entry_id, made.state = ledger.post(db, [entry]).ids[entry.key], ProposalState.POSTED
-    made.decided_by, made.decided_at = confirmed_by, clock.now(db)
+    gained = gain(position, made)
+    entry = Entry(f"fxs:{made.bank_reference}", "fx_purchase", made.run_id, confirmed_by, _lines(made, gained))
+    entry_id, now = ledger.post(db, [entry]).ids[entry.key], clock.now(db)
+    made.state, made.decided_by, made.decided_at = ProposalState.POSTED, confirmed_by, now
+    made.gain, made.entry_id = gained, entry_id
     db.flush()
     return made
 
@@ -184,17 +185,17 @@ def gain(position: Position, made: FxPurchase) -> int:
     return -position.cost(left) - residue
 
 
-def _lines(made: FxPurchase) -> tuple[Line, ...]:
+def _lines(made: FxPurchase, gained: int) -> tuple[Line, ...]:
     sold, bought, earned = made.sold_currency, made.bought_currency, made.earned_currency
     clearing = AccountName(FX_CLEARING, HOUSE, earned)
     lines = [
         Line(AccountName(FX_CLEARING, HOUSE, sold), AccountName(BANK, HOUSE, sold), made.sold),
         Line(AccountName(BANK, HOUSE, bought), AccountName(FX_CLEARING, HOUSE, bought), made.bought),
     ]
-    if made.gain > 0:
-        lines.append(Line(clearing, AccountName(FX_GAIN, HOUSE, earned), made.gain))
-    if made.gain < 0:
-        lines.append(Line(AccountName(FX_LOSS, HOUSE, earned), clearing, -made.gain))
+    if gained > 0:
+        lines.append(Line(clearing, AccountName(FX_GAIN, HOUSE, earned), gained))
+    if gained < 0:
+        lines.append(Line(AccountName(FX_LOSS, HOUSE, earned), clearing, -gained))
     return tuple(lines)
 
 

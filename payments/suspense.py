@@ -143,8 +143,9 @@ def confirm(db: Session, bank_entry_id: str, *, resolution_id: str, confirmed_by
     if found.payout_id is not None:
         reconciliation.settle_by(db, line, found.payout_id)
     entry = _leaving(db, found, line, confirmed_by)
-    found.entry_id, found.state = ledger.post(db, [entry]).ids[entry.key], ProposalState.POSTED
-    found.decided_by, found.decided_at = confirmed_by, clock.now(db)
+    entry_id, now = ledger.post(db, [entry]).ids[entry.key], clock.now(db)
+    found.state, found.decided_by, found.decided_at = ProposalState.POSTED, confirmed_by, now
+    found.entry_id = entry_id
     line.state, line.payout_id = BankEntryState.RESOLVED, found.payout_id
     db.flush()
     return found

@@ -141,12 +141,13 @@ def confirm(db: Session, unclaimed_id: str, *, confirmed_by: str) -> Unclaimed:
     if now.date() <= found.claimable_until:
         raise StillClaimable(f"The payee has until {found.claimable_until} to claim it.")
     rows = _rests(db, found.payout_id)
-    found.amount = sum(int(row.amount) for row in rows)
+    amount = sum(int(row.amount) for row in rows)
     key = f"unc:{found.payout_id}"
-    line = Line(_payable(found), _kept(found), found.amount)
+    line = Line(_payable(found), _kept(found), amount)
     ledger.post(db, [Entry(key, "unclaimed", found.id, confirmed_by, (line,))])
     given = {"earnings": [row.id for row in rows], "amounts": [int(row.amount) for row in rows]}
     found.state, found.decided_by, found.decided_at = UnclaimedState.KEPT, confirmed_by, now
+    found.amount = amount
     db.flush()
     db.execute(_KEEP, {"id": found.id, **given})
     db.expire_all()
