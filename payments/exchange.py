@@ -13,7 +13,7 @@ from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids
-from foundation.errors import Conflict, Invalid, NotFound
+from foundation.errors import Conflict, NotFound
 from payments import four_eyes, ledger, money, runs
 from payments.ledger import BANK, FX_CLEARING, FX_GAIN, FX_LOSS, HOUSE, AccountName, Entry, Line
 from payments.models import Currency, FxPurchase, PayoutRun, ProposalState, RunState
@@ -31,7 +31,7 @@ class PurchaseTooMuch(Conflict):
     """The run needs less than that."""
 
 
-class PurchaseTooFine(Invalid):
+class PurchaseTooFine(Conflict):
     """No bank changes an amount like this."""
 
 

@@ -119,7 +119,7 @@ def _cell(
     entry: Entry, route: http.Route, good: Good, *, known: int | None = None, dear: int | None = None, **request: Any
 ) -> Cell:
     """A cell that differs from the good request in what is given."""
-    sends = request.pop("sends", None if good.body is None else {"good": "utf-8"})
+    sends = request.pop("sends", good.sends if good.body is None else {"good": "utf-8"})
     headers = {name: corpus.build(spec) for name, spec in entry.headers.items()}
     if route.changes and sends is not None:
         headers = {"Content-Type": b"application/json", **headers}

@@ -195,7 +195,7 @@ def test_two_people_book_what_a_bank_changed_money_at(people: People, db: Sessio
         ({"bank_reference": "FX 1"}, (409, "purchase-exists")),
         ({"bought_currency": "EUR"}, (409, "purchase-unfit")),
         ({"bought": "1000.01"}, (409, "purchase-too-much")),
-        ({"sold": "0.001"}, (422, "purchase-too-fine")),
+        ({"sold": "0.001"}, (409, "purchase-too-fine")),
         ({"sold": "0"}, (422, "invalid")),
         ({"run_id": "run_x"}, (404, "no-such-run")),
     ):
