@@ -80,9 +80,7 @@ def list_resolutions(call: Call) -> pagination.Page:
     "/fx-purchases", allow=allow("finance"), body=schemas.NewFxPurchase, returns=schemas.FxPurchase, status=201
 )
 def propose_purchase(call: Call) -> FxPurchase:
-    """Say that a bank has changed money for a run that pays in another currency. Nothing is booked before another
-    person confirms it.
-    """
+    """Say that a bank has changed money for a run that pays in another currency; for another person to confirm."""
     return exchange.propose(
         call.db,
         run_id=call.body["run_id"],

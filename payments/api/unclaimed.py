@@ -11,8 +11,9 @@ from payments.unclaimed import Filing
 
 @routes.post("/unclaimed", allow=allow("finance"), body=schemas.NewUnclaimed, returns=schemas.Unclaimed, status=201)
 def propose_unclaimed(call: Call) -> Unclaimed:
-    """Say that nobody claims what a returned payout had paid. It stays owed until the notice is over and another person
-    confirms it.
+    """Say that nobody claims what a returned payout had paid.
+
+    It stays owed until the notice is over and another person confirms it.
     """
     return unclaimed.propose(call.db, **call.body, made_by=call.actor.subject_id)
 
