@@ -40,7 +40,7 @@ def _lines(session: Session, approver: str) -> Iterator[Found]:
     yield "bank_file", "known", "", file.id
     for state in ("suspense", "proposed", "theirs", "refused", "resolved"):
         line = BankEntry(
-            id=ids.new("ben"), file_id=file.id, account="a", reference=state, booked_on=date(2026, 1, 2),
+            id=ids.new("ben"), file_id=file.id, account="a", reference=state, booked_on=clock.now(session).date(),
             currency="USD", amount=-20_000, state=BankEntryState.SUSPENSE,
         )  # fmt: skip
         session.add(line)

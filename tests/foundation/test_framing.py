@@ -26,19 +26,21 @@ def _head(path: str, length: int, method: str = "POST") -> Parser:
 
 
 @pytest.mark.parametrize(
-    ("path", "length", "method", "is_read"),
+    ("path", "length", "method", "refused"),
     [
-        (_PATH, _MOST, "POST", True),
-        (_PATH, _MOST, "PUT", False),
-        (_PATH + "/x", _MOST, "POST", False),
-        (_PATH, 2 * _MOST, "POST", False),
-        ("/other", BODY_BYTES_MAX - 1, "POST", True),
+        (_PATH, _MOST, "POST", 0),
+        (_PATH, _MOST, "PUT", 413),
+        (_PATH + "/x", _MOST, "POST", 413),
+        (_PATH, 2 * _MOST, "POST", 413),
+        ("/other", BODY_BYTES_MAX - 1, "POST", 0),
     ],
 )
 def test_more_is_read_only_where_a_file_is_taken(
-    taken: None, path: str, length: int, method: str, is_read: bool
+    taken: None, path: str, length: int, method: str, refused: int
 ) -> None:
-    assert (_head(path, length, method).error is None) == is_read
+    error = _head(path, length, method).error
+
+    assert (error.code if error is not None else 0) == refused
 
 
 def test_only_so_many_files_are_read_at_once(taken: None) -> None:

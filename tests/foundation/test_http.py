@@ -644,4 +644,4 @@ def test_a_file_is_the_only_body_of_one_address(promises: dict[str, Any]) -> Non
     declare = http.Routes("files", "/files").post(path, allow=PUBLIC, upload=http.Upload(10), returns=_Note, **promises)
 
     with pytest.raises(http.RouteUnsound):
-        declare(lambda call: None)
+        declare(lambda _call: None)
