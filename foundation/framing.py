@@ -3,21 +3,25 @@
 Where two readers of the same bytes could disagree about where a request ends, it is refused, not guessed.
 """
 
+import copy
 import json
 import re
+import weakref
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask
 
 from foundation import http, ids
-from foundation.errors import BadRequest, ContentTooLarge, Internal, Problem
+from foundation.errors import BadRequest, ContentTooLarge, Internal, Problem, Unavailable
 
 HEAD_BYTES_MAX = 16 * 1024
 # More than the application takes, so that it can say itself what is too large; beyond this nothing is read.
 BODY_BYTES_MAX = 4 * http.BODY_MAX
+# Nobody has been asked yet who they are: more files than these at once could fill the disk.
+_UPLOADS_MAX = 8
 
 # A coding that is named twice on one line is read once here, and maybe twice by somebody before us.
 _CHUNKED_ONCE = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*(?:\r\n|\Z)", re.IGNORECASE)
@@ -43,10 +47,14 @@ class VersionUnknown(Problem):
     status = 505
 
 
+class UploadsFull(Unavailable):
+    """As many files as are taken at once are being sent."""
+
+
 # waitress says in its own words what it refuses, and repeats what was sent.
 _REFUSED: dict[int, Problem] = {
     400: BadRequest("These bytes are no well-formed HTTP/1.1 request."),
-    413: ContentTooLarge(f"A body of {BODY_BYTES_MAX} bytes or more is not even read."),
+    413: ContentTooLarge("A body as long as this is not even read."),
     431: HeadTooLarge(f"A request line and its headers must have fewer than {HEAD_BYTES_MAX} bytes together."),
     500: Internal("This is our fault, it is logged, and nothing was changed."),
     501: TransferCodingUnknown("Send the body with a Content-Length, or chunked."),
@@ -56,8 +64,11 @@ _REFUSED: dict[int, Problem] = {
 class Parser(HTTPRequestParser):
     """waitress's parser, and stricter."""
 
+    # Those that take in a file. They are forgotten with their request; only the main thread reads heads.
+    _uploading: ClassVar[weakref.WeakSet["Parser"]] = weakref.WeakSet()
     # One of ours, or one of waitress's.
     error: Any = None
+    adj: Any
     expect_continue = False
 
     def received(self, data: bytes) -> int:
@@ -98,6 +109,19 @@ class Parser(HTTPRequestParser):
         sound = self.chunked and "CONTENT_LENGTH" not in self.headers and _CHUNKED_ONCE.search(head)
         if coded > 1 or (coded and not sound):
             return BadRequest("Send the body with a Content-Length or chunked, not both, and chunked in HTTP/1.1 only.")
+        return self._make_room()
+
+    def _make_room(self) -> Problem | None:
+        """Let a longer body come where a file is taken."""
+        upload = http.uploads.get(self.path) if self.command == "POST" else None
+        if upload is None or (not self.chunked and self.content_length < BODY_BYTES_MAX):
+            return None
+        # More than allowed, so that the application can say itself what is too long.
+        self.adj = copy.copy(self.adj)
+        self.adj.max_request_body_size = upload.bytes_max + BODY_BYTES_MAX
+        if len(self._uploading) >= _UPLOADS_MAX:
+            return UploadsFull("Several files are being sent just now; try again in a moment.")
+        self._uploading.add(self)
         return None
 
 

@@ -4,10 +4,13 @@ A route is declared with everything it promises; what is missing fails at import
 policy. The view gets a `Call` and is three lines: parse, call, serialise.
 """
 
+import hashlib
 import json
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import IO, Any, Literal
 from urllib.parse import quote, unquote_to_bytes
 
 import marshmallow as ma
@@ -31,6 +34,9 @@ from foundation.fields import QueryInteger, Schema, Text
 from foundation.limits import STRANGERS, Limit, Limits, Standing, address_key
 
 BODY_MAX = 256 * 1024
+# Of a file that is sent as a body so much is kept in memory; the rest waits on the disk.
+_FILE_BYTES_IN_MEMORY = 64 * 1024
+_CHUNK = 64 * 1024
 _TRANSACTION_TRIES = 3
 # Serialization failure and deadlock: the transaction did nothing and may simply run again.
 _RETRYABLE = {"40001", "40P01"}
@@ -55,6 +61,8 @@ class Call:
     db: Session
     actor: auth.Actor
     body: Any = None
+    # What was sent to a route that takes a file, at its beginning.
+    file: IO[bytes] | None = None
     query: dict[str, Any] = field(default_factory=dict)
     page: pagination.PageRequest = field(default_factory=lambda: pagination.PageRequest(pagination.LIMIT_DEFAULT))
 
@@ -73,6 +81,17 @@ class Surface:
 
 
 @dataclass(frozen=True, slots=True)
+class Upload:
+    """That a route's body is a file, taken as it is, of whatever type; at most so many bytes."""
+
+    bytes_max: int
+
+
+# By address: the server must know beforehand where more than `BODY_MAX` may come.
+uploads: dict[str, Upload] = {}
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """What one method of one address takes, gives and demands."""
 
@@ -84,6 +103,7 @@ class Route:
     # Beside the limit of the caller's role: how often one subject, or one stranger's address, may call this.
     quota: Limit | None
     body: Schema | None
+    upload: Upload | None
     query: Schema | None
     returns: Schema | None
     status: int
@@ -98,6 +118,8 @@ class Route:
     def __post_init__(self) -> None:
         if self.content_type != _JSON and self.changes:
             raise RouteUnsound(f"{self.method} {self.path} must answer JSON: nothing else can be stored and replayed.")
+        if self.upload is not None and (self.body is not None or not self.changes or "<" in self.path):
+            raise RouteUnsound(f"{self.method} {self.path} takes a file: as its only body, at one address.")
         if unknown := set(self.shown_once) - set(self.returns.fields if self.returns else ()):
             raise RouteUnsound(f"{self.method} {self.path} does not return {', '.join(sorted(unknown))}.")
 
@@ -155,6 +177,7 @@ class Routes:
         allow: auth.Policy,
         quota: Limit | None = None,
         body: type[Schema] | None = None,
+        upload: Upload | None = None,
         query: type[Schema] | None = None,
         returns: type[Schema] | None = None,
         status: int = 200,
@@ -174,6 +197,7 @@ class Routes:
                 policy=allow,
                 quota=quota,
                 body=body(unknown=unknown) if body else None,
+                upload=upload,
                 query=query(unknown="exclude" if self.surface.lenient else "raise") if query else None,
                 returns=returns() if returns else None,
                 status=status,
@@ -184,6 +208,8 @@ class Routes:
                 surface=self.surface,
             )
             self.routes.append(route)
+            if upload is not None:
+                uploads[route.path] = upload
             endpoint = f"{method.lower()}_{view.__name__}"
             self.blueprint.add_url_rule(path, endpoint, lambda **values: _handle(route, values), methods=[method])
             return view
@@ -192,15 +218,19 @@ class Routes:
 
 
 def _handle(route: Route, values: Mapping[str, str]) -> Response:
-    house: House = current_app.extensions["rookery"]
     # A client may take its time to send: no session is held for it. A transaction that is tried again has it already.
-    raw = _receive() if route.changes else b""
+    with _received(route) as sent:
+        return _try(route, values, sent)
+
+
+def _try(route: Route, values: Mapping[str, str], sent: "_Sent") -> Response:
+    house: House = current_app.extensions["rookery"]
     tries_left = _TRANSACTION_TRIES
     while True:
         tries_left -= 1
         try:
             with house.sessions() as db:
-                response = _answer(db, house.limits, route, values, raw)
+                response = _answer(db, house.limits, route, values, sent)
                 if response.status_code < 400:
                     db.commit()
                 told = outbox.was_told(db) and response.status_code < 400
@@ -213,24 +243,51 @@ def _handle(route: Route, values: Mapping[str, str]) -> Response:
         return response
 
 
-def _receive() -> bytes:
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A body. raw : what was sent, or what a file that was sent is told by: its hash and length."""
+
+    raw: bytes = b""
+    file: IO[bytes] | None = None
+    n_bytes: int = 0
+
+
+@contextmanager
+def _received(route: Route) -> Iterator[_Sent]:
     """The body as it was sent, or its beginning if that is too long already; `_body` refuses it then."""
-    if request.content_length is not None and request.content_length > BODY_MAX:
-        return b""
-    # A chunked body says no length beforehand, and the stream is cut silently one byte past the limit.
-    return request.get_data()
+    longest = route.upload.bytes_max if route.upload is not None else BODY_MAX
+    if not route.changes or (request.content_length or 0) > longest:
+        yield _Sent()
+    elif route.upload is None:
+        # A chunked body says no length beforehand, and the stream is cut silently one byte past the limit.
+        raw = request.get_data()
+        yield _Sent(raw, n_bytes=len(raw))
+    else:
+        request.max_content_length = longest + 1
+        with tempfile.SpooledTemporaryFile(max_size=_FILE_BYTES_IN_MEMORY) as file:
+            yield _spool(file)
 
 
-def _answer(db: Session, limits: Limits, route: Route, values: Mapping[str, str], raw: bytes) -> Response:
+def _spool(file: IO[bytes]) -> _Sent:
+    """What is being sent, in a file, with what it is told by afterwards."""
+    digest, n_bytes = hashlib.sha256(), 0
+    while chunk := request.stream.read(_CHUNK):
+        digest.update(chunk)
+        file.write(chunk)
+        n_bytes += len(chunk)
+    return _Sent(dump({"sha256": digest.hexdigest(), "bytes": n_bytes}), file, n_bytes)
+
+
+def _answer(db: Session, limits: Limits, route: Route, values: Mapping[str, str], sent: _Sent) -> Response:
     actor = _admit(db, limits, route)
     if any("\x00" in value for value in values.values()) or not _is_utf8(_path()):
         raise NotFound("There is nothing with such a name or id.")
     key = request.headers.get("Idempotency-Key") if route.takes_keys else None
-    call = Call(db=db, actor=actor, body=_body(route, raw))
+    call = Call(db=db, actor=actor, body=_body(route, sent), file=sent.file)
     _read_query(route, call)
     if key is not None:
         target = f"{route.method} {request.full_path}\n".encode()
-        replay = idempotency.begin(db, actor.subject_id, key, target + raw)
+        replay = idempotency.begin(db, actor.subject_id, key, target + sent.raw)
         if replay is not None:
             return _replayed(route, replay)
     result = route.view(call, **values)
@@ -241,7 +298,7 @@ def _answer(db: Session, limits: Limits, route: Route, values: Mapping[str, str]
     status = 204 if result is None else route.status
     document, headers = _serialise(db, route, call, result)
     if route.changes and auth.is_staff(actor):
-        trail.record(db, actor, route.name, target=request.path, details=raw.decode())
+        trail.record(db, actor, route.name, target=request.path, details=sent.raw.decode())
     if key is not None:
         idempotency.finish(db, actor.subject_id, key, status=status, body=_body_of(_withheld(route, document)))
     return _response(route, status, _body_of(document), headers)
@@ -287,11 +344,14 @@ def _withheld(route: Route, document: Any) -> Any:
     return {**document, **dict.fromkeys(route.shown_once)}
 
 
-def _body(route: Route, raw: bytes) -> Any:
+def _body(route: Route, sent: _Sent) -> Any:
     if not route.changes:
         return None
-    if len(raw) > BODY_MAX or (request.content_length or 0) > BODY_MAX:
-        raise ContentTooLarge(f"A body may have at most {BODY_MAX} bytes.")
+    raw, longest = sent.raw, route.upload.bytes_max if route.upload is not None else BODY_MAX
+    if max(sent.n_bytes, request.content_length or 0) > longest:
+        raise ContentTooLarge(f"A body may have at most {longest} bytes here.")
+    if route.upload is not None:
+        return _check_file(sent)
     if route.body is None:
         if raw.strip() not in {b"", b"{}"}:
             raise Invalid("This address takes no body.")
@@ -300,11 +360,23 @@ def _body(route: Route, raw: bytes) -> Any:
         return load(route.body, {})
     if request.mimetype != _JSON or request.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
         raise UnsupportedMediaType("Send the body as application/json in UTF-8.")
-    if request.headers.get("Content-Encoding", "identity") != "identity":
-        raise UnsupportedMediaType("Send the body without a Content-Encoding.")
+    _refuse_encoded()
     if not raw.strip():
         raise BadRequest("Send a JSON object as the body.")
     return load(route.body, strict_json.read(raw))
+
+
+def _check_file(sent: _Sent) -> None:
+    _refuse_encoded()
+    if sent.file is None or not sent.n_bytes:
+        raise BadRequest("Send the file as the body.")
+    # Of a transaction that is tried again it has been read.
+    sent.file.seek(0)
+
+
+def _refuse_encoded() -> None:
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise UnsupportedMediaType("Send the body without a Content-Encoding.")
 
 
 def load(schema: Schema, value: Any, *, within: str = "") -> Any:

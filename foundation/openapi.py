@@ -87,6 +87,12 @@ def _operation(group: http.Routes, route: http.Route) -> dict[str, Any]:
             "required": needed or not route.surface.empty_body,
             "content": {"application/json": {"schema": route.body}},
         }
+    if route.upload is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "description": f"The file as it is, of at most {route.upload.bytes_max} bytes.",
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
     return operation
 
 

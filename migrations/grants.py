@@ -15,6 +15,7 @@ _UNUSUAL = {
     "adjudications": "SELECT, INSERT",
     "adjustments": "SELECT, INSERT",
     "balance_snapshots": "SELECT, INSERT",
+    "bank_balances": "SELECT, INSERT",
     "evidence": "SELECT, INSERT",
     "invoice_lines": "SELECT, INSERT",
     "journal_entries": "SELECT, INSERT",
@@ -78,6 +79,11 @@ _UNUSUAL = {
     "kyc_rules": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     "screening_rounds": "SELECT, INSERT, UPDATE (state, screened_through, n_payees, n_reviews, ended_at)",
     "screenings": "SELECT, INSERT, UPDATE (decision, decided_by, decided_at, reason)",
+    "fx_purchases": "SELECT, INSERT, UPDATE (gain, state, decided_by, decided_at, entry_id)",
+    "resolutions": "SELECT, INSERT, UPDATE (state, decided_by, decided_at, entry_id)",
+    "unclaimed": "SELECT, INSERT, UPDATE (amount, state, decided_by, decided_at, claimed_by, claimed_at, filing, "
+    "filed_by, handed_by, handed_at)",
+    "unclaimed_items": "SELECT, INSERT, UPDATE (counts)",
     # Never deleted.
     "batches": "SELECT, INSERT, UPDATE",
     "gold_proposals": "SELECT, INSERT, UPDATE",

@@ -54,9 +54,12 @@ CHECKS = {
     "I7 of an earning no more is paid than it is": """
         SELECT e.id FROM earnings e
           LEFT JOIN (SELECT earning_id, sum(amount) FILTER (WHERE counts) AS gone, sum(amount) AS taken
-                       FROM (SELECT earning_id, amount, open, counts FROM payout_items UNION ALL
-                             SELECT earning_id, amount, open, counts FROM nettings) AS each
-                      WHERE open OR counts GROUP BY earning_id) i ON i.earning_id = e.id
+                       FROM (SELECT earning_id, amount, counts FROM payout_items WHERE open OR counts
+                              UNION ALL
+                             SELECT earning_id, amount, counts FROM nettings WHERE open OR counts
+                              UNION ALL
+                             SELECT earning_id, amount, counts FROM unclaimed_items WHERE counts) AS items
+                      GROUP BY earning_id) i ON i.earning_id = e.id
          WHERE e.paid <> coalesce(i.gone, 0) OR coalesce(i.taken, 0) > e.amount""",
     "I8 a payout is what it pays and what is taken of it": """
         SELECT p.id FROM payouts p
@@ -93,6 +96,15 @@ CHECKS = {
           FULL JOIN (SELECT currency, sum(amount) AS held FROM bank_entries WHERE state = 'suspense' GROUP BY 1) b
          USING (currency)
          WHERE coalesce(l.held, 0) <> coalesce(b.held, 0)""",
+    "I12c a line has left suspense by what two people said of it": """
+        SELECT b.id FROM bank_entries b
+          LEFT JOIN resolutions r ON r.bank_entry_id = b.id AND r.state = 'posted'
+          LEFT JOIN (SELECT p.entry_id, p.currency, sum(p.amount) AS amount FROM postings p
+                       JOIN accounts a ON a.id = p.account_id AND a.role = 'suspense' GROUP BY 1, 2) l
+            ON l.entry_id = r.entry_id AND l.currency = b.currency
+         WHERE (b.state = 'resolved') <> (r.id IS NOT NULL)
+            OR (r.id IS NOT NULL
+                AND (l.amount IS DISTINCT FROM b.amount OR r.payout_id IS DISTINCT FROM b.payout_id))""",
     "I13 reserved = spent + released + remaining": """
         SELECT coalesce(r.cause_ref, l.cause_ref)
           FROM reserves r
@@ -120,9 +132,36 @@ CHECKS = {
                           WHERE fx_rate_id IS NOT NULL AND state IN ('exported', 'settled')
                           UNION ALL
                          SELECT earned_currency, -gross FROM payouts
-                          WHERE fx_rate_id IS NOT NULL AND state IN ('exported', 'settled')) AS sides
+                          WHERE fx_rate_id IS NOT NULL AND state IN ('exported', 'settled')
+                          UNION ALL
+                         SELECT sold_currency, sold FROM fx_purchases WHERE state = 'posted'
+                          UNION ALL
+                         SELECT bought_currency, -bought FROM fx_purchases WHERE state = 'posted'
+                          UNION ALL
+                         SELECT earned_currency, gain FROM fx_purchases WHERE state = 'posted') AS sides
                       GROUP BY 1) p USING (currency)
          WHERE coalesce(held, 0) <> coalesce(paid, 0)""",
+    # What is paid in whole units costs a fraction of the earned one's at each payout, and at each purchase.
+    "I18b of a run that is bought for nothing is left in fx_clearing": """
+        SELECT f.run_id || ' in ' || f.earned_currency
+          FROM (SELECT run_id, earned_currency, count(*) AS n, sum(gain) AS gain,
+                       sum(CASE WHEN sold_currency = earned_currency THEN bought ELSE -sold END) AS paid,
+                       sum(CASE WHEN sold_currency = earned_currency THEN sold ELSE -bought END) AS earned
+                  FROM fx_purchases WHERE state = 'posted' GROUP BY 1, 2) f
+         CROSS JOIN LATERAL (SELECT count(*) AS n, coalesce(sum(net + withheld) FILTER (WHERE p.state <> 'failed'
+                                       AND p.state <> 'returned'), 0) AS paid,
+                                    coalesce(sum(gross) FILTER (WHERE p.state <> 'failed'
+                                       AND p.state <> 'returned'), 0) AS earned
+                               FROM payouts p WHERE p.run_id = f.run_id AND p.earned_currency = f.earned_currency
+                                AND p.state IN ('exported', 'settled', 'failed', 'returned')) p
+         WHERE f.paid = p.paid AND abs(f.earned - p.earned + f.gain) > f.n + p.n""",
+    "I18c gain and loss of exchange by the books is that of purchases": """
+        SELECT coalesce(b.currency, f.currency)
+          FROM (SELECT p.currency, sum(-p.amount) AS gain FROM postings p
+                  JOIN accounts a ON a.id = p.account_id AND a.role IN ('fx_gain', 'fx_loss') GROUP BY 1) b
+          FULL JOIN (SELECT earned_currency AS currency, sum(gain) AS gain FROM fx_purchases WHERE state = 'posted'
+                      GROUP BY 1) f USING (currency)
+         WHERE coalesce(b.gain, 0) <> coalesce(f.gain, 0)""",
     "I19 nobody earned less in a closed week than the floor, by what the books added": """
         SELECT w.payee_id || ' in ' || w.week FROM weekly_pay w
           LEFT JOIN (SELECT l.entry_id, a.owner_ref AS payee_id, l.currency, l.amount FROM journal_lines l
@@ -181,6 +220,13 @@ CHECKS = {
         SELECT id FROM clawbacks
          WHERE (entry_id IS NOT NULL AND decided_by = made_by) OR written_off_by = write_off_by
          UNION ALL
+        SELECT id FROM resolutions WHERE state = 'posted' AND decided_by = made_by
+         UNION ALL
+        SELECT id FROM fx_purchases WHERE state = 'posted' AND decided_by = made_by
+         UNION ALL
+        SELECT id FROM unclaimed
+         WHERE (state NOT IN ('proposed', 'refused') AND decided_by = made_by) OR handed_by = filed_by
+         UNION ALL
         SELECT id FROM contracts WHERE confirmed_by = made_by
          UNION ALL
         SELECT id FROM credit_limits WHERE confirmed_by = made_by
@@ -205,7 +251,7 @@ CHECKS = {
             ON b.cause_ref = c.id
          WHERE c.recovered <> coalesce(n.gone, 0) OR c.recovered <> coalesce(b.booked, 0)
             OR coalesce(n.taken, 0) + c.written_off > c.amount""",
-    "I32 what is owed to authorities is what payouts withheld and was not sent": """
+    "I39 what is owed to authorities is what payouts withheld and was not sent": """
         SELECT coalesce(b.authority, w.authority)
           FROM (SELECT a.owner_ref AS authority, a.currency, sum(-o.amount) AS held
                   FROM postings o JOIN accounts a ON a.id = o.account_id AND a.role = 'withheld' GROUP BY 1, 2) b
@@ -225,6 +271,17 @@ CHECKS = {
                 OR c.returned <> (SELECT coalesce(sum(l.amount), 0) FROM journal_lines l
                                     JOIN accounts a ON a.id = l.credit_id AND a.role = 'funds'
                                    WHERE l.entry_id = c.entry_id))""",
+    "I40 what is unclaimed by the books is what is kept of it": """
+        SELECT coalesce(b.payee_id, u.payee_id)
+          FROM (SELECT a.owner_ref AS payee_id, a.currency, b.credits - b.debits AS held
+                  FROM accounts a JOIN balances b ON b.account_id = a.id WHERE a.role = 'unclaimed') b
+          FULL JOIN (SELECT payee_id, currency, sum(amount) AS kept FROM unclaimed WHERE state = 'kept' GROUP BY 1, 2) u
+         USING (payee_id, currency)
+         WHERE coalesce(held, 0) <> coalesce(kept, 0)""",
+    "I41 unclaimed pay is the sum of its items, which count until it is claimed": """
+        SELECT u.id FROM unclaimed u LEFT JOIN unclaimed_items i ON i.unclaimed_id = u.id
+         GROUP BY u.id, u.amount, u.state
+        HAVING u.amount <> coalesce(sum(i.amount), 0) OR bool_or(i.counts = (u.state = 'claimed'))""",
     "I26 an issued invoice is what its owner spent in its month": """
         SELECT i.id FROM invoices i
           LEFT JOIN (SELECT owner_ref, currency, CAST(date_trunc('month', effective_on) AS date) AS period,

@@ -201,6 +201,7 @@ def netting(
 _UNDER_WAY = text("""
     SELECT EXISTS (SELECT FROM payout_items i JOIN payouts p ON p.id = i.payout_id
                     WHERE i.earning_id = :earning_id AND p.state = 'exported')
+        OR EXISTS (SELECT FROM unclaimed_items WHERE earning_id = :earning_id AND counts)
 """)
 
 
@@ -214,7 +215,7 @@ def _lock_earning(db: Session, earning_id: str) -> Earning:
     if earning.status != EarningStatus.PAID:
         raise EarningNotPaid(f"This earning is {earning.status}; what has not left whole is taken back or held.")
     if db.scalar(_UNDER_WAY, {"earning_id": earning_id}):
-        raise EarningNotPaid("Its payout has not arrived yet and may come back; wait for the bank.")
+        raise EarningNotPaid("Its payout has not arrived, or came back and nobody claims it; wait for that.")
     return earning
 
 

@@ -73,12 +73,19 @@ SALES_TAX = Role("sales_tax", AccountKind.LIABILITY, bounded=False)
 WITHHELD = Role("withheld", AccountKind.LIABILITY, bounded=False)
 # What the house adds to weeks that paid less than the floor.
 FLOOR_TOPUP = Role("floor_topup", AccountKind.EXPENSE, bounded=False)
+# What a bank adds to what lies there, or takes for it.
+BANK_INTEREST = Role("bank_interest", AccountKind.INCOME, bounded=False)
+# By how much a bank changed money better, or worse, than the rate that a run paid at.
+FX_GAIN = Role("fx_gain", AccountKind.INCOME, bounded=False)
+FX_LOSS = Role("fx_loss", AccountKind.EXPENSE, bounded=False)
+# Pay that came back and that nobody claims: by payee.
+UNCLAIMED = Role("unclaimed", AccountKind.LIABILITY, bounded=True)
 ROLES = {
     role.name: role
     for role in (
         BANK, FUNDS, RESERVE, PAYABLE, PLATFORM_FEE, IN_TRANSIT, SUSPENSE, GOODWILL, RAIL_FEE, FX_CLEARING,
-        RECEIVABLE_REQUESTER, RECEIVABLE_PAYEE, WRITE_OFF, SALES_TAX, WITHHELD, FLOOR_TOPUP,
-        PAYABLE_BLOCKED,
+        RECEIVABLE_REQUESTER, RECEIVABLE_PAYEE, WRITE_OFF, SALES_TAX, WITHHELD, FLOOR_TOPUP, PAYABLE_BLOCKED, UNCLAIMED,
+        BANK_INTEREST, FX_GAIN, FX_LOSS,
     )
 }  # fmt: skip
 # Where a bigint ends.

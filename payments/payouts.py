@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Select, select, text
@@ -140,11 +142,15 @@ def _coming_back(row: Any, parts: Sequence[tuple[AccountName, int]]) -> tuple[Li
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a payout, by whose word. amount : what came back of one that was returned, in ledger units."""
+    """What became of a payout, by whose word. amount : what came back of one that was returned, in ledger units.
+
+    event_at : when its bank booked that, if a bank has said it.
+    """
 
     payout_id: str
     reason: str = ""
     amount: int = 0
+    event_at: datetime | None = None
 
 
 _LOCKED = text(f"""
@@ -168,7 +174,8 @@ def settle(db: Session, outcomes: Sequence[Outcome]) -> list[str]:
     """The bank has booked these: they are paid. Returns the ids of those that had been sent and were not final."""
     rows = _in_state(db, outcomes, PayoutState.EXPORTED)
     lines = [(Line(_transit(row), AccountName(BANK, HOUSE, row.currency), row.net),) for row in rows]
-    ledger.post(db, [_entry("set", "settled", row, each) for row, each in zip(rows, lines, strict=True)])
+    when = _moments(outcomes)
+    ledger.post(db, [_entry("set", "settled", row, each, when) for row, each in zip(rows, lines, strict=True)])
     db.execute(_SETTLED, {"ids": [row.id for row in rows]})
     close_runs(db, {row.run_id for row in rows})
     return [row.id for row in rows]
@@ -187,11 +194,11 @@ def take_returns(db: Session, outcomes: Sequence[Outcome]) -> list[str]:
     """These came back after they were settled: what they paid is due again, and what is missing is the house's cost."""
     rows = _in_state(db, outcomes, PayoutState.SETTLED)
     came = {outcome.payout_id: outcome.amount for outcome in outcomes}
-    entries = []
+    entries, when = [], _moments(outcomes)
     for row in rows:
         bank, fee = AccountName(BANK, HOUSE, row.currency), AccountName(RAIL_FEE, HOUSE, row.currency)
         lines = _coming_back(row, [(bank, came[row.id]), (fee, row.net - came[row.id])])
-        entries.append(_entry("ret", "returned", row, lines))
+        entries.append(_entry("ret", "returned", row, lines, when))
     ledger.post(db, entries)
     _take_back(db, rows, PayoutState.RETURNED, outcomes)
     return [row.id for row in rows]
@@ -206,8 +213,14 @@ def _transit(row: Any) -> AccountName:
     return AccountName(IN_TRANSIT, row.rail, row.currency)
 
 
-def _entry(key: str, kind: str, row: Any, lines: tuple[Line, ...]) -> Entry:
-    return Entry(f"{key}:{row.id}", kind, row.id, _ACTOR, lines)
+def _moments(outcomes: Sequence[Outcome]) -> dict[str, datetime]:
+    return {outcome.payout_id: outcome.event_at for outcome in outcomes if outcome.event_at is not None}
+
+
+def _entry(
+    key: str, kind: str, row: Any, lines: tuple[Line, ...], when: Mapping[str, datetime] = MappingProxyType({})
+) -> Entry:
+    return Entry(f"{key}:{row.id}", kind, row.id, _ACTOR, lines, event_at=when.get(row.id))
 
 
 def _take_back(db: Session, rows: Sequence[Any], state: PayoutState, outcomes: Sequence[Outcome]) -> None:

@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime, time
 from itertools import islice
 from typing import IO, Any, TypeVar
 
@@ -17,13 +17,13 @@ from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
 from foundation import ids, outbox
-from foundation.errors import Conflict, Invalid
+from foundation.errors import Conflict, Invalid, NotFound
 from payments import ledger, money, payouts
 from payments.files import camt, dialects, nacha, pain002, results
 from payments.files.camt import Transaction
 from payments.files.reading import Unreadable
 from payments.ledger import BANK, HOUSE, SUSPENSE, AccountName, Entry, Line
-from payments.models import BankEntry, BankEntryState, BankFile, Currency, PayingAccount, PayoutState
+from payments.models import BankBalance, BankEntry, BankEntryState, BankFile, Currency, PayingAccount, PayoutState
 from payments.payouts import Outcome
 
 _CHUNK = 64 * 1024
@@ -57,7 +57,7 @@ def read(db: Session, file: IO[bytes], *, format_: str, read_by: str) -> BankFil
         raise FileFormatUnknown(f"Formats are {', '.join(sorted(_READERS))}.")
     mark = _sha256(file)
     # One at a time: what two files tell of one payout at once would count twice.
-    outbox.hold_stream(db, "bank files")
+    hold_files(db)
     if db.scalar(select(BankFile.id).where(BankFile.sha256 == mark)) is not None:
         raise FileRead("These bytes have been read already; nothing has changed.")
     with db.begin_nested():
@@ -112,18 +112,38 @@ class _Line:
 
 def _read_camt(db: Session, file_id: str, file: IO[bytes]) -> Counter[str]:
     found: Counter[str] = Counter()
-    for lines in _batches(_lines(db, file)):
+    exponents = {row.code: row.ledger_exponent for row in db.scalars(select(Currency))}
+    statements: list[camt.Statement] = []
+    for lines in _batches(_lines(db, file, exponents, statements)):
         found += _take_in(db, file_id, lines)
+    db.add_all(_closings(file_id, statements, exponents))
+    db.flush()
     return found
 
 
-def _lines(db: Session, file: IO[bytes]) -> Iterator[_Line]:
-    exponents = {row.code: row.ledger_exponent for row in db.scalars(select(Currency))}
+def _closings(file_id: str, statements: Sequence[camt.Statement], exponents: dict[str, int]) -> Iterator[BankBalance]:
+    """What statements say that accounts held at the end of a day."""
+    for one in statements:
+        if one.closing is not None and one.closing_on is not None and one.closing.currency in exponents:
+            units = one.closing.at(exponents[one.closing.currency])
+            if abs(units) > money.AMOUNT_MAX:
+                raise Unreadable(f"The balance of {one.account} is more than the books can hold.", None)
+            yield BankBalance(
+                id=ids.new("bbl"), file_id=file_id, account=one.account, currency=one.closing.currency,
+                closed_on=one.closing_on, closing=units,
+            )  # fmt: skip
+
+
+def _lines(
+    db: Session, file: IO[bytes], exponents: dict[str, int], statements: list[camt.Statement]
+) -> Iterator[_Line]:
+    """The lines of a file; its statements are added to those given."""
     ours = _our_accounts(db)
     for one in camt.read(file):  # type: ignore[arg-type]  # a stream of bytes, whatever its class is called
         if isinstance(one, camt.Statement):
             if ours and one.account not in ours:
                 raise ForeignAccount(f"The file is of {one.account}, which no paying account names.")
+            statements.append(one)
         elif one.booked:
             yield from _movements(one, exponents)
 
@@ -182,9 +202,7 @@ def _take_in(db: Session, file_id: str, lines: Sequence[_Line]) -> Counter[str]:
     distinct = {(one.account, one.reference): one for one in lines}
     fresh = [one for name, one in distinct.items() if name not in known]
     placed = _place(db, fresh)
-    _settle(db, [payout_id for about in placed.values() for payout_id in about])
-    back = [(about[0], fresh[place]) for place, about in placed.items() if fresh[place].amount > 0]
-    payouts.take_returns(db, [Outcome(name, one.return_reason or "returned", one.amount) for name, one in back])
+    _move(db, [(payout_id, fresh[place]) for place, about in placed.items() for payout_id in about])
     rows = [_row(file_id, one, placed.get(place)) for place, one in enumerate(fresh)]
     db.add_all(rows)
     db.flush()
@@ -192,10 +210,26 @@ def _take_in(db: Session, file_id: str, lines: Sequence[_Line]) -> Counter[str]:
     return Counter({"known": len(lines) - len(fresh)}) + Counter(row.state for row in rows)
 
 
-def _settle(db: Session, payout_ids: Sequence[str]) -> None:
-    """All that left, and all that came back too: a return may be told before the payment that it takes back."""
-    for some in _batches(sorted(set(payout_ids))):
-        payouts.settle(db, [Outcome(payout_id) for payout_id in some])
+def _move(db: Session, told: Sequence[tuple[str, "_Line | BankEntry"]]) -> None:
+    """Post what lines tell of payouts. All that came back left as well: a return may be told before its payment."""
+    left = {payout_id: moment(line.booked_on) for payout_id, line in sorted(told, key=_out_first)}
+    for some in _batches(sorted(left)):
+        payouts.settle(db, [Outcome(payout_id, event_at=left[payout_id]) for payout_id in some])
+    back = [(payout_id, line) for payout_id, line in told if line.amount > 0]
+    payouts.take_returns(
+        db,
+        [Outcome(name, one.return_reason or "returned", one.amount, moment(one.booked_on)) for name, one in back],
+    )
+
+
+def _out_first(told: tuple[str, "_Line | BankEntry"]) -> bool:
+    # Of two lines of a payout the last one in this order counts: the one by which it left.
+    return told[1].amount < 0
+
+
+def moment(day: date) -> datetime:
+    """When something happened of which a bank says the day alone."""
+    return datetime.combine(day, time(), UTC)
 
 
 # Which payouts a line is about
@@ -208,7 +242,8 @@ _NAMED = text("""
 # A run that was booked in one line has it at the first of its payouts.
 _TOLD = text("""
     SELECT payout_id, amount > 0 AS is_back FROM bank_entries
-     WHERE payout_id = ANY(:ids) AND state = 'matched' AND end_to_end_id IS NOT NULL
+     WHERE payout_id = ANY(:ids)
+       AND (state = 'resolved' OR (state = 'matched' AND end_to_end_id IS NOT NULL))
      UNION
     SELECT p.id, false FROM payouts p
      WHERE p.id = ANY(:ids)
@@ -244,7 +279,7 @@ def _named(db: Session, names: Iterable[str]) -> dict[str, Any]:
 _GONE = {PayoutState.EXPORTED, PayoutState.SETTLED, PayoutState.RETURNED}
 
 
-def _fits(line: _Line, payout: Any) -> bool:
+def _fits(line: "_Line | BankEntry", payout: Any) -> bool:
     """Whether a line may be a payout's. Of one that came back, as somebody else has told, all must have come back."""
     if line.currency != payout.currency or payout.state not in _GONE:
         return False
@@ -306,8 +341,32 @@ def _suspend(db: Session, rows: Sequence[BankEntry]) -> None:
     for row in rows:
         bank, suspense = AccountName(BANK, HOUSE, row.currency), AccountName(SUSPENSE, HOUSE, row.currency)
         line = Line(bank, suspense, row.amount) if row.amount > 0 else Line(suspense, bank, -row.amount)
-        entries.append(Entry(f"susp:{row.id}", "suspense", row.id, HOUSE, (line,)))
+        entry = Entry(f"susp:{row.id}", "suspense", row.id, HOUSE, (line,), event_at=moment(row.booked_on))
+        entries.append(entry)
     ledger.post(db, entries)
+
+
+# What people say of a line
+
+
+_THIS = text("SELECT id, net, currency, state FROM payouts WHERE id = :id FOR UPDATE")
+
+
+def fits(db: Session, line: BankEntry, payout_id: str) -> bool:
+    """Whether a line can be a payout's: the whole of what left, or no more than that coming back, and told for once."""
+    payout = db.execute(_THIS, {"id": payout_id}).one_or_none()
+    told = {row.is_back for row in db.execute(_TOLD, {"ids": [payout_id]})}
+    return payout is not None and _fits(line, payout) and (line.amount > 0) not in told
+
+
+def settle_by(db: Session, line: BankEntry, payout_id: str) -> None:
+    """Post what a line tells of a payout that `fits`; whoever calls holds the lock and takes it out of suspense."""
+    _move(db, [(payout_id, line)])
+
+
+def hold_files(db: Session) -> None:
+    """Let nobody else say of payouts what a bank has booked, until this transaction ends."""
+    outbox.hold_stream(db, "bank files")
 
 
 # Answers to orders
@@ -411,6 +470,30 @@ _READERS: dict[str, Callable[[Session, str, IO[bytes]], Counter[str]]] = {
 
 
 FORMATS = tuple(sorted(_READERS))
+
+
+# Of a file that is read while somebody waits for the answer: it is one transaction, all of it or nothing, and this much
+# takes seconds. Longer ones are read on the machine, with `rookery statements read`, for as long as it takes.
+UPLOAD_BYTES_MAX = 16 * 1024 * 1024
+
+
+class NoSuchBankFile(NotFound):
+    """There is no such bank file."""
+
+
+_BY_STATE = text("""
+    SELECT b.state, b.currency, c.ledger_exponent AS exponent, count(*) AS lines, sum(b.amount) AS amount
+      FROM bank_entries b JOIN currencies c ON c.code = b.currency WHERE b.file_id = :id
+     GROUP BY 1, 2, 3 ORDER BY 1, 2
+""")
+
+
+def find_file(db: Session, file_id: str) -> dict[str, Any]:
+    """A file that was read, with how many lines came by it first, by what they are now, and their sums."""
+    found = db.get(BankFile, file_id)
+    if found is None:
+        raise NoSuchBankFile("There is no such bank file.")
+    return {"file": found, "lines": db.execute(_BY_STATE, {"id": file_id}).all()}
 
 
 def files() -> Select[BankFile]:

@@ -1,12 +1,13 @@
 """The payments routes: finance's side of the books, and what owners and payees see of their own."""
 
-from payments.api import books, clearance, earnings, floors, funding, mine, payouts, rules
+from payments.api import banking, books, clearance, earnings, floors, funding, mine, payouts, rules, unclaimed
 from payments.api.edge import APPROVER, FINANCE, READ, routes
 
 __all__ = [
     "APPROVER",
     "FINANCE",
     "READ",
+    "banking",
     "books",
     "clearance",
     "earnings",
@@ -16,4 +17,5 @@ __all__ = [
     "payouts",
     "routes",
     "rules",
+    "unclaimed",
 ]

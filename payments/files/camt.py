@@ -49,7 +49,8 @@ class Money:
 class Statement:
     """One statement or notification. account : an IBAN or the bank's own number.
 
-    opening, closing : booked balances; None in notifications, and where the bank does not say.
+    opening, closing : booked balances; None in notifications, and where the bank does not say. closing_on : the day at
+    whose end the closing one was.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Statement:
     currency: str | None
     opening: Money | None
     closing: Money | None
+    closing_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ class _Document:
     n_entries: int = 0
     account: _Account | None = None
     balances: dict[str, Money] = field(default_factory=dict)
+    closing_on: date | None = None
     statement: Statement | None = None
     line: _Line | None = None
     transactions: list[Transaction] = field(default_factory=list)
@@ -157,7 +160,7 @@ class _Document:
 
     def _begin_statement(self) -> Iterator[Statement]:
         self.n_statements, self.n_entries = self.n_statements + 1, 0
-        self.account, self.statement, self.balances = None, None, {}
+        self.account, self.statement, self.balances, self.closing_on = None, None, {}, None
         yield from ()
 
     def _end_statement(self, element: Any) -> Iterator[Statement]:
@@ -175,13 +178,15 @@ class _Document:
             money = _money(element, "Amt", _sign(element))
             if self.balances.setdefault(kind, money) != money:
                 raise Unreadable(f"There are two balances {kind}.", reading.line_of(element))
+        if kind == "CLBD":
+            self.closing_on = _day(element, "Dt")
 
     def _state(self, head: Any) -> Statement:
         account = self.account or _account(head)
         opening, closing = self.balances.get("OPBD", self.balances.get("PRCD")), self.balances.get("CLBD")
         known = opening or closing
         currency = account.currency or (known.currency if known else None)
-        self.statement = Statement(account.statement_id, account.number, currency, opening, closing)
+        self.statement = Statement(account.statement_id, account.number, currency, opening, closing, self.closing_on)
         return self.statement
 
     def _begin_entry(self, element: Any) -> Iterator[Statement]:

@@ -1,6 +1,6 @@
 """The tables, one file a capability. Owners, payees' people and causes are opaque references of other packages."""
 
-from payments.models.banking import BankEntry, BankEntryState, BankFile
+from payments.models.banking import BankBalance, BankEntry, BankEntryState, BankFile
 from payments.models.books import (
     Account,
     AccountKind,
@@ -41,6 +41,7 @@ from payments.models.earnings import (
     Payee,
     Rate,
 )
+from payments.models.exchange import FxPurchase
 from payments.models.floors import ActiveTime, FloorRule, FloorWeek, FloorWeekState, WeeklyPay
 from payments.models.funding import Owner, Refund, RefundState, Reserve
 from payments.models.invoices import (
@@ -69,7 +70,9 @@ from payments.models.payouts import (
     RunState,
     Withholding,
 )
+from payments.models.resolutions import ProposalState, Resolution, ResolutionKind
 from payments.models.taxes import Remittance, Rounding, TaxBasis, TaxDocument, TaxKind, TaxPeriod, TaxRule
+from payments.models.unclaimed import Unclaimed, UnclaimedItem, UnclaimedState
 
 __all__ = [
     "Account",
@@ -79,6 +82,7 @@ __all__ = [
     "AdjustmentKind",
     "Balance",
     "BalanceSnapshot",
+    "BankBalance",
     "BankEntry",
     "BankEntryState",
     "BankFile",
@@ -98,6 +102,7 @@ __all__ = [
     "FloorRule",
     "FloorWeek",
     "FloorWeekState",
+    "FxPurchase",
     "FxRate",
     "Hold",
     "Horizon",
@@ -127,11 +132,14 @@ __all__ = [
     "Period",
     "PeriodState",
     "Presentation",
+    "ProposalState",
     "Rate",
     "Refund",
     "RefundState",
     "Remittance",
     "Reserve",
+    "Resolution",
+    "ResolutionKind",
     "RoundState",
     "Rounding",
     "RunRate",
@@ -144,6 +152,9 @@ __all__ = [
     "TaxKind",
     "TaxPeriod",
     "TaxRule",
+    "Unclaimed",
+    "UnclaimedItem",
+    "UnclaimedState",
     "WatchList",
     "WatchListRow",
     "WeeklyPay",

@@ -34,6 +34,8 @@ class BankEntryState(StrEnum):
 
     MATCHED = "matched"
     SUSPENSE = "suspense"
+    # It was in suspense, and two people have said what it is.
+    RESOLVED = "resolved"
 
 
 class BankEntry(Base):
@@ -71,3 +73,25 @@ class BankEntry(Base):
         CheckConstraint("amount <> 0", name="amount_moves"),
         CheckConstraint("(state = 'matched') <= (payout_id IS NOT NULL)", name="matched_to_a_payout"),
     )
+
+
+class BankBalance(Base):
+    """What a statement says an account held at the end of a day: booked, in ledger units. Append-only."""
+
+    __tablename__ = "bank_balances"
+
+    id: Mapped[Id]
+    file_id: Mapped[str] = mapped_column(IdText, ForeignKey("bank_files.id"))
+    account: Mapped[str] = mapped_column(IdText)
+    currency: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"))
+    closed_on: Mapped[date] = mapped_column(Date)
+    closing: Mapped[int] = mapped_column(BigInteger)
+    created_at: Mapped[Created]
+
+    books: Mapped[Currency] = relationship(lazy="joined", innerjoin=True, viewonly=True)
+
+    @property
+    def exponent(self) -> int:
+        return self.books.ledger_exponent
+
+    __table_args__ = (Index(None, "file_id"), Index(None, "currency", "closed_on"))

@@ -31,6 +31,7 @@ class Row:
     path: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
+    upload: str = ""
     own: Expected = 404
     every: Expected | None = None
     foreign: int = 404
@@ -184,6 +185,7 @@ def ask(stage: Stage, cell: Cell, *, method: str = "") -> Outcome:
         options = {"query_string": {"nonsense": "1"}} if row.method == "GET" else _NO_JSON
     elif row.body is None:
         del options["json"]
+        options |= {"data": row.upload.encode()} if row.upload else {}
     response = stage.send(cell.caller.name, method or row.method, path, **options)
     headers = sorted((name, value) for name, value in response.headers if name not in _OF_EACH)
     outcome = Outcome(cell, f"{path} {options}", response.status_code, headers, response.text)

@@ -105,6 +105,20 @@ LISTS = (
     List("/api/bank-files", "SELECT id FROM bank_files", _READERS),
     List("/api/bank-entries", "SELECT id FROM bank_entries", _READERS),
     List("/api/bank-entries?state=suspense", "SELECT id FROM bank_entries WHERE state = 'suspense'", ("auditor",)),
+    List("/api/resolutions", "SELECT id FROM resolutions", _READERS),
+    List("/api/resolutions?state=posted", "SELECT id FROM resolutions WHERE state = 'posted'", ("auditor",)),
+    List("/api/fx-purchases", "SELECT id FROM fx_purchases", _READERS),
+    List("/api/fx-purchases?state=posted", "SELECT id FROM fx_purchases WHERE state = 'posted'", ("auditor",)),
+    List("/api/unclaimed", "SELECT id FROM unclaimed", _READERS),
+    List("/api/unclaimed?state=kept", "SELECT id FROM unclaimed WHERE state = 'kept'", ("auditor",)),
+    List(
+        "/api/me/unclaimed",
+        "SELECT u.id FROM unclaimed u JOIN payees p ON p.id = u.payee_id"
+        " WHERE p.owner_ref = :me AND u.state IN ('kept', 'claimed')",
+        ("applicant", "suspended", "worker"),
+    ),
+    List("/api/bank-balances", "SELECT id FROM bank_balances", _READERS),
+    List("/api/bank-balances?currency=EUR", "SELECT id FROM bank_balances WHERE currency = 'EUR'", ("auditor",)),
     List("/api/fx-rates", "SELECT id FROM fx_rates", _READERS),
     List(
         "/api/fx-rates?base=EUR&quote=KES", "SELECT id FROM fx_rates WHERE (base, quote) = ('EUR', 'KES')", ("auditor",)

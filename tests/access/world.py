@@ -28,7 +28,7 @@ from quality import proposals, quarantine
 from quality.gold_words import Ending, Verdict
 from quality.models import Quarantine, QuarantineStatus
 from tests import factories
-from tests.access import canaries, clear, pay
+from tests.access import banking, canaries, clear, pay
 from tests.conftest import DESTINATION_KEYS, Urls, _app
 from tests.payments import owed
 from workforce import assignment, golds, onboarding, projects, tasks, tiers
@@ -188,6 +188,16 @@ _VALUES = {
     "paying_account": "SELECT id AS paying_id FROM paying_accounts WHERE id = :id",
     "run": "SELECT id AS run_id, encode(content_hash, 'hex') AS content_hash FROM payout_runs WHERE id = :id",
     "payout": "SELECT id AS payout_id FROM payouts WHERE id = :id",
+    "bank_file": "SELECT id AS file_id FROM bank_files WHERE id = :id",
+    "bank_entry": """
+        SELECT b.id AS bank_entry_id, coalesce(max(r.id), replace(b.id, 'ben', 'sol')) AS resolution_id
+          FROM bank_entries b LEFT JOIN resolutions r ON r.bank_entry_id = b.id WHERE b.id = :id GROUP BY b.id""",
+    "bought_for": "SELECT id AS run_id FROM payout_runs WHERE id = :id",
+    "fx_purchase": "SELECT id AS purchase_id FROM fx_purchases WHERE id = :id",
+    "came_back": "SELECT id AS payout_id FROM payouts WHERE id = :id",
+    "unclaimed": """
+        SELECT id AS unclaimed_id, coalesce(filing, 'none') AS filing,
+               to_char(amount / 10000.0, 'FM99990.0000') AS amount FROM unclaimed WHERE id = :id""",
     "floor_rule": "SELECT id AS floor_id FROM floor_rules WHERE id = :id",
     "period": "SELECT to_char(month, 'YYYY-MM') AS month FROM periods WHERE month = CAST(:id AS date)",
     "barred": "SELECT id AS payee_id FROM payees WHERE id = :id",
@@ -205,6 +215,7 @@ _PREFIXES = {
     "refund_id": "rfd", "contract_id": "ctr", "limit_id": "crl", "invoice_id": "inv",
     "clawback_id": "clw", "top_up_id": "jnl",
     "floor_id": "flr",
+    "file_id": "bfl", "bank_entry_id": "ben", "resolution_id": "sol", "purchase_id": "fxp", "unclaimed_id": "unc",
     "account_id": "acc",
     "kyc_rule_id": "kyr", "screening_id": "scr", "block_id": "blk",
 }  # fmt: skip
@@ -290,6 +301,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     yield from _rates_and_rules(session, cast)
     yield from (Thing(*found) for found in pay.things(session, cast.workers, cast.approver))
     yield from (Thing(*found) for found in clear.things(session, cast.approver))
+    yield from (Thing(*found) for found in banking.things(session, cast.workers, cast.approver))
     yield from _floors(session, cast)
     yield from _persons(session, cast)
     yield from _events(session)

@@ -58,7 +58,7 @@ ROUTE_SETS: dict[str, Callable[[http.Route], bool]] = {
     # One of each surface, for what is too large to be sent everywhere.
     "some": lambda route: route.changes and route.path in {"/api/applications", "/v1/projects"},
     "bodies": lambda route: route.body is not None,
-    "bodyless": lambda route: route.changes and route.body is None,
+    "bodyless": lambda route: route.changes and route.body is None and route.upload is None,
     "gets": lambda route: not route.changes,
     "changes": lambda route: route.changes,
     "changes-only": lambda route: f"GET {route.path}" not in ROUTES,
@@ -119,7 +119,7 @@ def _cell(
     entry: Entry, route: http.Route, good: Good, *, known: int | None = None, dear: int | None = None, **request: Any
 ) -> Cell:
     """A cell that differs from the good request in what is given."""
-    sends = request.pop("sends", None if good.body is None else {"good": "utf-8"})
+    sends = request.pop("sends", good.sends if good.body is None else {"good": "utf-8"})
     headers = {name: corpus.build(spec) for name, spec in entry.headers.items()}
     if route.changes and sends is not None:
         headers = {"Content-Type": b"application/json", **headers}

@@ -3,6 +3,7 @@
 The corpus takes these apart. A new route needs a line here before its bad inputs can be tried.
 """
 
+import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,8 +20,10 @@ from payments import (
     blocks,
     clawbacks,
     contracts,
+    exchange,
     floor_weeks,
     funding,
+    fx,
     holds,
     invoices,
     kyc,
@@ -30,18 +33,33 @@ from payments import (
     paying_accounts,
     payouts,
     periods,
+    reconciliation,
     refunds,
     remittances,
     runs,
     screening,
     statements,
+    suspense,
     tax_documents,
+    unclaimed,
 )
-from payments.models import Billing, Earning, Hold, Payee, PayoutRun, Presentation, Screening
+from payments.models import (
+    BankEntry,
+    BankFile,
+    Billing,
+    Earning,
+    Hold,
+    Payee,
+    PayoutRun,
+    Presentation,
+    ResolutionKind,
+    Screening,
+)
 from payments.tax_documents import Shown
 from quality import proposals, quarantine
 from tests import factories
 from tests.payments import cleared, owed
+from tests.payments.files.test_camt import document, entry
 from workforce import assignment, schemas
 from workforce.models import BatchStatus, Kind, Project, Requester, WorkerStatus
 from workforce.tiers import Tier
@@ -58,6 +76,8 @@ class Good:
     names: Mapping[str, str] = field(default_factory=dict)
     """What stands in the path."""
     body: Any = None
+    sends: str | None = None
+    """What is sent where a file is taken."""
     query: str = ""
     known: Mapping[str, int] = field(default_factory=dict)
     """Places where a value must name something that exists: how any other is refused."""
@@ -833,6 +853,123 @@ def _run_file(db: Session) -> Good:
     return Good("finance", names={"run_id": run.id}, query="format=csv&part=1", known={"?/format": 422, "?/part": 422})
 
 
+# What comes back from banks
+
+
+def _bank_line(db: Session, *, said: bool = False) -> tuple[str, str]:
+    """A line in suspense, and what was said of it."""
+    sent = document(entry(amount="0.25", refs=("", ids.new("ref"))), name=ids.new("st"))
+    reconciliation.read(db, io.BytesIO(sent), format_="camt", read_by="ada")
+    line = db.scalars(reconciliation.entries(state="suspense").order_by(BankEntry.id.desc()).limit(1)).one()
+    if not said:
+        return line.id, ""
+    made = suspense.propose(db, line.id, kind=ResolutionKind.OWN, role="rail_fee", reason="A charge.", made_by="ada")
+    return line.id, made.id
+
+
+def _bank_file(db: Session) -> Good:
+    _bank_line(db)
+    newest = reconciliation.files().order_by(BankFile.id.desc()).limit(1)
+    return Good("auditor", names={"file_id": db.scalars(newest).one().id})
+
+
+def _of_line(
+    caller: str, body: Any = None, *, said: bool = False, known: Mapping[str, int] | None = None
+) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        line_id, said_id = _bank_line(db, said=said)
+        sent = {**body, "resolution_id": said_id} if body == {} else body
+        return Good(caller, names={"bank_entry_id": line_id}, body=sent, known=known or {})
+
+    return good
+
+
+_OWN = {"kind": "own", "role": "rail_fee", "reason": "A charge."}
+
+
+def _bought_for(db: Session) -> PayoutRun:
+    """A run that pays in shillings what was earned in dollars."""
+    rate = factories.enter_fx_rate(db, base="USD", quote="KES", rate="100")
+    if rate.needs_confirmation:
+        fx.confirm(db, rate.id, auth.Actor("tok_a", "ben", "approver", frozenset({"approve"})))
+    owed.payee(db, 100_000, rail="mpesa")
+    return owed.sent(db, "mpesa")
+
+
+def _new_purchase(db: Session) -> Good:
+    body = {
+        "run_id": _bought_for(db).id, "bank_reference": ids.new("ref"), "sold_currency": "USD", "sold": "10.00",
+        "bought_currency": "KES", "bought": "1000.00",
+    }  # fmt: skip
+    known = {"/run_id": 404, "/sold_currency": 409, "/bought_currency": 409}
+    return Good("finance", body=body, known=known, dear={"/sold": 409, "/bought": 409})
+
+
+def _purchase(role: str) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        usd, kes = money.currency(db, "USD"), money.currency(db, "KES")
+        made = exchange.propose(
+            db, run_id=_bought_for(db).id, bank_reference=ids.new("ref"), sold=(usd, 100_000), bought=(kes, 10_000_000),
+            made_by="ada",
+        )  # fmt: skip
+        return Good(role, names={"purchase_id": made.id})
+
+    return good
+
+
+def _purchases(db: Session) -> Good:
+    made = _purchase("auditor")(db)
+    return replace(made, names={}, query="limit=1&state=proposed")
+
+
+def _came_back(db: Session) -> str:
+    """A payout that came back from somebody who is paid nowhere now."""
+    payee, run = _exported(db)
+    (payout,) = db.scalars(payouts.listed(run_id=run.id, payee_id=payee.id))
+    payouts.settle(db, [payouts.Outcome(payout.id)])
+    payouts.take_returns(db, [payouts.Outcome(payout.id, "closed", payout.net)])
+    owed.retire(db, payee)
+    db.expire_all()
+    return payout.id
+
+
+def _new_unclaimed(db: Session) -> Good:
+    body = {"payout_id": _came_back(db), "noticed_on": "2026-01-01", "notice_days": 30}
+    return Good("finance", body=body, known={"/payout_id": 404, "/noticed_on": 422})
+
+
+def _unclaimed(role: str, *, kept: bool = False) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        made = unclaimed.propose(db, _came_back(db), noticed_on=date(2026, 1, 1), made_by="ada")
+        if kept:
+            unclaimed.confirm(db, made.id, confirmed_by="ben")
+        subject = db.get_one(Payee, made.payee_id).owner_ref
+        names = {"unclaimed_id": made.id}
+        return Good(role, subject, names) if role == "worker" else Good(role, names=names)
+
+    return good
+
+
+def _all_unclaimed(role: str, query: str = "") -> Callable[[Session], Good]:
+    return lambda db: replace(_unclaimed(role, kept=True)(db), names={}, query=query)
+
+
+def _filing(role: str, *, amount: bool = False, filed: bool = True) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        unclaimed_id = _unclaimed("finance", kept=True)(db).names["unclaimed_id"]
+        body: dict[str, Any] = {"filing": ids.new("filing")}
+        if not filed:
+            return Good(role, body={**body, "unclaimed_ids": [unclaimed_id]}, known={"/unclaimed_ids/0": 404})
+        unclaimed.file(db, [unclaimed_id], filing=body["filing"], filed_by="ada")
+        known = {"/filing": 404}
+        if amount:
+            body |= {"currency": "USD", "amount": "0.50"}
+            known |= {"/currency": 409}
+        return Good(role, body=body, known=known, dear={"/amount": 409} if amount else {})
+
+    return good
+
+
 def _clawbacks(db: Session) -> Good:
     return replace(_clawback("auditor")(db), names={}, query="limit=1&state=proposed")
 
@@ -1102,6 +1239,37 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/payouts/<payout_id>/drop": _drop,
     "GET /api/payouts": _of_payee("&state=exported"),
     "GET /api/bank-files": _staff("auditor", query="limit=1"),
+    "POST /api/bank-files": _staff(
+        "finance",
+        query="format=mpesa",
+        sends="OriginatorConversationID,ResultCode,ResultDesc\r\n",
+        known={"?/format": 422},
+    ),
+    "GET /api/bank-files/<file_id>": _bank_file,
+    "GET /api/bank-entries/<bank_entry_id>/candidates": _of_line("auditor"),
+    "POST /api/bank-entries/<bank_entry_id>/resolution": _of_line("finance", _OWN, known={"/kind": 422, "/role": 409}),
+    "POST /api/bank-entries/<bank_entry_id>/resolution/confirmation": _of_line(
+        "approver", {}, said=True, known={"/resolution_id": 409}
+    ),
+    "POST /api/bank-entries/<bank_entry_id>/resolution/refusal": _of_line("approver", said=True),
+    "GET /api/resolutions": _staff("auditor", query="limit=1&state=proposed"),
+    "POST /api/fx-purchases": _new_purchase,
+    "POST /api/fx-purchases/<purchase_id>/confirmation": _purchase("approver"),
+    "POST /api/fx-purchases/<purchase_id>/refusal": _purchase("finance"),
+    "GET /api/fx-purchases": _purchases,
+    "GET /api/payout-runs/<run_id>/fx-positions": lambda db: Good("auditor", names={"run_id": _bought_for(db).id}),
+    "POST /api/unclaimed": _new_unclaimed,
+    "POST /api/unclaimed/<unclaimed_id>/confirmation": _unclaimed("approver"),
+    "POST /api/unclaimed/<unclaimed_id>/refusal": _unclaimed("finance"),
+    "POST /api/unclaimed/<unclaimed_id>/claim": _unclaimed("finance", kept=True),
+    "GET /api/unclaimed": _all_unclaimed("auditor", "limit=1&state=kept"),
+    "GET /api/unclaimed-ages": _all_unclaimed("auditor"),
+    "POST /api/unclaimed-filings": _filing("finance", filed=False),
+    "POST /api/unclaimed-filings/confirmation": _filing("approver", amount=True),
+    "POST /api/unclaimed-filings/refusal": _filing("finance"),
+    "GET /api/me/unclaimed": _all_unclaimed("worker"),
+    "POST /api/me/unclaimed/<unclaimed_id>/claim": _unclaimed("worker", kept=True),
+    "GET /api/bank-balances": _staff("auditor", query="limit=1&closed_on=2026-01-01"),
     "GET /api/bank-entries": _staff("auditor", query="limit=1&state=suspense"),
     "POST /api/kyc-rules": _staff("finance", body=_KYC_RULE),
     "POST /api/kyc-rules/<kyc_rule_id>/confirmation": _kyc_rule_waiting,

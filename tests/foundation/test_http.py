@@ -580,3 +580,68 @@ def test_a_schemas_complaint_becomes_a_problem_with_a_pointer() -> None:
 
 def test_a_policy_that_names_no_scope_lets_nobody_in() -> None:
     assert not allow().permits(auth.Actor("tok_1", "ada", "admin", frozenset({"admin"})))
+
+
+# Files
+
+
+def _takes_files(sessions: sessionmaker[Session]) -> tuple[FlaskClient, list[bytes]]:
+    """A route that takes a file of ten bytes at most, and what came."""
+    routes, came = http.Routes("files", "/files"), list[bytes]()
+
+    @routes.post("", allow=PUBLIC, upload=http.Upload(10), returns=_Note)
+    def take(call: http.Call) -> Any:
+        """Take a file."""
+        assert call.file is not None
+        came.append(call.file.read())
+        if len(came) == 1:
+            raise DBAPIError("", {}, psycopg.errors.SerializationFailure())
+        return {"name": "done"}
+
+    return foundation_app.build_app(http.House(sessions, lambda: None), [routes], version="0").test_client(), came
+
+
+def test_a_file_is_taken_as_it_is_and_again_from_its_beginning(sessions: sessionmaker[Session]) -> None:
+    client, came = _takes_files(sessions)
+
+    answer = client.post("/files", data=b"\xff{\x00", content_type="text/xml")
+
+    assert (answer.status_code, came) == (200, [b"\xff{\x00"] * 2)
+
+
+@pytest.mark.parametrize(
+    ("sent", "headers", "status"),
+    [
+        (b"x" * 11, {}, 413),
+        (b"", {}, 400),
+        (b"x", {"Content-Encoding": "gzip"}, 415),
+    ],
+)
+def test_a_file_that_is_too_long_empty_or_encoded_is_refused(
+    sessions: sessionmaker[Session], sent: bytes, headers: dict[str, str], status: int
+) -> None:
+    client, came = _takes_files(sessions)
+
+    assert (client.post("/files", data=sent, headers=headers).status_code, came) == (status, [])
+
+
+def test_a_file_of_which_nobody_said_how_long_it_is_is_cut_off(sessions: sessionmaker[Session]) -> None:
+    client, came = _takes_files(sessions)
+    environ = {"wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+
+    answer = client.post("/files", input_stream=io.BytesIO(b"x" * 1000), environ_overrides=environ)
+
+    assert (answer.status_code, came) == (413, [])
+
+
+@pytest.mark.parametrize(
+    "promises",
+    [{"path": "/<name>"}, {"body": _Note}],
+    ids=["an address for many", "another body"],
+)
+def test_a_file_is_the_only_body_of_one_address(promises: dict[str, Any]) -> None:
+    path = promises.pop("path", "")
+    declare = http.Routes("files", "/files").post(path, allow=PUBLIC, upload=http.Upload(10), returns=_Note, **promises)
+
+    with pytest.raises(http.RouteUnsound):
+        declare(lambda _call: None)

@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
-from foundation import clock
+from foundation import auth, clock
 from payments import (
     adjustments,
     blocks,
@@ -17,7 +17,9 @@ from payments import (
     clawbacks,
     contracts,
     earnings,
+    exchange,
     funding,
+    fx,
     invoices,
     kyc,
     kyc_rules,
@@ -34,11 +36,13 @@ from payments import (
     runs,
     screening,
     statements,
+    suspense,
     tax_documents,
+    unclaimed,
 )
 from payments.earnings import Work
 from payments.ledger import BANK, FUNDS, HOUSE, PLATFORM_FEE, AccountName, Entry, Line
-from payments.models import Billing, Clawback, Payee, Payout, Presentation
+from payments.models import Billing, Clawback, Payee, Payout, Presentation, ResolutionKind
 from payments.rates import Price
 from payments.tax_documents import Shown
 from tests import factories
@@ -53,8 +57,7 @@ FEE = AccountName(PLATFORM_FEE, HOUSE, "USD")
 APPEND_ONLY = [
     "journal_entries", "journal_lines", "rates", "tier_moves", "known_labels", "adjudications", "adjustments",
     "invoice_lines",
-    "active_time", "weekly_pay", "seals", "balance_snapshots", "withholdings",
-    "active_time", "weekly_pay", "seals", "balance_snapshots",
+    "active_time", "weekly_pay", "seals", "balance_snapshots", "withholdings", "bank_balances",
     "kyc_records", "watch_lists", "watch_list_rows", "blocked_amounts",
 ]  # fmt: skip
 CHANGES = ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}", "TRUNCATE {table} CASCADE"]
@@ -71,6 +74,7 @@ _COLUMN = {
     "withholdings": "base",
     "watch_list_rows": "name",
     "blocked_amounts": "amount",
+    "bank_balances": "closing",
 }
 
 
@@ -109,12 +113,43 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         db.execute(text("INSERT INTO adjudications (project_id, task_id, voter_id, label) SELECT 'p', 't', 'w', 1"))
         unknown = document(entry()).replace(b'"EUR"', b'"USD"')
         reconciliation.read(db, io.BytesIO(unknown), format_="camt", read_by="f")
+        _come_back(db)
         factories.enter_fx_rate(db)
         factories.enter_tax_rule(db)
         _look_back(db)
         db.commit()
     engine.dispose()
     return urls
+
+
+def _come_back(db: Session) -> None:
+    """A line that was resolved, pay that nobody claims, and money that was changed."""
+    charge = document(entry(amount="0.25", refs=("", "charge")), name="st2").replace(b'"EUR"', b'"USD"')
+    reconciliation.read(db, io.BytesIO(charge), format_="camt", read_by="f")
+    line_id = db.scalars(text("SELECT id FROM bank_entries WHERE reference LIKE 'charge%'")).one()
+    said = suspense.propose(db, line_id, kind=ResolutionKind.OWN, role="rail_fee", reason="r", made_by="f")
+    suspense.confirm(db, line_id, resolution_id=said.id, confirmed_by="a")
+    payee = owed.payee(db, 800)
+    _send(db, payee)
+    (payout,) = db.scalars(payouts.listed(payee_id=payee.id, state="exported")).all()
+    payouts.settle(db, [payouts.Outcome(payout.id)])
+    payouts.take_returns(db, [payouts.Outcome(payout.id, "r", payout.net)])
+    noticed = clock.now(db).date() - timedelta(days=31)
+    made = unclaimed.propose(db, payout.id, noticed_on=noticed, made_by="f")
+    unclaimed.confirm(db, made.id, confirmed_by="a")
+    _change(db)
+
+
+def _change(db: Session) -> None:
+    """A run that pays in another currency, bought for in parts, at a loss."""
+    rate = factories.enter_fx_rate(db, base="USD", quote="KES", rate="100")
+    fx.confirm(db, rate.id, auth.Actor("tok_a", "a", "approver", frozenset({"approve"})))
+    owed.payee(db, 100_000, rail="mpesa")
+    run = owed.sent(db, "mpesa")
+    for number, dollars in enumerate((60_000, 50_000)):
+        changed = {"sold": (money.currency(db, "USD"), dollars), "bought": (money.currency(db, "KES"), 5_000_000)}
+        purchase = exchange.propose(db, run_id=run.id, bank_reference=f"fx{number}", **changed, made_by="f")
+        exchange.confirm(db, purchase.id, confirmed_by="a")
 
 
 def _look_back(db: Session) -> None:
@@ -342,6 +377,9 @@ BREAKS = {
         UPDATE payouts SET state = 'settled' WHERE state = 'exported'""",
     "I12b suspense by the books is what banks have booked and nobody can place": """
         UPDATE bank_entries SET amount = amount + 1""",
+    "I12c a line has left suspense by what two people said of it": """
+        UPDATE resolutions SET currency = 'EUR', state = 'proposed', decided_by = NULL, decided_at = NULL,
+               entry_id = NULL WHERE state = 'posted'""",
     "I13 reserved = spent + released + remaining": """
         UPDATE reserves SET spent = spent - 1""",
     "I14 a reversal is its entry turned round": """
@@ -352,6 +390,14 @@ BREAKS = {
         ALTER TABLE payouts DROP CONSTRAINT ck_payouts_converted_at_a_rate;
         ALTER TABLE payouts DROP CONSTRAINT fk_payouts_fx_rate_id_fx_rates;
         UPDATE payouts SET fx_rate_id = 'fxr_x', earned_currency = 'EUR' WHERE state = 'exported'""",
+    "I18b of a run that is bought for nothing is left in fx_clearing": """
+        UPDATE fx_purchases SET gain = gain - 10""",
+    "I18c gain and loss of exchange by the books is that of purchases": """
+        UPDATE fx_purchases SET gain = gain + 1""",
+    "I40 what is unclaimed by the books is what is kept of it": """
+        UPDATE unclaimed SET amount = amount + 1 WHERE state = 'kept'""",
+    "I41 unclaimed pay is the sum of its items, which count until it is claimed": """
+        UPDATE unclaimed_items SET counts = false""",
     "I15 no entry was written into a closed month": """
         ALTER TABLE journal_entries DISABLE TRIGGER late_entries;
         INSERT INTO journal_entries (id, idempotency_key, request_hash, kind, lines, cause_ref, actor_ref, effective_on)
@@ -380,7 +426,7 @@ BREAKS = {
         UPDATE clawbacks SET recovered = 1 WHERE state = 'open'""",
     "I24b what has come back of clawbacks was netted, and booked so": """
         UPDATE nettings SET amount = amount - 1""",
-    "I32 what is owed to authorities is what payouts withheld and was not sent": """
+    "I39 what is owed to authorities is what payouts withheld and was not sent": """
         UPDATE remittances SET amount = amount - 1""",
     "I25 what a clawback gave back is what its earning cost": """
         UPDATE clawbacks SET returned = returned + 1""",
