@@ -64,7 +64,7 @@ _UNUSUAL = {
     "end_reason, ended_by, ended_at)",
     "fx_rates": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     "refunds": "SELECT, INSERT, UPDATE (state, reason, decided_by, decided_at, entry_id)",
-    "reserves": "SELECT, INSERT, UPDATE (reserved, spent, released)",
+    "reserves": "SELECT, INSERT, UPDATE (reserved, spent, released, contingency)",
     "tax_rules": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     # Never deleted.
     "batches": "SELECT, INSERT, UPDATE",

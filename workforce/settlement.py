@@ -392,11 +392,15 @@ def _close(db: Session, project: Project, final: Sequence[Settled]) -> list[Clos
         accepted[row.task_id].append(row)
     tasks.settle(db, project, final)
     beside = golds.accept(db, project, ahead_of=task_ids)
-    return [_closed(one.task, accepted[one.task.id], beside.get(one.task.id, ())) for one in final]
+    fees = funding.fees_of(db, [one.task.batch_id for one in final])
+    return [
+        _closed(one.task, accepted[one.task.id], beside.get(one.task.id, ()), fee=fees[one.task.batch_id])
+        for one in final
+    ]
 
 
-def _closed(task: Task, accepted: Sequence[Any], of_gold: Sequence[str]) -> Closed:
-    spent = sum(funding.with_fee(row.amount) for row in accepted)
+def _closed(task: Task, accepted: Sequence[Any], of_gold: Sequence[str], *, fee: int) -> Closed:
+    spent = sum(funding.with_fee(row.amount, fee) for row in accepted)
     rest = Rest(task.batch_id, tasks.reserve_key(task), task.reserved - spent)
     return Closed([*(row.id for row in accepted), *of_gold], rest)
 

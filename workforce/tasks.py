@@ -115,21 +115,43 @@ def launch(db: Session, batch: Batch) -> Batch:
     return batch
 
 
-def worst_case(db: Session, project: Project) -> rates.Quote:
-    """The most that one task can cost: every answer at the dearest price, each expert who may be asked, all fees."""
+def experts_max(project: Project) -> int:
+    """How many experts may be asked about one task."""
+    return project.panel_size if project.second_opinion_share > 0 else 1
+
+
+def worst_case(db: Session, project: Project, batch: Batch | None = None) -> rates.Quote:
+    """The most that one task can cost: every answer at the dearest price, each expert who may be asked, all fees.
+
+    With its batch at that one's fee, which is fixed by that: what it says is set aside at once.
+    """
     answer = rates.dearest(db, project.id, tier_max=Tier.SENIOR)
     expert = rates.dearest(db, project.id, tier_max=Tier.EXPERT)
-    n_experts = project.panel_size if project.second_opinion_share > 0 else 1
-    amount = project.overlap_max * funding.with_fee(answer.amount) + n_experts * funding.with_fee(expert.amount)
+    in_force = funding.fee_in_force(db, project.requester_id) if batch is None else fee_of(db, batch, answer.currency)
+    answers = project.overlap_max * funding.with_fee(answer.amount, in_force)
+    amount = answers + experts_max(project) * funding.with_fee(expert.amount, in_force)
     return rates.Quote(amount=amount, currency=answer.currency, exponent=answer.exponent)
 
 
-def _reserve(db: Session, project: Project, batch: Batch, *, key: str, n_tasks: int) -> int:
-    worst = worst_case(db, project)
-    total = worst.amount * n_tasks
+def fee_of(db: Session, batch: Batch, currency: str) -> int:
+    """The fee of a batch, in hundredths of a per cent, fixed when something is first set aside for it."""
+    return funding.fix_fee(db, owner_ref=batch.requester_id, cause_ref=batch.id, currency=currency)
+
+
+def set_aside(db: Session, batch: Batch, *, key: str, currency: str, amount: int) -> None:
+    """Reserve so much for a batch's work, and beside it what the contract says for lifting pay to the floor."""
+    contingency = money.share(amount, funding.contingency_in_force(db, batch.requester_id))
     funding.reserve(
-        db, owner_ref=project.requester_id, cause_ref=batch.id, key=key, currency=worst.currency, amount=total
-    )
+        db, owner_ref=batch.requester_id, cause_ref=batch.id, key=key, currency=currency, amount=amount + contingency,
+        contingency=contingency,
+    )  # fmt: skip
+
+
+def _reserve(db: Session, project: Project, batch: Batch, *, key: str, n_tasks: int) -> int:
+    rates.hold_card(db, project.id)
+    worst = worst_case(db, project, batch)
+    total = worst.amount * n_tasks
+    set_aside(db, batch, key=key, currency=worst.currency, amount=total)
     return total
 
 
