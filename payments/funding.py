@@ -218,6 +218,11 @@ def spent(db: Session, cause_refs: Sequence[str]) -> int:
     return sum(db.scalars(select(Reserve.spent).where(Reserve.cause_ref.in_(cause_refs))))
 
 
+def available(db: Session, owner_ref: str, currency: str) -> int:
+    """What an owner has free to spend in one currency, in ledger units."""
+    return ledger.balance(db, FUNDS, owner_ref, currency)
+
+
 _OF_OWNER = text("""
     SELECT c.code AS currency, c.ledger_exponent AS exponent,
            coalesce((SELECT b.credits - b.debits FROM accounts a JOIN balances b ON b.account_id = a.id

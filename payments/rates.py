@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from foundation import clock, ids
+from foundation import clock, ids, pagination
 from foundation.errors import Conflict, Invalid, within
 from payments import funding, money
 from payments.models import Rate
@@ -170,6 +170,28 @@ def dearest(db: Session, owner_ref: str, *, tier_max: int) -> Quote:
     if row is None:
         raise RateMissing(f"The rate card has no price up to tier {tier_max}.")
     return Quote(amount=row.amount, currency=row.currency, exponent=row.exponent)
+
+
+def dearest_with(db: Session, owner_ref: str, prices: Sequence[Price], *, tier_max: int) -> Quote:
+    """The highest price up to a tier that a card comes to if these are published as well, now or for later.
+
+    What they would replace counts too: who has just been quoted it may still claim.
+    """
+    rows = [row for row in _parse(db, prices) if row["tier"] <= tier_max]
+    _refuse_other_currency(db, owner_ref, prices[0].currency)
+    currency = money.currency(db, prices[0].currency)
+    offered = [Quote(row["amount"], currency.code, currency.ledger_exponent) for row in rows]
+    try:
+        offered.append(dearest(db, owner_ref, tier_max=tier_max))
+    except RateMissing:
+        if not offered:
+            raise
+    return max(offered, key=lambda quote: quote.amount)
+
+
+def page(db: Session, owner_ref: str, request: pagination.PageRequest) -> pagination.Page:
+    """All prices that were ever published for an owner's work, newest first."""
+    return pagination.read(db, select(Rate).where(Rate.owner_ref == owner_ref), Rate.id, request)
 
 
 @dataclass(frozen=True, slots=True)

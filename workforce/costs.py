@@ -79,7 +79,7 @@ class _Mean:
 
 
 def _mean(rows: Sequence[Any], fees: Mapping[str, int]) -> _Mean | None:
-    """rows : of `_PRICED`; fees : of their batches."""
+    """The mean of rows of `_PRICED`, at the fees of their batches."""
     if not rows:
         return None
     amount = sum(int(row.amount) for row in rows)

@@ -145,7 +145,7 @@ def test_every_list_is_tested() -> None:
 
     of_a_project = {
         f"/api/projects/<project_id>/{name}"
-        for name in ("tasks", "reliability", "experts", "gold", "gold-proposals", "refits", "revisions")
+        for name in ("tasks", "rates", "reliability", "experts", "gold", "gold-proposals", "refits", "revisions")
     }
     of_a_run = {f"/api/payout-runs/<run_id>/{name}" for name in ("payouts", "left-out")}
     of_an_invoice = {"/api/invoices/<invoice_id>/lines", "/api/me/invoices/<invoice_id>/lines"}

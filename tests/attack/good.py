@@ -199,6 +199,20 @@ def _of_project(role: str = "requester") -> Callable[[Session], Good]:
     return good
 
 
+def _new_rates(*, later: bool = False) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        project = factories.create_project(db)
+        factories.create_task(db, project)
+        body: dict[str, Any] = {"rates": [{"tier": 0, "amount": "0.03", "currency": "USD"}]}
+        known = {"/rates/0/currency": 422}
+        if later:
+            body["valid_from"] = (clock.now(db) + timedelta(days=1)).isoformat()
+            known |= {"/rates/0/amount": 402, "/valid_from": 422}
+        return Good("requester", project.requester_id, {"project_id": project.id}, body=body, known=known)
+
+    return good
+
+
 def _weighed(db: Session) -> Good:
     """A project in which somebody has been weighed."""
     project, _ = factories.create_escalated(db)
@@ -862,6 +876,9 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/projects/<project_id>": _of_project(),
     "GET /api/projects/<project_id>/progress": _of_project(),
     "GET /api/projects/<project_id>/tasks": _of_project(),
+    "POST /api/projects/<project_id>/rates": _new_rates(later=True),
+    "POST /api/projects/<project_id>/rates/preview": _new_rates(),
+    "GET /api/projects/<project_id>/rates": _of_project(),
     "GET /api/projects/<project_id>/reliability": _of_project("ops"),
     "GET /api/projects/<project_id>/experts": _of_project("ops"),
     "GET /api/workers/<voter_id>/reliability": _weighed,
