@@ -32,7 +32,7 @@ class RatesRepeat(Invalid):
     """A rate card has one price for each tier and region."""
 
 
-class RatesChangeCurrency(Invalid):
+class RatesChangeCurrency(Conflict):
     """All rate cards of one owner are in one currency."""
 
 
@@ -107,9 +107,8 @@ def _later(db: Session, moment: datetime) -> datetime:
 def _refuse_other_currency(db: Session, owner_ref: str, currency: str) -> None:
     """Refuse a card in another currency than what was reserved by the one before is in."""
     other = db.scalar(select(Rate.currency).where(Rate.owner_ref == owner_ref, Rate.currency != currency).limit(1))
-    with within("/0/currency"):
-        if other is not None:
-            raise RatesChangeCurrency(f"The prices of this card are in {other}; for others make another project.")
+    if other is not None:
+        raise RatesChangeCurrency(f"The prices of this card are in {other}; for others make another project.")
 
 
 def _parse(db: Session, prices: Sequence[Price]) -> list[dict[str, Any]]:

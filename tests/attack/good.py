@@ -202,13 +202,13 @@ def _of_project(role: str = "requester") -> Callable[[Session], Good]:
 def _new_rates(*, later: bool = False) -> Callable[[Session], Good]:
     def good(db: Session) -> Good:
         project = factories.create_project(db)
-        factories.create_task(db, project)
         body: dict[str, Any] = {"rates": [{"tier": 0, "amount": "0.03", "currency": "USD"}]}
-        known = {"/rates/0/currency": 422}
+        known, dear = {"/rates/0/currency": 409}, {"/rates/0/amount": 409}
         if later:
             body["valid_from"] = (clock.now(db) + timedelta(days=1)).isoformat()
-            known |= {"/rates/0/amount": 402, "/valid_from": 422}
-        return Good("requester", project.requester_id, {"project_id": project.id}, body=body, known=known)
+            known |= {"/valid_from": 422}
+        names = {"project_id": project.id}
+        return Good("requester", project.requester_id, names, body=body, known=known, dear=dear)
 
     return good
 

@@ -232,9 +232,8 @@ def test_a_card_stays_in_its_currency(db: Session, books: None) -> None:
     project = factories.create_project(db, **LIMITS)
 
     for act in (rate_cards.preview, rate_cards.publish):
-        with pytest.raises(RatesChangeCurrency) as refused, db.begin_nested():
+        with pytest.raises(RatesChangeCurrency, match="USD"), db.begin_nested():
             act(db, project, _card("0.05", currency="EUR"))
-        assert refused.value.errors[0]["pointer"] == "/rates/0/currency"
 
 
 def test_a_task_that_is_sent_while_a_card_is_published_reserves_by_it(house: House) -> None:
