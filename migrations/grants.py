@@ -38,6 +38,9 @@ _UNUSUAL = {
     "assignments": "SELECT, INSERT, UPDATE (status, lease_expires_at)",
     "balances": "SELECT, INSERT, UPDATE (debits, credits)",
     "bank_files": "SELECT, INSERT, UPDATE (outcome)",
+    "batch_floors": "SELECT, INSERT, UPDATE (state, finished_at, hourly, through, lacking, funded, paid, n_payees, "
+    "closed_at)",
+    "batch_floor_pay": "SELECT, INSERT, UPDATE (top_up, entry_id)",
     "bank_entries": "SELECT, INSERT, UPDATE (state, payout_id)",
     "clawbacks": "SELECT, INSERT, UPDATE (returned, recovered, written_off, state, decided_by, decided_at, entry_id, "
     "write_off_by, write_off_reason, written_off_by, written_off_at)",

@@ -230,6 +230,33 @@ CHECKS = {
         SELECT e.id FROM journal_entries e
          WHERE e.kind IN ('invoice', 'payment')
            AND NOT EXISTS (SELECT FROM invoices i WHERE e.id IN (i.entry_id, i.payment_id))""",
+    "I32 what lifted a batch to the floor was posted to its payees out of its own reserve": """
+        SELECT coalesce(p.entry_id, l.entry_id)
+          FROM (SELECT b.entry_id, b.payee_id, f.cause_ref, f.currency, sum(b.top_up) AS amount
+                  FROM batch_floor_pay b JOIN batch_floors f ON f.id = b.floor_id
+                 WHERE b.entry_id IS NOT NULL GROUP BY 1, 2, 3, 4) p
+          FULL JOIN (SELECT l.entry_id, c.owner_ref AS payee_id, d.owner_ref AS cause_ref, l.currency, l.amount
+                       FROM journal_lines l
+                       JOIN journal_entries j ON j.id = l.entry_id AND j.kind = 'floor'
+                       JOIN accounts d ON d.id = l.debit_id AND d.role = 'reserve'
+                       JOIN accounts c ON c.id = l.credit_id) l USING (entry_id)
+         WHERE (p.payee_id, p.cause_ref, p.currency, p.amount)
+               IS DISTINCT FROM (l.payee_id, l.cause_ref, l.currency, l.amount)""",
+    "I33 a batch's floor is the sum of what payees lack and got, and what is set aside for it is there": """
+        SELECT f.id FROM batch_floors f LEFT JOIN batch_floor_pay b ON b.floor_id = f.id
+         GROUP BY f.id, f.lacking, f.paid, f.funded
+        HAVING f.lacking <> coalesce(sum(b.lacking), 0) OR f.paid <> coalesce(sum(b.top_up), 0) OR f.paid > f.funded
+         UNION ALL
+        SELECT cause_ref FROM reserves WHERE contingency NOT BETWEEN 0 AND reserved - spent - released""",
+    "I34 an answer cost its price and the fee that stands on its reserve": """
+        SELECT e.id FROM earnings e JOIN reserves r ON r.cause_ref = e.cause_ref
+          LEFT JOIN (SELECT l.entry_id, sum(l.amount) AS amount FROM journal_lines l
+                       JOIN accounts a ON a.id = l.credit_id AND a.role = 'platform_fee' GROUP BY l.entry_id) f
+            ON f.entry_id = e.entry_id
+         WHERE e.status IN ('due', 'paid')
+           -- Half a unit of rounding at most, and none for what lifted pay to the floor.
+           AND abs(coalesce(f.amount, 0) * 10000
+                   - CASE e.kind WHEN 'answer' THEN CAST(e.amount AS numeric) * r.fee_basis_points ELSE 0 END) > 5000""",
 }
 
 

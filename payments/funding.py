@@ -190,6 +190,27 @@ def _release_entry(rest: Rest, held: Any, actor_ref: str) -> Entry:
     return Entry(f"rel:{rest.key}", "release", rest.cause_ref, actor_ref, (Line(reserve, funds, rest.amount),))
 
 
+_DRAW = text("""
+    UPDATE reserves r SET contingency = r.contingency - d.amount
+      FROM unnest(CAST(:causes AS text[]), CAST(:amounts AS bigint[])) AS d(cause_ref, amount)
+     WHERE r.cause_ref = d.cause_ref
+""")
+
+
+def draw_contingency(db: Session, cause_ref: str, amount: int) -> None:
+    """Say that so much of what is set aside for the floor is not any more; what became of it is booked after this."""
+    db.execute(_DRAW, {"causes": [cause_ref], "amounts": [amount]})
+
+
+def release_contingency(db: Session, rest: Rest, *, actor_ref: str) -> None:
+    """Give what was set aside for the floor and is not needed back to its owner, once per key."""
+    entries = release_entries(db, [rest], actor_ref=actor_ref)
+    posted = ledger.post(db, list(entries))
+    if posted.fresh:
+        draw_contingency(db, rest.cause_ref, rest.amount)
+        book(db, released=[rest])
+
+
 _BOOK = text("""
     UPDATE reserves r SET spent = r.spent + s.spent, released = r.released + s.released
       FROM unnest(CAST(:causes AS text[]), CAST(:spent AS bigint[]), CAST(:released AS bigint[]))

@@ -1,6 +1,6 @@
 """Tasks: staged, open, escalated, settled, cancelled. Whoever changes a task holds its row's lock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -13,7 +13,7 @@ from foundation import clock, errors, ids
 from foundation.errors import BadRequest, Conflict, NotFound
 from foundation.limits import DAY, Limit
 from foundation.outbox import publish
-from payments import funding, money, rates
+from payments import batch_floors, funding, money, rates
 from payments.funding import Rest
 from quality import gold
 from workforce import projects
@@ -193,6 +193,7 @@ def cancel(db: Session, requester_id: str, task_id: str, *, actor_ref: str) -> T
         raise TaskInWork("Somebody works on this task or has answered it; it will be paid and settled.")
     task.status, task.free_slots, task.updated_at = TaskStatus.CANCELLED, 0, clock.now(db)
     db.flush()
+    batch_floors.begin(db, [task.batch_id])
     funding.release(db, [Rest(task.batch_id, task.id, task.reserved)], actor_ref=actor_ref)
     _tell_gold_before(db, task)
     return task
@@ -369,6 +370,21 @@ def settle(db: Session, project: Project, decided: Sequence[Settled]) -> None:
         task.label, task.confidence, task.flagged = one.label, one.confidence, one.flagged
         task.settled_at, task.updated_at, task.kept_for, task.kept_until = now, now, None, None
     db.flush()
+
+
+_UNFINISHED = text("""
+    SELECT EXISTS (SELECT FROM tasks WHERE batch_id = :batch_id AND status IN ('staged', 'open', 'escalated'))
+""")
+
+
+def lift_finished(db: Session) -> Iterator[None]:
+    """Hold batches against the floor that have rested and have no task left to be done, step by step. A work."""
+    for one in batch_floors.due(db):
+        if one.is_overdue or not db.scalar(_UNFINISHED, {"batch_id": one.cause_ref}):
+            yield from batch_floors.steps(db, one.floor_id)
+        else:
+            batch_floors.begin(db, [one.cause_ref])
+            yield
 
 
 def status_counts(db: Session, batch_id: str) -> dict[str, int]:

@@ -25,7 +25,16 @@ from payments.models.earnings import (
     Payee,
     Rate,
 )
-from payments.models.floors import ActiveTime, FloorRule, FloorWeek, FloorWeekState, WeeklyPay
+from payments.models.floors import (
+    ActiveTime,
+    BatchFloor,
+    BatchFloorPay,
+    BatchFloorState,
+    FloorRule,
+    FloorWeek,
+    FloorWeekState,
+    WeeklyPay,
+)
 from payments.models.funding import Owner, Refund, RefundState, Reserve
 from payments.models.invoices import (
     Billing,
@@ -64,6 +73,9 @@ __all__ = [
     "BankEntry",
     "BankEntryState",
     "BankFile",
+    "BatchFloor",
+    "BatchFloorPay",
+    "BatchFloorState",
     "Billing",
     "Clawback",
     "ClawbackState",

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from foundation import clock
 from payments import (
     adjustments,
+    batch_floors,
     checks,
     clawbacks,
     contracts,
@@ -96,10 +97,28 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         reconciliation.read(db, io.BytesIO(unknown), format_="camt", read_by="f")
         factories.enter_fx_rate(db)
         factories.enter_tax_rule(db)
+        _lift(db)
         _look_back(db)
         db.commit()
     engine.dispose()
     return urls
+
+
+def _lift(db: Session) -> None:
+    """A finished batch whose one payee was lifted to the floor, out of what was set aside for that."""
+    factories.enter_floor_rule(db, confirmed=True)
+    payee = payees.register(db, owner_ref="wrk_slow", name="Ben", country="KE")
+    owed.pay_in(db, 100_000)
+    terms = {"owner_ref": owed.OWNER, "cause_ref": "bat_slow", "currency": "USD"}
+    funding.reserve(db, **terms, key="slow", amount=60_000, contingency=50_000)
+    earnings.pend(db, [Work("ans_slow", payee.id, "bat_slow", "USD", 100)])
+    earnings.accept(db, ["ans_slow"])
+    hour = text("INSERT INTO active_time SELECT 'ans_slow', :id, 'bat_slow', 's', 1, 'KE', 3600000, now()")
+    db.execute(hour, {"id": payee.id})
+    batch_floors.begin(db, ["bat_slow"])
+    (floor_id,) = db.scalars(text("SELECT id FROM batch_floors"))
+    for _ in batch_floors.steps(db, floor_id):
+        pass
 
 
 def _look_back(db: Session) -> None:
@@ -352,6 +371,12 @@ BREAKS = {
         ALTER TABLE weekly_pay DISABLE TRIGGER append_only;
         ALTER TABLE weekly_pay DROP CONSTRAINT ck_weekly_pay_floor_kept;
         UPDATE weekly_pay SET floor = pay - fees + 1""",
+    "I32 what lifted a batch to the floor was posted to its payees out of its own reserve": """
+        UPDATE batch_floor_pay SET top_up = top_up - 1""",
+    "I33 a batch's floor is the sum of what payees lack and got, and what is set aside for it is there": """
+        UPDATE batch_floors SET lacking = lacking + 1""",
+    "I34 an answer cost its price and the fee that stands on its reserve": """
+        UPDATE reserves SET fee_basis_points = 1500""",
 }
 
 
@@ -369,6 +394,26 @@ def test_a_check_turns_red_when_its_rule_is_broken(owner: Session, name: str) ->
         owner.execute(text(statement))
 
     assert checks.check(owner)[name]
+
+
+LIFTED = {
+    "to somebody else": ("I32", "UPDATE batch_floor_pay SET payee_id = (SELECT min(id) FROM payees)"),
+    "from nowhere": ("I32", "DELETE FROM batch_floor_pay"),
+    "without a round": ("I33", "UPDATE batch_floors SET paid = paid - 1"),
+    "out of what is not there": (
+        "I33",
+        "ALTER TABLE reserves DROP CONSTRAINT ck_reserves_contingency_held; UPDATE reserves SET contingency = 99999",
+    ),
+    "with a fee": ("I34", "UPDATE earnings SET kind = 'answer' WHERE kind = 'floor' AND cause_ref IS NOT NULL"),
+}
+
+
+@pytest.mark.parametrize(("name", "statements"), LIFTED.values(), ids=LIFTED.keys())
+def test_whatever_is_wrong_with_a_lifted_batch_is_found(owner: Session, name: str, statements: str) -> None:
+    for statement in statements.split(";"):
+        owner.execute(text(statement))
+
+    assert any(rows for check, rows in checks.check(owner).items() if check.startswith(name))
 
 
 TWO_PEOPLE = {
