@@ -256,7 +256,8 @@ CHECKS = {
          WHERE e.status IN ('due', 'paid')
            -- Half a unit of rounding at most, and none for what lifted pay to the floor.
            AND abs(coalesce(f.amount, 0) * 10000
-                   - CASE e.kind WHEN 'answer' THEN CAST(e.amount AS numeric) * r.fee_basis_points ELSE 0 END) > 5000""",
+                   - CASE e.kind WHEN 'answer' THEN CAST(e.amount AS numeric) * r.fee_basis_points
+                                 ELSE 0 END) > 5000""",
 }
 
 

@@ -40,6 +40,11 @@ from payments.schemas.earnings import (
     Worth,
 )
 from payments.schemas.floors import (
+    BatchFloor,
+    BatchFloorPreview,
+    BatchFloorPreviewQuery,
+    BatchFloorQuery,
+    BatchFloorRegion,
     FloorRule,
     FloorRuleQuery,
     FloorWeek,
@@ -107,6 +112,11 @@ __all__ = [
     "BankEntry",
     "BankEntryQuery",
     "BankFile",
+    "BatchFloor",
+    "BatchFloorPreview",
+    "BatchFloorPreviewQuery",
+    "BatchFloorQuery",
+    "BatchFloorRegion",
     "Clawback",
     "ClawbackQuery",
     "Closing",

@@ -421,9 +421,7 @@ def test_a_batch_at_the_floor_lacks_nothing(db: Session) -> None:
     assert [(one.median, one.difference) for one in batch_floors.preview(db, BATCH).regions] == [(36_000, 0)]
 
 
-_DONE = st.lists(
-    st.tuples(st.integers(0, 3), st.integers(1, 4_000), st.integers(1, 90_000)), min_size=1, max_size=12
-)
+_DONE = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4_000), st.integers(1, 90_000)), min_size=1, max_size=12)
 
 
 @given(_DONE, st.integers(0, 100_000), st.integers(0, 100_000))
