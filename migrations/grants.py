@@ -15,6 +15,7 @@ _UNUSUAL = {
     "adjudications": "SELECT, INSERT",
     "adjustments": "SELECT, INSERT",
     "balance_snapshots": "SELECT, INSERT",
+    "credit_note_lines": "SELECT, INSERT",
     "evidence": "SELECT, INSERT",
     "invoice_lines": "SELECT, INSERT",
     "journal_entries": "SELECT, INSERT",
@@ -46,6 +47,9 @@ _UNUSUAL = {
     "write_off_by, write_off_reason, written_off_by, written_off_at)",
     "contracts": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     "credit_limits": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
+    "credit_note_numbers": "SELECT, INSERT, UPDATE (last)",
+    "credit_notes": "SELECT, INSERT, UPDATE (state, year, serial, issued_by, issued_at, entry_id, voided_by, "
+    "voided_at, void_reason)",
     "earnings": "SELECT, INSERT, UPDATE (status, due_at, entry_id, amount, paid, revision)",
     "floor_rules": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     "floor_weeks": "SELECT, INSERT, UPDATE",

@@ -174,7 +174,9 @@ CHECKS = {
          UNION ALL
         SELECT id FROM contracts WHERE confirmed_by = made_by
          UNION ALL
-        SELECT id FROM credit_limits WHERE confirmed_by = made_by""",
+        SELECT id FROM credit_limits WHERE confirmed_by = made_by
+         UNION ALL
+        SELECT id FROM credit_notes WHERE issued_by = made_by""",
     "I24 what payees owe by the books is what is asked back and has not come": """
         SELECT coalesce(b.payee_id, c.payee_id)
           FROM (SELECT a.owner_ref AS payee_id, a.currency, sum(p.amount) AS held
@@ -258,6 +260,36 @@ CHECKS = {
            AND abs(coalesce(f.amount, 0) * 10000
                    - CASE e.kind WHEN 'answer' THEN CAST(e.amount AS numeric) * r.fee_basis_points
                                  ELSE 0 END) > 5000""",
+    "I35 an issued credit note is what came back to its owner in its month": """
+        SELECT n.id FROM credit_notes n
+          LEFT JOIN (SELECT owner_ref, currency, CAST(date_trunc('month', effective_on) AS date) AS period,
+                            -sum(work) AS work, -sum(fee) AS fee FROM spending GROUP BY 1, 2, 3) s
+         USING (owner_ref, currency, period)
+         WHERE n.state = 'issued' AND ((n.work, n.fee) IS DISTINCT FROM (s.work, s.fee)
+                OR EXISTS (SELECT FROM invoices i WHERE i.owner_ref = n.owner_ref AND i.currency = n.currency
+                                                    AND i.period = n.period AND i.state <> 'void'))""",
+    "I36 a credit note is the sum of its lines": """
+        SELECT n.id FROM credit_notes n LEFT JOIN credit_note_lines l ON l.note_id = n.id
+         GROUP BY n.id, n.work, n.fee
+        HAVING n.work <> -coalesce(sum(l.work), 0) OR n.fee <> -coalesce(sum(l.fee), 0)""",
+    "I37 credit notes are numbered without gaps": """
+        SELECT coalesce(c.entity || '-' || c.year, n.entity || '-' || n.year)
+          FROM (SELECT entity, year, count(*) AS n, min(serial) AS least, max(serial) AS most FROM credit_notes
+                 WHERE serial IS NOT NULL GROUP BY entity, year) c
+          FULL JOIN credit_note_numbers n USING (entity, year)
+         WHERE (c.n, c.least, c.most) IS DISTINCT FROM (n.last, 1, n.last)""",
+    "I38 a credit note's tax went back to its owner, and is taken back with it": """
+        SELECT n.id FROM credit_notes n
+         WHERE n.serial IS NOT NULL
+           AND (n.vat <> coalesce((SELECT sum(l.amount) FROM journal_lines l
+                                     JOIN accounts d ON d.id = l.debit_id AND d.role = 'sales_tax'
+                                     JOIN accounts c ON c.id = l.credit_id AND c.role = 'funds'
+                                    WHERE l.entry_id = n.entry_id AND c.owner_ref = n.owner_ref), 0)
+                OR (n.state = 'void' AND n.entry_id IS NOT NULL
+                    AND NOT EXISTS (SELECT FROM journal_entries r WHERE r.reverses_id = n.entry_id)))
+         UNION ALL
+        SELECT e.id FROM journal_entries e
+         WHERE e.kind = 'credit_note' AND NOT EXISTS (SELECT FROM credit_notes n WHERE n.entry_id = e.id)""",
 }
 
 

@@ -13,6 +13,7 @@ from payments.models.books import (
     PeriodState,
     Seal,
 )
+from payments.models.credit_notes import CreditNote, CreditNoteLine, CreditNoteNumber, CreditNoteState
 from payments.models.earnings import (
     Adjustment,
     AdjustmentKind,
@@ -81,6 +82,10 @@ __all__ = [
     "ClawbackState",
     "Contract",
     "CreditLimit",
+    "CreditNote",
+    "CreditNoteLine",
+    "CreditNoteNumber",
+    "CreditNoteState",
     "Currency",
     "Earning",
     "EarningKind",

@@ -16,6 +16,13 @@ from payments.schemas.books import (
     TrialBalance,
     TrialBalanceRow,
 )
+from payments.schemas.credit_notes import (
+    CreditNote,
+    CreditNoteLine,
+    CreditNoteQuery,
+    MyCreditNote,
+    NewCreditNote,
+)
 from payments.schemas.earnings import (
     Adjustment,
     Clawback,
@@ -123,6 +130,9 @@ __all__ = [
     "ClosingConfirmed",
     "Contract",
     "CreditLimit",
+    "CreditNote",
+    "CreditNoteLine",
+    "CreditNoteQuery",
     "Draw",
     "Drawn",
     "Earning",
@@ -154,6 +164,7 @@ __all__ = [
     "MonthQuery",
     "Move",
     "MyAdjustment",
+    "MyCreditNote",
     "MyHold",
     "MyInvoice",
     "MyPayout",
@@ -161,6 +172,7 @@ __all__ = [
     "NewClawback",
     "NewContract",
     "NewCreditLimit",
+    "NewCreditNote",
     "NewFloorRule",
     "NewFloorWeek",
     "NewFxRate",

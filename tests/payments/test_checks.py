@@ -16,6 +16,7 @@ from payments import (
     checks,
     clawbacks,
     contracts,
+    credit_notes,
     earnings,
     funding,
     invoices,
@@ -45,7 +46,7 @@ FEE = AccountName(PLATFORM_FEE, HOUSE, "USD")
 
 APPEND_ONLY = [
     "journal_entries", "journal_lines", "rates", "tier_moves", "known_labels", "adjudications", "adjustments",
-    "invoice_lines",
+    "invoice_lines", "credit_note_lines",
     "active_time", "weekly_pay", "seals", "balance_snapshots",
 ]  # fmt: skip
 CHANGES = ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}", "TRUNCATE {table} CASCADE"]
@@ -55,6 +56,7 @@ _COLUMN = {
     "known_labels": "label",
     "adjudications": "label",
     "invoice_lines": "kind",
+    "credit_note_lines": "kind",
     "active_time": "region",
     "weekly_pay": "week",
     "seals": "sums",
@@ -98,10 +100,35 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         factories.enter_fx_rate(db)
         factories.enter_tax_rule(db)
         _lift(db)
+        _credit(db)
         _look_back(db)
         db.commit()
     engine.dispose()
     return urls
+
+
+def _credit(db: Session) -> None:
+    """Of two months in which something came back, one has a credit note and the other one a void one."""
+    month, notes = clock.now(db).date(), []
+    payee = owed.payee(db, 10_000, 20_000, rail=None)
+    earned = db.scalars(text("SELECT id FROM earnings WHERE payee_id = :id ORDER BY id"), {"id": payee.id}).all()
+    made = contracts.propose(
+        db, owner_ref=owed.OWNER, entity="CRED", presentation=Presentation.AGENT, billing=Billing.PREPAID,
+        valid_from=clock.now(db) - timedelta(days=360), made_by="f",
+    )  # fmt: skip
+    contracts.confirm(db, made.id, confirmed_by="a")
+    for _ in range(7):
+        month = (month.replace(day=1) - timedelta(days=1)).replace(day=1)
+    for earning_id in earned:
+        month = (month - timedelta(days=1)).replace(day=1)
+        with owed.booked_on(month):
+            adjustments.reverse(db, [earning_id], reason="r", actor_ref="f")
+        note = credit_notes.draft(
+            db, owner_ref=owed.OWNER, currency=money.currency(db, "USD"), month=month, vat_basis_points=1_000,
+            made_by="f",
+        )  # fmt: skip
+        notes.append(credit_notes.issue(db, note.id, issued_by="a"))
+    credit_notes.void(db, notes[1].id, reason="r", voided_by="f")
 
 
 def _lift(db: Session) -> None:
@@ -318,7 +345,7 @@ BREAKS = {
     "I12b suspense by the books is what banks have booked and nobody can place": """
         UPDATE bank_entries SET amount = amount + 1""",
     "I13 reserved = spent + released + remaining": """
-        UPDATE reserves SET spent = spent - 1""",
+        UPDATE reserves SET spent = spent - 1 WHERE spent > 0""",
     "I14 a reversal is its entry turned round": """
         ALTER TABLE journal_lines DISABLE TRIGGER append_only;
         UPDATE journal_lines SET amount = amount + 1
@@ -377,6 +404,14 @@ BREAKS = {
         UPDATE batch_floors SET lacking = lacking + 1""",
     "I34 an answer cost its price and the fee that stands on its reserve": """
         UPDATE reserves SET fee_basis_points = 1500""",
+    "I35 an issued credit note is what came back to its owner in its month": """
+        UPDATE credit_notes SET period = '2001-01-01' WHERE state = 'issued'""",
+    "I36 a credit note is the sum of its lines": """
+        UPDATE credit_notes SET work = work - 1, fee = fee + 1""",
+    "I37 credit notes are numbered without gaps": """
+        UPDATE credit_notes SET serial = 4 WHERE serial = 1""",
+    "I38 a credit note's tax went back to its owner, and is taken back with it": """
+        UPDATE credit_notes SET entry_id = NULL WHERE state = 'issued'""",
 }
 
 
@@ -422,12 +457,13 @@ TWO_PEOPLE = {
     "clawbacks given up": "UPDATE clawbacks SET write_off_by = written_off_by",
     "contracts": "UPDATE contracts SET confirmed_by = made_by",
     "credit limits": "UPDATE credit_limits SET confirmed_by = made_by",
+    "credit notes": "UPDATE credit_notes SET issued_by = made_by",
 }
 
 
 @pytest.mark.parametrize("statement", TWO_PEOPLE.values(), ids=TWO_PEOPLE.keys())
 def test_whatever_takes_two_people_and_had_one_is_found(owner: Session, statement: str) -> None:
-    for table in ("refunds", "clawbacks", "contracts", "credit_limits"):
+    for table in ("refunds", "clawbacks", "contracts", "credit_limits", "credit_notes"):
         owner.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT ck_{table}_four_eyes"))
     owner.execute(text("ALTER TABLE clawbacks DROP CONSTRAINT ck_clawbacks_written_off_by_two"))
     owner.execute(text(statement))
