@@ -210,13 +210,9 @@ def test_the_table_refuses_one_person_for_two(db: Session, month: date) -> None:
     _came_back(db, month, 20_000)
     _draft(db, month)
 
+    alone = "UPDATE credit_notes SET state = 'issued', year = 2026, serial = 1, issued_by = made_by, issued_at = now()"
     with pytest.raises(IntegrityError, match="four_eyes"):
-        db.execute(
-            text(
-                "UPDATE credit_notes SET state = 'issued', year = 2026, serial = 1, issued_by = made_by,"
-                " issued_at = now()"
-            )  # fmt: skip
-        )
+        db.execute(text(alone))
 
 
 def test_two_issues_at_once_take_numbers_one_after_the_other(house: House) -> None:
