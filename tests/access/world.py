@@ -189,6 +189,10 @@ _VALUES = {
     "limit": "SELECT id AS limit_id FROM credit_limits WHERE id = :id",
     "invoice": "SELECT id AS invoice_id FROM invoices WHERE id = :id",
     "credit_note": "SELECT id AS note_id FROM credit_notes WHERE id = :id",
+    # The month before that of the first of its credit notes.
+    "got_back": """
+        SELECT owner_ref AS requester_id, to_char(min(period) - interval '1 month', 'YYYY-MM') AS credit_month
+          FROM credit_notes WHERE owner_ref = :id GROUP BY owner_ref""",
     "batch_floor": "SELECT cause_ref FROM reserves WHERE cause_ref = :id",
     "earning": "SELECT id AS earning_id FROM earnings WHERE id = :id",
     "clawback": "SELECT id AS clawback_id FROM clawbacks WHERE id = :id",
@@ -672,6 +676,13 @@ def _credit_notes(session: Session, owner: str, requester: Requester) -> Iterato
         if state == CreditNoteState.VOID:
             credit_notes.void(session, note.id, reason="Another rate.", voided_by="finance")
         yield Thing("credit_note", state, owner, note.id)
+    bonus = adjustments.give_bonus(
+        session, owner_ref=requester.id, payee_id=payee_id, currency="USD", amount=100, reason="Thanks.",
+        actor_ref="finance",
+    )  # fmt: skip
+    with owed.booked_on((month - timedelta(days=1)).replace(day=1)):
+        adjustments.reverse(session, [bonus.id], reason="Twice.", actor_ref="finance")
+    yield Thing("got_back", "", owner, requester.id)
 
 
 def _batch_floor(session: Session, owner: str, requester: Requester) -> Thing:
