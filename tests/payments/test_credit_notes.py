@@ -1,6 +1,7 @@
 """Credit notes: what came back in a month beyond what was spent, numbered without gaps, with its tax, by two people."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -164,7 +165,13 @@ def test_a_month_has_an_invoice_or_a_credit_note(db: Session, books: None, month
     with pytest.raises(NothingToCredit), db.begin_nested():
         _draft(db, month)
     currency = money.currency(db, "USD")
-    terms = {"owner_ref": OWNER, "currency": currency, "month": month, "vat_basis_points": 0, "made_by": "wanjiru"}
+    terms: dict[str, Any] = {
+        "owner_ref": OWNER,
+        "currency": currency,
+        "month": month,
+        "vat_basis_points": 0,
+        "made_by": "wanjiru",
+    }
     drafted = invoices.draft(db, **terms)
     _came_back(db, month, 20_000)
 
