@@ -63,7 +63,7 @@ program = Program(
         trail.tell_head,
     ),
     # What is due and takes minutes, step by step.
-    works=(settlement.refit_grown, runs.go_on, floor_weeks.go_on, screening.go_on),
+    works=(settlement.refit_grown, runs.go_on, floor_weeks.go_on, screening.go_on, tasks.lift_finished),
     # What must always be true.
     checks=(payments.checks.check, seals.check, workforce.checks.check, quality.checks.check, trail.check),
     commands=(

@@ -64,7 +64,8 @@ class Effect:
 
 _LOCKED = text("""
     SELECT e.id, e.payee_id, e.answer_ref, e.cause_ref, e.kind, e.currency, e.amount, e.paid, e.revision, e.status,
-           e.entry_id, c.ledger_exponent AS exponent, r.owner_ref,
+           e.entry_id, c.ledger_exponent AS exponent, r.owner_ref, r.fee_basis_points,
+           (SELECT coalesce(sum(l.amount), 0) FROM journal_lines l WHERE l.entry_id = e.entry_id)::bigint AS cost,
            EXISTS (SELECT FROM payout_items i WHERE i.earning_id = e.id AND i.open)
            OR EXISTS (SELECT FROM nettings n WHERE n.earning_id = e.id AND n.open) AS is_open,
            EXISTS (SELECT FROM clawbacks b WHERE b.earning_id = e.id AND b.entry_id IS NOT NULL) AS is_asked_back,
@@ -87,7 +88,7 @@ def reverse(db: Session, earning_ids: Sequence[str], *, reason: str, actor_ref: 
     """Take earnings back, and give the requester what they cost; one that is taken back already stays as it is."""
     rows = _reversible(db, earning_ids)
     _take_back(db, rows, actor_ref=actor_ref)
-    rests = [Rest(row.cause_ref, f"rev:{row.entry_id}", funding.with_fee(row.amount)) for row in rows if row.cause_ref]
+    rests = [Rest(row.cause_ref, f"rev:{row.entry_id}", row.cost) for row in rows if row.cause_ref]
     funding.release(db, rests, actor_ref=actor_ref)
     db.execute(_REVERSED, {"ids": [row.id for row in rows]})
     effects = [_taken_back(row) for row in rows]
@@ -114,10 +115,10 @@ def repair(db: Session, earning_id: str, *, amount: str, reason: str, actor_ref:
             amount=-effect.returned,
         )  # fmt: skip
     source = AccountName(RESERVE, row.cause_ref, row.currency)
-    lines = earnings.pay_lines(source, payee_id=row.payee_id, amount=units)
+    lines = earnings.pay_lines(source, payee_id=row.payee_id, amount=units, basis_points=row.fee_basis_points)
     entry = Entry(f"earn:{row.answer_ref}:{revision}", "earning", row.answer_ref, actor_ref, lines)
     entry_id = ledger.post(db, [entry]).ids[entry.key]
-    funding.book(db, spent=[Rest(row.cause_ref, key, funding.with_fee(units))])
+    funding.book(db, spent=[Rest(row.cause_ref, key, row.cost - effect.returned)])
     funding.release(db, [Rest(row.cause_ref, key, max(effect.returned, 0))], actor_ref=actor_ref)
     db.execute(_REPAIRED, {"id": row.id, "amount": units, "revision": revision, "entry_id": entry_id})
     _note(db, AdjustmentKind.REPAIR, [effect], reason=reason, actor_ref=actor_ref)
@@ -132,7 +133,7 @@ def preview_repair(db: Session, earning_id: str, *, amount: str) -> Effect:
 
 
 def _units(db: Session, row: Any, amount: str) -> int:
-    if row.cause_ref is None:
+    if row.kind != EarningKind.ANSWER:
         raise EarningNotDue(f"{row.id} is for no answer; take it back and give another.")
     with within("/amount"):
         return money.parse(amount, db.get_one(Currency, row.currency))
@@ -142,7 +143,8 @@ def give_bonus(
     db: Session, *, owner_ref: str, payee_id: str, currency: str, amount: int, reason: str, actor_ref: str
 ) -> Earning:
     """Pay somebody beyond their answers out of a requester's funds, with the fee. Raises `InsufficientFunds`."""
-    lines = earnings.pay_lines(AccountName(FUNDS, owner_ref, currency), payee_id=payee_id, amount=amount)
+    fee, source = funding.fee_in_force(db, owner_ref), AccountName(FUNDS, owner_ref, currency)
+    lines = earnings.pay_lines(source, payee_id=payee_id, amount=amount, basis_points=fee)
     return _give(
         db, EarningKind.BONUS, lines, payee_id=payee_id, currency=currency, amount=amount, reason=reason,
         actor_ref=actor_ref,
@@ -224,7 +226,7 @@ def _refuse_gone(row: Any) -> None:
 def _take_back(db: Session, rows: Sequence[Any], *, actor_ref: str) -> None:
     mirrored = ledger.reversals(db, [row.entry_id for row in rows], actor_ref=actor_ref)
     ledger.post(db, list(mirrored.values()))
-    spent = [Rest(row.cause_ref, row.entry_id, -funding.with_fee(row.amount)) for row in rows if row.cause_ref]
+    spent = [Rest(row.cause_ref, row.entry_id, -row.cost) for row in rows if row.cause_ref]
     funding.book(db, spent=spent)
 
 
@@ -233,9 +235,10 @@ def _taken_back(row: Any) -> Effect:
 
 
 def _effect(row: Any, amount: int) -> Effect:
-    # Some was the house's own money.
-    is_ours = row.kind in {EarningKind.GOODWILL, EarningKind.FLOOR}
-    returned = 0 if is_ours else funding.with_fee(row.amount) - funding.with_fee(amount)
+    # What it cost is what its entry moved, at the fee of that time; some was the house's own money.
+    is_ours = row.kind == EarningKind.GOODWILL or (row.kind == EarningKind.FLOOR and row.cause_ref is None)
+    cost = funding.with_fee(amount, row.fee_basis_points) if amount else 0
+    returned = 0 if is_ours else row.cost - cost
     return Effect(row.id, row.payee_id, row.currency, row.exponent, row.amount, amount, returned)
 
 

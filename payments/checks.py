@@ -233,7 +233,9 @@ CHECKS = {
          UNION ALL
         SELECT id FROM tax_documents WHERE confirmed_by = entered_by
          UNION ALL
-        SELECT id FROM remittances WHERE confirmed_by = entered_by""",
+        SELECT id FROM remittances WHERE confirmed_by = entered_by
+         UNION ALL
+        SELECT id FROM credit_notes WHERE issued_by = made_by""",
     "I24 what payees owe by the books is what is asked back and has not come": """
         SELECT coalesce(b.payee_id, c.payee_id)
           FROM (SELECT a.owner_ref AS payee_id, a.currency, sum(p.amount) AS held
@@ -343,6 +345,64 @@ CHECKS = {
     "K4 a block has a match that somebody decided, or none": """
         SELECT b.id FROM blocks b JOIN screenings s ON s.id = b.screening_id
          WHERE s.decision IS DISTINCT FROM 'blocked' OR s.payee_id <> b.payee_id""",
+    "I32 what lifted a batch to the floor was posted to its payees out of its own reserve": """
+        SELECT coalesce(p.entry_id, l.entry_id)
+          FROM (SELECT b.entry_id, b.payee_id, f.cause_ref, f.currency, sum(b.top_up) AS amount
+                  FROM batch_floor_pay b JOIN batch_floors f ON f.id = b.floor_id
+                 WHERE b.entry_id IS NOT NULL GROUP BY 1, 2, 3, 4) p
+          FULL JOIN (SELECT l.entry_id, c.owner_ref AS payee_id, d.owner_ref AS cause_ref, l.currency, l.amount
+                       FROM journal_lines l
+                       JOIN journal_entries j ON j.id = l.entry_id AND j.kind = 'floor'
+                       JOIN accounts d ON d.id = l.debit_id AND d.role = 'reserve'
+                       JOIN accounts c ON c.id = l.credit_id) l USING (entry_id)
+         WHERE (p.payee_id, p.cause_ref, p.currency, p.amount)
+               IS DISTINCT FROM (l.payee_id, l.cause_ref, l.currency, l.amount)""",
+    "I33 a batch's floor is the sum of what payees lack and got, and what is set aside for it is there": """
+        SELECT f.id FROM batch_floors f LEFT JOIN batch_floor_pay b ON b.floor_id = f.id
+         GROUP BY f.id, f.lacking, f.paid, f.funded
+        HAVING f.lacking <> coalesce(sum(b.lacking), 0) OR f.paid <> coalesce(sum(b.top_up), 0) OR f.paid > f.funded
+         UNION ALL
+        SELECT cause_ref FROM reserves WHERE contingency NOT BETWEEN 0 AND reserved - spent - released""",
+    "I34 an answer cost its price and the fee that stands on its reserve": """
+        SELECT e.id FROM earnings e JOIN reserves r ON r.cause_ref = e.cause_ref
+          LEFT JOIN (SELECT l.entry_id, sum(l.amount) AS amount FROM journal_lines l
+                       JOIN accounts a ON a.id = l.credit_id AND a.role = 'platform_fee' GROUP BY l.entry_id) f
+            ON f.entry_id = e.entry_id
+         WHERE e.status IN ('due', 'paid')
+           -- Half a unit of rounding at most, and none for what lifted pay to the floor.
+           AND abs(coalesce(f.amount, 0) * 10000
+                   - CASE e.kind WHEN 'answer' THEN CAST(e.amount AS numeric) * r.fee_basis_points
+                                 ELSE 0 END) > 5000""",
+    "I35 an issued credit note is what came back to its owner in its month": """
+        SELECT n.id FROM credit_notes n
+          LEFT JOIN (SELECT owner_ref, currency, CAST(date_trunc('month', effective_on) AS date) AS period,
+                            -sum(work) AS work, -sum(fee) AS fee FROM spending GROUP BY 1, 2, 3) s
+         USING (owner_ref, currency, period)
+         WHERE n.state = 'issued' AND ((n.work, n.fee) IS DISTINCT FROM (s.work, s.fee)
+                OR EXISTS (SELECT FROM invoices i WHERE i.owner_ref = n.owner_ref AND i.currency = n.currency
+                                                    AND i.period = n.period AND i.state <> 'void'))""",
+    "I36 a credit note is the sum of its lines": """
+        SELECT n.id FROM credit_notes n LEFT JOIN credit_note_lines l ON l.note_id = n.id
+         GROUP BY n.id, n.work, n.fee
+        HAVING n.work <> -coalesce(sum(l.work), 0) OR n.fee <> -coalesce(sum(l.fee), 0)""",
+    "I37 credit notes are numbered without gaps": """
+        SELECT coalesce(c.entity || '-' || c.year, n.entity || '-' || n.year)
+          FROM (SELECT entity, year, count(*) AS n, min(serial) AS least, max(serial) AS most FROM credit_notes
+                 WHERE serial IS NOT NULL GROUP BY entity, year) c
+          FULL JOIN credit_note_numbers n USING (entity, year)
+         WHERE (c.n, c.least, c.most) IS DISTINCT FROM (n.last, 1, n.last)""",
+    "I38 a credit note's tax went back to its owner, and is taken back with it": """
+        SELECT n.id FROM credit_notes n
+         WHERE n.serial IS NOT NULL
+           AND (n.vat <> coalesce((SELECT sum(l.amount) FROM journal_lines l
+                                     JOIN accounts d ON d.id = l.debit_id AND d.role = 'sales_tax'
+                                     JOIN accounts c ON c.id = l.credit_id AND c.role = 'funds'
+                                    WHERE l.entry_id = n.entry_id AND c.owner_ref = n.owner_ref), 0)
+                OR (n.state = 'void' AND n.entry_id IS NOT NULL
+                    AND NOT EXISTS (SELECT FROM journal_entries r WHERE r.reverses_id = n.entry_id)))
+         UNION ALL
+        SELECT e.id FROM journal_entries e
+         WHERE e.kind = 'credit_note' AND NOT EXISTS (SELECT FROM credit_notes n WHERE n.entry_id = e.id)""",
 }
 
 

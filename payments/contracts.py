@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from foundation import clock, ids
 from foundation.errors import Conflict, Invalid, NotFound
 from payments import four_eyes, ledger, money
-from payments.funding import OwnerUnknown
+from payments.funding import FEE_BASIS_POINTS, OwnerUnknown
 from payments.ledger import FUNDS, RECEIVABLE_REQUESTER, AccountName, Entry, Line
 from payments.models import Billing, Contract, CreditLimit, Currency, Owner, Presentation
 
@@ -46,12 +46,19 @@ def propose(
     billing: Billing,
     valid_from: datetime,
     made_by: str,
+    fee_basis_points: int = FEE_BASIS_POINTS,
+    contingency_basis_points: int = 0,
 ) -> Contract:
-    """New terms for an owner, from a date on; for another person to confirm."""
+    """New terms for an owner, from a date on; for another person to confirm.
+
+    What was reserved before keeps the fee that it was reserved with. contingency_basis_points : what is set aside for
+    lifting pay to the floor, as a share of each reserve.
+    """
     _check(db, owner_ref, valid_from)
     contract = Contract(
         id=ids.new("ctr"), owner_ref=owner_ref, entity=entity, presentation=presentation, billing=billing,
-        valid_from=valid_from, made_by=made_by,
+        valid_from=valid_from, made_by=made_by, fee_basis_points=fee_basis_points,
+        contingency_basis_points=contingency_basis_points,
     )  # fmt: skip
     db.add(contract)
     db.flush()

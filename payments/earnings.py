@@ -32,8 +32,9 @@ _PEND = text("""
     ON CONFLICT (answer_ref) DO NOTHING
 """)
 _TAKE = text("""
-    SELECT id, payee_id, answer_ref, cause_ref, currency, amount FROM earnings
-     WHERE answer_ref = ANY(:answers) AND status = 'pending' ORDER BY id FOR UPDATE
+    SELECT e.id, e.payee_id, e.answer_ref, e.cause_ref, e.currency, e.amount, r.fee_basis_points
+      FROM earnings e JOIN reserves r ON r.cause_ref = e.cause_ref
+     WHERE e.answer_ref = ANY(:answers) AND e.status = 'pending' ORDER BY e.id FOR UPDATE OF e
 """)
 _DUE = text("""
     UPDATE earnings e SET status = 'due', due_at = now(), entry_id = posted.entry_id
@@ -70,21 +71,21 @@ def accept(db: Session, answer_refs: Sequence[str], *, rests: Sequence[Rest] = (
     if due:
         ids_of = {row.id: posted.ids[entry.key] for entry, row in due.items()}
         db.execute(_DUE, {"ids": list(ids_of), "entries": list(ids_of.values())})
-    spent = [Rest(row.cause_ref, row.id, funding.with_fee(row.amount)) for row in taken]
+    spent = [Rest(row.cause_ref, row.id, funding.with_fee(row.amount, row.fee_basis_points)) for row in taken]
     funding.book(db, spent=spent, released=[rest for entry, rest in given_back.items() if entry.key in posted.fresh])
     return len(taken)
 
 
 def _entry(row: Any) -> Entry:
     source = AccountName(RESERVE, row.cause_ref, row.currency)
-    lines = pay_lines(source, payee_id=row.payee_id, amount=row.amount)
+    lines = pay_lines(source, payee_id=row.payee_id, amount=row.amount, basis_points=row.fee_basis_points)
     return Entry(f"earn:{row.answer_ref}:1", "earning", row.answer_ref, HOUSE, lines)
 
 
-def pay_lines(source: AccountName, *, payee_id: str, amount: int) -> tuple[Line, ...]:
+def pay_lines(source: AccountName, *, payee_id: str, amount: int, basis_points: int) -> tuple[Line, ...]:
     """Owe a payee so much, and earn the fee for it, out of a requester's money."""
     lines = [Line(source, AccountName(PAYABLE, payee_id, source.currency), amount)]
-    if fee := funding.with_fee(amount) - amount:
+    if fee := funding.with_fee(amount, basis_points) - amount:
         lines.append(Line(source, AccountName(PLATFORM_FEE, HOUSE, source.currency), fee))
     return tuple(lines)
 

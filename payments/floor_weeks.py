@@ -1,9 +1,10 @@
-"""Weeks held against the floor, payee by payee, and what the house adds; and what a batch would need to reach it.
+"""Weeks held against the floor, payee by payee, and what the house adds.
 
 A week is one of ISO 8601 and begins on Monday at midnight UTC, for everybody: weeks by each payee's own clock would end
 at 38 different moments. It holds the pay that became due in it and the time of the answers that this is for, so that
-each answer counts once and with its pay, whenever it was worked; a top-up of another week is no pay. Pay in a currency
-is held against the rules in that currency alone: work that no confirmed rule is for is left out, and counted as such.
+each answer counts once and with its pay, whenever it was worked; a top-up of another week is no pay, and what lifted a
+batch (`batch_floors.py`) is pay of the week in which its answers became due. Pay in a currency is held against the
+rules in that currency alone: work that no confirmed rule is for is left out, and counted as such.
 """
 
 import re
@@ -121,8 +122,15 @@ _COUNTED = text(f"""
                coalesce(sum(d.ms * r.hourly), 0) AS hourly_ms
           FROM days d LEFT JOIN LATERAL ({floors.in_force("d.region", "d.currency", "d.day")}) r ON true
          GROUP BY d.payee_id, d.currency
+    ), lifted AS (
+        SELECT b.payee_id, f.currency, sum(b.top_up) AS amount
+          FROM batch_floor_pay b JOIN batch_floors f ON f.id = b.floor_id
+          JOIN earnings e ON e.entry_id = b.entry_id AND e.status <> 'reversed'
+         WHERE b.payee_id = ANY(:payees) AND b.week = :week GROUP BY b.payee_id, f.currency
     ), paid AS (
-        SELECT payee_id, currency, sum(amount) FILTER (WHERE kind <> 'floor') AS pay FROM due
+        SELECT payee_id, currency, sum(amount) AS pay FROM (
+            SELECT payee_id, currency, amount FROM due WHERE kind <> 'floor'
+             UNION ALL SELECT payee_id, currency, amount FROM lifted) p
          GROUP BY payee_id, currency
     ), cost AS (
         SELECT o.payee_id, o.currency, sum(o.fee) AS fees FROM payouts o JOIN payout_runs r ON r.id = o.run_id
@@ -164,11 +172,11 @@ class _Week:
 def _count_some(db: Session, row: FloorWeek) -> bool:
     """Count the next payees' week and add what it lacks; whether there were any."""
     between = span(row.week)
-    when = {"since": between.since, "until": between.until}
+    when: dict[str, Any] = {"since": between.since, "until": between.until}
     payee_ids = list(db.scalars(_PAID_IN_IT, {"after": row.counted_through, "most": _AT_ONCE, **when}))
     if not payee_ids:
         return False
-    counted = [_weigh(found) for found in db.execute(_COUNTED, {"payees": payee_ids, **when})]
+    counted = [_weigh(found) for found in db.execute(_COUNTED, {"payees": payee_ids, "week": row.week, **when})]
     _write(db, row.week, counted, _post(db, row.week, counted))
     row.counted_through = payee_ids[-1]
     row.n_payees += len({one.row.payee_id for one in counted})
@@ -279,72 +287,3 @@ def standings(db: Session, weeks: Sequence[FloorWeek]) -> list[Standing]:
         )
         for row in weeks
     ]
-
-
-# Batches
-
-
-@dataclass(frozen=True, slots=True)
-class BatchFloor:
-    """How a batch pays in one region and currency, in ledger units an hour, and what it would cost to lift it.
-
-    median : of its answers' hourly wages. floor : in force on the day of the last answer; None where there is none.
-    difference : what all would get together, so that the median is the floor.
-    """
-
-    region: str
-    currency: str
-    exponent: int
-    answers: int
-    payees: int
-    milliseconds: int
-    median: int
-    floor: int | None
-    difference: int
-
-
-# Each payee's part is rounded up by itself, as it would be posted. Wages are whole units, rounded down.
-_BATCH = text(f"""
-    WITH worked AS MATERIALIZED (
-        SELECT t.payee_id, t.region, t.cause_ref, t.milliseconds, t.worked_on, e.currency, e.amount
-          FROM active_time t JOIN earnings e ON e.answer_ref = t.answer_ref
-         WHERE t.cause_ref = :cause_ref AND e.status <> 'reversed'
-    ), counted AS MATERIALIZED ({active_time.capped("worked")}), regions AS (
-        SELECT region, currency, count(*) AS answers, sum(counted_ms) AS milliseconds,
-               percentile_disc(0.5) WITHIN GROUP (ORDER BY {active_time.WAGE}) AS median,
-               (max(worked_on) AT TIME ZONE 'UTC')::date AS day
-          FROM counted GROUP BY region, currency
-    ), people AS (
-        SELECT region, currency, array_agg(ms ORDER BY payee_id) AS of_payees
-          FROM (SELECT region, currency, payee_id, sum(counted_ms) AS ms FROM counted
-                 GROUP BY region, currency, payee_id) p
-         GROUP BY region, currency
-    )
-    SELECT region, currency, c.ledger_exponent AS exponent, answers, milliseconds, median, f.hourly, of_payees
-      FROM regions g JOIN people USING (region, currency) JOIN currencies c ON c.code = currency
-      LEFT JOIN LATERAL ({floors.in_force("g.region", "g.currency", "g.day")}) f ON true
-     ORDER BY region, currency
-""")
-
-
-def preview_batch(db: Session, cause_ref: str) -> list[BatchFloor]:
-    """Whether a batch pays the floor by its median, and what its requester would add. Nothing is written.
-
-    Where the median is below the floor, everyone is given the difference for every hour of theirs.
-    """
-    return [_preview(row) for row in db.execute(_BATCH, {"cause_ref": cause_ref})]
-
-
-def _preview(row: Any) -> BatchFloor:
-    lacking = max(row.hourly - int(row.median), 0) if row.hourly is not None else 0
-    return BatchFloor(
-        region=row.region,
-        currency=row.currency,
-        exponent=row.exponent,
-        answers=row.answers,
-        payees=len(row.of_payees),
-        milliseconds=int(row.milliseconds),
-        median=int(row.median),
-        floor=row.hourly,
-        difference=sum(floors.price(lacking, int(ms), row.exponent) for ms in row.of_payees),
-    )

@@ -1,7 +1,7 @@
 """What an owner put in, and what is reserved before work starts."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from payments import ledger, money
 from payments.ledger import BANK, FUNDS, HOUSE, RESERVE, AccountName, Entry, Line
 from payments.models import Owner, Reserve
 
-# The platform's fee on every answer, in hundredths of a per cent; it is reserved and earned with the answer.
+# The platform's fee on every answer where no contract says another, in hundredths of a per cent.
 FEE_BASIS_POINTS = 2_000
 
 
@@ -32,9 +32,16 @@ class Funds:
     spent: int
 
 
-def with_fee(amount: int) -> int:
-    """What an answer costs its requester: the worker's price and the platform's fee."""
-    return amount + money.share(amount, FEE_BASIS_POINTS)
+def with_fee(amount: int, basis_points: int = FEE_BASIS_POINTS) -> int:
+    """What an answer costs its requester: the worker's price and the platform's fee, rounded half to even."""
+    return amount + money.share(amount, basis_points)
+
+
+def with_fee_sql(amount: str, basis_points: str) -> str:
+    """SQL: `with_fee` of these expressions, for whoever adds up many."""
+    parts = f"(CAST({amount} AS numeric) * {basis_points})"
+    even = f"CASE WHEN mod({parts}, 20000) = 5000 THEN 1 ELSE 0 END"
+    return f"CAST({amount} + div({parts} + 5000 - {even}, 10000) AS bigint)"
 
 
 _OPEN = text("INSERT INTO owners (owner_ref) VALUES (:owner_ref) ON CONFLICT DO NOTHING")
@@ -55,21 +62,98 @@ def top_up(db: Session, *, owner_ref: str, currency: str, amount: int, bank_refe
     return ledger.post(db, [entry]).ids[entry.key]
 
 
+# Of the contract in force now; a contract that is confirmed later, or is for later, has no say.
+_TERMS = f"""
+    SELECT coalesce(max(fee_basis_points), {FEE_BASIS_POINTS}) AS fee,
+           coalesce(max(contingency_basis_points), 0) AS contingency
+      FROM (SELECT c.fee_basis_points, c.contingency_basis_points FROM contracts c
+             WHERE c.owner_ref = :owner_ref AND c.confirmed_by IS NOT NULL AND c.valid_from <= now()
+             ORDER BY c.valid_from DESC, c.id DESC LIMIT 1) newest"""
+_IN_FORCE = text(_TERMS)
+_FIX = text(f"""
+    INSERT INTO reserves (cause_ref, owner_ref, currency, fee_basis_points)
+    SELECT :cause_ref, :owner_ref, :currency, t.fee FROM ({_TERMS}) t
+    ON CONFLICT (cause_ref) DO NOTHING
+""")
+_FEES = text("SELECT cause_ref, fee_basis_points FROM reserves WHERE cause_ref = ANY(:causes)")
+
+
+def fee_in_force(db: Session, owner_ref: str) -> int:
+    """The fee of what an owner pays for now, in hundredths of a per cent: their contract's."""
+    return int(db.execute(_IN_FORCE, {"owner_ref": owner_ref}).one().fee)
+
+
+def contingency_in_force(db: Session, owner_ref: str) -> int:
+    """What an owner's contract sets aside for the floor beside each reserve, in hundredths of a per cent of it."""
+    return int(db.execute(_IN_FORCE, {"owner_ref": owner_ref}).one().contingency)
+
+
+def fees_of(db: Session, cause_refs: Iterable[str]) -> dict[str, int]:
+    """The fee of each cause that money was reserved for, in hundredths of a per cent."""
+    return {row.cause_ref: row.fee_basis_points for row in db.execute(_FEES, {"causes": sorted(set(cause_refs))})}
+
+
+def fix_fee(db: Session, *, owner_ref: str, cause_ref: str, currency: str) -> int:
+    """The fee of a cause: that of the first reserve, for ever. The caller reserves something for it at once."""
+    known = fees_of(db, [cause_ref])
+    if not known:
+        db.execute(_FIX, {"cause_ref": cause_ref, "owner_ref": owner_ref, "currency": currency})
+        known = fees_of(db, [cause_ref])
+    return known[cause_ref]
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Money to be set aside for a cause, once per key, in ledger units.
+
+    contingency : how much of the amount is for lifting pay to the floor, and for nothing else.
+    """
+
+    cause_ref: str
+    key: str
+    amount: int
+    contingency: int = 0
+
+
 _ADD = text("""
-    INSERT INTO reserves AS r (cause_ref, owner_ref, currency, reserved)
-    VALUES (:cause_ref, :owner_ref, :currency, :amount)
-    ON CONFLICT (cause_ref) DO UPDATE SET reserved = r.reserved + excluded.reserved
+    UPDATE reserves r SET reserved = r.reserved + a.amount, contingency = r.contingency + a.contingency
+      FROM unnest(CAST(:causes AS text[]), CAST(:amounts AS bigint[]), CAST(:contingencies AS bigint[]))
+           AS a(cause_ref, amount, contingency)
+     WHERE r.cause_ref = a.cause_ref
 """)
 
 
-def reserve(db: Session, *, owner_ref: str, cause_ref: str, key: str, currency: str, amount: int) -> None:
+def reserve(
+    db: Session, *, owner_ref: str, cause_ref: str, key: str, currency: str, amount: int, contingency: int = 0
+) -> None:
     """Set money aside for a cause, once per key. Raises `InsufficientFunds` if the owner holds less."""
-    if amount > money.AMOUNT_MAX:
+    reserve_all(db, [Aside(cause_ref, key, amount, contingency)], owner_ref=owner_ref, currency=currency)
+
+
+def reserve_all(db: Session, wanted: Sequence[Aside], *, owner_ref: str, currency: str) -> None:
+    """Set money aside for causes that differ, all in one posting or none. Raises `InsufficientFunds`."""
+    if sum(one.amount for one in wanted) > money.AMOUNT_MAX:
         raise ledger.InsufficientFunds("Nobody holds that much; make the batch smaller or its rates lower.")
-    line = Line(AccountName(FUNDS, owner_ref, currency), AccountName(RESERVE, cause_ref, currency), amount)
-    posted = ledger.post(db, [Entry(f"res:{key}", "reserve", cause_ref, owner_ref, (line,))])
-    if posted.fresh:
-        db.execute(_ADD, {"cause_ref": cause_ref, "owner_ref": owner_ref, "currency": currency, "amount": amount})
+    source = AccountName(FUNDS, owner_ref, currency)
+    entries = {
+        Entry(
+            f"res:{one.key}", "reserve", one.cause_ref, owner_ref,
+            (Line(source, AccountName(RESERVE, one.cause_ref, currency), one.amount),),
+        ): one
+        for one in wanted
+    }  # fmt: skip
+    posted = ledger.post(db, list(entries))
+    fresh = sorted((one for entry, one in entries.items() if entry.key in posted.fresh), key=lambda one: one.cause_ref)
+    known = fees_of(db, [one.cause_ref for one in fresh])
+    for one in fresh:
+        if one.cause_ref not in known:
+            fix_fee(db, owner_ref=owner_ref, cause_ref=one.cause_ref, currency=currency)
+    columns = {
+        "causes": [one.cause_ref for one in fresh],
+        "amounts": [one.amount for one in fresh],
+        "contingencies": [one.contingency for one in fresh],
+    }
+    db.execute(_ADD, columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +190,27 @@ def _release_entry(rest: Rest, held: Any, actor_ref: str) -> Entry:
     return Entry(f"rel:{rest.key}", "release", rest.cause_ref, actor_ref, (Line(reserve, funds, rest.amount),))
 
 
+_DRAW = text("""
+    UPDATE reserves r SET contingency = r.contingency - d.amount
+      FROM unnest(CAST(:causes AS text[]), CAST(:amounts AS bigint[])) AS d(cause_ref, amount)
+     WHERE r.cause_ref = d.cause_ref
+""")
+
+
+def draw_contingency(db: Session, cause_ref: str, amount: int) -> None:
+    """Say that so much of what is set aside for the floor is not any more; what became of it is booked after this."""
+    db.execute(_DRAW, {"causes": [cause_ref], "amounts": [amount]})
+
+
+def release_contingency(db: Session, rest: Rest, *, actor_ref: str) -> None:
+    """Give what was set aside for the floor and is not needed back to its owner, once per key."""
+    entries = release_entries(db, [rest], actor_ref=actor_ref)
+    posted = ledger.post(db, list(entries))
+    if posted.fresh:
+        draw_contingency(db, rest.cause_ref, rest.amount)
+        book(db, released=[rest])
+
+
 _BOOK = text("""
     UPDATE reserves r SET spent = r.spent + s.spent, released = r.released + s.released
       FROM unnest(CAST(:causes AS text[]), CAST(:spent AS bigint[]), CAST(:released AS bigint[]))
@@ -132,6 +237,11 @@ def book(db: Session, *, spent: Sequence[Rest] = (), released: Sequence[Rest] = 
 def spent(db: Session, cause_refs: Sequence[str]) -> int:
     """What has been spent out of these causes' reserves, in ledger units of their one currency."""
     return sum(db.scalars(select(Reserve.spent).where(Reserve.cause_ref.in_(cause_refs))))
+
+
+def available(db: Session, owner_ref: str, currency: str) -> int:
+    """What an owner has free to spend in one currency, in ledger units."""
+    return ledger.balance(db, FUNDS, owner_ref, currency)
 
 
 _OF_OWNER = text("""

@@ -16,7 +16,7 @@ from foundation import clock, ids, pagination
 from foundation.errors import Conflict, NotFound
 from payments import contracts, ledger, money, periods
 from payments.ledger import BANK, HOUSE, RECEIVABLE_REQUESTER, SALES_TAX, AccountName, Entry, Line
-from payments.models import Currency, Invoice, InvoiceLine, InvoiceState, Presentation
+from payments.models import CreditNote, Currency, Invoice, InvoiceLine, InvoiceState, Presentation
 
 
 class NoSuchInvoice(NotFound):
@@ -93,11 +93,13 @@ def draft(
     which = {"owner_ref": owner_ref, "currency": currency.code}
     if db.scalar(select(Invoice.id).filter_by(**which, period=month).where(Invoice.state != InvoiceState.VOID)):
         raise InvoiceExists("This month has been invoiced already; make that one void first.")
+    if db.scalar(select(CreditNote.id).filter_by(**which, period=month).where(CreditNote.state != InvoiceState.VOID)):
+        raise InvoiceExists("This month has a credit note; make that one void first.")
     invoice_id = ids.new("inv")
     spent = db.execute(_LINES, {**which, "invoice_id": invoice_id, "first": month, "next": following}).one()
     work, fee = int(spent.work), int(spent.fee)
     if work + fee <= 0 or fee < 0:
-        raise NothingToInvoice("No more was spent in this month than came back.")
+        raise NothingToInvoice("No more was spent in this month than came back; it may have a credit note.")
     vat = tax(fee, vat_basis_points, currency)
     invoice = Invoice(
         id=invoice_id, **which, period=month, entity=contract.entity, presentation=contract.presentation,

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from foundation import clock, ids
+from foundation import clock, ids, pagination
 from foundation.errors import Conflict, Invalid, within
 from payments import funding, money
 from payments.models import Rate
@@ -30,6 +30,10 @@ class RatesMixCurrencies(Invalid):
 
 class RatesRepeat(Invalid):
     """A rate card has one price for each tier and region."""
+
+
+class RatesChangeCurrency(Conflict):
+    """All rate cards of one owner are in one currency."""
 
 
 class RatesTaken(Conflict):
@@ -59,22 +63,52 @@ class Quote:
     exponent: int
 
 
-def publish(db: Session, owner_ref: str, prices: Sequence[Price], *, valid_from: datetime | None = None) -> None:
+# Of an owner's card: many who reserve by it at once, or one who changes it.
+_HOLD_CARD = text("SELECT pg_advisory_xact_lock_shared(hashtextextended(:owner_ref, 4))")
+_CHANGE_CARD = text("SELECT pg_advisory_xact_lock(hashtextextended(:owner_ref, 4))")
+
+
+def hold_card(db: Session, owner_ref: str) -> None:
+    """Keep an owner's card as it is until the transaction ends: for whoever reserves by its dearest price."""
+    db.execute(_HOLD_CARD, {"owner_ref": owner_ref})
+
+
+def change_card(db: Session, owner_ref: str) -> None:
+    """Wait for all who reserve by an owner's card, and keep others waiting until the transaction ends."""
+    db.execute(_CHANGE_CARD, {"owner_ref": owner_ref})
+
+
+def publish(db: Session, owner_ref: str, prices: Sequence[Price], *, valid_from: datetime | None = None) -> str:
     """Put prices into force from now on, or from a later moment. A published row never changes; a newer one takes over.
 
-    What cannot be published is `Invalid`, with a pointer to its place among the prices, such as /3/amount. Raises
-    `RatesTaken` if other prices begin at that very moment; the caller's transaction must not commit then.
+    Returns the id of the first of them. Whoever has reserved by the card must reserve more if this one is dearer, in
+    the same transaction. What cannot be published is `Invalid`, with a pointer to its place among the prices, such as
+    /3/amount. Raises `RatesTaken` if other prices begin at that very moment; the transaction must not commit then.
     """
+    change_card(db, owner_ref)
     rows = _parse(db, prices)
+    _refuse_other_currency(db, owner_ref, prices[0].currency)
     if valid_from is not None:
-        now = clock.now(db)
-        if not now < valid_from <= now + timedelta(days=DAYS_AHEAD_MAX):
-            raise RatesDateInvalid(f"Give a moment in the next {DAYS_AHEAD_MAX} days, or none for now.")
-        rows = [{**row, "valid_from": valid_from} for row in rows]
+        rows = [{**row, "valid_from": _later(db, valid_from)} for row in rows]
     named = [{**row, "id": ids.new("rat"), "owner_ref": owner_ref} for row in rows]
     written = db.execute(insert(Rate).on_conflict_do_nothing().returning(Rate.id), named).all()
     if len(written) < len(named):
         raise RatesTaken("Other prices begin at this very moment; choose another one.")
+    return str(named[0]["id"])
+
+
+def _later(db: Session, moment: datetime) -> datetime:
+    now = clock.now(db)
+    if not now < moment <= now + timedelta(days=DAYS_AHEAD_MAX):
+        raise RatesDateInvalid(f"Give a moment in the next {DAYS_AHEAD_MAX} days, or none for now.")
+    return moment
+
+
+def _refuse_other_currency(db: Session, owner_ref: str, currency: str) -> None:
+    """Refuse a card in another currency than what was reserved by the one before is in."""
+    other = db.scalar(select(Rate.currency).where(Rate.owner_ref == owner_ref, Rate.currency != currency).limit(1))
+    if other is not None:
+        raise RatesChangeCurrency(f"The prices of this card are in {other}; for others make another project.")
 
 
 def _parse(db: Session, prices: Sequence[Price]) -> list[dict[str, Any]]:
@@ -137,6 +171,28 @@ def dearest(db: Session, owner_ref: str, *, tier_max: int) -> Quote:
     return Quote(amount=row.amount, currency=row.currency, exponent=row.exponent)
 
 
+def dearest_with(db: Session, owner_ref: str, prices: Sequence[Price], *, tier_max: int) -> Quote:
+    """The highest price up to a tier that a card comes to if these are published as well, now or for later.
+
+    What they would replace counts too: who has just been quoted it may still claim.
+    """
+    rows = [row for row in _parse(db, prices) if row["tier"] <= tier_max]
+    _refuse_other_currency(db, owner_ref, prices[0].currency)
+    currency = money.currency(db, prices[0].currency)
+    offered = [Quote(row["amount"], currency.code, currency.ledger_exponent) for row in rows]
+    try:
+        offered.append(dearest(db, owner_ref, tier_max=tier_max))
+    except RateMissing:
+        if not offered:
+            raise
+    return max(offered, key=lambda quote: quote.amount)
+
+
+def page(db: Session, owner_ref: str, request: pagination.PageRequest) -> pagination.Page:
+    """All prices that were ever published for an owner's work, newest first."""
+    return pagination.read(db, select(Rate).where(Rate.owner_ref == owner_ref), Rate.id, request)
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
     """What a month of answers has cost and would have cost by another card, fees included, in ledger units.
@@ -155,11 +211,11 @@ class Preview:
 
 
 _LAST_MONTH = text("""
-    SELECT p.country, e.amount, count(*) AS answers
-      FROM earnings e JOIN payees p ON p.id = e.payee_id
+    SELECT p.country, e.amount, r.fee_basis_points AS fee, count(*) AS answers
+      FROM earnings e JOIN payees p ON p.id = e.payee_id JOIN reserves r ON r.cause_ref = e.cause_ref
      WHERE e.cause_ref = ANY(:causes) AND e.kind = 'answer' AND e.status <> 'reversed' AND e.currency = :currency
        AND e.created_at >= now() - interval '30 days'
-     GROUP BY p.country, e.amount ORDER BY p.country, e.amount
+     GROUP BY p.country, e.amount, r.fee_basis_points ORDER BY p.country, e.amount, r.fee_basis_points
 """)
 
 
@@ -173,13 +229,13 @@ def preview(db: Session, prices: Sequence[Price], *, cause_refs: Sequence[str]) 
     answers = cost = cheapest = dearest = unpriced = 0
     for row in db.execute(_LAST_MONTH, {"causes": list(cause_refs), "currency": currency.code}):
         answers += row.answers
-        cost += row.answers * funding.with_fee(row.amount)
+        cost += row.answers * funding.with_fee(row.amount, row.fee)
         possible = list(_quotable(card, row.country))
         if not possible:
             unpriced += row.answers
             continue
-        cheapest += row.answers * funding.with_fee(min(possible))
-        dearest += row.answers * funding.with_fee(max(possible))
+        cheapest += row.answers * funding.with_fee(min(possible), row.fee)
+        dearest += row.answers * funding.with_fee(max(possible), row.fee)
     return Preview(currency.code, currency.ledger_exponent, answers, cost, cheapest, dearest, unpriced)
 
 

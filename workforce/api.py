@@ -6,12 +6,25 @@ from foundation import pagination
 from foundation.auth import PUBLIC, allow
 from foundation.http import Call, Routes
 from foundation.limits import DAY, Limit
+from payments import rates
 from payments.rates import Price
 from quality import agreement, calibration, confusion, correction, gold, gold_health, proposals, votes
 from quality import schemas as quality_schemas
 from quality.gold_words import Ending, Source, Verdict
 from quality.methods.agreement import Agreement
-from workforce import assignment, costs, dossiers, golds, onboarding, projects, requesters, schemas, tasks, tiers
+from workforce import (
+    assignment,
+    costs,
+    dossiers,
+    golds,
+    onboarding,
+    projects,
+    rate_cards,
+    requesters,
+    schemas,
+    tasks,
+    tiers,
+)
 from workforce.models import Answer, Assignment, Project, Task, Worker, WorkerStatus, WorkerTier
 from workforce.models import Requester as RequesterRow
 
@@ -193,6 +206,40 @@ def project_tasks(call: Call, project_id: str) -> pagination.Page:
     return pagination.read(
         call.db, tasks.listed(project.requester_id).filter_by(project_id=project.id), Task.id, call.page
     )
+
+
+@routes.post(
+    "/projects/<project_id>/rates",
+    allow=allow("requester"),
+    quota=projects.QUOTA,
+    body=schemas.NewRates,
+    returns=schemas.RaisedReserves,
+    status=201,
+)
+def publish_rates(call: Call, project_id: str) -> rate_cards.Raised:
+    """Give your project new prices. Claimed tasks keep theirs; what open ones may cost more is set aside at once."""
+    project = projects.find(call.db, call.actor.subject_id, project_id)
+    prices = [Price(**price) for price in call.body["rates"]]
+    return rate_cards.publish(call.db, project, prices, valid_from=call.body.get("valid_from"))
+
+
+@routes.post(
+    "/projects/<project_id>/rates/preview",
+    allow=allow("requester"),
+    body=schemas.PreviewedRates,
+    returns=schemas.RaisedReserves,
+)
+def preview_rates(call: Call, project_id: str) -> rate_cards.Raised:
+    """What new prices would set aside for your open tasks. Nothing is changed."""
+    project = projects.find(call.db, call.actor.subject_id, project_id)
+    return rate_cards.preview(call.db, project, [Price(**price) for price in call.body["rates"]])
+
+
+@routes.get("/projects/<project_id>/rates", allow=allow("requester"), returns=schemas.ProjectRate, paged=True)
+def list_rates(call: Call, project_id: str) -> pagination.Page:
+    """Every price that your project ever had or will have, newest first."""
+    project = projects.find(call.db, call.actor.subject_id, project_id)
+    return rates.page(call.db, project.id, call.page)
 
 
 # How good a project's labels are: for requesters of their own projects, for ops of all. No worker is named.

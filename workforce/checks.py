@@ -67,6 +67,33 @@ CHECKS = {
            AND NOT EXISTS (SELECT FROM outbox_events o
                             WHERE o.stream = n.project_id AND o.parked_at IS NULL AND o.payload ->> 'answer_id' = n.id)
         """,
+    "W12 what an open task has set aside covers the worst that it may cost, by any card": """
+        WITH card AS (
+            SELECT r.owner_ref, r.tier, r.amount FROM rates r
+             WHERE NOT EXISTS (SELECT FROM rates n
+                                WHERE n.owner_ref = r.owner_ref AND n.tier = r.tier AND n.region = r.region
+                                  AND n.valid_from > r.valid_from AND n.valid_from <= now())
+        ), dearest AS (
+            SELECT p.id AS project_id, p.overlap_max,
+                   CASE WHEN p.second_opinion_share > 0 THEN p.panel_size ELSE 1 END AS experts,
+                   max(c.amount) FILTER (WHERE c.tier < 4) AS answer, max(c.amount) AS decision
+              FROM projects p JOIN card c ON c.owner_ref = p.id GROUP BY p.id, p.overlap_max, p.panel_size
+        ), given AS (
+            SELECT a.project_id, a.task_id, a.kind, count(*) AS n, sum(a.amount) AS amount
+              FROM assignments a JOIN answers s ON s.assignment_id = a.id AND s.project_id = a.project_id
+             WHERE s.status = 'submitted' GROUP BY a.project_id, a.task_id, a.kind)
+        SELECT t.id FROM tasks t JOIN dearest d ON d.project_id = t.project_id
+          JOIN reserves r ON r.cause_ref = t.batch_id
+          LEFT JOIN given c ON c.project_id = t.project_id AND c.task_id = t.id AND c.kind = 'answer'
+          LEFT JOIN given x ON x.project_id = t.project_id AND x.task_id = t.id AND x.kind = 'adjudication'
+         WHERE t.status IN ('open', 'escalated', 'gold')
+           -- Each part of a fee is rounded by itself, by half a unit at most.
+           AND t.reserved + d.overlap_max + d.experts <
+               (coalesce(c.amount, 0)
+                + (CASE t.status WHEN 'gold' THEN t.overlap ELSE d.overlap_max END - coalesce(c.n, 0)) * d.answer
+                + CASE t.status WHEN 'gold' THEN 0
+                       ELSE coalesce(x.amount, 0) + greatest(d.experts - coalesce(x.n, 0), 0) * d.decision END)
+               * (1 + r.fee_basis_points / 10000.0)""",
 }
 
 

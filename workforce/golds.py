@@ -19,7 +19,7 @@ from quality import correction, gold, gold_health, proposals
 from quality.correction import Corrected
 from quality.gold import Known, View
 from quality.gold_words import Ending, Source, Verdict
-from workforce import projects
+from workforce import projects, tasks
 from workforce.models import Project, Task, TaskStatus, positions
 from workforce.tiers import Tier
 
@@ -48,7 +48,9 @@ def add(
     if project.gold_share == 0:
         raise GoldNotWanted("Its gold_share is 0, so nobody would ever meet it; make a project with another.")
     batch = projects.standing_batch(db, project)
+    rates.hold_card(db, project.id)
     dearest = rates.dearest(db, project.id, tier_max=Tier.SENIOR)
+    fee = tasks.fee_of(db, batch, dearest.currency)
     task = Task(
         id=ids.new("tsk"),
         project_id=project.id,
@@ -61,16 +63,9 @@ def add(
         overlap=exposures_max,
         free_slots=exposures_max,
         position=db.scalar(positions.next_value()),
-        reserved=exposures_max * funding.with_fee(dearest.amount),
+        reserved=exposures_max * funding.with_fee(dearest.amount, fee),
     )
-    funding.reserve(
-        db,
-        owner_ref=project.requester_id,
-        cause_ref=batch.id,
-        key=task.id,
-        currency=dearest.currency,
-        amount=task.reserved,
-    )
+    tasks.set_aside(db, batch, key=task.id, currency=dearest.currency, amount=task.reserved)
     db.add(task)
     db.flush()
     return gold.add(db, project.id, task.id, known, exposures_max=exposures_max, added_by=added_by)
@@ -212,10 +207,11 @@ def close(db: Session) -> int:
     locked = db.scalars(rows.order_by(Task.id).with_for_update(skip_locked=True)).all()
     unfinished = set(db.scalars(_UNFINISHED, {"task_ids": [task.id for task in locked]})) if locked else set()
     ended = [task for task in locked if task.id not in unfinished]
-    rests = []
+    rests, fees = [], funding.fees_of(db, [task.batch_id for task in ended])
     for task in ended:
         amounts = db.scalars(_COST, {"project_id": task.project_id, "task_id": task.id})
-        rests.append(Rest(task.batch_id, task.id, task.reserved - sum(map(funding.with_fee, amounts))))
+        spent = sum(funding.with_fee(amount, fees[task.batch_id]) for amount in amounts)
+        rests.append(Rest(task.batch_id, task.id, task.reserved - spent))
         task.status, task.free_slots, task.updated_at = TaskStatus.RETIRED, 0, clock.now(db)
         gold.close(db, task.project_id, task.id)
     db.flush()

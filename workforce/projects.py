@@ -172,21 +172,31 @@ def find_batch(db: Session, requester_id: str, name_or_id: str) -> Batch:
 
 
 def standing_batch(db: Session, project: Project) -> Batch:
-    """The batch of tasks that named none, made when it is first needed."""
+    """The batch of tasks that named none, made when it is first needed, and anew when another fee was agreed."""
     rows = select(Batch).where(Batch.project_id == project.id, Batch.standing)
     found = db.scalar(rows)
-    if found is None:
+    if found is None or _has_other_fee(db, found):
         # Two first tasks at once: the second waits here and then finds the batch.
         _take_turns(db, project.requester_id)
-        found = db.scalar(rows)
+        found = db.scalar(rows.execution_options(populate_existing=True))
+    if found is not None and _has_other_fee(db, found):
+        found.standing = False
+        db.flush()
+        found = None
     return found or _make_standing(db, project)
+
+
+def _has_other_fee(db: Session, batch: Batch) -> bool:
+    """Whether what a batch would still reserve has another fee than was agreed since; a batch keeps its fee."""
+    fixed = funding.fees_of(db, [batch.id]).get(batch.id)
+    return fixed is not None and fixed != funding.fee_in_force(db, batch.requester_id)
 
 
 def _make_standing(db: Session, project: Project) -> Batch:
     name = _STANDING.format(project=project.name)
     if db.scalar(select(Batch.id).where(Batch.requester_id == project.requester_id, Batch.name == name)):
-        # The requester has a batch of this name already.
-        name = f"{name} {project.id}"
+        # The requester has a batch of this name already: their own, or the standing one of another fee.
+        name = f"{name} {ids.new('bat')}"
     batch = create_batch(db, project, name=name, status=BatchStatus.IN_PROGRESS)
     batch.standing = True
     db.flush()

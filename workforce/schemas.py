@@ -115,6 +115,41 @@ class Price(Schema):
     region = Country(metadata={"description": "A country; left out: everywhere."})
 
 
+class NewRates(Schema):
+    rates = ma.fields.List(ma.fields.Nested(Price), required=True, validate=ma.validate.Length(1, 500))
+    valid_from = Timestamp(metadata={"description": "When they begin, within a year; left out: now."})
+
+
+class PreviewedRates(Schema):
+    rates = ma.fields.List(ma.fields.Nested(Price), required=True, validate=ma.validate.Length(1, 500))
+
+
+class ProjectRate(Schema):
+    id = Identifier("rat")
+    tier = Integer()
+    region = Text(metadata={"description": "A country; empty: everywhere."})
+    amount = ma.fields.Function(
+        lambda row: money.format_amount(row.amount, row.exponent),
+        metadata={"type": "string", "description": "A decimal string."},
+    )
+    currency = Currency()
+    valid_from = Timestamp()
+    created_at = Timestamp()
+
+
+class RaisedReserves(Schema):
+    tasks = Integer(metadata={"description": "Open tasks that may be claimed at these prices."})
+    amount = ma.fields.Function(
+        lambda row: money.format_amount(row.amount, row.exponent),
+        metadata={"type": "string", "description": "What is set aside for them on top, with the fee."},
+    )
+    available = ma.fields.Function(
+        lambda row: money.format_amount(row.available, row.exponent),
+        metadata={"type": "string", "description": "What you had free for it."},
+    )
+    currency = Currency()
+
+
 def _error_cost(row: Any) -> str | None:
     return None if row.error_cost is None else f"{row.error_cost.normalize():f}"
 

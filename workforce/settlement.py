@@ -5,7 +5,7 @@ values; nothing here is arithmetic.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from foundation import outbox, pagination
 from foundation.errors import NotFound
-from payments import active_time, earnings, funding, rates
+from payments import active_time, batch_floors, earnings, funding, rates
 from payments.active_time import Piece
 from payments.earnings import Work
 from payments.funding import Rest
@@ -108,7 +108,7 @@ def settle_answers(db: Session, told: Sequence[AnswerSubmitted]) -> None:
     # Answers whose tasks were settled while they were on their way here: their votes counted, so they are due.
     late = [row.id for row in found if row.status == AnswerStatus.ACCEPTED]
     beside = golds.accept(db, project, met=met).values()
-    _pay(db, closed, [*late, *chain.from_iterable(beside)])
+    _pay(db, closed, [*late, *chain.from_iterable(beside)], touched={row.batch_id for row in found})
 
 
 def _piece(row: Any) -> Piece:
@@ -392,15 +392,21 @@ def _close(db: Session, project: Project, final: Sequence[Settled]) -> list[Clos
         accepted[row.task_id].append(row)
     tasks.settle(db, project, final)
     beside = golds.accept(db, project, ahead_of=task_ids)
-    return [_closed(one.task, accepted[one.task.id], beside.get(one.task.id, ())) for one in final]
+    fees = funding.fees_of(db, [one.task.batch_id for one in final])
+    return [
+        _closed(one.task, accepted[one.task.id], beside.get(one.task.id, ()), fee=fees[one.task.batch_id])
+        for one in final
+    ]
 
 
-def _closed(task: Task, accepted: Sequence[Any], of_gold: Sequence[str]) -> Closed:
-    spent = sum(funding.with_fee(row.amount) for row in accepted)
+def _closed(task: Task, accepted: Sequence[Any], of_gold: Sequence[str], *, fee: int) -> Closed:
+    spent = sum(funding.with_fee(row.amount, fee) for row in accepted)
     rest = Rest(task.batch_id, tasks.reserve_key(task), task.reserved - spent)
     return Closed([*(row.id for row in accepted), *of_gold], rest)
 
 
-def _pay(db: Session, closed: Sequence[Closed], late: Sequence[str] = ()) -> None:
+def _pay(db: Session, closed: Sequence[Closed], late: Sequence[str] = (), *, touched: Iterable[str] = ()) -> None:
+    """Make answers due. touched : batches whose answers came, beside those of what was closed."""
+    batch_floors.begin(db, {*touched, *(one.rest.cause_ref for one in closed)})
     answer_ids = [answer_id for one in closed for answer_id in one.answer_ids]
     earnings.accept(db, [*answer_ids, *late], rests=[one.rest for one in closed], actor_ref=_ACTOR)

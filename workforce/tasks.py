@@ -1,6 +1,6 @@
 """Tasks: staged, open, escalated, settled, cancelled. Whoever changes a task holds its row's lock."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -13,7 +13,7 @@ from foundation import clock, errors, ids
 from foundation.errors import BadRequest, Conflict, NotFound
 from foundation.limits import DAY, Limit
 from foundation.outbox import publish
-from payments import funding, money, rates
+from payments import batch_floors, funding, money, rates
 from payments.funding import Rest
 from quality import gold
 from workforce import projects
@@ -115,21 +115,43 @@ def launch(db: Session, batch: Batch) -> Batch:
     return batch
 
 
-def worst_case(db: Session, project: Project) -> rates.Quote:
-    """The most that one task can cost: every answer at the dearest price, each expert who may be asked, all fees."""
+def experts_max(project: Project) -> int:
+    """How many experts may be asked about one task."""
+    return project.panel_size if project.second_opinion_share > 0 else 1
+
+
+def worst_case(db: Session, project: Project, batch: Batch | None = None) -> rates.Quote:
+    """The most that one task can cost: every answer at the dearest price, each expert who may be asked, all fees.
+
+    With its batch at that one's fee, which is fixed by that: what it says is set aside at once.
+    """
     answer = rates.dearest(db, project.id, tier_max=Tier.SENIOR)
     expert = rates.dearest(db, project.id, tier_max=Tier.EXPERT)
-    n_experts = project.panel_size if project.second_opinion_share > 0 else 1
-    amount = project.overlap_max * funding.with_fee(answer.amount) + n_experts * funding.with_fee(expert.amount)
+    in_force = funding.fee_in_force(db, project.requester_id) if batch is None else fee_of(db, batch, answer.currency)
+    answers = project.overlap_max * funding.with_fee(answer.amount, in_force)
+    amount = answers + experts_max(project) * funding.with_fee(expert.amount, in_force)
     return rates.Quote(amount=amount, currency=answer.currency, exponent=answer.exponent)
 
 
-def _reserve(db: Session, project: Project, batch: Batch, *, key: str, n_tasks: int) -> int:
-    worst = worst_case(db, project)
-    total = worst.amount * n_tasks
+def fee_of(db: Session, batch: Batch, currency: str) -> int:
+    """The fee of a batch, in hundredths of a per cent, fixed when something is first set aside for it."""
+    return funding.fix_fee(db, owner_ref=batch.requester_id, cause_ref=batch.id, currency=currency)
+
+
+def set_aside(db: Session, batch: Batch, *, key: str, currency: str, amount: int) -> None:
+    """Reserve so much for a batch's work, and beside it what the contract says for lifting pay to the floor."""
+    contingency = money.share(amount, funding.contingency_in_force(db, batch.requester_id))
     funding.reserve(
-        db, owner_ref=project.requester_id, cause_ref=batch.id, key=key, currency=worst.currency, amount=total
-    )
+        db, owner_ref=batch.requester_id, cause_ref=batch.id, key=key, currency=currency, amount=amount + contingency,
+        contingency=contingency,
+    )  # fmt: skip
+
+
+def _reserve(db: Session, project: Project, batch: Batch, *, key: str, n_tasks: int) -> int:
+    rates.hold_card(db, project.id)
+    worst = worst_case(db, project, batch)
+    total = worst.amount * n_tasks
+    set_aside(db, batch, key=key, currency=worst.currency, amount=total)
     return total
 
 
@@ -171,6 +193,7 @@ def cancel(db: Session, requester_id: str, task_id: str, *, actor_ref: str) -> T
         raise TaskInWork("Somebody works on this task or has answered it; it will be paid and settled.")
     task.status, task.free_slots, task.updated_at = TaskStatus.CANCELLED, 0, clock.now(db)
     db.flush()
+    batch_floors.begin(db, [task.batch_id])
     funding.release(db, [Rest(task.batch_id, task.id, task.reserved)], actor_ref=actor_ref)
     _tell_gold_before(db, task)
     return task
@@ -347,6 +370,21 @@ def settle(db: Session, project: Project, decided: Sequence[Settled]) -> None:
         task.label, task.confidence, task.flagged = one.label, one.confidence, one.flagged
         task.settled_at, task.updated_at, task.kept_for, task.kept_until = now, now, None, None
     db.flush()
+
+
+_UNFINISHED = text("""
+    SELECT EXISTS (SELECT FROM tasks WHERE batch_id = :batch_id AND status IN ('staged', 'open', 'escalated'))
+""")
+
+
+def lift_finished(db: Session) -> Iterator[None]:
+    """Hold batches against the floor that have rested and have no task left to be done, step by step. A work."""
+    for one in batch_floors.due(db):
+        if one.is_overdue or not db.scalar(_UNFINISHED, {"batch_id": one.cause_ref}):
+            yield from batch_floors.steps(db, one.floor_id)
+        else:
+            batch_floors.begin(db, [one.cause_ref])
+            yield
 
 
 def status_counts(db: Session, batch_id: str) -> dict[str, int]:

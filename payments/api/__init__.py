@@ -1,6 +1,18 @@
 """The payments routes: finance's side of the books, and what owners and payees see of their own."""
 
-from payments.api import banking, books, clearance, earnings, floors, funding, mine, payouts, rules, unclaimed
+from payments.api import (
+    banking,
+    books,
+    clearance,
+    credit_notes,
+    earnings,
+    floors,
+    funding,
+    mine,
+    payouts,
+    rules,
+    unclaimed,
+)
 from payments.api.edge import APPROVER, FINANCE, READ, routes
 
 __all__ = [
@@ -10,6 +22,7 @@ __all__ = [
     "banking",
     "books",
     "clearance",
+    "credit_notes",
     "earnings",
     "floors",
     "funding",

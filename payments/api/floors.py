@@ -3,10 +3,10 @@
 from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call
-from payments import floor_weeks, floors, schemas, wages
+from payments import batch_floors, floor_weeks, floors, schemas, wages
 from payments.api.edge import READ, routes
 from payments.floor_weeks import Standing
-from payments.models import FloorRule
+from payments.models import BatchFloor, FloorRule
 from payments.wages import Report
 
 
@@ -45,3 +45,17 @@ def begin_floor_week(call: Call) -> Standing:
 def weeks(call: Call) -> pagination.Page:
     """Weeks that were held against the floor, newest first: how far each has come, and what was added."""
     return floor_weeks.page(call.db, call.page)
+
+
+@routes.get("/batch-floors", allow=READ, query=schemas.BatchFloorQuery, returns=schemas.BatchFloor, paged=True)
+def floors_of_batches(call: Call) -> pagination.Page:
+    """Finished batches that were held against the floor, newest first; `cause_ref` and `state` narrow the list."""
+    return pagination.read(call.db, batch_floors.listed(**call.query), BatchFloor.id, call.page)
+
+
+@routes.get(
+    "/batch-floors/preview", allow=READ, query=schemas.BatchFloorPreviewQuery, returns=schemas.BatchFloorPreview
+)
+def preview_batch_floor(call: Call) -> batch_floors.Preview:
+    """How a batch pays now beside the floor, what lifting it would cost, and what there is for it."""
+    return batch_floors.preview(call.db, call.query["cause_ref"])

@@ -29,6 +29,7 @@ from payments.models.clearance import (
     WatchList,
     WatchListRow,
 )
+from payments.models.credit_notes import CreditNote, CreditNoteLine, CreditNoteNumber, CreditNoteState
 from payments.models.earnings import (
     Adjustment,
     AdjustmentKind,
@@ -42,7 +43,16 @@ from payments.models.earnings import (
     Rate,
 )
 from payments.models.exchange import FxPurchase
-from payments.models.floors import ActiveTime, FloorRule, FloorWeek, FloorWeekState, WeeklyPay
+from payments.models.floors import (
+    ActiveTime,
+    BatchFloor,
+    BatchFloorPay,
+    BatchFloorState,
+    FloorRule,
+    FloorWeek,
+    FloorWeekState,
+    WeeklyPay,
+)
 from payments.models.funding import Owner, Refund, RefundState, Reserve
 from payments.models.invoices import (
     Billing,
@@ -86,6 +96,9 @@ __all__ = [
     "BankEntry",
     "BankEntryState",
     "BankFile",
+    "BatchFloor",
+    "BatchFloorPay",
+    "BatchFloorState",
     "Billing",
     "Block",
     "BlockState",
@@ -94,6 +107,10 @@ __all__ = [
     "ClawbackState",
     "Contract",
     "CreditLimit",
+    "CreditNote",
+    "CreditNoteLine",
+    "CreditNoteNumber",
+    "CreditNoteState",
     "Currency",
     "Decision",
     "Earning",

@@ -52,6 +52,12 @@ class Rate(Base):
     valid_from: Mapped[Moment] = mapped_column(server_default=func.now())
     created_at: Mapped[Created]
 
+    books: Mapped[Currency] = relationship(lazy="joined", innerjoin=True, viewonly=True)
+
+    @property
+    def exponent(self) -> int:
+        return self.books.ledger_exponent
+
     __table_args__ = (
         UniqueConstraint("owner_ref", "tier", "region", "valid_from"),
         CheckConstraint("amount > 0", name="amount_positive"),

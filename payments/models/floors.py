@@ -2,8 +2,20 @@
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Date, DateTime, ForeignKey, Index, SmallInteger, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Date,
+    DateTime,
+    ForeignKey,
+    Index,
+    SmallInteger,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from foundation.db import Base, Created, Id, IdText, Moment, Ref, one_of
@@ -131,4 +143,83 @@ class WeeklyPay(Base):
         ),
         CheckConstraint("(top_up > 0) = (entry_id IS NOT NULL)", name="topped_up_in_the_books"),
         Index("ix_weekly_pay_topped_up", "week", "currency", postgresql_where=text("top_up > 0")),
+    )
+
+
+class BatchFloorState(StrEnum):
+    """A batch that is at rest waits for a while; then its payees are counted, and paid."""
+
+    WAITING = "waiting"
+    COUNTING = "counting"
+    PAYING = "paying"
+    CLOSED = "closed"
+
+
+class BatchFloor(Base):
+    """A finished batch held against the floor, once each time it is finished; and how far that has come.
+
+    hourly : the floor of each region whose median is below it. lacking : what its payees are under the floor; funded :
+    what of that there was money for; paid : what they got. Ledger units. through : the payee up to whom its steps have
+    come.
+    """
+
+    __tablename__ = "batch_floors"
+
+    id: Mapped[Id]
+    cause_ref: Mapped[str] = mapped_column(IdText, ForeignKey("reserves.cause_ref"))
+    round: Mapped[int]
+    currency: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"))
+    state: Mapped[str] = mapped_column(server_default=text("'waiting'"))
+    finished_at: Mapped[Moment]
+    hourly: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+    through: Mapped[str] = mapped_column(IdText, server_default=text("''"))
+    lacking: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    funded: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    paid: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    n_payees: Mapped[int] = mapped_column(server_default=text("0"))
+    created_at: Mapped[Created]
+    closed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    books: Mapped[Currency] = relationship(lazy="joined", innerjoin=True, viewonly=True)
+
+    @property
+    def exponent(self) -> int:
+        return self.books.ledger_exponent
+
+    @property
+    def owed(self) -> int:
+        """What payees lack and nobody had money for: the weekly floor makes up for it."""
+        return self.lacking - self.paid if self.closed_at is not None else 0
+
+    __table_args__ = (
+        UniqueConstraint("cause_ref", "round"),
+        Index("ix_batch_floors_open", "cause_ref", unique=True, postgresql_where=text("state <> 'closed'")),
+        one_of("state", BatchFloorState),
+        CheckConstraint("round > 0 AND 0 <= paid AND paid <= funded AND funded <= lacking", name="amounts"),
+        CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name="closed_when"),
+    )
+
+
+class BatchFloorPay(Base):
+    """What somebody was under the floor in a finished batch, by the week in which their answers became due.
+
+    milliseconds : capped. lacking : of the floor over all their weeks, this week's share; top_up : what they got of it.
+    """
+
+    __tablename__ = "batch_floor_pay"
+
+    floor_id: Mapped[str] = mapped_column(IdText, ForeignKey("batch_floors.id"), primary_key=True)
+    payee_id: Mapped[str] = mapped_column(IdText, ForeignKey("payees.id"), primary_key=True)
+    region: Mapped[str] = mapped_column(IdText, primary_key=True)
+    week: Mapped[str] = mapped_column(IdText, primary_key=True)
+    milliseconds: Mapped[int] = mapped_column(BigInteger)
+    pay: Mapped[int] = mapped_column(BigInteger)
+    lacking: Mapped[int] = mapped_column(BigInteger)
+    top_up: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    entry_id: Mapped[str | None] = mapped_column(IdText, ForeignKey("journal_entries.id"))
+
+    __table_args__ = (
+        Index(None, "payee_id", "week"),
+        CheckConstraint("milliseconds >= 0 AND pay >= 0 AND top_up BETWEEN 0 AND lacking", name="amounts"),
+        CheckConstraint("(top_up > 0) = (entry_id IS NOT NULL)", name="topped_up_in_the_books"),
     )

@@ -20,7 +20,11 @@ class Owner(Base):
 
 
 class Reserve(Base):
-    """Requester money set aside for one cause (a batch): reserved = spent + released + what its account holds."""
+    """Requester money set aside for one cause (a batch): reserved = spent + released + what its account holds.
+
+    fee_basis_points : of everything that is paid out of it, as it was when it was made. contingency : how much of what
+    its account holds is for lifting pay to the floor.
+    """
 
     __tablename__ = "reserves"
 
@@ -31,9 +35,13 @@ class Reserve(Base):
     spent: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     released: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     created_at: Mapped[Created]
+    fee_basis_points: Mapped[int] = mapped_column(server_default=text("2000"))
+    contingency: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
 
     __table_args__ = (
         Index(None, "owner_ref"),
+        CheckConstraint("fee_basis_points BETWEEN 0 AND 10000", name="fee_range"),
+        CheckConstraint("contingency BETWEEN 0 AND reserved - spent - released", name="contingency_held"),
         CheckConstraint("spent >= 0 AND released >= 0 AND reserved >= spent + released", name="not_overspent"),
     )
 

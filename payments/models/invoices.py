@@ -35,7 +35,8 @@ class Billing(StrEnum):
 class Contract(Base):
     """On what terms an owner is served, from a date on: by which legal entity, presented how and paid for when.
 
-    In force once another person has confirmed it; a later one takes its place.
+    In force once another person has confirmed it; a later one takes its place. fee_basis_points : on what payees get;
+    contingency_basis_points : set aside beside each reserve, as a share of it, for lifting pay to the floor.
     """
 
     __tablename__ = "contracts"
@@ -51,9 +52,14 @@ class Contract(Base):
     created_at: Mapped[Created]
     confirmed_by: Mapped[str | None] = mapped_column(IdText)
     confirmed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    fee_basis_points: Mapped[int] = mapped_column(server_default=text("2000"))
+    contingency_basis_points: Mapped[int] = mapped_column(server_default=text("0"))
 
     __table_args__ = (
         Index(None, "owner_ref", "valid_from"),
+        CheckConstraint(
+            "fee_basis_points BETWEEN 0 AND 10000 AND contingency_basis_points BETWEEN 0 AND 10000", name="shares"
+        ),
         one_of("presentation", Presentation),
         one_of("billing", Billing),
         CheckConstraint("num_nulls(confirmed_by, confirmed_at) IN (0, 2)", name="confirmed_by_somebody"),

@@ -58,6 +58,7 @@ from payments.schemas.clearance import (
     ScreeningQuery,
     ScreeningRound,
 )
+from payments.schemas.credit_notes import CreditNote, CreditNoteLine, CreditNoteQuery, MyCreditNote, NewCreditNote
 from payments.schemas.earnings import (
     Adjustment,
     Clawback,
@@ -82,6 +83,11 @@ from payments.schemas.earnings import (
     Worth,
 )
 from payments.schemas.floors import (
+    BatchFloor,
+    BatchFloorPreview,
+    BatchFloorPreviewQuery,
+    BatchFloorQuery,
+    BatchFloorRegion,
     FloorRule,
     FloorRuleQuery,
     FloorWeek,
@@ -172,6 +178,11 @@ __all__ = [
     "BankFile",
     "BankFileQuery",
     "BankFileShown",
+    "BatchFloor",
+    "BatchFloorPreview",
+    "BatchFloorPreviewQuery",
+    "BatchFloorQuery",
+    "BatchFloorRegion",
     "Block",
     "BlockQuery",
     "Candidates",
@@ -181,6 +192,9 @@ __all__ = [
     "ClosingConfirmed",
     "Contract",
     "CreditLimit",
+    "CreditNote",
+    "CreditNoteLine",
+    "CreditNoteQuery",
     "Draw",
     "Drawn",
     "Earning",
@@ -224,6 +238,7 @@ __all__ = [
     "MonthQuery",
     "Move",
     "MyAdjustment",
+    "MyCreditNote",
     "MyHold",
     "MyInvoice",
     "MyKyc",
@@ -236,6 +251,7 @@ __all__ = [
     "NewClawback",
     "NewContract",
     "NewCreditLimit",
+    "NewCreditNote",
     "NewDecision",
     "NewFiling",
     "NewFloorRule",

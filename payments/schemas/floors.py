@@ -6,6 +6,7 @@ import marshmallow as ma
 
 from foundation.fields import (
     Amount,
+    Choice,
     Country,
     Currency,
     Day,
@@ -19,6 +20,7 @@ from foundation.fields import (
     Timestamp,
 )
 from payments import active_time, floor_weeks, money
+from payments.models import BatchFloorState
 from payments.schemas.parts import amount_of
 
 
@@ -108,3 +110,48 @@ class FloorWeek(Schema):
     added = ma.fields.List(ma.fields.Nested(FloorWeekAdded))
     created_at = Timestamp()
     closed_at = Timestamp(allow_none=True)
+
+
+class BatchFloorQuery(Schema):
+    cause_ref = Identifier("bat")
+    state = Choice(BatchFloorState)
+
+
+class BatchFloorPreviewQuery(Schema):
+    cause_ref = Identifier("bat", required=True)
+
+
+class BatchFloor(Schema):
+    id = Identifier("bfl")
+    cause_ref = Identifier("bat", metadata={"description": "The batch."})
+    round = Integer(metadata={"description": "How often it was finished."})
+    state = Choice(BatchFloorState)
+    currency = Currency()
+    lacking = amount_of("lacking")
+    paid = amount_of("paid")
+    owed = amount_of("owed")
+    n_payees = Integer()
+    finished_at = Timestamp()
+    closed_at = Timestamp(allow_none=True)
+
+
+class BatchFloorRegion(Schema):
+    region = Country()
+    answers = Integer()
+    payees = Integer()
+    milliseconds = Integer()
+    median = amount_of("median")
+    floor = ma.fields.Function(
+        lambda row: None if row.floor is None else money.format_amount(row.floor, row.exponent),
+        metadata={"type": ["string", "null"], "description": "A decimal string; none where no rule is in force."},
+    )
+    difference = amount_of("difference")
+
+
+class BatchFloorPreview(Schema):
+    cause_ref = Identifier("bat")
+    currency = Currency()
+    lacking = amount_of("lacking")
+    contingency = amount_of("contingency")
+    available = amount_of("available")
+    regions = ma.fields.List(ma.fields.Nested(BatchFloorRegion))

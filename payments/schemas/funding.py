@@ -66,6 +66,13 @@ class NewContract(Schema):
     presentation = Choice(Presentation, required=True)
     billing = Choice(Billing, required=True)
     valid_from = Timestamp(required=True)
+    fee_basis_points = Integer(
+        most=10_000, metadata={"description": "The fee on pay, in hundredths of a per cent; left out: 2000."}
+    )
+    contingency_basis_points = Integer(
+        most=10_000,
+        metadata={"description": "Set aside for lifting pay to the floor, as a share of each reserve; left out: 0."},
+    )
 
 
 class Contract(Schema):
@@ -74,6 +81,8 @@ class Contract(Schema):
     entity = LegalEntity()
     presentation = Choice(Presentation)
     billing = Choice(Billing)
+    fee_basis_points = Integer()
+    contingency_basis_points = Integer()
     valid_from = Timestamp()
     made_by = Text()
     created_at = Timestamp()

@@ -164,6 +164,15 @@ LISTS = (
         "SELECT id FROM invoices WHERE owner_ref = :me AND serial IS NOT NULL",
         (*_REQUESTERS, "funds_only"),
     ),
+    List("/api/credit-notes", "SELECT id FROM credit_notes", _READERS),
+    List("/api/credit-notes?state=issued", "SELECT id FROM credit_notes WHERE state = 'issued'", ("finance",)),
+    List(
+        "/api/me/credit-notes",
+        "SELECT id FROM credit_notes WHERE owner_ref = :me AND serial IS NOT NULL",
+        (*_REQUESTERS, "funds_only"),
+    ),
+    List("/api/batch-floors", "SELECT id FROM batch_floors", _READERS),
+    List("/api/batch-floors?state=closed", "SELECT id FROM batch_floors WHERE state = 'closed'", ("auditor",)),
     List("/api/clawbacks", "SELECT id FROM clawbacks", ("finance", "approver", "auditor", "admin")),
     List("/api/clawbacks?state=open", "SELECT id FROM clawbacks WHERE state = 'open'", ("finance",)),
     List("/api/floor-rules", "SELECT id FROM floor_rules", _READERS),
@@ -198,10 +207,11 @@ def test_every_list_is_tested() -> None:
 
     of_a_project = {
         f"/api/projects/<project_id>/{name}"
-        for name in ("tasks", "reliability", "experts", "gold", "gold-proposals", "refits", "revisions")
+        for name in ("tasks", "rates", "reliability", "experts", "gold", "gold-proposals", "refits", "revisions")
     }
     of_a_run = {f"/api/payout-runs/<run_id>/{name}" for name in ("payouts", "left-out")}
     of_an_invoice = {"/api/invoices/<invoice_id>/lines", "/api/me/invoices/<invoice_id>/lines"}
+    of_an_invoice |= {"/api/credit-notes/<note_id>/lines", "/api/me/credit-notes/<note_id>/lines"}
     assert paged - tested == of_a_project | of_a_run | of_an_invoice | {"/api/accounts/<account_id>/statement"}
 
 

@@ -19,10 +19,23 @@ from sqlalchemy import Engine, select, text, update
 from sqlalchemy.orm import Session
 
 from foundation import auth, clock, db, ids, outbox
-from payments import active_time, clawbacks, contracts, floor_weeks, funding, invoices, ledger, money, periods, refunds
+from payments import (
+    active_time,
+    adjustments,
+    clawbacks,
+    contracts,
+    credit_notes,
+    floor_weeks,
+    funding,
+    invoices,
+    ledger,
+    money,
+    periods,
+    refunds,
+)
 from payments.active_time import Piece
 from payments.ledger import BANK, HOUSE, PLATFORM_FEE, AccountName, Entry, Line
-from payments.models import Billing, Earning, InvoiceState, Payee, Presentation, RefundState
+from payments.models import Billing, CreditNoteState, Earning, InvoiceState, Payee, Presentation, RefundState
 from payments.rates import Price
 from quality import proposals, quarantine
 from quality.gold_words import Ending, Verdict
@@ -176,6 +189,12 @@ _VALUES = {
     "contract": "SELECT id AS contract_id FROM contracts WHERE id = :id",
     "limit": "SELECT id AS limit_id FROM credit_limits WHERE id = :id",
     "invoice": "SELECT id AS invoice_id FROM invoices WHERE id = :id",
+    "credit_note": "SELECT id AS note_id FROM credit_notes WHERE id = :id",
+    # The month before that of the first of its credit notes.
+    "got_back": """
+        SELECT owner_ref AS requester_id, to_char(min(period) - interval '1 month', 'YYYY-MM') AS credit_month
+          FROM credit_notes WHERE owner_ref = :id GROUP BY owner_ref""",
+    "batch_floor": "SELECT cause_ref FROM reserves WHERE cause_ref = :id",
     "earning": "SELECT id AS earning_id FROM earnings WHERE id = :id",
     "clawback": "SELECT id AS clawback_id FROM clawbacks WHERE id = :id",
     "quarantine": "SELECT id AS quarantine_id FROM quarantines WHERE id = :id",
@@ -213,6 +232,7 @@ _PREFIXES = {
     "rate_id": "fxr", "rule_id": "txr", "payee_id": "pye", "hold_id": "hld", "paying_id": "pac", "run_id": "run",
     "payout_id": "pyo", "earning_id": "ern", "document_id": "txd", "remittance_id": "rmt",
     "refund_id": "rfd", "contract_id": "ctr", "limit_id": "crl", "invoice_id": "inv",
+    "note_id": "crn", "cause_ref": "bat",
     "clawback_id": "clw", "top_up_id": "jnl",
     "floor_id": "flr",
     "file_id": "bfl", "bank_entry_id": "ben", "resolution_id": "sol", "purchase_id": "fxp", "unclaimed_id": "unc",
@@ -294,6 +314,8 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
         yield from _refunds(session, owner, requester)
         yield from _terms(session, owner, requester)
         yield from _invoices(session, owner, requester)
+        yield from _credit_notes(session, owner, requester)
+        yield _batch_floor(session, owner, requester)
         yield from _clawbacks(session, owner, requester)
         yield Thing("payer", "known", owner, requester.id)
     session.execute(_REVISED)
@@ -651,6 +673,50 @@ def _invoices(session: Session, owner: str, requester: Requester) -> Iterator[Th
         if state == InvoiceState.VOID:
             invoices.void(session, made.id, reason="Another rate.", voided_by="finance")
         yield Thing("invoice", state, owner, made.id)
+
+
+def _credit_notes(session: Session, owner: str, requester: Requester) -> Iterator[Thing]:
+    """Three months before those of the invoices, in each of which something came back."""
+    month = clock.now(session).date()
+    for _ in range(len(InvoiceState) + 1):
+        month = (month.replace(day=1) - timedelta(days=1)).replace(day=1)
+    payee_id = session.get_one(Earning, _paid_answer(session, requester)).payee_id
+    for state in CreditNoteState:
+        month = (month - timedelta(days=1)).replace(day=1)
+        bonus = adjustments.give_bonus(
+            session, owner_ref=requester.id, payee_id=payee_id, currency="USD", amount=100, reason="Thanks.",
+            actor_ref="finance",
+        )  # fmt: skip
+        with owed.booked_on(month):
+            adjustments.reverse(session, [bonus.id], reason="Twice.", actor_ref="finance")
+        note = credit_notes.draft(
+            session, owner_ref=requester.id, currency=money.currency(session, "USD"), month=month, vat_basis_points=0,
+            made_by="finance",
+        )  # fmt: skip
+        if state != CreditNoteState.DRAFT:
+            credit_notes.issue(session, note.id, issued_by="ops")
+        if state == CreditNoteState.VOID:
+            credit_notes.void(session, note.id, reason="Another rate.", voided_by="finance")
+        yield Thing("credit_note", state, owner, note.id)
+    bonus = adjustments.give_bonus(
+        session, owner_ref=requester.id, payee_id=payee_id, currency="USD", amount=100, reason="Thanks.",
+        actor_ref="finance",
+    )  # fmt: skip
+    with owed.booked_on((month - timedelta(days=1)).replace(day=1)):
+        adjustments.reverse(session, [bonus.id], reason="Twice.", actor_ref="finance")
+    yield Thing("got_back", "", owner, requester.id)
+
+
+def _batch_floor(session: Session, owner: str, requester: Requester) -> Thing:
+    """A batch with an answer that was held against the floor."""
+    earning = session.get_one(Earning, _paid_answer(session, requester))
+    assert earning.cause_ref is not None
+    session.execute(
+        text("""INSERT INTO batch_floors (id, cause_ref, round, currency, state, finished_at, closed_at)
+                VALUES (:id, :cause_ref, 1, 'USD', 'closed', now(), now())"""),
+        {"id": ids.new("bfl"), "cause_ref": earning.cause_ref},
+    )
+    return Thing("batch_floor", "closed", owner, earning.cause_ref)
 
 
 def _clawbacks(session: Session, owner: str, requester: Requester) -> Iterator[Thing]:

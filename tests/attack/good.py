@@ -20,6 +20,7 @@ from payments import (
     blocks,
     clawbacks,
     contracts,
+    credit_notes,
     exchange,
     floor_weeks,
     funding,
@@ -222,6 +223,20 @@ def _of_project(role: str = "requester") -> Callable[[Session], Good]:
         project, _ = factories.create_escalated(db)
         names = {"project_id": project.id}
         return Good(role, project.requester_id, names) if role == "requester" else Good(role, names=names)
+
+    return good
+
+
+def _new_rates(*, later: bool = False) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        project = factories.create_project(db)
+        body: dict[str, Any] = {"rates": [{"tier": 0, "amount": "0.03", "currency": "USD"}]}
+        known, dear = {"/rates/0/currency": 409}, {"/rates/0/amount": 409}
+        if later:
+            body["valid_from"] = (clock.now(db) + timedelta(days=1)).isoformat()
+            known |= {"/valid_from": 422}
+        names = {"project_id": project.id}
+        return Good("requester", project.requester_id, names, body=body, known=known, dear=dear)
 
     return good
 
@@ -682,6 +697,58 @@ def _invoice(role: str = "finance", body: Any = None, *, is_issued: bool = True)
         subject = owner if role == "requester" else ids.new("stf")
         known = {"/currency": 409, "/amount": 409} if body and "amount" in body else {}
         return Good(role, names={"invoice_id": made.id}, body=body, known=known, subject=subject)
+
+    return good
+
+
+def _requester_who_got_back(db: Session) -> tuple[str, str]:
+    """A requester to whom more came back in the month before last than they spent in it; and that month."""
+    owner, last = _requester_who_spent(db)
+    month = (date.fromisoformat(f"{last}-01") - timedelta(days=1)).replace(day=1)
+    rows = text("""
+        SELECT e.id FROM earnings e JOIN journal_lines l ON l.entry_id = e.entry_id
+          JOIN accounts a ON a.id = l.debit_id WHERE a.owner_ref = :owner LIMIT 1""")
+    with owed.booked_on(month):
+        adjustments.reverse(db, [db.scalars(rows, {"owner": owner}).one()], reason="r", actor_ref="finance")
+    return owner, f"{month:%Y-%m}"
+
+
+def _new_credit_note(db: Session) -> Good:
+    owner, month = _requester_who_got_back(db)
+    body = {"owner_ref": owner, "currency": "USD", "month": month, "vat_basis_points": 1_600}
+    return Good("finance", body=body, known={"/owner_ref": 409, "/currency": 409, "/month": 409})
+
+
+def _credit_note(role: str = "finance", body: Any = None, *, is_issued: bool = True) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        owner, month = _requester_who_got_back(db)
+        made = credit_notes.draft(
+            db, owner_ref=owner, currency=money.currency(db, "USD"), month=date.fromisoformat(f"{month}-01"),
+            vat_basis_points=1_600, made_by="finance",
+        )  # fmt: skip
+        if is_issued:
+            credit_notes.issue(db, made.id, issued_by="ops")
+        subject = owner if role == "requester" else ids.new("stf")
+        return Good(role, names={"note_id": made.id}, body=body, subject=subject)
+
+    return good
+
+
+def _credit_notes(db: Session) -> Good:
+    made = _credit_note()(db)
+    owner = db.scalar(text("SELECT owner_ref FROM credit_notes WHERE id = :note_id"), made.names)
+    return Good("auditor", query=f"limit=1&state=issued&owner_ref={owner}")
+
+
+def _my_credit_notes(db: Session) -> Good:
+    return Good("requester", _credit_note("requester")(db).subject, query="limit=1")
+
+
+def _batch_floor(*, is_list: bool = False) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        cause = factories.create_task(db, factories.create_project(db)).batch_id
+        query = f"limit=1&state=waiting&cause_ref={cause}" if is_list else f"cause_ref={cause}"
+        return Good("auditor", query=query, known={"?/cause_ref": 200 if is_list else 404})
 
     return good
 
@@ -1158,6 +1225,9 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/projects/<project_id>": _of_project(),
     "GET /api/projects/<project_id>/progress": _of_project(),
     "GET /api/projects/<project_id>/tasks": _of_project(),
+    "POST /api/projects/<project_id>/rates": _new_rates(later=True),
+    "POST /api/projects/<project_id>/rates/preview": _new_rates(),
+    "GET /api/projects/<project_id>/rates": _of_project(),
     "GET /api/projects/<project_id>/reliability": _of_project("ops"),
     "GET /api/projects/<project_id>/experts": _of_project("ops"),
     "GET /api/workers/<voter_id>/reliability": _weighed,
@@ -1316,6 +1386,15 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/credit-limits/<limit_id>/confirmation": _limit,
     "POST /api/credit-draws": _new_draw,
     "POST /api/invoices": _new_invoice,
+    "POST /api/credit-notes": _new_credit_note,
+    "GET /api/credit-notes": _credit_notes,
+    "GET /api/credit-notes/<note_id>/lines": _credit_note("auditor"),
+    "POST /api/credit-notes/<note_id>/issue": _credit_note("approver", is_issued=False),
+    "POST /api/credit-notes/<note_id>/void": _credit_note(body={"reason": "Another rate."}),
+    "GET /api/me/credit-notes": _my_credit_notes,
+    "GET /api/me/credit-notes/<note_id>/lines": _credit_note("requester"),
+    "GET /api/batch-floors": _batch_floor(is_list=True),
+    "GET /api/batch-floors/preview": _batch_floor(),
     "GET /api/invoices": _invoices("limit=1&state=issued"),
     "GET /api/invoices/<invoice_id>/lines": _invoice("auditor"),
     "POST /api/invoices/<invoice_id>/issue": _invoice(is_issued=False),

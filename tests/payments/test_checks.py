@@ -12,10 +12,12 @@ from sqlalchemy.orm import Session
 from foundation import auth, clock
 from payments import (
     adjustments,
+    batch_floors,
     blocks,
     checks,
     clawbacks,
     contracts,
+    credit_notes,
     earnings,
     exchange,
     funding,
@@ -56,7 +58,7 @@ FEE = AccountName(PLATFORM_FEE, HOUSE, "USD")
 
 APPEND_ONLY = [
     "journal_entries", "journal_lines", "rates", "tier_moves", "known_labels", "adjudications", "adjustments",
-    "invoice_lines",
+    "invoice_lines", "credit_note_lines",
     "active_time", "weekly_pay", "seals", "balance_snapshots", "withholdings", "bank_balances",
     "kyc_records", "watch_lists", "watch_list_rows", "blocked_amounts",
 ]  # fmt: skip
@@ -67,6 +69,7 @@ _COLUMN = {
     "known_labels": "label",
     "adjudications": "label",
     "invoice_lines": "kind",
+    "credit_note_lines": "kind",
     "active_time": "region",
     "weekly_pay": "week",
     "seals": "sums",
@@ -116,6 +119,8 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         _come_back(db)
         factories.enter_fx_rate(db)
         factories.enter_tax_rule(db)
+        _lift(db)
+        _credit(db)
         _look_back(db)
         db.commit()
     engine.dispose()
@@ -150,6 +155,47 @@ def _change(db: Session) -> None:
         changed = {"sold": (money.currency(db, "USD"), dollars), "bought": (money.currency(db, "KES"), 5_000_000)}
         purchase = exchange.propose(db, run_id=run.id, bank_reference=f"fx{number}", **changed, made_by="f")
         exchange.confirm(db, purchase.id, confirmed_by="a")
+
+
+def _credit(db: Session) -> None:
+    """Of two months in which something came back, one has a credit note and the other one a void one."""
+    month, notes = clock.now(db).date(), []
+    payee = owed.payee(db, 10_000, 20_000, rail=None)
+    earned = db.scalars(text("SELECT id FROM earnings WHERE payee_id = :id ORDER BY id"), {"id": payee.id}).all()
+    made = contracts.propose(
+        db, owner_ref=owed.OWNER, entity="CRED", presentation=Presentation.AGENT, billing=Billing.PREPAID,
+        valid_from=clock.now(db) - timedelta(days=360), made_by="f",
+    )  # fmt: skip
+    contracts.confirm(db, made.id, confirmed_by="a")
+    for _ in range(7):
+        month = (month.replace(day=1) - timedelta(days=1)).replace(day=1)
+    for earning_id in earned:
+        month = (month - timedelta(days=1)).replace(day=1)
+        with owed.booked_on(month):
+            adjustments.reverse(db, [earning_id], reason="r", actor_ref="f")
+        note = credit_notes.draft(
+            db, owner_ref=owed.OWNER, currency=money.currency(db, "USD"), month=month, vat_basis_points=1_000,
+            made_by="f",
+        )  # fmt: skip
+        notes.append(credit_notes.issue(db, note.id, issued_by="a"))
+    credit_notes.void(db, notes[1].id, reason="r", voided_by="f")
+
+
+def _lift(db: Session) -> None:
+    """A finished batch whose one payee was lifted to the floor, out of what was set aside for that."""
+    factories.enter_floor_rule(db, confirmed=True)
+    payee = payees.register(db, owner_ref="wrk_slow", name="Ben", country="KE")
+    owed.pay_in(db, 100_000)
+    terms = {"owner_ref": owed.OWNER, "cause_ref": "bat_slow", "currency": "USD"}
+    funding.reserve(db, **terms, key="slow", amount=60_000, contingency=50_000)
+    earnings.pend(db, [Work("ans_slow", payee.id, "bat_slow", "USD", 100)])
+    earnings.accept(db, ["ans_slow"])
+    hour = text("INSERT INTO active_time SELECT 'ans_slow', :id, 'bat_slow', 's', 1, 'KE', 3600000, now()")
+    db.execute(hour, {"id": payee.id})
+    batch_floors.begin(db, ["bat_slow"])
+    (floor_id,) = db.scalars(text("SELECT id FROM batch_floors"))
+    for _ in batch_floors.steps(db, floor_id):
+        pass
 
 
 def _look_back(db: Session) -> None:
@@ -381,7 +427,7 @@ BREAKS = {
         UPDATE resolutions SET currency = 'EUR', state = 'proposed', decided_by = NULL, decided_at = NULL,
                entry_id = NULL WHERE state = 'posted'""",
     "I13 reserved = spent + released + remaining": """
-        UPDATE reserves SET spent = spent - 1""",
+        UPDATE reserves SET spent = spent - 1 WHERE spent > 0""",
     "I14 a reversal is its entry turned round": """
         ALTER TABLE journal_lines DISABLE TRIGGER append_only;
         UPDATE journal_lines SET amount = amount + 1
@@ -457,6 +503,20 @@ BREAKS = {
         ALTER TABLE weekly_pay DISABLE TRIGGER append_only;
         ALTER TABLE weekly_pay DROP CONSTRAINT ck_weekly_pay_floor_kept;
         UPDATE weekly_pay SET floor = pay - fees + 1""",
+    "I32 what lifted a batch to the floor was posted to its payees out of its own reserve": """
+        UPDATE batch_floor_pay SET top_up = top_up - 1""",
+    "I33 a batch's floor is the sum of what payees lack and got, and what is set aside for it is there": """
+        UPDATE batch_floors SET lacking = lacking + 1""",
+    "I34 an answer cost its price and the fee that stands on its reserve": """
+        UPDATE reserves SET fee_basis_points = 1500""",
+    "I35 an issued credit note is what came back to its owner in its month": """
+        UPDATE credit_notes SET period = '2001-01-01' WHERE state = 'issued'""",
+    "I36 a credit note is the sum of its lines": """
+        UPDATE credit_notes SET work = work - 1, fee = fee + 1""",
+    "I37 credit notes are numbered without gaps": """
+        UPDATE credit_notes SET serial = 4 WHERE serial = 1""",
+    "I38 a credit note's tax went back to its owner, and is taken back with it": """
+        UPDATE credit_notes SET entry_id = NULL WHERE state = 'issued'""",
 }
 
 
@@ -476,6 +536,26 @@ def test_a_check_turns_red_when_its_rule_is_broken(owner: Session, name: str) ->
     assert checks.check(owner)[name]
 
 
+LIFTED = {
+    "to somebody else": ("I32", "UPDATE batch_floor_pay SET payee_id = (SELECT min(id) FROM payees)"),
+    "from nowhere": ("I32", "DELETE FROM batch_floor_pay"),
+    "without a round": ("I33", "UPDATE batch_floors SET paid = paid - 1"),
+    "out of what is not there": (
+        "I33",
+        "ALTER TABLE reserves DROP CONSTRAINT ck_reserves_contingency_held; UPDATE reserves SET contingency = 99999",
+    ),
+    "with a fee": ("I34", "UPDATE earnings SET kind = 'answer' WHERE kind = 'floor' AND cause_ref IS NOT NULL"),
+}
+
+
+@pytest.mark.parametrize(("name", "statements"), LIFTED.values(), ids=LIFTED.keys())
+def test_whatever_is_wrong_with_a_lifted_batch_is_found(owner: Session, name: str, statements: str) -> None:
+    for statement in statements.split(";"):
+        owner.execute(text(statement))
+
+    assert any(rows for check, rows in checks.check(owner).items() if check.startswith(name))
+
+
 TWO_PEOPLE = {
     "refunds": "UPDATE refunds SET requested_by = decided_by WHERE state = 'approved'",
     "clawbacks": "UPDATE clawbacks SET made_by = decided_by",
@@ -484,12 +564,13 @@ TWO_PEOPLE = {
     "credit limits": "UPDATE credit_limits SET confirmed_by = made_by",
     "tax documents": "UPDATE tax_documents SET confirmed_by = entered_by",
     "remittances": "UPDATE remittances SET confirmed_by = entered_by",
+    "credit notes": "UPDATE credit_notes SET issued_by = made_by",
 }
 
 
 @pytest.mark.parametrize("statement", TWO_PEOPLE.values(), ids=TWO_PEOPLE.keys())
 def test_whatever_takes_two_people_and_had_one_is_found(owner: Session, statement: str) -> None:
-    for table in ("refunds", "clawbacks", "contracts", "credit_limits", "tax_documents", "remittances"):
+    for table in ("refunds", "clawbacks", "contracts", "credit_limits", "credit_notes", "tax_documents", "remittances"):
         owner.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT ck_{table}_four_eyes"))
     owner.execute(text("ALTER TABLE clawbacks DROP CONSTRAINT ck_clawbacks_written_off_by_two"))
     owner.execute(text(statement))

@@ -553,31 +553,3 @@ class _Row:
     pay: int
     fees: int
     exponent: int = 4
-
-
-# Batches
-
-
-def test_a_batch_shows_its_median_by_region_and_what_it_lacks(db: Session, books: None) -> None:
-    _rule(db, "5.00")
-    ada, ben = _person(db), _person(db, 2)
-    owed.pay_in(db, 10**7)
-    _work(db, ada, Did(100, 10 * CENT), Did(90, 10 * CENT), cause="bat_1")
-    _work(db, ben, Did(360, 10 * CENT), Did(30, 10 * CENT, region="PH"), cause="bat_1")
-
-    kenya, philippines = floor_weeks.preview_batch(db, "bat_1")
-
-    # Wages of 3.60, 4.00 and 1.00 an hour; 1.40 more for each of 190 and 360 seconds.
-    assert (kenya.region, kenya.answers, kenya.payees, kenya.median, kenya.floor) == ("KE", 3, 2, 36_000, 50_000)
-    assert kenya.difference == 739 + 1_400
-    assert (philippines.median, philippines.floor, philippines.difference) == (120_000, None, 0)
-
-
-def test_a_batch_at_the_floor_lacks_nothing_and_one_that_is_not_there_has_no_regions(db: Session, books: None) -> None:
-    _rule(db, "3.60")
-    _work(db, _person(db), Did(100, 10 * CENT), cause="bat_1")
-
-    (kenya,) = floor_weeks.preview_batch(db, "bat_1")
-
-    assert (kenya.median, kenya.difference) == (36_000, 0)
-    assert floor_weeks.preview_batch(db, "bat_2") == []

@@ -71,6 +71,9 @@ BREAKS = {
         UPDATE assignments SET shown_as = NULL""",
     "W11 an answer to gold is accepted when the task before which it was given is final, and all when it is over": """
         UPDATE answers SET status = 'accepted'""",
+    "W12 what an open task has set aside covers the worst that it may cost, by any card": """
+        INSERT INTO rates (id, owner_ref, tier, region, currency, amount, valid_from)
+        SELECT 'rat_' || id, id, 0, 'KE', 'USD', 90000, now() + interval '1 day' FROM projects""",
 }
 
 MORE = {
@@ -108,6 +111,12 @@ MORE = {
     "gold that nobody met": (
         "W10",
         "ALTER TABLE exposures DISABLE TRIGGER USER; DELETE FROM exposures; ALTER TABLE exposures ENABLE TRIGGER USER",
+    ),
+    "a task that set too little aside": ("W12", "UPDATE tasks SET reserved = 1 WHERE status = 'open'"),
+    "a gold that cannot be paid by a later card": (
+        "W12",
+        """INSERT INTO rates (id, owner_ref, tier, region, currency, amount, valid_from)
+           SELECT 'rat_x', project_id, 3, '', 'USD', 300, now() + interval '1 day' FROM tasks WHERE status = 'gold'""",
     ),
     "an answer that is forgotten": ("W11", "UPDATE tasks SET status = 'cancelled' WHERE status = 'open'"),
     "an answer that outlives its gold": ("W11", "UPDATE tasks SET status = 'retired' WHERE status = 'gold'"),

@@ -1,21 +1,26 @@
 """Tasks: money is set aside before anybody works, and what nobody began can be taken back."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from foundation import ids
+import payments.checks
+from foundation import clock, ids
 from foundation.errors import BadRequest, NotFound
-from payments import funding
+from payments import contracts, funding
 from payments.ledger import InsufficientFunds
+from payments.models import Billing, Presentation
 from payments.rates import Price, RateMissing
 from tests import factories
-from tests.conftest import House
-from workforce import assignment, projects, tasks
+from tests.conftest import House, age
+from workforce import assignment, checks, projects, tasks
 from workforce.models import BatchStatus, Project, Requester, Task, TaskStatus
 from workforce.tasks import BatchClosed, Question, TaskInWork, UniqueIdTaken
 
@@ -429,3 +434,134 @@ def test_a_batch_with_the_standing_ones_name_does_not_take_its_place(db: Session
 
     assert task.batch_id != taken.id
     assert projects.standing_batch(db, dear).id == task.batch_id
+
+
+# What is over
+
+
+def _agree(db: Session, requester: Requester, *, contingency: int = 0, fee: int = 2_000) -> None:
+    """Terms that are in force for a requester."""
+    made = contracts.propose(
+        db, owner_ref=requester.id, entity="ROOK", presentation=Presentation.AGENT, billing=Billing.PREPAID,
+        valid_from=clock.now(db), made_by="finance", fee_basis_points=fee, contingency_basis_points=contingency,
+    )  # fmt: skip
+    contracts.confirm(db, made.id, confirmed_by="approver")
+
+
+def _lift(db: Session) -> None:
+    """An hour passes, and what has rested is held against the floor."""
+    age(db, "batch_floors", "finished_at", 3_600)
+    for _ in tasks.lift_finished(db):
+        pass
+
+
+def _kept(db: Session, batch_id: str) -> tuple[int, int]:
+    """What a batch's reserve holds, and how much of it is for the floor."""
+    rows = text("SELECT reserved - spent - released AS held, contingency FROM reserves WHERE cause_ref = :id")
+    row = db.execute(rows, {"id": batch_id}).one()
+    return row.held, row.contingency
+
+
+def test_beside_each_reserve_a_share_is_set_aside_for_the_floor(db: Session, books: None) -> None:
+    requester = factories.create_requester(db)
+    _agree(db, requester, contingency=1_000)
+    task = factories.create_task(db, factories.create_project(db, requester, **LIMITS))
+
+    assert task.reserved == WORST
+    assert _kept(db, task.batch_id) == (WORST + 768, 768)
+
+
+def test_a_batch_is_lifted_when_its_last_task_has_been_over_for_an_hour(house: House) -> None:
+    with house.sessions() as db:
+        factories.enter_floor_rule(db, "5000.00", confirmed=True)
+        requester = factories.create_requester(db)
+        _agree(db, requester, contingency=1_000)
+        project = factories.create_project(
+            db, requester, overlap_min=1, overlap_max=1, expert_share=0.0, confidence_target=0.5
+        )
+        one, worker = factories.create_task(db, project), factories.create_worker(db)
+        lease = factories.claim(db, worker, project)
+        db.commit()
+        time.sleep(0.05)
+        factories.submit(db, worker, lease)
+        db.commit()
+        factories.settle(db)
+        two = factories.create_task(db, project)
+        _lift(db)
+        db.commit()
+        assert (db.scalar(text("SELECT state FROM batch_floors")), _status(db, one)) == ("waiting", "settled")
+
+        _cancel(db, two)
+        _lift(db)
+        db.commit()
+
+        lifted = db.scalars(text("SELECT amount FROM earnings WHERE kind = 'floor'")).one()
+        assert lifted >= 5000 * 10_000 * 0.05 / 3_600 - 200
+        assert db.scalar(text("SELECT state FROM batch_floors")) == "closed"
+        assert _kept(db, one.batch_id) == (0, 0)
+
+
+def test_what_was_set_aside_for_tasks_that_nobody_did_comes_back(db: Session, books: None) -> None:
+    requester = factories.create_requester(db, funds="1")
+    _agree(db, requester, contingency=1_000)
+    task = factories.create_task(db, factories.create_project(db, requester, **LIMITS))
+
+    _cancel(db, task)
+    _lift(db)
+
+    assert funding.available(db, requester.id, "USD") == 10_000
+
+
+# Fees
+
+
+def test_a_task_reserves_the_fee_of_the_contract_in_force_and_its_batch_keeps_it(db: Session, books: None) -> None:
+    requester = factories.create_requester(db)
+    _agree(db, requester, fee=1_000)
+    project = factories.create_project(db, requester, **LIMITS)
+    batch = factories.create_batch(db, project)
+    first = factories.create_task(db, project, batch)
+    _agree(db, requester, fee=500)
+
+    second = factories.create_task(db, project, batch)
+    other = factories.create_task(db, project, factories.create_batch(db, project))
+
+    assert (first.reserved, second.reserved, other.reserved) == (7_040, 7_040, 6_720)
+
+
+def test_a_new_fee_begins_a_new_standing_batch(db: Session, books: None) -> None:
+    requester = factories.create_requester(db)
+    project = factories.create_project(db, requester, **LIMITS)
+    first, second = (factories.create_task(db, project) for _ in range(2))
+    _agree(db, requester, fee=1_000)
+
+    third, fourth = (factories.create_task(db, project) for _ in range(2))
+    _agree(db, requester, fee=2_000)
+    fifth = factories.create_task(db, project)
+
+    assert first.batch_id == second.batch_id != third.batch_id == fourth.batch_id
+    assert fifth.batch_id not in {first.batch_id, third.batch_id}
+    assert [task.reserved for task in (first, third, fifth)] == [WORST, 7_040, WORST]
+
+
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(1, 3)), min_size=1, max_size=4))
+@settings(max_examples=10, deadline=None, database=None)
+def test_whatever_fees_are_agreed_every_unit_is_accounted_for(
+    shared_engine: Engine, agreed: list[tuple[int, int]]
+) -> None:
+    with shared_engine.connect() as connection, Session(connection, expire_on_commit=False, autoflush=False) as db:
+        requester = factories.create_requester(db, funds="100")
+        project = factories.create_project(db, requester, **LIMITS, confidence_target=0.5)
+        spent = 0
+        for fee, n_tasks in agreed:
+            _agree(db, requester, fee=fee)
+            for _ in range(n_tasks):
+                factories.create_task(db, project)
+                spent += funding.with_fee(200, fee)
+        _agree(db, requester, fee=9_999)
+        for _ in range(sum(n_tasks for _, n_tasks in agreed)):
+            factories.answer(db, factories.create_worker(db), "rook", project=project)
+        factories.settle(db)
+
+        assert funding.of_owner(db, requester.id)[0] == funding.Funds("USD", 4, 1_000_000 - spent, 0, spent)
+        assert not any(rows for check in (checks.check, payments.checks.check) for rows in check(db).values())
