@@ -66,6 +66,12 @@ _UNUSUAL = {
     "refunds": "SELECT, INSERT, UPDATE (state, reason, decided_by, decided_at, entry_id)",
     "reserves": "SELECT, INSERT, UPDATE (reserved, spent, released)",
     "tax_rules": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
+    # Bytes go when an export has expired, rows when it is finished; the manifest stays.
+    "export_chunks": "SELECT, INSERT, DELETE",
+    "export_downloads": "SELECT, INSERT",
+    "export_rows": "SELECT, INSERT, DELETE",
+    "exports": "SELECT, INSERT, UPDATE (state, as_of, n_drawn, n_done, attempt, taken_until, n_rows, n_bytes, sums, "
+    "sha256, finished_at, failure, is_cleared)",
     # Never deleted.
     "batches": "SELECT, INSERT, UPDATE",
     "gold_proposals": "SELECT, INSERT, UPDATE",

@@ -14,10 +14,10 @@ from foundation import ids
 from foundation.errors import Conflict, Invalid
 from payments import methods, paying_accounts, rails, runs, sealing
 from payments.destinations import Destination, Kind
-from payments.exports import Export
 from payments.files import dialects, nacha, pain001, parquet, tables, xlsx
 from payments.files.orders import Batch, Order, Unfit
 from payments.files.writing import Hashing
+from payments.made_files import NamedFile
 from payments.models import Currency, Payout, PayoutFile, PayoutMethod, PayoutRun, RunState
 
 _IN_MEMORY = 1024 * 1024
@@ -43,11 +43,9 @@ class PayoutUnfit(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class PayoutExport(Export):
-    """The file of a run, or one part of it: under which name and type it is given, and of how many parts it is."""
+class PayoutExport(NamedFile):
+    """The file of a run, or one part of it, and of how many parts it is."""
 
-    name: str
-    content_type: str
     n_parts: int
 
 

@@ -1,6 +1,6 @@
 """The payments routes: finance's side of the books, and what owners and payees see of their own."""
 
-from payments.api import books, earnings, floors, funding, mine, payouts, rules
+from payments.api import books, earnings, exports, floors, funding, mine, payouts, rules
 from payments.api.edge import APPROVER, FINANCE, READ, routes
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "READ",
     "books",
     "earnings",
+    "exports",
     "floors",
     "funding",
     "mine",

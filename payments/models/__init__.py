@@ -25,6 +25,14 @@ from payments.models.earnings import (
     Payee,
     Rate,
 )
+from payments.models.exports import (
+    AccountCode,
+    Export,
+    ExportChunk,
+    ExportDownload,
+    ExportRow,
+    ExportState,
+)
 from payments.models.floors import ActiveTime, FloorRule, FloorWeek, FloorWeekState, WeeklyPay
 from payments.models.funding import Owner, Refund, RefundState, Reserve
 from payments.models.invoices import (
@@ -55,6 +63,7 @@ from payments.models.taxes import Rounding, TaxBasis, TaxKind, TaxPeriod, TaxRul
 
 __all__ = [
     "Account",
+    "AccountCode",
     "AccountKind",
     "ActiveTime",
     "Adjustment",
@@ -73,6 +82,11 @@ __all__ = [
     "Earning",
     "EarningKind",
     "EarningStatus",
+    "Export",
+    "ExportChunk",
+    "ExportDownload",
+    "ExportRow",
+    "ExportState",
     "FloorRule",
     "FloorWeek",
     "FloorWeekState",

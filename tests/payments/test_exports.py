@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
-from payments import earnings, exports, funding, payees
+from payments import earnings, export_making, funding, payees
 from payments.earnings import Work
 from payments.files import cells
+from payments.made_files import MadeFile
 from payments.models import Payee
 
 
@@ -31,7 +32,7 @@ def _payee(db: Session, name: str = "Ada", country: str = "KE") -> Payee:
     return payees.register(db, owner_ref=f"wrk_{name}", name=name, country=country)
 
 
-def _read(export: exports.Export) -> tuple[bytes, list[dict[str, str]]]:
+def _read(export: MadeFile) -> tuple[bytes, list[dict[str, str]]]:
     raw = b"".join(export.chunks())
     return raw, list(csv.DictReader(io.StringIO(raw.decode(), newline="")))
 
@@ -42,7 +43,7 @@ def test_every_payee_has_one_row_for_each_currency(db: Session, books: None) -> 
     _owe(db, ada, 50, currency="EUR")
     _owe(db, bo, 12_345, currency="JPY")
 
-    _, rows = _read(exports.payables(db))
+    _, rows = _read(export_making.payables(db, made_by="finance"))
 
     shown = [(row["payee_id"], row["currency"], row["amount_due"], row["earnings"]) for row in rows]
     assert shown == [(ada.id, "EUR", "0.0050", "1"), (ada.id, "USD", "1.2500", "2"), (bo.id, "JPY", "123.45", "1")]
@@ -55,7 +56,7 @@ def test_pending_work_is_not_owed_yet(db: Session, books: None) -> None:
     _owe(db, ada, 200)
     earnings.pend(db, [Work("ans_pending", ada.id, f"bat_{ada.id}_USD", "USD", 100)])
 
-    _, rows = _read(exports.payables(db))
+    _, rows = _read(export_making.payables(db, made_by="finance"))
 
     assert [row["amount_due"] for row in rows] == ["0.0200"]
 
@@ -63,7 +64,7 @@ def test_pending_work_is_not_owed_yet(db: Session, books: None) -> None:
 def test_the_totals_describe_the_bytes(db: Session, books: None) -> None:
     _owe(db, _payee(db), 200)
 
-    export = exports.payables(db)
+    export = export_making.payables(db, made_by="finance")
     raw, rows = _read(export)
 
     assert export.rows == len(rows) == 1
@@ -72,7 +73,7 @@ def test_the_totals_describe_the_bytes(db: Session, books: None) -> None:
 
 
 def test_nothing_owed_is_a_header_alone(db: Session) -> None:
-    raw, rows = _read(exports.payables(db))
+    raw, rows = _read(export_making.payables(db, made_by="finance"))
 
     assert rows == []
     assert raw == b"payee_id,name,country,currency,amount_due,earnings,oldest_due_at\r\n"
@@ -82,7 +83,7 @@ def test_a_large_file_comes_in_bounded_pieces_and_is_closed(db: Session) -> None
     ada = _payee(db, "A" * 200_000)
     _owe(db, ada, 200)
 
-    export = exports.payables(db)
+    export = export_making.payables(db, made_by="finance")
     pieces = list(export.chunks())
 
     assert len(pieces) > 2
@@ -94,7 +95,7 @@ def test_a_large_file_comes_in_bounded_pieces_and_is_closed(db: Session) -> None
 def test_no_name_becomes_a_formula(db: Session, books: None, name: str) -> None:
     _owe(db, _payee(db, name), 200)
 
-    _, rows = _read(exports.payables(db))
+    _, rows = _read(export_making.payables(db, made_by="finance"))
 
     assert rows[0]["name"] == "'" + name
 
@@ -103,7 +104,7 @@ def test_no_name_becomes_a_formula(db: Session, books: None, name: str) -> None:
 def test_an_honest_name_comes_through_as_it_is(db: Session, books: None, name: str) -> None:
     _owe(db, _payee(db, name), 200)
 
-    _, rows = _read(exports.payables(db))
+    _, rows = _read(export_making.payables(db, made_by="finance"))
 
     assert rows[0]["name"] == name
 
