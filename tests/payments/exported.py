@@ -3,12 +3,15 @@
 import csv
 import hashlib
 import io
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from payments import account_codes, export_making, exports, ledger
+from foundation import clock
+from foundation.auth import Actor
+from payments import account_codes, export_making, exports, fx, ledger
 from payments.models import Export
 
 FINANCE = "wanjiru"
@@ -49,6 +52,16 @@ def rows(content: bytes) -> list[dict[str, str]]:
 def saved(content: bytes, path: Path) -> Path:
     path.write_bytes(content)
     return path
+
+
+def enter_rate(db: Session, base: str, quote: str, rate: str) -> None:
+    """A rate that counts."""
+    now = clock.now(db)
+    made = fx.enter(
+        db, base=base, quote=quote, rate=rate, source="ECB", fetched_at=now, valid_until=now + timedelta(hours=12),
+        entered_by=FINANCE,
+    )  # fmt: skip
+    fx.confirm(db, made.id, Actor(token_id="", subject_id="oscar", role="approver", scopes=frozenset()))
 
 
 def set_codes(db: Session, **codes: str) -> None:

@@ -30,6 +30,7 @@ def month(db: Session) -> str:
     """This month, in which people earned in two currencies, were paid and had something taken back."""
     first = owed.payee(db, 12_300, 200)
     owed.payee(db, 500, currency="EUR")
+    exported.enter_rate(db, "EUR", "USD", "1.085")
     owed.pay_out(db)
     answers = owed.owe(db, first, 4_000, 7_000)
     earning = db.scalars(text("SELECT id FROM earnings WHERE answer_ref = :ref"), {"ref": answers[0]}).one()
@@ -119,7 +120,7 @@ def test_accounts_without_a_code_are_named(db: Session, month: str) -> None:
     with pytest.raises(AccountCodesMissing) as refused:
         ask(db, "journal", month=month)
 
-    assert refused.value.extensions["accounts"] == ["in_transit", "payable", "platform_fee", "reserve"]
+    assert refused.value.extensions["accounts"] == ["fx_clearing", "in_transit", "payable", "platform_fee", "reserve"]
     assert "PUT /api/account-codes" in refused.value.detail
 
 
