@@ -138,7 +138,9 @@ def _check_postings(entry: Entry, place: int) -> None:
     sums: Counter[tuple[str, int]] = Counter()
     for posting in entry.postings:
         if not re.fullmatch(r"[A-Z]{3}(\.[0-9]{4})?", posting.currency):
-            raise Unfit("a currency is three capital letters, and a year if it is an old one", order=place, field="currency")
+            raise Unfit(
+                "a currency is three capital letters, and a year if it is an old one", order=place, field="currency"
+            )
         if posting.amount == 0:
             raise Unfit("a posting moves something", order=place, field="amount")
         check_encodable(posting.account, order=place, field="account")

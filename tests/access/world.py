@@ -187,6 +187,7 @@ _VALUES = {
     "payout": "SELECT id AS payout_id FROM payouts WHERE id = :id",
     "floor_rule": "SELECT id AS floor_id FROM floor_rules WHERE id = :id",
     "period": "SELECT to_char(month, 'YYYY-MM') AS month FROM periods WHERE month = CAST(:id AS date)",
+    "export": "SELECT id AS export_id FROM exports WHERE id = :id",
     "account": "SELECT id AS account_id FROM accounts WHERE id = :id",
     "event": "SELECT id AS event_id FROM outbox_events WHERE id = CAST(:id AS bigint)",
 }
@@ -198,7 +199,7 @@ _PREFIXES = {
     "refund_id": "rfd", "contract_id": "ctr", "limit_id": "crl", "invoice_id": "inv",
     "clawback_id": "clw", "top_up_id": "jnl",
     "floor_id": "flr",
-    "account_id": "acc",
+    "account_id": "acc", "export_id": "exp",
 }  # fmt: skip
 
 

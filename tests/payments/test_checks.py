@@ -35,7 +35,7 @@ from payments.models import Billing, Payee, Payout, Presentation
 from payments.rates import Price
 from tests import factories
 from tests.conftest import Urls
-from tests.payments import owed
+from tests.payments import exported, owed
 from tests.payments.files.test_camt import document, entry
 
 CASH = AccountName(BANK, HOUSE, "USD")
@@ -44,7 +44,7 @@ FEE = AccountName(PLATFORM_FEE, HOUSE, "USD")
 
 APPEND_ONLY = [
     "journal_entries", "journal_lines", "rates", "tier_moves", "known_labels", "adjudications", "adjustments",
-    "invoice_lines",
+    "invoice_lines", "export_downloads",
     "active_time", "weekly_pay", "seals", "balance_snapshots",
 ]  # fmt: skip
 CHANGES = ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}", "TRUNCATE {table} CASCADE"]
@@ -97,6 +97,7 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         factories.enter_fx_rate(db)
         factories.enter_tax_rule(db)
         _look_back(db)
+        exported.make(db, "payables")
         db.commit()
     engine.dispose()
     return urls
@@ -158,8 +159,8 @@ def _ask_back(db: Session) -> None:
     made = []
     for payee in (owed.payee(db, 600), owed.payee(db, 700)):
         _send(db, payee)
-        exported = db.scalars(payouts.listed(payee_id=payee.id, state="exported")).all()
-        payouts.settle(db, [payouts.Outcome(payout.id) for payout in exported])
+        sent = db.scalars(payouts.listed(payee_id=payee.id, state="exported")).all()
+        payouts.settle(db, [payouts.Outcome(payout.id) for payout in sent])
         (earning_id,) = db.scalars(text("SELECT id FROM earnings WHERE payee_id = :id"), {"id": payee.id})
         clawback = clawbacks.propose(db, earning_id, reason="r", made_by="f")
         made.append(clawbacks.confirm(db, clawback.id, confirmed_by="a"))
@@ -348,6 +349,9 @@ BREAKS = {
          WHERE state = 'void'""",
     "I30 an invoice's tax and its payment are posted": """
         UPDATE invoices SET entry_id = NULL WHERE state = 'issued'""",
+    "E1 a finished export has all its bytes": """
+        ALTER TABLE export_chunks DISABLE TRIGGER append_only;
+        UPDATE export_chunks SET bytes = overlay(bytes PLACING '\\x00' FROM 1)""",
     "I19 nobody earned less in a closed week than the floor, by what the books added": """
         ALTER TABLE weekly_pay DISABLE TRIGGER append_only;
         ALTER TABLE weekly_pay DROP CONSTRAINT ck_weekly_pay_floor_kept;

@@ -41,9 +41,12 @@ def month(db: Session) -> str:
 def _turnover(db: Session) -> dict[tuple[str, str], tuple[Decimal, Decimal]]:
     """Debits and credits by role and currency, by the books."""
     return {
-        (row.role, row.currency): tuple(Decimal(int(side)).scaleb(-row.exponent) for side in (row.debits, row.credits))
+        (row.role, row.currency): (
+            Decimal(int(row.debits)).scaleb(-row.exponent),
+            Decimal(int(row.credits)).scaleb(-row.exponent),
+        )
         for row in ledger.trial_balance(db)
-    }  # type: ignore[misc]  # two each
+    }
 
 
 def _judged(path: Path) -> dict[tuple[str, str], tuple[Decimal, Decimal]]:

@@ -120,7 +120,8 @@ def test_what_came_back_is_owed_again_with_the_reason(db: Session, books: None, 
 
 def test_pages_of_a_statement_are_the_lines_of_its_file(db: Session, books: None, today: date) -> None:
     ada = owed.payee(db, *range(1, 8))
-    rows, after = [], None
+    rows: list[dict[str, str]] = []
+    after = None
     for _ in range(9):
         page = payee_statements.page(db, ada.id, _month(today), pagination.PageRequest(2, after))
         rows += page.items
