@@ -140,7 +140,7 @@ def _earnings(session: Session, people: Mapping[str, Payee]) -> Iterator[Found]:
 
 def _exports(session: Session) -> Iterator[Found]:
     """An export in every state; somebody has taken the bytes of those that had any."""
-    account_codes.replace(session, {"bank": "1010"}, set_by="finance")
+    account_codes.replace(session, {"bank": "1010", "funds": "2010"}, set_by="finance")
     for state in ("ready", "gone", "failed", "making"):
         export = exports.ask(session, kind="payables", format_="csv", parameters={}, made_by="finance")
         if state in {"ready", "gone"}:

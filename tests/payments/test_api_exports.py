@@ -64,10 +64,9 @@ def test_an_export_is_asked_for_made_and_taken(client: FlaskClient, headers: Hea
 
 def test_asking_again_with_the_same_key_is_the_same_export(client: FlaskClient, headers: Headers, db: Session) -> None:
     sent = {**headers("finance", "ada"), "Idempotency-Key": "one"}
+    asked = {"kind": "payables", "format": "csv"}
 
-    ids_ = {
-        client.post("/api/exports", json={"kind": "payables", "format": "csv"}, headers=sent).json["id"] for _ in "ab"
-    }
+    ids_ = {client.post("/api/exports", json=asked, headers=sent).get_json()["id"] for _ in "ab"}
 
     assert len(ids_) == 1
     assert db.scalars(text("SELECT count(*) FROM exports")).one() == 1
