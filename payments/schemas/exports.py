@@ -1,5 +1,6 @@
 """What the routes of exports, account codes, ageing and statements take and give."""
 
+import re
 from datetime import date
 from typing import Any
 
@@ -25,7 +26,7 @@ from payments.export_kinds.kind import Format
 from payments.models import ExportState
 from payments.schemas.parts import Month, amount_of
 
-_KIND = ma.validate.OneOf(list(KINDS))
+_KIND = re.compile("|".join(KINDS))
 
 
 class ExportParameters(Schema):
@@ -52,7 +53,7 @@ class NewExport(Schema):
 
 
 class ExportQuery(Schema):
-    kind = ma.fields.String(validate=_KIND)
+    kind = Shaped(_KIND, "Must be a kind of export, such as journal.", "journal")
     state = Choice(ExportState)
 
 
