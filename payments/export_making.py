@@ -93,6 +93,8 @@ def _hold(db: Session, export: Export) -> None:
     """Keep what was taken for a while longer, unless another attempt has begun meanwhile."""
     given = {"id": export.id, "time": _TAKEN, "n_done": export.n_done, "attempt": export.attempt}
     if not _changed(db.execute(_TOUCH, given)):
+        # How far we had come is nobody's any more, and must not be written over theirs.
+        db.expire(export)
         raise _Overtaken
 
 
@@ -129,8 +131,11 @@ _ROWS = text("""
 
 def _read(db: Session, export: Export, drawn: IO[bytes]) -> Iterator[None]:
     """Copy drawn rows out of the database, a line of JSON each: writing them may take minutes."""
+    assert export.n_drawn is not None, "what was drawn is counted"
     export.n_done = 0
-    while rows := db.execute(_ROWS, {"id": export.id, "after": export.n_done, "most": _ROWS_AT_ONCE}).all():
+    # No look for more than there are: that would leave a transaction open while the file is written.
+    while export.n_done < export.n_drawn:
+        rows = db.execute(_ROWS, {"id": export.id, "after": export.n_done, "most": _ROWS_AT_ONCE}).all()
         drawn.writelines(json.dumps(row.cells).encode() + b"\n" for row in rows)
         export.n_done = rows[-1].number
         _hold(db, export)
