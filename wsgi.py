@@ -6,6 +6,7 @@ import demo.commands
 import payments.api
 import payments.checks
 import payments.commands
+import payments.export_commands
 import quality.api
 import quality.checks
 import quality.commands
@@ -15,7 +16,7 @@ import workforce.dialects.scale
 from foundation import api, commands, idempotency, jobs, metrics, outbox, settings, trail
 from foundation.outbox import On
 from foundation.program import Program
-from payments import floor_weeks, horizon, methods, runs, screening, seals, statements
+from payments import export_making, exports, floor_weeks, horizon, methods, runs, screening, seals, statements
 from payments.events import DestinationChanged, DestinationShared
 from quality import inquiry, quarantine, revisions
 from quality.events import ConsensusRevised, EvidenceRaised, WeightsChanged
@@ -60,15 +61,24 @@ program = Program(
         horizon.advance,
         seals.seal_due,
         statements.take_snapshots,
+        exports.expire,
         trail.tell_head,
     ),
     # What is due and takes minutes, step by step.
-    works=(settlement.refit_grown, runs.go_on, floor_weeks.go_on, screening.go_on, tasks.lift_finished),
+    works=(
+        settlement.refit_grown,
+        runs.go_on,
+        floor_weeks.go_on,
+        screening.go_on,
+        export_making.go_on,
+        tasks.lift_finished,
+    ),
     # What must always be true.
     checks=(payments.checks.check, seals.check, workforce.checks.check, quality.checks.check, trail.check),
     commands=(
         payments.commands.ledger_commands,
         payments.commands.payables_commands,
+        payments.export_commands.exports_commands,
         payments.commands.floors_commands,
         payments.commands.kyc_commands,
         payments.commands.screening_commands,

@@ -91,6 +91,12 @@ _UNUSUAL = {
     "unclaimed": "SELECT, INSERT, UPDATE (amount, state, decided_by, decided_at, claimed_by, claimed_at, filing, "
     "filed_by, handed_by, handed_at)",
     "unclaimed_items": "SELECT, INSERT, UPDATE (counts)",
+    # Bytes go when an export has expired, rows when it is finished; the manifest stays.
+    "export_chunks": "SELECT, INSERT, DELETE",
+    "export_downloads": "SELECT, INSERT",
+    "export_rows": "SELECT, INSERT, DELETE",
+    "exports": "SELECT, INSERT, UPDATE (state, as_of, n_drawn, n_done, attempt, taken_until, n_rows, n_bytes, sums, "
+    "sha256, finished_at, failure, is_cleared)",
     # Never deleted.
     "batches": "SELECT, INSERT, UPDATE",
     "gold_proposals": "SELECT, INSERT, UPDATE",

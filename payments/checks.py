@@ -403,6 +403,16 @@ CHECKS = {
          UNION ALL
         SELECT e.id FROM journal_entries e
          WHERE e.kind = 'credit_note' AND NOT EXISTS (SELECT FROM credit_notes n WHERE n.entry_id = e.id)""",
+    # Their hash only of those that are few pieces: all of them would be read whole.
+    "E1 a finished export has all its bytes": """
+        SELECT e.id FROM exports e
+          LEFT JOIN (SELECT export_id, count(*) AS n, max(number) AS last, sum(length(bytes)) AS n_bytes
+                       FROM export_chunks GROUP BY export_id) c ON c.export_id = e.id
+         WHERE e.state = 'ready'
+           AND (c.n_bytes IS DISTINCT FROM e.n_bytes OR c.n <> c.last + 1
+                OR (e.n_bytes < 4000000
+                    AND e.sha256 <> (SELECT sha256(string_agg(bytes, '' ORDER BY number)) FROM export_chunks
+                                      WHERE export_id = e.id)))""",
 }
 
 

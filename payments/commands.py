@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from foundation import commands, jobs, trail
 from payments import (
     checks,
-    exports,
+    export_making,
     money,
     payout_files,
     payouts,
@@ -30,14 +30,14 @@ from payments import (
     statements,
     watch_list,
 )
-from payments.exports import Export
+from payments.made_files import MadeFile
 from payments.models import PayoutRun
 from payments.rule_files import Kind
 from payments.statements import Move
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[IO[bytes]]:
+def reading(path: Path) -> Iterator[IO[bytes]]:
     """A file to read, or one sentence for whoever named it."""
     try:
         with path.open("rb") as file:
@@ -46,7 +46,7 @@ def _reading(path: Path) -> Iterator[IO[bytes]]:
         raise click.BadParameter(f"{path} cannot be read: {error.strerror}.", param_hint="PATH") from error
 
 
-def _save(made: Export, path: Path) -> None:
+def save(made: MadeFile, path: Path) -> None:
     """Write what was made to a file that is not there yet."""
     try:
         with path.open("xb") as file:
@@ -118,8 +118,8 @@ def payables_commands() -> None:
 @click.pass_obj
 def export(db: Session, path: Path) -> None:
     """Write what is owed now to PATH as CSV. Refuses to overwrite a file."""
-    made = exports.payables(db)
-    _save(made, path)
+    made = export_making.payables(db, made_by=commands.operator().subject_id)
+    save(made, path)
     click.echo(f"{made.rows} rows, sha256 {made.sha256}")
 
 
@@ -138,7 +138,7 @@ def import_rules(db: Session, path: Path) -> None:
 
 def _import(db: Session, path: Path, kind: Kind, *, act: str) -> None:
     operator = commands.operator()
-    with _reading(path) as file:
+    with reading(path) as file:
         taken = rule_files.enter(db, file, kind, entered_by=operator.subject_id)
     trail.record(db, operator, act, target=path.name, details=json.dumps(asdict(taken)))
     click.echo(f"{taken.entered} rules entered, to be confirmed; {taken.known} were there.")
@@ -181,7 +181,7 @@ def screening_commands() -> None:
 def import_list(db: Session, path: Path) -> None:
     """Take the CSV file PATH as the list that payees are held against from now on, and hold all of them against it."""
     operator = commands.operator()
-    with _reading(path) as file:
+    with reading(path) as file:
         made = watch_list.take(db, file, imported_by=operator.subject_id)
     trail.record(db, operator, "screening.import", target=made.id, details=json.dumps({"sha256": made.sha256.hex()}))
     begun = screening.begin_round(db, begun_by=operator.subject_id)
@@ -247,7 +247,7 @@ def write_file(db: Session, run_id: str, path: Path, format_: str | None, part: 
     """Write the file of an exported run to PATH. Refuses to overwrite a file."""
     operator = commands.operator()
     made = payout_files.write(db, run_id, made_by=operator.subject_id, format_=format_, part=part)
-    _save(made, path)
+    save(made, path)
     trail.record(db, operator, "payouts.file", target=run_id, details=json.dumps({"sha256": made.sha256}))
     click.echo(f"{made.rows} rows, part {part} of {made.n_parts}, sha256 {made.sha256}")
 
@@ -264,7 +264,7 @@ def statements_commands() -> None:
 def read_statement(db: Session, path: Path, format_: str) -> None:
     """Take in the file PATH of a bank or provider: all of it, or nothing. The same file a second time is refused."""
     operator = commands.operator()
-    with _reading(path) as file:
+    with reading(path) as file:
         made = reconciliation.read(db, file, format_=format_, read_by=operator.subject_id)
     trail.record(db, operator, "statements.read", target=made.id, details=json.dumps({"sha256": made.hash_text}))
     click.echo(f"{made.id}: " + (", ".join(f"{n} {name}" for name, n in made.outcome.items()) or "nothing in it"))

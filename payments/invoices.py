@@ -220,14 +220,20 @@ def of_owner(owner_ref: str) -> Select[Invoice]:
     return select(Invoice).where(Invoice.owner_ref == owner_ref, Invoice.serial.is_not(None))
 
 
-def lines(
-    db: Session, invoice_id: str, request: pagination.PageRequest, *, owner_ref: str | None = None
-) -> pagination.Page:
-    """The lines of an invoice, of anybody's or one that this owner sees."""
+def find(db: Session, invoice_id: str, *, owner_ref: str | None = None) -> Invoice:
+    """An invoice, of anybody's or one that this owner sees."""
     known = listed() if owner_ref is None else of_owner(owner_ref)
     invoice = db.scalar(known.where(Invoice.id == invoice_id))
     if invoice is None:
         raise NoSuchInvoice("There is no such invoice.")
+    return invoice
+
+
+def lines(
+    db: Session, invoice_id: str, request: pagination.PageRequest, *, owner_ref: str | None = None
+) -> pagination.Page:
+    """The lines of an invoice, of anybody's or one that this owner sees."""
+    invoice = find(db, invoice_id, owner_ref=owner_ref)
     columns = (InvoiceLine.line, InvoiceLine.kind, InvoiceLine.cause_ref, InvoiceLine.entries, InvoiceLine.work)
     exponent = literal(invoice.exponent).label("exponent")
     rows = select(*columns, InvoiceLine.fee, exponent).where(InvoiceLine.invoice_id == invoice_id)

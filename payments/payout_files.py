@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from foundation import ids
 from foundation.errors import Conflict, Invalid
 from payments import formats, orders, rails, runs
-from payments.exports import Export
 from payments.files.orders import Unfit
 from payments.formats import Written
+from payments.made_files import NamedFile
 from payments.models import PayoutFile, PayoutRun, RunState
 
 _IN_MEMORY = 1024 * 1024
@@ -37,11 +37,9 @@ class PayoutUnfit(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class PayoutExport(Export):
-    """The file of a run, or one part of it: under which name and type it is given, and of how many parts it is."""
+class PayoutExport(NamedFile):
+    """The file of a run, or one part of it, and of how many parts it is."""
 
-    name: str
-    content_type: str
     n_parts: int
 
 

@@ -170,7 +170,7 @@ def accounts(
     return pagination.Page([moved[account.id] for account in found.items], found.last)
 
 
-_TRIAL = text("""
+TRIAL = text("""
     SELECT a.role COLLATE "C" AS role, a.kind, p.currency, c.ledger_exponent AS exponent,
            sum(greatest(p.amount, 0)) AS debits, sum(greatest(-p.amount, 0)) AS credits
       FROM postings p JOIN journal_entries e ON e.id = p.entry_id
@@ -182,7 +182,7 @@ _TRIAL = text("""
 
 def trial_balance(db: Session, day: date) -> Sequence[Any]:
     """Debits and credits of every role and currency by the entries that count for a day or one before it."""
-    return db.execute(_TRIAL, {"day": day}).all()
+    return db.execute(TRIAL, {"day": day}).all()
 
 
 # Statements

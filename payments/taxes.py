@@ -189,7 +189,7 @@ _YEAR_BEGINS = {"IN": 4}
 def local_day(country: str, at: datetime) -> date:
     """Which day it is in a country at a moment (aware)."""
     assert at.tzinfo is not None, "a moment has a zone"
-    return at.astimezone(_zone(country)).date()
+    return at.astimezone(zone(country)).date()
 
 
 def period_begin(country: str, period: TaxPeriod, at: datetime) -> datetime:
@@ -199,10 +199,11 @@ def period_begin(country: str, period: TaxPeriod, at: datetime) -> datetime:
     if period == TaxPeriod.YEAR:
         first = _YEAR_BEGINS.get(country, 1)
         day = day.replace(year=day.year - (day.month < first), month=first)
-    return datetime(day.year, day.month, day.day, tzinfo=_zone(country)).astimezone(UTC)
+    return datetime(day.year, day.month, day.day, tzinfo=zone(country)).astimezone(UTC)
 
 
-def _zone(country: str) -> ZoneInfo:
+def zone(country: str) -> ZoneInfo:
+    """By which clock a country's days begin."""
     return ZoneInfo(_ZONES.get(country, "UTC"))
 
 

@@ -5,8 +5,8 @@ from flask import Response
 from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call
-from payments import exports, ledger, periods, schemas, statements
-from payments.api.edge import READ, routes
+from payments import export_making, ledger, periods, schemas, statements
+from payments.api.edge import READ, handed_over, routes
 from payments.models import Period
 from payments.periods import Closing
 
@@ -32,14 +32,8 @@ def journal(call: Call) -> pagination.Page:
 @routes.get("/payables.csv", allow=READ, content_type="text/csv")
 def payables_csv(call: Call) -> Response:
     """What is owed to every payee now, as CSV; the header fields carry the row count and SHA-256."""
-    export = exports.payables(call.db)
-    response = Response(export.chunks(), content_type="text/csv; charset=utf-8; header=present")
-    # Nobody may ask for the chunks: a HEAD, or a client that is gone.
-    response.call_on_close(export.file.close)
-    response.headers["Content-Disposition"] = 'attachment; filename="payables.csv"'
-    response.headers["Rookery-Rows"] = str(export.rows)
-    response.headers["Rookery-Sha256"] = export.sha256
-    return response
+    made = export_making.payables(call.db, made_by=call.actor.subject_id)
+    return handed_over(made, name="payables.csv")
 
 
 @routes.get("/periods", allow=READ, returns=schemas.Period, paged=True)

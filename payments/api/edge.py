@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from flask import Response
+
 from foundation.auth import Role, allow
 from foundation.errors import within
 from foundation.http import Call, Routes
 from payments import money
+from payments.made_files import NamedFile
 from payments.models import Currency
 
 FINANCE = Role("finance", frozenset({"finance"}))
@@ -33,3 +36,14 @@ def amount_in(call: Call) -> tuple[Currency, int]:
 def in_units(call: Call) -> dict[str, Any]:
     """A body with its amount in ledger units of its currency."""
     return {**call.body, "amount": amount_in(call)[1]}
+
+
+def handed_over(made: NamedFile, *, name: str | None = None) -> Response:
+    """A file as it is downloaded; header fields carry the row count and SHA-256."""
+    response = Response(made.chunks(), content_type=made.content_type)
+    # Nobody may ask for the chunks: a HEAD, or a client that is gone.
+    response.call_on_close(made.file.close)
+    response.headers["Content-Disposition"] = f'attachment; filename="{name or made.name}"'
+    response.headers["Rookery-Rows"] = str(made.rows)
+    response.headers["Rookery-Sha256"] = made.sha256
+    return response

@@ -137,8 +137,10 @@ def _balanced(entries: Iterable[Entry]) -> Iterator[tuple[int, Entry]]:
 def _check_postings(entry: Entry, place: int) -> None:
     sums: Counter[tuple[str, int]] = Counter()
     for posting in entry.postings:
-        if not re.fullmatch("[A-Z]{3}", posting.currency):
-            raise Unfit("a currency is three capital letters", order=place, field="currency")
+        if not re.fullmatch(r"[A-Z]{3}(\.[0-9]{4})?", posting.currency):
+            raise Unfit(
+                "a currency is three capital letters, and a year if it is an old one", order=place, field="currency"
+            )
         if posting.amount == 0:
             raise Unfit("a posting moves something", order=place, field="amount")
         check_encodable(posting.account, order=place, field="account")
@@ -168,7 +170,7 @@ def _account(roots: Mapping[str, str], posting: Posting, place: int) -> str:
     parts = [re.sub("[^A-Za-z0-9]", "-", part) for part in posting.account.split(":")]
     # Each begins with a capital letter or a digit; two accounts that become the same one are refused.
     names = [part[0].upper() + part[1:] if part[:1].isalnum() else f"X{part}" for part in parts]
-    return ":".join([root, *names, posting.currency])
+    return ":".join([root, *names, posting.currency.replace(".", "-")])
 
 
 def _commodity(posting: Posting) -> str:

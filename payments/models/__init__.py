@@ -43,6 +43,7 @@ from payments.models.earnings import (
     Rate,
 )
 from payments.models.exchange import FxPurchase
+from payments.models.exports import AccountCode, Export, ExportChunk, ExportDownload, ExportRow, ExportState
 from payments.models.floors import (
     ActiveTime,
     BatchFloor,
@@ -86,6 +87,7 @@ from payments.models.unclaimed import Unclaimed, UnclaimedItem, UnclaimedState
 
 __all__ = [
     "Account",
+    "AccountCode",
     "AccountKind",
     "ActiveTime",
     "Adjustment",
@@ -116,6 +118,11 @@ __all__ = [
     "Earning",
     "EarningKind",
     "EarningStatus",
+    "Export",
+    "ExportChunk",
+    "ExportDownload",
+    "ExportRow",
+    "ExportState",
     "FloorRule",
     "FloorWeek",
     "FloorWeekState",

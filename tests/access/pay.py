@@ -9,7 +9,10 @@ from sqlalchemy.orm import Session
 
 from foundation import clock, ids
 from payments import (
+    account_codes,
     adjustments,
+    export_making,
+    exports,
     holds,
     money,
     payees,
@@ -49,6 +52,7 @@ def things(session: Session, workers: Mapping[str, Worker], approver: str) -> It
     yield from _payouts(session, made)
     yield from _remittances(session, approver)
     yield from _earnings(session, people)
+    yield from _exports(session)
     _files(session, made["closed"])
 
 
@@ -167,6 +171,22 @@ def _earnings(session: Session, people: Mapping[str, Payee]) -> Iterator[Found]:
         found[status] = session.scalars(_OF_STATUS, {"status": status, "payee_id": ""}).first()
     found["leaving"] = session.scalars(_IN_PAYOUT).one()
     yield from (("earning", state, "", earning_id) for state, earning_id in found.items())
+
+
+def _exports(session: Session) -> Iterator[Found]:
+    """An export in every state; somebody has taken the bytes of those that had any."""
+    account_codes.replace(session, {"bank": "1010", "funds": "2010"}, set_by="finance")
+    for state in ("ready", "gone", "failed", "making"):
+        export = exports.ask(session, kind="payables", format_="csv", parameters={}, made_by="finance")
+        if state in {"ready", "gone"}:
+            for _ in export_making.steps(session, export.id):
+                session.flush()
+            exports.take(session, export.id, taken_by="approver").file.close()
+        if state in {"gone", "failed"}:
+            why = "It went wrong." if state == "failed" else None
+            given = {"id": export.id, "state": state, "why": why}
+            session.execute(text("UPDATE exports SET state = :state, failure = :why WHERE id = :id"), given)
+        yield "export", state, "", export.id
 
 
 def _files(session: Session, run: PayoutRun) -> None:

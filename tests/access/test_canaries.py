@@ -45,6 +45,9 @@ SILENT = {
     ("payouts", "show"): "tells of the run that it was given, as the list does",
     ("payouts", "file"): "writes what the route gives, and tells how many",
     ("statements", "read"): "tells how many",
+    ("exports", "make"): "writes what the route gives, and tells how many",
+    ("exports", "save"): "writes what the route gives, and tells how many",
+    ("exports", "codes"): "tells how many",
 }
 
 
@@ -131,6 +134,8 @@ def _shown(world: World, file: Path) -> dict[tuple[str, ...], str]:
         ("trail", "verify"): [],
         ("payables", "export"): [str(file)],
         ("payouts", "list"): [],
+        ("exports", "list"): [],
+        ("ledger", "ageing"): [],
     }
     runner = CliRunner(env={"DATABASE_URL": world.urls.app, "DATABASE_OWNER_URL": world.urls.owner})
     shown = {path: runner.invoke(wsgi.cli, [*path, *arguments]).output for path, arguments in lines.items()}

@@ -57,5 +57,8 @@ def test_every_answer_with_members_is_declared() -> None:
         "GET /api/docs/<path:path>",
         "GET /api/payables.csv",
         "GET /api/payout-runs/<run_id>/file",
+        "GET /api/exports/<export_id>/file",
+        "GET /api/me/statements/<month>.csv",
+        "GET /api/me/invoices/<invoice_id>.csv",
         "GET /metrics",
     }

@@ -186,6 +186,10 @@ LISTS = (
         "SELECT id FROM accounts WHERE (owner_ref, currency) = ('house', 'USD')",
         ("auditor",),
     ),
+    List("/api/exports", "SELECT id FROM exports", _READERS),
+    List("/api/exports?state=gone", "SELECT id FROM exports WHERE state = 'gone'", ("auditor",)),
+    List("/api/exports?kind=journal", "SELECT id FROM exports WHERE kind = 'journal'", ("auditor",)),
+    List("/api/account-codes", "SELECT account FROM account_codes", _READERS, id="account"),
     List("/api/parked-events", "SELECT id::text FROM outbox_events WHERE parked_at IS NOT NULL", ("ops", "admin")),
     List("/api/trail", "SELECT seq FROM trail_entries", ("auditor", "admin"), id="seq"),
 )
@@ -212,7 +216,8 @@ def test_every_list_is_tested() -> None:
     of_a_run = {f"/api/payout-runs/<run_id>/{name}" for name in ("payouts", "left-out")}
     of_an_invoice = {"/api/invoices/<invoice_id>/lines", "/api/me/invoices/<invoice_id>/lines"}
     of_an_invoice |= {"/api/credit-notes/<note_id>/lines", "/api/me/credit-notes/<note_id>/lines"}
-    assert paged - tested == of_a_project | of_a_run | of_an_invoice | {"/api/accounts/<account_id>/statement"}
+    of_one = {"/api/exports/<export_id>/downloads", "/api/me/statements/<month>"}
+    assert paged - tested == of_a_project | of_a_run | of_an_invoice | of_one | {"/api/accounts/<account_id>/statement"}
 
 
 def _pages(stage: Stage, reader: str, listed: List) -> Iterator[list[Any]]:
@@ -305,6 +310,37 @@ def test_the_lists_of_a_run_are_of_that_run(stage: Stage) -> None:
             left = [(one["payee_id"], one["reason"]) for page in _pages(stage, "finance", listed) for one in page]
             rows = session.execute(text("SELECT payee_id, reason FROM left_out WHERE run_id = :id"), where)
             assert sorted(left) == sorted(tuple(row) for row in rows)
+
+
+def test_the_downloads_of_an_export_are_of_that_one(stage: Stage) -> None:
+    with stage.scene() as session:
+        for export in stage.world.things["export"].values():
+            where = {"id": export[""]["export_id"]}
+            shown = stage.send("auditor", "GET", f"/api/exports/{where['id']}/downloads").get_json()["items"]
+            assert {one["id"] for one in shown} == _ids(
+                session, "SELECT id FROM export_downloads WHERE export_id = :id", where
+            )
+
+
+def test_the_statement_of_a_month_is_its_workers_own(stage: Stage) -> None:
+    with stage.scene() as session:
+        month = session.scalars(text("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM')")).one()
+        for reader in ("worker", "other_worker", "expert"):
+            me = {"me": stage.world.callers[reader].subject_id}
+            expected = session.scalars(text(_MOVED), me).all()
+            listed = List(f"/api/me/statements/{month}", "", ())
+            found = [line["entry_id"] for page in _pages(stage, reader, listed) for line in page]
+            assert (reader, sorted(filter(None, found))) == (reader, sorted(expected))
+            file = stage.send(reader, "GET", f"/api/me/statements/{month}.csv").get_data(as_text=True)
+            assert all(entry_id in file for entry_id in expected)
+            assert file.count("jnl_") == len(expected)
+
+
+_MOVED = """
+    SELECT DISTINCT p.entry_id FROM postings p JOIN accounts a ON a.id = p.account_id AND a.role = 'payable'
+      JOIN payees y ON y.id = a.owner_ref JOIN journal_entries e ON e.id = p.entry_id
+     WHERE y.owner_ref = :me AND e.effective_on >= date_trunc('month', now() AT TIME ZONE 'UTC')
+"""
 
 
 _OF_PAYEE = {

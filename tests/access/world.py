@@ -223,6 +223,7 @@ _VALUES = {
     "kyc_rule": "SELECT id AS kyc_rule_id FROM kyc_rules WHERE id = :id",
     "screening": "SELECT id AS screening_id FROM screenings WHERE id = :id",
     "block": "SELECT id AS block_id FROM blocks WHERE id = :id",
+    "export": "SELECT id AS export_id FROM exports WHERE id = :id",
     "account": "SELECT id AS account_id FROM accounts WHERE id = :id",
     "event": "SELECT id AS event_id FROM outbox_events WHERE id = CAST(:id AS bigint)",
 }
@@ -236,8 +237,7 @@ _PREFIXES = {
     "clawback_id": "clw", "top_up_id": "jnl",
     "floor_id": "flr",
     "file_id": "bfl", "bank_entry_id": "ben", "resolution_id": "sol", "purchase_id": "fxp", "unclaimed_id": "unc",
-    "account_id": "acc",
-    "kyc_rule_id": "kyr", "screening_id": "scr", "block_id": "blk",
+    "kyc_rule_id": "kyr", "screening_id": "scr", "block_id": "blk", "account_id": "acc", "export_id": "exp",
 }  # fmt: skip
 
 

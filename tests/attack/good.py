@@ -59,7 +59,7 @@ from payments.models import (
 from payments.tax_documents import Shown
 from quality import proposals, quarantine
 from tests import factories
-from tests.payments import cleared, owed
+from tests.payments import cleared, exported, owed
 from tests.payments.files.test_camt import document, entry
 from workforce import assignment, schemas
 from workforce.models import BatchStatus, Kind, Project, Requester, WorkerStatus
@@ -1195,6 +1195,36 @@ def _scales_tasks(db: Session) -> Good:
     )
 
 
+def _new_export(_db: Session) -> Good:
+    parameters = {"first_day": "2026-01-31", "last_day": "2026-02-02", "detail": "day"}
+    body = {"kind": "journal", "format": "beancount", "parameters": parameters}
+    known = {"/kind": 422, "/format": 422, "/parameters/first_day": 422, "/parameters/last_day": 422}
+    return Good("auditor", body=body, known=known)
+
+
+def _export(query: str = "", *, is_named: bool = True) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        for _ in range(2):
+            made, _ = exported.make(db, "payables")
+        return Good("auditor", names={"export_id": made.id} if is_named else {}, query=query)
+
+    return good
+
+
+def _account_codes(db: Session) -> Good:
+    exported.set_codes(db)
+    return Good("auditor", query="limit=1")
+
+
+def _own_month(query: str = "") -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        worker = factories.create_worker(db)
+        owed.owe(db, payees.of_owner(db, worker.id), 700, 800)
+        return Good("worker", worker.id, {"month": f"{clock.now(db):%Y-%m}"}, query=query)
+
+    return good
+
+
 GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/applications": _application,
     "GET /api/me": _worker,
@@ -1411,6 +1441,22 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/clawbacks/<clawback_id>/refusal": _clawback("approver"),
     "POST /api/clawbacks/<clawback_id>/write-off": _clawback("finance", {"reason": "Gone."}, state="open"),
     "POST /api/clawbacks/<clawback_id>/write-off/confirmation": _clawback("approver", state="doomed"),
+    "POST /api/exports": _new_export,
+    "GET /api/exports": _export("limit=1&kind=payables&state=ready", is_named=False),
+    "GET /api/exports/<export_id>": _export(),
+    "GET /api/exports/<export_id>/file": _export(),
+    "GET /api/exports/<export_id>/downloads": _export("limit=1"),
+    "PUT /api/account-codes": _staff(
+        "finance",
+        body={"items": [{"account": "bank", "code": "1010"}]},
+        known={"/items/0/account": 422},
+        dear={"/items/0/code": 422},
+    ),
+    "GET /api/account-codes": _account_codes,
+    "GET /api/ageing": _staff("auditor"),
+    "GET /api/me/statements/<month>": _own_month("limit=1"),
+    "GET /api/me/statements/<month>.csv": _own_month(),
+    "GET /api/me/invoices/<invoice_id>.csv": _invoice("requester"),
     "GET /api/parked-events": _parked("admin"),
     "POST /api/parked-events/retry": _parked("ops"),
     "POST /api/parked-events/<event_id>/retry": _parked("ops"),
