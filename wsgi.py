@@ -15,7 +15,7 @@ import workforce.dialects.scale
 from foundation import api, commands, idempotency, jobs, metrics, outbox, settings, trail
 from foundation.outbox import On
 from foundation.program import Program
-from payments import floor_weeks, horizon, methods, runs, seals, statements
+from payments import floor_weeks, horizon, methods, redenomination, runs, seals, statements
 from payments.events import DestinationChanged, DestinationShared
 from quality import inquiry, quarantine, revisions
 from quality.events import ConsensusRevised, EvidenceRaised, WeightsChanged
@@ -63,7 +63,7 @@ program = Program(
         trail.tell_head,
     ),
     # What is due and takes minutes, step by step.
-    works=(settlement.refit_grown, runs.go_on, floor_weeks.go_on),
+    works=(settlement.refit_grown, runs.go_on, floor_weeks.go_on, redenomination.go_on),
     # What must always be true.
     checks=(payments.checks.check, seals.check, workforce.checks.check, quality.checks.check, trail.check),
     commands=(

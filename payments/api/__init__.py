@@ -1,6 +1,6 @@
 """The payments routes: finance's side of the books, and what owners and payees see of their own."""
 
-from payments.api import books, earnings, floors, funding, mine, payouts, rules
+from payments.api import books, earnings, floors, funding, mine, payouts, redenominations, rules
 from payments.api.edge import APPROVER, FINANCE, READ, routes
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "funding",
     "mine",
     "payouts",
+    "redenominations",
     "routes",
     "rules",
 ]

@@ -51,6 +51,7 @@ from payments.models.payouts import (
     RunRate,
     RunState,
 )
+from payments.models.redenominations import Redenomination, RedenominationItem, RedenominationState
 from payments.models.taxes import Rounding, TaxBasis, TaxKind, TaxPeriod, TaxRule
 
 __all__ = [
@@ -100,6 +101,9 @@ __all__ = [
     "PeriodState",
     "Presentation",
     "Rate",
+    "Redenomination",
+    "RedenominationItem",
+    "RedenominationState",
     "Refund",
     "RefundState",
     "Reserve",

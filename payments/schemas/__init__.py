@@ -97,6 +97,12 @@ from payments.schemas.payouts import (
     RunQuery,
     RunWithTotals,
 )
+from payments.schemas.redenominations import (
+    NewRedenomination,
+    Redenomination,
+    RedenominationPreview,
+    RedenominationQuery,
+)
 from payments.schemas.rules import FxRate, FxRateQuery, FxRateValue, NewFxRate, NewTaxRule, TaxRule, TaxRuleQuery
 
 __all__ = [
@@ -159,6 +165,7 @@ __all__ = [
     "NewInvoice",
     "NewPayingAccount",
     "NewPayoutMethod",
+    "NewRedenomination",
     "NewRefund",
     "NewRun",
     "NewTaxRule",
@@ -175,6 +182,9 @@ __all__ = [
     "PayoutsQuery",
     "Period",
     "Reason",
+    "Redenomination",
+    "RedenominationPreview",
+    "RedenominationQuery",
     "Refund",
     "RefundQuery",
     "Repair",

@@ -19,7 +19,21 @@ from sqlalchemy import Engine, select, text, update
 from sqlalchemy.orm import Session
 
 from foundation import auth, clock, db, ids, outbox
-from payments import active_time, clawbacks, contracts, floor_weeks, funding, invoices, ledger, money, periods, refunds
+from payments import (
+    active_time,
+    adjustments,
+    clawbacks,
+    contracts,
+    floor_weeks,
+    funding,
+    invoices,
+    ledger,
+    money,
+    payees,
+    periods,
+    redenomination,
+    refunds,
+)
 from payments.active_time import Piece
 from payments.ledger import BANK, HOUSE, PLATFORM_FEE, AccountName, Entry, Line
 from payments.models import Billing, Earning, InvoiceState, Payee, Presentation, RefundState
@@ -177,6 +191,7 @@ _VALUES = {
     "invoice": "SELECT id AS invoice_id FROM invoices WHERE id = :id",
     "earning": "SELECT id AS earning_id FROM earnings WHERE id = :id",
     "clawback": "SELECT id AS clawback_id FROM clawbacks WHERE id = :id",
+    "redenomination": "SELECT id AS redenomination_id FROM redenominations WHERE id = :id",
     "quarantine": "SELECT id AS quarantine_id FROM quarantines WHERE id = :id",
     "fx_rate": "SELECT id AS rate_id FROM fx_rates WHERE id = :id",
     "tax_rule": "SELECT id AS rule_id FROM tax_rules WHERE id = :id",
@@ -196,6 +211,7 @@ _PREFIXES = {
     "rate_id": "fxr", "rule_id": "txr", "payee_id": "pye", "hold_id": "hld", "paying_id": "pac", "run_id": "run",
     "payout_id": "pyo", "earning_id": "ern",
     "refund_id": "rfd", "contract_id": "ctr", "limit_id": "crl", "invoice_id": "inv",
+    "redenomination_id": "rdn",
     "clawback_id": "clw", "top_up_id": "jnl",
     "floor_id": "flr",
     "account_id": "acc",
@@ -280,6 +296,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     yield from _quarantines(session, cast)
     yield from _rates_and_rules(session, cast)
     yield from (Thing(*found) for found in pay.things(session, cast.workers, cast.approver))
+    yield from _redenominations(session, cast)
     yield from _floors(session, cast)
     yield from _persons(session, cast)
     yield from _events(session)
@@ -654,6 +671,24 @@ def _clawbacks(session: Session, owner: str, requester: Requester) -> Iterator[T
         if state == "written_off":
             clawbacks.write_off(session, made.id, confirmed_by="ops")
         yield Thing("clawback", state, owner, made.id)
+
+
+def _redenominations(session: Session, cast: Cast) -> Iterator[Thing]:
+    """Of moneys that are over: one is done, one was dropped, one waits, and one waits that the approver proposed."""
+    payee = payees.of_owner(session, cast.workers["worker"].id)
+    adjustments.give_goodwill(
+        session, payee_id=payee.id, currency="BGN", amount=20_000, reason="Our fault.", actor_ref="finance"
+    )
+    for state, currency in {"done": "BGN", "refused": "VEF", "proposed": "VES.2018", "theirs": "DEM"}.items():
+        proposed_by = cast.approver if state == "theirs" else "finance"
+        made = redenomination.propose(session, currency, proposed_by=proposed_by)
+        if state == "done":
+            redenomination.approve(session, made.id, approved_by="ops")
+            for _ in redenomination.steps(session, made.id):
+                pass
+        if state == "refused":
+            redenomination.refuse(session, made.id, refused_by="ops")
+        yield Thing("redenomination", state, "", made.id)
 
 
 def _floors(session: Session, cast: Cast) -> Iterator[Thing]:

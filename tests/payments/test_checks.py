@@ -25,6 +25,7 @@ from payments import (
     periods,
     rates,
     reconciliation,
+    redenomination,
     refunds,
     runs,
     statements,
@@ -96,10 +97,20 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         reconciliation.read(db, io.BytesIO(unknown), format_="camt", read_by="f")
         factories.enter_fx_rate(db)
         factories.enter_tax_rule(db)
+        _redenominate(db)
         _look_back(db)
         db.commit()
     engine.dispose()
     return urls
+
+
+def _redenominate(db: Session) -> None:
+    """What one person was owed in old bolívars has become new ones."""
+    owed.payee(db, 2_000_001, currency="VES.2018", rail=None)
+    made = redenomination.propose(db, "VES.2018", proposed_by="f")
+    redenomination.approve(db, made.id, approved_by="a")
+    for _ in redenomination.steps(db, made.id):
+        pass
 
 
 def _look_back(db: Session) -> None:
@@ -308,6 +319,14 @@ BREAKS = {
         ALTER TABLE payouts DROP CONSTRAINT ck_payouts_converted_at_a_rate;
         ALTER TABLE payouts DROP CONSTRAINT fk_payouts_fx_rate_id_fx_rates;
         UPDATE payouts SET fx_rate_id = 'fxr_x', earned_currency = 'EUR' WHERE state = 'exported'""",
+    "R1 what was redenominated by the books is what earnings became": """
+        ALTER TABLE redenomination_items DISABLE TRIGGER append_only;
+        UPDATE redenomination_items SET amount = amount + 1""",
+    "R2 nobody lost by a redenomination, or won a unit": """
+        UPDATE earnings SET amount = amount - 1 WHERE kind = 'redenomination'""",
+    "R3 whoever approved a redenomination has not proposed it": """
+        ALTER TABLE redenominations DROP CONSTRAINT ck_redenominations_four_eyes;
+        UPDATE redenominations SET decided_by = proposed_by""",
     "I15 no entry was written into a closed month": """
         ALTER TABLE journal_entries DISABLE TRIGGER late_entries;
         INSERT INTO journal_entries (id, idempotency_key, request_hash, kind, lines, cause_ref, actor_ref, effective_on)
