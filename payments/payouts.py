@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from sqlalchemy import Select, select, text
@@ -79,11 +80,15 @@ def _coming_back(row: Any, parts: Sequence[tuple[AccountName, int]]) -> tuple[Li
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a payout, by whose word. amount : what came back of one that was returned, in ledger units."""
+    """What became of a payout, by whose word. amount : what came back of one that was returned, in ledger units.
+
+    booked_on : the day on which its bank says that it was; the books tell of it on the day on which they hear it.
+    """
 
     payout_id: str
     reason: str = ""
     amount: int = 0
+    booked_on: date | None = None
 
 
 _LOCKED = text("""
@@ -107,7 +112,9 @@ def settle(db: Session, outcomes: Sequence[Outcome]) -> list[str]:
     """The bank has booked these: they are paid. Returns the ids of those that had been sent and were not final."""
     rows = _in_state(db, outcomes, PayoutState.EXPORTED)
     lines = [(Line(_transit(row), AccountName(BANK, HOUSE, row.currency), row.net),) for row in rows]
-    ledger.post(db, [_entry("set", "settled", row, each) for row, each in zip(rows, lines, strict=True)])
+    days = {outcome.payout_id: outcome.booked_on for outcome in outcomes}
+    told = zip(rows, lines, strict=True)
+    ledger.post(db, [_entry("set", "settled", row, each, days[row.id]) for row, each in told])
     db.execute(_SETTLED, {"ids": [row.id for row in rows]})
     close_runs(db, {row.run_id for row in rows})
     return [row.id for row in rows]
@@ -125,12 +132,13 @@ def fail(db: Session, outcomes: Sequence[Outcome]) -> list[str]:
 def take_returns(db: Session, outcomes: Sequence[Outcome]) -> list[str]:
     """These came back after they were settled: what they paid is due again, and what is missing is the house's cost."""
     rows = _in_state(db, outcomes, PayoutState.SETTLED)
-    came = {outcome.payout_id: outcome.amount for outcome in outcomes}
+    told = {outcome.payout_id: outcome for outcome in outcomes}
     entries = []
     for row in rows:
         bank, fee = AccountName(BANK, HOUSE, row.currency), AccountName(RAIL_FEE, HOUSE, row.currency)
-        lines = _coming_back(row, [(bank, came[row.id]), (fee, row.net - came[row.id])])
-        entries.append(_entry("ret", "returned", row, lines))
+        came = told[row.id].amount
+        lines = _coming_back(row, [(bank, came), (fee, row.net - came)])
+        entries.append(_entry("ret", "returned", row, lines, told[row.id].booked_on))
     ledger.post(db, entries)
     _take_back(db, rows, PayoutState.RETURNED, outcomes)
     return [row.id for row in rows]
@@ -145,8 +153,13 @@ def _transit(row: Any) -> AccountName:
     return AccountName(IN_TRANSIT, row.rail, row.currency)
 
 
-def _entry(key: str, kind: str, row: Any, lines: tuple[Line, ...]) -> Entry:
-    return Entry(f"{key}:{row.id}", kind, row.id, _ACTOR, lines)
+def _entry(key: str, kind: str, row: Any, lines: tuple[Line, ...], booked_on: date | None = None) -> Entry:
+    return Entry(f"{key}:{row.id}", kind, row.id, _ACTOR, lines, event_at=booked_at(booked_on))
+
+
+def booked_at(day: date | None) -> datetime | None:
+    """When it happened, as the books say it: banks tell the day alone."""
+    return None if day is None else datetime.combine(day, time(), UTC)
 
 
 def _take_back(db: Session, rows: Sequence[Any], state: PayoutState, outcomes: Sequence[Outcome]) -> None:

@@ -7,7 +7,7 @@ comes, and in whatever order files come; a payout never goes back but by failing
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import islice
@@ -182,9 +182,11 @@ def _take_in(db: Session, file_id: str, lines: Sequence[_Line]) -> Counter[str]:
     distinct = {(one.account, one.reference): one for one in lines}
     fresh = [one for name, one in distinct.items() if name not in known]
     placed = _place(db, fresh)
-    _settle(db, [payout_id for about in placed.values() for payout_id in about])
+    _settle(db, {payout_id: fresh[place].booked_on for place, about in placed.items() for payout_id in about})
     back = [(about[0], fresh[place]) for place, about in placed.items() if fresh[place].amount > 0]
-    payouts.take_returns(db, [Outcome(name, one.return_reason or "returned", one.amount) for name, one in back])
+    payouts.take_returns(
+        db, [Outcome(name, one.return_reason or "returned", one.amount, one.booked_on) for name, one in back]
+    )
     rows = [_row(file_id, one, placed.get(place)) for place, one in enumerate(fresh)]
     db.add_all(rows)
     db.flush()
@@ -192,10 +194,10 @@ def _take_in(db: Session, file_id: str, lines: Sequence[_Line]) -> Counter[str]:
     return Counter({"known": len(lines) - len(fresh)}) + Counter(row.state for row in rows)
 
 
-def _settle(db: Session, payout_ids: Sequence[str]) -> None:
+def _settle(db: Session, days: Mapping[str, date]) -> None:
     """All that left, and all that came back too: a return may be told before the payment that it takes back."""
-    for some in _batches(sorted(set(payout_ids))):
-        payouts.settle(db, [Outcome(payout_id) for payout_id in some])
+    for some in _batches(sorted(days.items())):
+        payouts.settle(db, [Outcome(payout_id, booked_on=day) for payout_id, day in some])
 
 
 # Which payouts a line is about
@@ -306,7 +308,9 @@ def _suspend(db: Session, rows: Sequence[BankEntry]) -> None:
     for row in rows:
         bank, suspense = AccountName(BANK, HOUSE, row.currency), AccountName(SUSPENSE, HOUSE, row.currency)
         line = Line(bank, suspense, row.amount) if row.amount > 0 else Line(suspense, bank, -row.amount)
-        entries.append(Entry(f"susp:{row.id}", "suspense", row.id, HOUSE, (line,)))
+        entries.append(
+            Entry(f"susp:{row.id}", "suspense", row.id, HOUSE, (line,), event_at=payouts.booked_at(row.booked_on))
+        )
     ledger.post(db, entries)
 
 

@@ -43,8 +43,11 @@ CROWD = {
 }  # fmt: skip
 RAILS = ("sepa", "ach", "mpesa", "imps", "paypal")
 PAID_IN = {"sepa": "EUR", "ach": "USD", "mpesa": "KES", "imps": "INR", "paypal": "USD"}
-# What one dollar is worth, as finance enters it.
-RATES = {"KES": "129.25", "INR": "88.5"}
+# What one unit that was earned is worth where it is paid, as finance enters it.
+RATES = {("USD", "KES"): "129.25", ("USD", "INR"): "88.5", ("VES", "USD"): "0.0085"}
+# What some in Venezuela have waited for since before October 2021, in ledger units of the bolívar of 2018: a million of
+# them are one of today's, so that 500.0001000004 bolívars of today are owed to each.
+WAITING = (5_000_000_000_001, 1_000_003)
 IBAN = owed.ACCOUNTS["sepa"]["iban"]
 # So many of each country say where their pay goes over HTTP; the others' words are written as a batch.
 OVER_HTTP = 5
@@ -342,8 +345,8 @@ def _accounts_and_rates_are_entered(month: Month) -> None:
         path = f"/api/paying-accounts/{made['id']}/confirmation"
         assert month.refused(month.preparer_again, path) == "same-person"
         month.approver.send(path, status=200)
-    for currency, rate in RATES.items():
-        _enter_rate(month, "USD", currency, rate)
+    for (earned, paid), rate in RATES.items():
+        _enter_rate(month, earned, paid, rate)
     # A digit too many waits for another person, who sees it; nobody is paid by it meanwhile.
     wild = _rate(month, "USD", "KES", "1292.5")
     assert wild["needs_confirmation"]
@@ -363,6 +366,44 @@ def _enter_rate(month: Month, base: str, quote: str, rate: str) -> None:
     made = _rate(month, base, quote, rate)
     assert made["needs_confirmation"]
     month.approver.send(f"/api/fx-rates/{made['id']}/confirmation", status=200)
+
+
+def _old_bolivars_were_never_paid(month: Month, owner_ref: str) -> list[Person]:
+    """What workforce booked years ago: the Institute paid in old bolívars, and some have waited ever since."""
+    waiting = [one for one in month.people if one.country == "VE"][:3]
+    work = [
+        Work(f"old_{one.number:05}{place}", one.payee_id, "bat_old", "VES.2018", amount)
+        for one in waiting
+        for place, amount in enumerate(WAITING)
+    ]
+    total = sum(funding.with_fee(one.amount) for one in work)
+    money: dict[str, Any] = {"owner_ref": owner_ref, "currency": "VES.2018", "amount": total}
+    with month.house.sessions() as db:
+        funding.top_up(db, **money, bank_reference="old", actor_ref=owed.PREPARER)
+        funding.reserve(db, **money, cause_ref="bat_old", key="bat_old")
+        earnings.pend(db, work)
+        earnings.accept(db, [one.answer_ref for one in work])
+        db.commit()
+    month.bank.take_in(Decimal(total) * SCALE, "VES.2018")
+    return waiting
+
+
+def _old_bolivars_become_new_ones(month: Month, waiting: list[Person]) -> None:
+    """Nobody can be paid by a rate of a money that is over: what is owed goes on in the one that took its place."""
+    assert month.refused(month.preparer, "/api/payout-runs", {"rail": "paypal"}) == "fx-rate-missing"
+    body = {"currency": "VES.2018"}
+    seen = month.approver.send("/api/redenominations/preview", body, status=200)
+    assert (seen["payees"], seen["amount_to"]) == (3, "1500.0006")
+    made = month.preparer.send("/api/redenominations", body)
+    path = f"/api/redenominations/{made['id']}/approval"
+    assert month.refused(month.preparer_again, path) == "same-person"
+    month.approver.send(path, status=200)
+    month.go_on()
+    (done,) = month.auditor.get("/api/redenominations")["items"]
+    assert (done["state"], done["amount_from"], done["amount_to"]) == ("done", seen["amount_from"], seen["amount_to"])
+    for one in waiting:
+        totals = _totals(month, one)
+        assert (totals["VES.2018"]["due"], totals["VES"]["due"]) == ("0.0000", "500.0002")
 
 
 # Runs
@@ -545,7 +586,8 @@ def _every_statement_adds_up(month: Month) -> None:
         totals = payee.get("/api/me/statement")["totals"]
         # What was converted costs the payee less than a unit of what they earned more than what arrived.
         over = sum(_worth(Decimal(row["paid"]), row["currency"], currency) for row in totals) - Fraction(arrived)
-        unit = sum(_worth(SCALE, row["currency"], currency) for row in totals if row["currency"] != currency)
+        converted = [row["currency"] for row in totals if row["currency"] != currency and Decimal(row["paid"])]
+        unit = sum(_worth(SCALE, earned, currency) for earned in converted)
         assert over == unit == 0 or 0 <= over < unit, one
         for row in totals:
             assert Decimal(row["pending"]) == 0
@@ -562,7 +604,7 @@ def _arrived(month: Month, person: Person, currency: str) -> Decimal:
 
 
 def _worth(amount: Decimal, earned: str, paid: str) -> Fraction:
-    return Fraction(amount) * (1 if earned == paid else Fraction(RATES[paid]))
+    return Fraction(amount) * (1 if earned == paid or not amount else Fraction(RATES[earned, paid]))
 
 
 def _the_month_is_closed(month: Month) -> str:
@@ -581,6 +623,24 @@ def _the_month_is_closed(month: Month) -> str:
     return str(seen["hash"])
 
 
+def _what_becomes_known_later_is_of_the_next_month(month: Month, back: Order) -> None:
+    """A payment came back on the month's last day; the statement that tells of it comes when the books are closed."""
+    path = f"/api/periods/{month.name}"
+    closed, last = month.approver.get(path), month.day(28)
+    (person,) = (one for one in month.people if one.to == back.to)
+    month.bank.send_back(back)
+    content = month.bank.statement(IBAN, Booked((back,), back="AC04"), on=last)
+    assert month.tell(content, "camt") == {"matched": 1}
+    entry = month.auditor.get("/api/journal?limit=1")["items"][0]
+    assert (entry["kind"], entry["event_at"]) == ("returned", f"{last}T00:00:00.000Z")
+    assert date.fromisoformat(entry["effective_on"]) > last
+    assert entry["effective_on"][:7] != month.name
+    assert month.approver.get(path) == closed
+    assert Decimal(_totals(month, person)["EUR"]["due"]) >= back.amount
+    assert month.refused(month.preparer, f"{path}/closing") == "period-move-not-allowed"
+    _the_books_tie(month)
+
+
 def test_a_month_from_the_top_ups_to_closed_books(house: House) -> None:
     month = Month(house)
     with month.on(2):
@@ -588,12 +648,15 @@ def test_a_month_from_the_top_ups_to_closed_books(house: House) -> None:
     _people_join(month)
     with month.on(14):
         _answers_are_accepted(month, owners)
+        waiting = _old_bolivars_were_never_paid(month, owners["KES"])
     _destinations_are_said(month)
     with month.on(18):
         _slow_weeks_are_lifted_to_the_floor(month)
         _some_pay_is_put_right(month)
         _accounts_and_rates_are_entered(month)
 
+    with month.on(19):
+        _old_bolivars_become_new_ones(month, waiting)
     with month.on(20):
         run, content = _pay_sepa_through_a_crash(month)
         files = {"sepa": content}
@@ -624,6 +687,7 @@ def test_a_month_from_the_top_ups_to_closed_books(house: House) -> None:
     _the_books_tie(month)
     _every_statement_adds_up(month)
     _the_month_is_closed(month)
+    _what_becomes_known_later_is_of_the_next_month(month, orders["sepa"][20])
 
 
 def _second_is_booked(month: Month, rail: str, paid: list[Order]) -> None:
