@@ -16,7 +16,18 @@ import workforce.dialects.scale
 from foundation import api, commands, idempotency, jobs, metrics, outbox, settings, trail
 from foundation.outbox import On
 from foundation.program import Program
-from payments import export_making, exports, floor_weeks, horizon, methods, runs, screening, seals, statements
+from payments import (
+    export_making,
+    exports,
+    floor_weeks,
+    horizon,
+    methods,
+    redenomination,
+    runs,
+    screening,
+    seals,
+    statements,
+)
 from payments.events import DestinationChanged, DestinationShared
 from quality import inquiry, quarantine, revisions
 from quality.events import ConsensusRevised, EvidenceRaised, WeightsChanged
@@ -71,6 +82,7 @@ program = Program(
         floor_weeks.go_on,
         screening.go_on,
         export_making.go_on,
+        redenomination.go_on,
         tasks.lift_finished,
     ),
     # What must always be true.

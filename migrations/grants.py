@@ -29,6 +29,7 @@ _UNUSUAL = {
     "payout_files": "SELECT, INSERT",
     "project_skills": "SELECT, INSERT",
     "rates": "SELECT, INSERT",
+    "redenomination_items": "SELECT, INSERT",
     "run_rates": "SELECT, INSERT",
     "seals": "SELECT, INSERT",
     "tier_moves": "SELECT, INSERT",
@@ -77,6 +78,8 @@ _UNUSUAL = {
     "quarantines": "SELECT, INSERT, UPDATE (everywhere, status, days, reason, decided_by, decided_at, ends_at, "
     "end_reason, ended_by, ended_at)",
     "fx_rates": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
+    "redenominations": "SELECT, INSERT, UPDATE (state, decided_by, decided_at, moved_through, n_payees, amount_from, "
+    "amount_to, ended_at)",
     "refunds": "SELECT, INSERT, UPDATE (state, reason, decided_by, decided_at, entry_id)",
     "remittances": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at, entry_id)",
     "tax_documents": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",

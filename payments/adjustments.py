@@ -42,6 +42,10 @@ class PayeeBlocked(Conflict):
     """What is owed to this payee is blocked."""
 
 
+class EarningRedenominated(Conflict):
+    """The earning's currency was redenominated."""
+
+
 class EarningNotDue(Conflict):
     """Only what is due can be taken back or repaired."""
 
@@ -209,7 +213,9 @@ def _reversible(db: Session, earning_ids: Sequence[str]) -> list[Any]:
 
 
 def _refuse_gone(row: Any) -> None:
-    """Refuse what is not owed: not yet, not any more, or about to leave."""
+    """Refuse what is not owed: not yet, not any more, or about to leave; or in another currency than it was earned."""
+    if row.status == EarningStatus.REDENOMINATED or row.kind == EarningKind.REDENOMINATION:
+        raise EarningRedenominated(f"{row.id} went through a redenomination; give or ask for the difference apart.")
     if row.is_open:
         raise EarningInPayout(f"{row.id} is in a payout that has not left; drop it from its run first.")
     # Even if its payout came back: its requester has the money again, and the payee's debt stands against it.

@@ -42,11 +42,12 @@ CHECKS = {
          WHERE coalesce(owed, 0) <> coalesce(held, 0)""",
     "I6b every due earning has the entry that pays its payee, and no other": """
         SELECT coalesce(e.id, p.entry_id)
-          FROM (SELECT id, entry_id, payee_id, currency, amount FROM earnings WHERE status IN ('due', 'paid')) e
+          FROM (SELECT id, entry_id, payee_id, currency, amount FROM earnings
+                 WHERE status IN ('due', 'paid', 'redenominated')) e
           FULL JOIN (SELECT l.entry_id, a.owner_ref AS payee_id, a.currency, l.amount
                        FROM journal_lines l
                        JOIN journal_entries j ON j.id = l.entry_id
-                        AND j.kind IN ('earning', 'bonus', 'goodwill', 'floor')
+                        AND j.kind IN ('earning', 'bonus', 'goodwill', 'floor', 'redenomination')
                        JOIN accounts a ON a.id = l.credit_id AND a.role = 'payable'
                       WHERE NOT EXISTS (SELECT FROM journal_entries r WHERE r.reverses_id = j.id)) p USING (entry_id)
          WHERE e.payee_id IS DISTINCT FROM p.payee_id OR e.currency IS DISTINCT FROM p.currency
@@ -58,7 +59,9 @@ CHECKS = {
                               UNION ALL
                              SELECT earning_id, amount, counts FROM nettings WHERE open OR counts
                               UNION ALL
-                             SELECT earning_id, amount, counts FROM unclaimed_items WHERE counts) AS items
+                             SELECT earning_id, amount, counts FROM unclaimed_items WHERE counts
+                              UNION ALL
+                             SELECT earning_id, amount, true FROM redenomination_items) AS items
                       GROUP BY earning_id) i ON i.earning_id = e.id
          WHERE e.paid <> coalesce(i.gone, 0) OR coalesce(i.taken, 0) > e.amount""",
     "I8 a payout is what it pays and what is taken of it": """
@@ -170,6 +173,30 @@ CHECKS = {
             ON p.entry_id = w.entry_id AND p.payee_id = w.payee_id AND p.currency = w.currency
          WHERE (w.floor > 0 AND w.pay - w.fees + coalesce(p.amount, 0) < w.floor)
             OR coalesce(p.amount, 0) <> w.top_up""",
+    # Both sides of the books' account, and each payee's sum by the currencies' factor, rounded up by less than a unit.
+    "R1 what was redenominated by the books is what earnings became": """
+        SELECT coalesce(b.currency, m.currency)
+          FROM (SELECT o.currency, sum(o.amount) AS held FROM postings o
+                  JOIN accounts a ON a.id = o.account_id AND a.role = 'redenomination' GROUP BY 1) b
+          FULL JOIN (SELECT currency, sum(amount) AS moved FROM (
+                         SELECT r.currency, -i.amount AS amount FROM redenomination_items i
+                           JOIN redenominations r ON r.id = i.redenomination_id
+                          UNION ALL
+                         SELECT currency, amount FROM earnings WHERE kind = 'redenomination') AS sides
+                      GROUP BY 1) m USING (currency)
+         WHERE coalesce(held, 0) <> coalesce(moved, 0)""",
+    "R2 nobody lost by a redenomination, or won a unit": """
+        SELECT e.id
+          FROM (SELECT into_id, redenomination_id, sum(amount) AS amount FROM redenomination_items GROUP BY 1, 2) i
+          FULL JOIN (SELECT * FROM earnings WHERE kind = 'redenomination') e ON e.id = i.into_id
+          LEFT JOIN redenominations r ON r.id = i.redenomination_id
+          LEFT JOIN currencies o ON o.code = r.currency LEFT JOIN currencies n ON n.code = e.currency
+         WHERE e.currency IS DISTINCT FROM o.successor OR i.amount IS NULL
+            OR e.amount * o.factor_num * 10::numeric ^ o.ledger_exponent
+               - i.amount * o.factor_den * 10::numeric ^ n.ledger_exponent
+               NOT BETWEEN 0 AND o.factor_num * 10::numeric ^ o.ledger_exponent - 1""",
+    "R3 whoever approved a redenomination has not proposed it": """
+        SELECT id FROM redenominations WHERE state IN ('moving', 'done') AND decided_by = proposed_by""",
     "I15 no entry was written into a closed month": """
         SELECT e.id FROM journal_entries e
           JOIN (SELECT max(month) + interval '1 month' AS opens, max(closed_at) AS closed_at

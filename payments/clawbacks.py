@@ -17,7 +17,7 @@ from foundation.errors import Conflict, NotFound
 from payments import active_time, floors, four_eyes, ledger, payees
 from payments.adjustments import NoSuchEarning
 from payments.ledger import FUNDS, PAYABLE, RECEIVABLE_PAYEE, RESERVE, WRITE_OFF, AccountName, Entry, Line
-from payments.models import Clawback, ClawbackState, Earning, EarningStatus, Reserve
+from payments.models import Clawback, ClawbackState, Earning, EarningKind, EarningStatus, Reserve
 
 # How much of a payout may go to what its payee owes: a quarter, in hundredths of a per cent.
 NETTED_BASIS_POINTS_MAX = 2_500
@@ -214,6 +214,8 @@ def _lock_earning(db: Session, earning_id: str) -> Earning:
     earning = db.get_one(Earning, earning_id, with_for_update={"of": Earning}, populate_existing=True)
     if earning.status != EarningStatus.PAID:
         raise EarningNotPaid(f"This earning is {earning.status}; what has not left whole is taken back or held.")
+    if earning.kind == EarningKind.REDENOMINATION:
+        raise EarningNotPaid("It stands for earnings in a currency that is over; settle it outside.")
     if db.scalar(_UNDER_WAY, {"earning_id": earning_id}):
         raise EarningNotPaid("Its payout has not arrived, or came back and nobody claims it; wait for that.")
     return earning

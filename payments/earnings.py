@@ -114,8 +114,11 @@ def make_due(
 _TOTALS = text("""
     SELECT e.currency, c.ledger_exponent AS exponent, count(*) AS answers,
            coalesce(sum(e.amount) FILTER (WHERE e.status = 'pending'), 0) AS pending,
-           coalesce(sum(e.amount - e.paid) FILTER (WHERE e.status = 'due'), 0) AS due, sum(e.paid) AS paid
+           coalesce(sum(e.amount - e.paid) FILTER (WHERE e.status = 'due'), 0) AS due,
+           sum(e.paid - coalesce(r.amount, 0)) AS paid
       FROM earnings e JOIN currencies c ON c.code = e.currency
+      LEFT JOIN (SELECT earning_id, sum(amount) AS amount FROM redenomination_items GROUP BY earning_id) r
+        ON r.earning_id = e.id
      WHERE e.payee_id = :payee_id GROUP BY e.currency, c.ledger_exponent ORDER BY e.currency
 """)
 

@@ -108,7 +108,8 @@ _PAID_IN_IT = text("""
 _COUNTED = text(f"""
     WITH due AS MATERIALIZED (
         SELECT payee_id, currency, answer_ref, kind, amount FROM earnings
-         WHERE payee_id = ANY(:payees) AND due_at >= :since AND due_at < :until AND status IN ('due', 'paid')
+         WHERE payee_id = ANY(:payees) AND due_at >= :since AND due_at < :until
+           AND status IN ('due', 'paid', 'redenominated') AND kind <> 'redenomination'
     ), worked AS MATERIALIZED (
         SELECT d.payee_id, d.currency, t.region, t.cause_ref, t.milliseconds,
                (t.worked_on AT TIME ZONE 'UTC')::date AS day

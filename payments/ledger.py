@@ -63,6 +63,8 @@ GOODWILL = Role("goodwill", AccountKind.EXPENSE, bounded=False)
 RAIL_FEE = Role("rail_fee", AccountKind.EXPENSE, bounded=False)
 # What was owed in one currency and paid in another: value meets here, each currency by itself.
 FX_CLEARING = Role("fx_clearing", AccountKind.ASSET, bounded=False)
+# What was owed in a currency that is over, and what that became: each currency by itself.
+REDENOMINATION = Role("redenomination", AccountKind.ASSET, bounded=False)
 # What an owner has spent on credit, and what a payee is asked to give back.
 RECEIVABLE_REQUESTER = Role("receivable_requester", AccountKind.ASSET, bounded=False)
 RECEIVABLE_PAYEE = Role("receivable_payee", AccountKind.ASSET, bounded=False)
@@ -85,7 +87,7 @@ ROLES = {
     for role in (
         BANK, FUNDS, RESERVE, PAYABLE, PLATFORM_FEE, IN_TRANSIT, SUSPENSE, GOODWILL, RAIL_FEE, FX_CLEARING,
         RECEIVABLE_REQUESTER, RECEIVABLE_PAYEE, WRITE_OFF, SALES_TAX, WITHHELD, FLOOR_TOPUP, PAYABLE_BLOCKED, UNCLAIMED,
-        BANK_INTEREST, FX_GAIN, FX_LOSS,
+        BANK_INTEREST, FX_GAIN, FX_LOSS, REDENOMINATION,
     )
 }  # fmt: skip
 # Where a bigint ends.

@@ -11,6 +11,7 @@ from payments.api import (
     funding,
     mine,
     payouts,
+    redenominations,
     rules,
     unclaimed,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "funding",
     "mine",
     "payouts",
+    "redenominations",
     "routes",
     "rules",
     "unclaimed",

@@ -81,6 +81,7 @@ from payments.models.payouts import (
     RunState,
     Withholding,
 )
+from payments.models.redenominations import Redenomination, RedenominationItem, RedenominationState
 from payments.models.resolutions import ProposalState, Resolution, ResolutionKind
 from payments.models.taxes import Remittance, Rounding, TaxBasis, TaxDocument, TaxKind, TaxPeriod, TaxRule
 from payments.models.unclaimed import Unclaimed, UnclaimedItem, UnclaimedState
@@ -158,6 +159,9 @@ __all__ = [
     "Presentation",
     "ProposalState",
     "Rate",
+    "Redenomination",
+    "RedenominationItem",
+    "RedenominationState",
     "Refund",
     "RefundState",
     "Remittance",

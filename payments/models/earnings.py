@@ -26,15 +26,21 @@ class EarningStatus(StrEnum):
     DUE = "due"
     PAID = "paid"
     REVERSED = "reversed"
+    # What was unpaid of it went on in the currency that took its currency's place.
+    REDENOMINATED = "redenominated"
 
 
 class EarningKind(StrEnum):
-    """What somebody is paid for: an answer, a requester's bonus, the house's own fault, or a week below the floor."""
+    """What somebody is paid for: an answer, a requester's bonus, the house's own fault, or a week below the floor.
+
+    Or all that was owed to them in a currency that is over.
+    """
 
     ANSWER = "answer"
     BONUS = "bonus"
     GOODWILL = "goodwill"
     FLOOR = "floor"
+    REDENOMINATION = "redenomination"
 
 
 class Rate(Base):
@@ -79,8 +85,8 @@ class Payee(Base):
 class Earning(Base):
     """What one answer is worth to its payee: pending until the answer is accepted, then due, then paid.
 
-    paid : how much of it has left in payouts; the rest of a due one is still owed. revision : how often its amount was
-    repaired, from 1.
+    paid : how much of it has left in payouts or was redenominated; the rest of a due one is still owed. revision : how
+    often its amount was repaired, from 1.
     """
 
     __tablename__ = "earnings"
@@ -113,7 +119,7 @@ class Earning(Base):
         CheckConstraint("amount > 0", name="amount_positive"),
         CheckConstraint("status = 'pending' OR entry_id IS NOT NULL", name="due_is_posted"),
         CheckConstraint("paid BETWEEN 0 AND amount", name="paid_range"),
-        CheckConstraint("(status = 'paid') = (paid = amount)", name="paid_is_whole"),
+        CheckConstraint("(status IN ('paid', 'redenominated')) = (paid = amount)", name="paid_is_whole"),
         CheckConstraint("kind <> 'answer' OR cause_ref IS NOT NULL", name="answer_has_reserve"),
         Index("ix_earnings_due", "payee_id", "currency", "id", postgresql_where=text("status = 'due'")),
         one_of("status", EarningStatus),

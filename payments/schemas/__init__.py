@@ -160,6 +160,12 @@ from payments.schemas.payouts import (
     RunQuery,
     RunWithTotals,
 )
+from payments.schemas.redenominations import (
+    NewRedenomination,
+    Redenomination,
+    RedenominationPreview,
+    RedenominationQuery,
+)
 from payments.schemas.rules import (
     FxRate,
     FxRateQuery,
@@ -292,6 +298,7 @@ __all__ = [
     "NewKycRule",
     "NewPayingAccount",
     "NewPayoutMethod",
+    "NewRedenomination",
     "NewRefund",
     "NewRemittance",
     "NewResolution",
@@ -313,6 +320,9 @@ __all__ = [
     "Period",
     "ProposalQuery",
     "Reason",
+    "Redenomination",
+    "RedenominationPreview",
+    "RedenominationQuery",
     "Refund",
     "RefundQuery",
     "Remittance",

@@ -175,6 +175,8 @@ LISTS = (
     List("/api/batch-floors?state=closed", "SELECT id FROM batch_floors WHERE state = 'closed'", ("auditor",)),
     List("/api/clawbacks", "SELECT id FROM clawbacks", ("finance", "approver", "auditor", "admin")),
     List("/api/clawbacks?state=open", "SELECT id FROM clawbacks WHERE state = 'open'", ("finance",)),
+    List("/api/redenominations", "SELECT id FROM redenominations", _READERS),
+    List("/api/redenominations?currency=BGN", "SELECT id FROM redenominations WHERE currency = 'BGN'", ("finance",)),
     List("/api/floor-rules", "SELECT id FROM floor_rules", _READERS),
     List("/api/floor-rules?region=PH", "SELECT id FROM floor_rules WHERE region = 'PH'", ("auditor",)),
     List("/api/floor-weeks", "SELECT week FROM floor_weeks", _READERS, id="week"),

@@ -30,7 +30,9 @@ from payments import (
     invoices,
     ledger,
     money,
+    payees,
     periods,
+    redenomination,
     refunds,
 )
 from payments.active_time import Piece
@@ -197,6 +199,7 @@ _VALUES = {
     "batch_floor": "SELECT cause_ref FROM reserves WHERE cause_ref = :id",
     "earning": "SELECT id AS earning_id FROM earnings WHERE id = :id",
     "clawback": "SELECT id AS clawback_id FROM clawbacks WHERE id = :id",
+    "redenomination": "SELECT id AS redenomination_id FROM redenominations WHERE id = :id",
     "quarantine": "SELECT id AS quarantine_id FROM quarantines WHERE id = :id",
     "fx_rate": "SELECT id AS rate_id FROM fx_rates WHERE id = :id",
     "tax_rule": "SELECT id AS rule_id FROM tax_rules WHERE id = :id",
@@ -234,6 +237,7 @@ _PREFIXES = {
     "payout_id": "pyo", "earning_id": "ern", "document_id": "txd", "remittance_id": "rmt",
     "refund_id": "rfd", "contract_id": "ctr", "limit_id": "crl", "invoice_id": "inv",
     "note_id": "crn", "cause_ref": "bat",
+    "redenomination_id": "rdn",
     "clawback_id": "clw", "top_up_id": "jnl",
     "floor_id": "flr",
     "file_id": "bfl", "bank_entry_id": "ben", "resolution_id": "sol", "purchase_id": "fxp", "unclaimed_id": "unc",
@@ -324,6 +328,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     yield from (Thing(*found) for found in pay.things(session, cast.workers, cast.approver))
     yield from (Thing(*found) for found in clear.things(session, cast.approver))
     yield from (Thing(*found) for found in banking.things(session, cast.workers, cast.approver))
+    yield from _redenominations(session, cast)
     yield from _floors(session, cast)
     yield from _persons(session, cast)
     yield from _events(session)
@@ -742,6 +747,24 @@ def _clawbacks(session: Session, owner: str, requester: Requester) -> Iterator[T
         if state == "written_off":
             clawbacks.write_off(session, made.id, confirmed_by="ops")
         yield Thing("clawback", state, owner, made.id)
+
+
+def _redenominations(session: Session, cast: Cast) -> Iterator[Thing]:
+    """Of moneys that are over: one is done, one was dropped, one waits, and one waits that the approver proposed."""
+    payee = payees.of_owner(session, cast.workers["worker"].id)
+    adjustments.give_goodwill(
+        session, payee_id=payee.id, currency="BGN", amount=20_000, reason="Our fault.", actor_ref="finance"
+    )
+    for state, currency in {"done": "BGN", "refused": "VEF", "proposed": "VES.2018", "theirs": "DEM"}.items():
+        proposed_by = cast.approver if state == "theirs" else "finance"
+        made = redenomination.propose(session, currency, proposed_by=proposed_by)
+        if state == "done":
+            redenomination.approve(session, made.id, approved_by="ops")
+            for _ in redenomination.steps(session, made.id):
+                pass
+        if state == "refused":
+            redenomination.refuse(session, made.id, refused_by="ops")
+        yield Thing("redenomination", state, "", made.id)
 
 
 def _floors(session: Session, cast: Cast) -> Iterator[Thing]:

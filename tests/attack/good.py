@@ -35,6 +35,7 @@ from payments import (
     payouts,
     periods,
     reconciliation,
+    redenomination,
     refunds,
     remittances,
     runs,
@@ -350,6 +351,16 @@ def _fx_rates(db: Session) -> Good:
     for rate in ("129", "130"):
         factories.enter_fx_rate(db, rate)
     return Good("auditor", query="limit=1&base=USD&quote=KES", known={"?/base": 200, "?/quote": 200})
+
+
+def _redenomination(db: Session) -> Good:
+    return Good("approver", names={"redenomination_id": redenomination.propose(db, "BGN", proposed_by="finance").id})
+
+
+def _redenominations(db: Session) -> Good:
+    for currency in ("BGN", "HRK"):
+        redenomination.propose(db, currency, proposed_by="finance")
+    return Good("auditor", query="limit=1&currency=BGN", known={"?/currency": 200})
 
 
 _TAX_RULE = {
@@ -1287,6 +1298,11 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/tie-out": _staff("finance"),
     "GET /api/journal": _books,
     "GET /api/payables.csv": _staff("finance"),
+    "POST /api/redenominations/preview": _staff("finance", body={"currency": "BGN"}, known={"/currency": 422}),
+    "POST /api/redenominations": _staff("finance", body={"currency": "BGN"}, known={"/currency": 422}),
+    "GET /api/redenominations": _redenominations,
+    "POST /api/redenominations/<redenomination_id>/approval": _redenomination,
+    "POST /api/redenominations/<redenomination_id>/refusal": _redenomination,
     "POST /api/fx-rates": _fx_rate,
     "POST /api/fx-rates/<rate_id>/confirmation": _fx_rate_waiting,
     "GET /api/fx-rates": _fx_rates,

@@ -32,6 +32,7 @@ from payments import (
     periods,
     rates,
     reconciliation,
+    redenomination,
     refunds,
     remittances,
     reviews,
@@ -122,6 +123,7 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         factories.enter_tax_rule(db)
         _lift(db)
         _credit(db)
+        _redenominate(db)
         _look_back(db)
         exported.make(db, "payables")
         db.commit()
@@ -197,6 +199,15 @@ def _lift(db: Session) -> None:
     batch_floors.begin(db, ["bat_slow"])
     (floor_id,) = db.scalars(text("SELECT id FROM batch_floors"))
     for _ in batch_floors.steps(db, floor_id):
+        pass
+
+
+def _redenominate(db: Session) -> None:
+    """What one person was owed in old bolívars has become new ones."""
+    owed.payee(db, 2_000_001, currency="VES.2018", rail=None)
+    made = redenomination.propose(db, "VES.2018", proposed_by="f")
+    redenomination.approve(db, made.id, approved_by="a")
+    for _ in redenomination.steps(db, made.id):
         pass
 
 
@@ -446,6 +457,14 @@ BREAKS = {
         UPDATE unclaimed SET amount = amount + 1 WHERE state = 'kept'""",
     "I41 unclaimed pay is the sum of its items, which count until it is claimed": """
         UPDATE unclaimed_items SET counts = false""",
+    "R1 what was redenominated by the books is what earnings became": """
+        ALTER TABLE redenomination_items DISABLE TRIGGER append_only;
+        UPDATE redenomination_items SET amount = amount + 1""",
+    "R2 nobody lost by a redenomination, or won a unit": """
+        UPDATE earnings SET amount = amount - 1 WHERE kind = 'redenomination'""",
+    "R3 whoever approved a redenomination has not proposed it": """
+        ALTER TABLE redenominations DROP CONSTRAINT ck_redenominations_four_eyes;
+        UPDATE redenominations SET decided_by = proposed_by""",
     "I15 no entry was written into a closed month": """
         ALTER TABLE journal_entries DISABLE TRIGGER late_entries;
         INSERT INTO journal_entries (id, idempotency_key, request_hash, kind, lines, cause_ref, actor_ref, effective_on)

@@ -3,6 +3,7 @@
 import io
 import itertools
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import text
@@ -196,6 +197,20 @@ def test_what_is_not_booked_is_no_money(db: Session, books: None, status: str) -
 
 def test_a_line_that_moves_nothing_is_none(db: Session, books: None) -> None:
     assert _read(db, _statement(entry(amount="0.00"))) == {}
+
+
+def test_the_books_say_on_which_day_the_bank_booked(db: Session, books: None) -> None:
+    run = _sent(db, 700)
+    name = _name(db, run)
+
+    _read(db, _statement(_line("b1", -700, name), _line("b2", 50)))
+    _read(db, _statement(_line("b3", 700, name, back=_AC04), name="st2"))
+
+    told = text("SELECT kind, event_at, effective_on = current_date FROM journal_entries WHERE event_at IS NOT NULL")
+    day = datetime(2026, 2, 2, tzinfo=UTC)
+    assert {tuple(row) for row in db.execute(told)} == {
+        ("settled", day, True), ("suspense", day, True), ("returned", day, True),
+    }  # fmt: skip
 
 
 # What comes again
