@@ -206,6 +206,11 @@ def test_a_floor_is_rounded_up(seconds: int, units: int) -> None:
     assert money.convert_up(7000, seconds, 3600, 4, 4) == units
 
 
+@pytest.mark.parametrize(("numerator", "units"), [(10_000, 14_9962), (9_999, 14_9947), (1, 14)])
+def test_what_is_worth_paying_is_rounded_down(numerator: int, units: int) -> None:
+    assert money.convert_down(14_9962, numerator, 10_000, 4, 4) == units
+
+
 @pytest.mark.parametrize("rate", [(0, 1), (1, 0), (-1, 1), (1, -1), (-1, -1)])
 def test_a_rate_is_above_zero(rate: tuple[int, int]) -> None:
     with pytest.raises(RateInvalid):

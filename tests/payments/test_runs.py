@@ -1,18 +1,18 @@
 """Payout runs: who is paid and who is not, by whose word, and that nothing is paid twice whatever dies when."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from foundation import auth
 from foundation.pagination import PageRequest
-from payments import fx, holds, ledger, payouts, rails, runs
+from payments import adjustments, fx, holds, ledger, payouts, rails, runs
 from payments.four_eyes import SamePerson
 from payments.ledger import PAYABLE
 from payments.models import FxRate, Payee, Payout, PayoutRun
@@ -20,11 +20,20 @@ from payments.payouts import Outcome
 from payments.rails import NoSuchRail, Rail
 from payments.runs import DestinationByApprover, Rate, RunChanged, RunMoveNotAllowed
 from tests import factories
-from tests.conftest import House, age
+from tests.conftest import House, Urls, age, held_up
 from tests.payments import owed
 from tests.payments.owed import APPROVER, PREPARER, go_through
 
 CENT = 100
+
+
+@pytest.fixture
+def owners(new_database: Callable[[], Urls]) -> Iterator[Session]:
+    """A session of the owner, who may change what the application may not."""
+    engine = create_engine(new_database().owner)
+    with Session(engine) as session:
+        yield session
+    engine.dispose()
 
 
 def _prepared(db: Session, rail: str = "paypal", by: str = PREPARER) -> PayoutRun:
@@ -338,6 +347,19 @@ def test_an_approval_is_for_the_hash_that_was_looked_at(db: Session, books: None
     assert runs.approve(db, run.id, content_hash=_hash(run), approved_by=APPROVER).state == "approved"
 
 
+@pytest.mark.parametrize(
+    "change", ["net = net - 100, gross = gross - 100", "fingerprint = 'elsewhere'", "end_to_end_id = 'another'"]
+)
+def test_the_hash_of_a_run_is_over_all_that_decides_what_is_paid_where(owners: Session, change: str) -> None:
+    owed.payee(owners, 5 * CENT)
+    run = _prepared(owners)
+
+    owners.execute(text(f"UPDATE payouts SET {change}"))
+
+    with pytest.raises(RunChanged, match="hash"):
+        runs.approve(owners, run.id, content_hash=_hash(run), approved_by=APPROVER)
+
+
 def _change_destination(db: Session, payee: Payee) -> None:
     owed.set_method(db, payee, mark=b"elsewhere")
 
@@ -484,6 +506,26 @@ def test_a_run_that_is_killed_between_steps_goes_on_and_pays_once(
 
     assert [_payable(db, one) for one in people] == [0] * 5
     assert [one.state for one in _payouts(db, run)] == ["exported"] * 5
+
+
+def test_whoever_prepares_a_run_waits_for_whoever_changes_what_somebody_is_owed(house: House) -> None:
+    with house.sessions() as db:
+        ada = owed.payee(db, CENT, 2 * CENT)
+        run_id = runs.begin(db, rail="paypal", prepared_by=PREPARER).id
+        first = db.scalars(text("SELECT id FROM earnings ORDER BY id LIMIT 1")).one()
+        db.commit()
+
+    with house.sessions() as db:
+        adjustments.reverse(db, [first], reason="Copied", actor_ref="ops")
+        with held_up(house, lambda other: next(runs.steps(other, run_id))) as preparing:
+            assert not preparing.done()
+            db.commit()
+            preparing.result(timeout=10)
+
+    with house.sessions() as db:
+        go_through(db, runs.find(db, run_id))
+        db.commit()
+        assert [(one.payee_id, one.net) for one in _payouts(db, runs.find(db, run_id))] == [(ada.id, 2 * CENT)]
 
 
 def test_two_runs_prepared_at_once_pay_each_earning_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,145 @@
+"""`make planted`: the product with one bug at a time; every time a test that is named for it must turn red.
+
+The bugs are `planted.toml`. Each is planted in a copy of the tree, where pytest runs the tests that are named for it,
+all on one PostgreSQL. What was caught is kept in the file `--results` names, and not tried again on the same tree.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+from foundation import embedded
+from foundation.installation import migrate
+from tests import planting
+from tests.conftest import _CONF, _named
+from tests.planting import Edit
+
+_TEMPLATE = "template"
+# What is in a database from its migrations on.
+_MIGRATED = ("migrations/", "payments/currencies.csv")
+# A bug that makes a test wait for ever is seen by its other tests, or not at all.
+_SECONDS_MAX = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """A bug, and the tests of which one at least must turn red; the quickest first."""
+
+    name: str
+    edit: Edit
+    tests: tuple[str, ...]
+
+
+def bugs() -> list[Bug]:
+    """Every bug of the table."""
+    given = tomllib.loads((Path(__file__).parent / "planted.toml").read_text())["bug"]
+    return [Bug(bug["name"], Edit(bug["file"], bug["is"], bug["becomes"]), tuple(bug["tests"])) for bug in given]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="only bugs whose name or file has one of these in it, by commas")
+    parser.add_argument("--processes", type=int, default=2, help="copies of the tree beside each other")
+    parser.add_argument("--results", type=Path, help="a file of what was caught, to go on from and to add to")
+    wanted = parser.parse_args()
+    chosen = [bug for bug in bugs() if any(part in f"{bug.name} {bug.edit.file}" for part in wanted.only.split(","))]
+    tree = _digest(planting.ROOT)
+    known = _caught(wanted.results, tree)
+    started, survivors = time.monotonic(), []
+    for bug, killer in _try([bug for bug in chosen if bug.name not in known], wanted.processes):
+        if killer is None:
+            survivors.append(bug)
+        elif wanted.results is not None:
+            _keep(wanted.results, tree, bug, killer)
+    n_caught = len(chosen) - len(survivors)
+    print(f"\nplanted {len(chosen)}, caught {n_caught}, survived {len(survivors)}, {time.monotonic() - started:.0f} s")
+    for bug in survivors:
+        print(f"  {bug.name}: {bug.edit}")
+    return 1 if survivors or not chosen else 0
+
+
+# What was found before
+
+
+def _digest(root: Path) -> str:
+    """SHA-256 over all that a copy holds and that can change what a test says."""
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*")):
+        if path.suffix in {".py", ".toml", ".csv"} and not {".venv", ".git"} & set(path.parts):
+            digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _caught(results: Path | None, tree: str) -> set[str]:
+    if results is None or not results.exists():
+        return set()
+    lines = [json.loads(line) for line in results.read_text().splitlines()]
+    return {line["bug"] for line in lines if line["tree"] == tree}
+
+
+def _keep(results: Path, tree: str, bug: Bug, killer: str) -> None:
+    with results.open("a") as file:
+        file.write(json.dumps({"tree": tree, "bug": bug.name, "by": killer}) + "\n")
+
+
+# Planting
+
+
+def _try(chosen: Sequence[Bug], n_processes: int) -> Iterator[tuple[Bug, str | None]]:
+    """Every bug and the test that sees it, as they are found."""
+    if not chosen:
+        return
+    with (
+        tempfile.TemporaryDirectory(prefix="rookery-planted-") as folder,
+        embedded.engines(Path(folder) / "engines", conf=_CONF) as engines,
+        ThreadPoolExecutor(n_processes) as pool,
+    ):
+        embedded.create_database(engines.superuser, _TEMPLATE)
+        migrate(_named(engines.database_owner_url, _TEMPLATE), _named(engines.database_url, _TEMPLATE))
+        free: SimpleQueue[Path] = SimpleQueue()
+        houses = [planting.copy(Path(folder) / f"house-{number}") for number in range(n_processes)]
+        _require_sound(pool, houses, sorted({test for bug in chosen for test in bug.tests}))
+        for house in houses:
+            free.put(house)
+        yield from zip(chosen, pool.map(lambda bug: _tried(free, bug), chosen), strict=True)
+
+
+def _require_sound(pool: ThreadPoolExecutor, houses: Sequence[Path], tests: Sequence[str]) -> None:
+    """Refuse to go on where a test is red without any bug: it would catch everything."""
+    shares = [(house, tests[number :: len(houses)]) for number, house in enumerate(houses)]
+    for verdict in pool.map(lambda share: _run(*share), [share for share in shares if share[1]]):
+        if verdict.code != 0:
+            sys.exit(f"The tree as it is does not pass:\n{verdict.output}")
+    print(f"{len(tests)} tests are green without a bug", flush=True)
+
+
+def _tried(free: "SimpleQueue[Path]", bug: Bug) -> str | None:
+    house, started = free.get(), time.monotonic()
+    try:
+        with planting.planted(house, bug.edit):
+            verdict = _run(house, bug.tests, migrated=not bug.edit.file.startswith(_MIGRATED))
+    finally:
+        free.put(house)
+    took = f"{time.monotonic() - started:4.1f} s"
+    print(f"{'caught  ' if verdict.killer else 'SURVIVED'} {took}  {bug.name}", flush=True)
+    print(f"                 {verdict.killer or verdict.output[-2000:]}", flush=True)
+    return verdict.killer
+
+
+def _run(house: Path, tests: Sequence[str], *, migrated: bool = True) -> planting.Verdict:
+    """Tests of a copy. migrated : they start from the database that all share, which was made without any bug."""
+    engines = ["--engines", str(house.parent / "engines"), *(["--template", _TEMPLATE] if migrated else [])]
+    return planting.run(house, [*engines, *tests], seconds_max=_SECONDS_MAX)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
