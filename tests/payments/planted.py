@@ -1,7 +1,8 @@
 """`make planted`: the product with one bug at a time; every time a test that is named for it must turn red.
 
 The bugs are `planted.toml`. Each is planted in a copy of the tree, where pytest runs the tests that are named for it,
-all on one PostgreSQL. What was caught is kept in the file `--results` names, and not tried again on the same tree.
+all on one PostgreSQL. What was caught is kept in the file that `--results` names, and is not tried again as long as its
+place, its file and its tests stay as they are.
 """
 
 import argparse
@@ -52,14 +53,13 @@ def main() -> int:
     parser.add_argument("--results", type=Path, help="a file of what was caught, to go on from and to add to")
     wanted = parser.parse_args()
     chosen = [bug for bug in bugs() if any(part in f"{bug.name} {bug.edit.file}" for part in wanted.only.split(","))]
-    tree = _digest(planting.ROOT)
-    known = _caught(wanted.results, tree)
-    started, survivors = time.monotonic(), []
-    for bug, killer in _try([bug for bug in chosen if bug.name not in known], wanted.processes):
+    known, started, survivors = _known(wanted.results), time.monotonic(), []
+    for bug, killer in _try([bug for bug in chosen if _mark(bug) not in known], wanted.processes):
         if killer is None:
             survivors.append(bug)
         elif wanted.results is not None:
-            _keep(wanted.results, tree, bug, killer)
+            with wanted.results.open("a") as file:
+                file.write(json.dumps({"mark": _mark(bug), "bug": bug.name, "by": killer}) + "\n")
     n_caught = len(chosen) - len(survivors)
     print(f"\nplanted {len(chosen)}, caught {n_caught}, survived {len(survivors)}, {time.monotonic() - started:.0f} s")
     for bug in survivors:
@@ -70,25 +70,18 @@ def main() -> int:
 # What was found before
 
 
-def _digest(root: Path) -> str:
-    """SHA-256 over all that a copy holds and that can change what a test says."""
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        if path.suffix in {".py", ".toml", ".csv"} and not {".venv", ".git"} & set(path.parts):
-            digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-def _caught(results: Path | None, tree: str) -> set[str]:
+def _known(results: Path | None) -> set[str]:
     if results is None or not results.exists():
         return set()
-    lines = [json.loads(line) for line in results.read_text().splitlines()]
-    return {line["bug"] for line in lines if line["tree"] == tree}
+    return {json.loads(line)["mark"] for line in results.read_text().splitlines()}
 
 
-def _keep(results: Path, tree: str, bug: Bug, killer: str) -> None:
-    with results.open("a") as file:
-        file.write(json.dumps({"tree": tree, "bug": bug.name, "by": killer}) + "\n")
+def _mark(bug: Bug) -> str:
+    """SHA-256 over all that a bug and its tests say, and over the files that they stand in."""
+    digest = hashlib.sha256(f"{bug.edit.old}\n{bug.edit.new}\n{bug.tests}".encode())
+    for file in (bug.edit.file, *(test.partition("::")[0] for test in bug.tests)):
+        digest.update((planting.ROOT / file).read_bytes())
+    return digest.hexdigest()
 
 
 # Planting

@@ -362,6 +362,22 @@ def test_a_posting_waits_for_no_account_but_its_own(house: House) -> None:
         assert [ledger.balance(db, FUNDS, owner, "USD") for owner in ("a", "busy")] == [10**6 - 1] * 2
 
 
+def test_entries_are_written_in_the_order_of_their_keys_however_they_come(house: House) -> None:
+    low, high = (_entry(key, Line(CASH, _funds(key), 1)) for key in ("a", "b"))
+
+    with house.sessions() as holder, house.sessions() as other:
+        ledger.post(holder, [high])
+        with held_up(house, _posting([high, low])) as acting:
+            other.execute(text("SET LOCAL lock_timeout = '200ms'"))
+            try:
+                with pytest.raises(OperationalError, match="lock timeout"):
+                    ledger.post(other, [low])
+            finally:
+                other.rollback()
+                holder.rollback()
+            acting.result()
+
+
 def test_the_same_entries_in_opposite_order_are_booked_once(house: House) -> None:
     _fund(house, "a")
 

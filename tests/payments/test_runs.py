@@ -184,6 +184,21 @@ def test_whatever_the_rate_nobody_is_paid_more_than_they_earned_or_a_unit_less(
     assert all(part.net % 100 == 0 for part in parts)
 
 
+@pytest.mark.parametrize(
+    ("owed_to_them", "paid"),
+    [("0.99", []), ("1.00", ["1.00"]), ("1.01", ["1.01"]), ("49999.99", ["49999.99"]), ("50000.00", ["50000.00"]),
+     ("50000.01", ["50000.00"]), ("50001.00", ["50000.00", "1.00"]), ("100000.00", ["50000.00", "50000.00"])],
+)  # fmt: skip
+def test_a_payout_is_within_its_rails_limits_to_the_unit(
+    db: Session, books: None, owed_to_them: str, paid: list[str]
+) -> None:
+    owed.payee(db, int(Decimal(owed_to_them) * 10_000), currency="PHP", rail="instapay")
+
+    run = _prepared(db, "instapay")
+
+    assert [one.net for one in _payouts(db, run)] == [int(Decimal(amount) * 10_000) for amount in paid]
+
+
 # Another currency
 
 
