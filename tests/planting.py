@@ -85,18 +85,22 @@ class Verdict:
         return failed[0] if self.code == 1 and failed else None
 
 
-def run(house: Path, asked: Sequence[str], *, seconds_max: float = _SECONDS_MAX) -> Verdict:
-    """Run tests of a copy, with its own packages before all others, until the first that fails."""
+def run(house: Path, asked: Sequence[str]) -> Verdict:
+    """Run tests of a copy, with its own packages before all others, until the first that fails.
+
+    A bug that makes a test wait for ever is seen by another test, or not at all.
+    """
     try:
         ran = subprocess.run(
             [sys.executable, *_PYTEST, *asked],
             cwd=house,
-            env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+            # What failed and what it said, on one line.
+            env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "COLUMNS": "200"},
             capture_output=True,
             text=True,
-            timeout=seconds_max,
+            timeout=_SECONDS_MAX,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Verdict(124, f"It was not at its end after {seconds_max:.0f} s.")
+        return Verdict(124, f"It was not at its end after {_SECONDS_MAX} s.")
     return Verdict(ran.returncode, ran.stdout + ran.stderr)

@@ -27,8 +27,6 @@ from tests.planting import Edit
 _TEMPLATE = "template"
 # What is in a database from its migrations on.
 _MIGRATED = ("migrations/", "payments/currencies.csv")
-# A bug that makes a test wait for ever is seen by its other tests, or not at all.
-_SECONDS_MAX = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +129,7 @@ def _tried(free: "SimpleQueue[Path]", bug: Bug) -> str | None:
 def _run(house: Path, tests: Sequence[str], *, migrated: bool = True) -> planting.Verdict:
     """Tests of a copy. migrated : they start from the database that all share, which was made without any bug."""
     engines = ["--engines", str(house.parent / "engines"), *(["--template", _TEMPLATE] if migrated else [])]
-    return planting.run(house, [*engines, *tests], seconds_max=_SECONDS_MAX)
+    return planting.run(house, [*engines, *tests])
 
 
 if __name__ == "__main__":

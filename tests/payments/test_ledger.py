@@ -363,6 +363,7 @@ def test_a_posting_waits_for_no_account_but_its_own(house: House) -> None:
 
 
 def test_entries_are_written_in_the_order_of_their_keys_however_they_come(house: House) -> None:
+    _fund(house, "a", "b")
     low, high = (_entry(key, Line(CASH, _funds(key), 1)) for key in ("a", "b"))
 
     with house.sessions() as holder, house.sessions() as other:
