@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 from dataclasses import replace
+from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
 
@@ -141,6 +142,20 @@ def test_the_same_run_gives_the_same_bytes_and_each_time_is_kept(
     kept = db.execute(text("SELECT run_id, format, part, rows, encode(sha256, 'hex'), made_by FROM payout_files")).all()
     wanted = format_ or rails.find(rail).format
     assert [tuple(row) for row in kept] == [(run.id, wanted, 1, 3, first.sha256, PREPARER)] * 2
+
+
+@pytest.mark.parametrize(("rail", "written"), [("sepa", "<CreDtTm>%Y-%m-%dT%H:%M"), ("ach", "%y%m%d%H%M")])
+def test_a_file_is_of_the_time_at_which_its_run_left_whenever_it_is_written(
+    db: Session, books: None, rail: str, written: str
+) -> None:
+    run = _sent(db, rail)
+    age(db, "payout_runs", "exported_at", 3 * 86_400)
+    db.refresh(run)
+    assert run.exported_at is not None
+
+    content = _read(_write(db, run)).decode()
+
+    assert run.exported_at.astimezone(UTC).strftime(written) in content
 
 
 @pytest.mark.parametrize("rail", ["sepa", "mpesa"])

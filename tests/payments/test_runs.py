@@ -15,7 +15,7 @@ from foundation.pagination import PageRequest
 from payments import adjustments, fx, holds, ledger, payouts, rails, runs
 from payments.four_eyes import SamePerson
 from payments.ledger import PAYABLE
-from payments.models import FxRate, Payee, Payout, PayoutRun
+from payments.models import FxRate, Hold, Payee, Payout, PayoutRun
 from payments.payouts import Outcome
 from payments.rails import NoSuchRail, Rail
 from payments.runs import DestinationByApprover, Rate, RunChanged, RunMoveNotAllowed
@@ -113,6 +113,15 @@ def test_what_is_not_held_of_somebody_is_paid(db: Session, books: None) -> None:
 
     assert [one.net for one in _payouts(db, run)] == [5 * CENT]
     assert _left_out(db, run) == [(ada.id, "held", 3 * CENT)]
+
+
+def test_what_was_held_until_yesterday_is_paid(db: Session, books: None) -> None:
+    ada = owed.payee(db, 3 * CENT)
+    yesterday = db.scalars(text("SELECT now() - interval '1 day'")).one()
+    db.add(Hold(id="hld_over", payee_id=ada.id, reason="It was looked into", made_by="ops", until=yesterday))
+    db.flush()
+
+    assert _prepared(db).total == 3 * CENT
 
 
 def test_what_is_less_than_a_cent_stays_owed_and_is_paid_once_it_is_one(db: Session, books: None) -> None:
