@@ -55,11 +55,17 @@ def test_a_seal_is_a_hash_over_entries_their_lines_and_the_seal_before(house: Ho
     assert (seal.sums, seal.hash, seal.prev_hash) == ('{"USD":650}', known.digest(), b"")
 
 
+def _sealed(house: House, key: str) -> str:
+    """An entry under a seal of its own."""
+    (entry_id,) = alone(house, lambda db: post(db, key))
+    settle(house)
+    assert alone(house, seals.seal_due) == 1
+    return str(entry_id)
+
+
 def test_a_later_seal_is_a_hash_over_the_seal_before_as_well(house: House) -> None:
-    for key in ("in", "on"):
-        (last,) = alone(house, lambda db, key=key: post(db, key))
-        settle(house)
-        assert alone(house, seals.seal_due) == 1
+    _sealed(house, "in")
+    last = _sealed(house, "on")
 
     first, second = _all(house)
     with house.sessions() as db:
