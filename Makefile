@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PACKAGES := wsgi.py foundation quality payments workforce demo migrations benchmarks tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench faults drill soak mutants attack lock clean
+.PHONY: help setup run test check format bench faults drill soak mutants planted attack lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ drill: $(READY) ## Lose a house under load and restore it, upgrade one under loa
 
 mutants: $(READY) ## Take every guard out of the house, one at a time; each time a test must turn red
 	$(BIN)/python -m tests.access.mutate
+
+planted: $(READY) ## Plant bugs that cost money, one at a time; each time a test must turn red. ONLY=fx,lock
+	$(BIN)/python -m tests.payments.planted $(if $(ONLY),--only "$(ONLY)") $(if $(RESULTS),--results "$(RESULTS)")
 
 attack: $(READY) ## Send every bad input to every route of a real house, then let schemathesis try
 	$(BIN)/python -m tests.attack

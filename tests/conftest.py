@@ -53,9 +53,20 @@ class Urls:
     owner: str
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a program that runs few tests many times keep engines and a migrated database for all of them."""
+    parser.addoption("--engines", type=Path, help="use the engines of this data folder instead of starting some")
+    parser.addoption("--template", help="a migrated database there, to make others from")
+
+
 @pytest.fixture(scope="session")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Engines]:
+def engines(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Engines]:
     """Engines that all test processes of one run share."""
+    theirs: Path | None = request.config.getoption("--engines")
+    if theirs is not None:
+        with embedded.engines(theirs, conf=_CONF) as running:
+            yield running
+        return
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
@@ -64,25 +75,34 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Engin
 
 
 @pytest.fixture(scope="session")
-def new_database(engines: embedded.Engines, worker_name: str) -> Callable[[], Urls]:
+def new_database(
+    request: pytest.FixtureRequest, engines: embedded.Engines, worker_name: str
+) -> Iterator[Callable[[], Urls]]:
     """Makes a migrated database that is this test's alone."""
-    made = 0
-    template = f"{_TEMPLATE}_{worker_name}"
+    # Others may use the same engines, in this run or beside it.
+    mine = f"{worker_name}_{os.getpid()}"
+    template, made = request.config.getoption("--template"), []
 
     def urls(name: str) -> Urls:
         return Urls(_named(engines.database_url, name), _named(engines.database_owner_url, name))
 
-    embedded.create_database(engines.superuser, template)
-    migrate(urls(template).owner, urls(template).app)
+    if template is None:
+        template = f"{_TEMPLATE}_{mine}"
+        made.append(template)
+        embedded.create_database(engines.superuser, template)
+        migrate(urls(template).owner, urls(template).app)
 
     def make() -> Urls:
-        nonlocal made
-        made += 1
-        name = f"test_{worker_name}_{made}"
+        name = f"test_{mine}_{len(made)}"
+        made.append(name)
         embedded.create_database(engines.superuser, name, template=template)
         return urls(name)
 
-    return make
+    yield make
+    # Engines of our own go with all they hold.
+    if request.config.getoption("--engines") is not None:
+        for name in made:
+            embedded.drop_database(engines.superuser, name)
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,6 @@ out of a copy of the tree, and pytest runs there, in a world that was made by th
 """
 
 import argparse
-import itertools
-import os
-import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -23,20 +19,17 @@ from foundation import auth, embedded
 from foundation.auth import PUBLIC, Policy
 from foundation.http import Route
 from foundation.installation import migrate
+from tests import planting
 from tests.access import guards, matrix
-from tests.access.guards import Mutant
 from tests.access.matrix import ROWS
 from tests.access.stage import Stage, logged, open_stage
 from tests.access.world import World, build
 from tests.conftest import _CONF, Urls, _named
+from tests.planting import Edit, Verdict
 
-_ROOT = Path(__file__).parent.parent.parent
-_LEFT_BEHIND = (".git", ".venv", "__pycache__", "*.egg-info", ".*_cache")
-_SECONDS_MAX = 600
 # What a copy runs, until the first failure. `test_guards` sees that the code is not what the table says, and would
 # kill everything; what takes long comes last.
 _LAST = ("test_matrix.py", "test_canaries.py")
-_PYTEST = ("-m", "pytest", "-x", "--tb=line", "-rfE", "--world", "world.json")
 
 Killer = str | None
 
@@ -144,55 +137,36 @@ def _guards(houses: Sequence[Path], only: str) -> dict[str, Killer]:
 
 
 def _require_sound(pool: ThreadPoolExecutor, houses: Sequence[Path]) -> None:
-    for code, output in pool.map(_run, houses):
-        if code != 0:
-            sys.exit(f"The house as it is does not pass:\n{output}")
+    for verdict in pool.map(_run, houses):
+        if verdict.code != 0:
+            sys.exit(f"The house as it is does not pass:\n{verdict.output}")
 
 
 def _copy(engines: embedded.Engines, world: World, house: Path) -> Path:
     """A copy of the tree, beside its own copy of the world."""
-    shutil.copytree(_ROOT, house, ignore=shutil.ignore_patterns(*_LEFT_BEHIND))
+    planting.copy(house)
     name = house.name.replace("-", "_")
     embedded.create_database(engines.superuser, name, template="world")
     replace(world, urls=_urls(engines, name)).save(house / "world.json")
     return house
 
 
-def _tried(free: "SimpleQueue[Path]", mutant: Mutant) -> Killer:
+def _tried(free: "SimpleQueue[Path]", mutant: Edit) -> Killer:
     house = free.get()
-    path = house / mutant.file
-    before, when = path.read_text(), path.stat().st_mtime
     try:
-        path.write_text(mutant.of(before))
-        # Python knows a changed file by its second and its size, and both may be as they were.
-        os.utime(path, (when, when + next(_ticks)))
-        code, output = _run(house)
+        with planting.planted(house, mutant):
+            verdict = _run(house)
     finally:
-        path.write_text(before)
-        os.utime(path, (when, when))
         free.put(house)
-    failed = [line.removeprefix("FAILED ") for line in output.splitlines() if line.startswith("FAILED ")]
-    killer = failed[0].partition(" - ")[0] if code == 1 and failed else None
-    print(f"{'killed' if killer else 'SURVIVES'}  {mutant}\n          {killer or output[-2000:]}", flush=True)
+    killer = verdict.killer
+    print(f"{'killed' if killer else 'SURVIVES'}  {mutant}\n          {killer or verdict.output[-2000:]}", flush=True)
     return killer
 
 
-_ticks = itertools.count(1)
-
-
-def _run(house: Path) -> tuple[int, str]:
+def _run(house: Path) -> Verdict:
     tests = sorted((house / "tests" / "access").glob("test_*.py"), key=lambda path: (path.name in _LAST, path.name))
     asked = [str(path.relative_to(house)) for path in tests if path.name != "test_guards.py"]
-    ran = subprocess.run(
-        [sys.executable, *_PYTEST, *asked],
-        cwd=house,
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS_MAX,
-        check=False,
-    )
-    return ran.returncode, ran.stdout + ran.stderr
+    return planting.run(house, ["--world", "world.json", *asked])
 
 
 if __name__ == "__main__":

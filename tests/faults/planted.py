@@ -9,17 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.house import CHECKOUT
+from tests.planting import Edit
 
 _PARTS = ("wsgi.py", "foundation", "quality", "payments", "workforce", "demo", "migrations")
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """One place in one file of the product, and what stands there instead."""
-
-    file: str
-    old: str
-    new: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +28,6 @@ class Planted:
     """The share of leases that are answered only after their end."""
 
 
-class PlaceMoved(Exception):
-    """The product has changed where a bug is planted; plant it anew."""
-
-
 def build(bug: Planted, folder: Path) -> Path:
     """A copy of the checkout with the bug in it."""
     for part in _PARTS:
@@ -51,14 +39,8 @@ def build(bug: Planted, folder: Path) -> Path:
             shutil.copy(source, folder / part)
     for edit in bug.edits:
         path = folder / edit.file
-        path.write_text(_edited(edit, path.read_text()))
+        path.write_text(edit.of(path.read_text()))
     return folder
-
-
-def _edited(edit: Edit, text: str) -> str:
-    if text.count(edit.old) != 1:
-        raise PlaceMoved(f"{edit.file} has {text.count(edit.old)} places that read {edit.old!r}.")
-    return text.replace(edit.old, edit.new)
 
 
 # The commit of an answer trails behind its acknowledgement, about as long as with a write-back cache.

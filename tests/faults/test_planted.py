@@ -7,8 +7,9 @@ import pytest
 
 from tests.faults import planted
 from tests.faults.faults import ALL
-from tests.faults.planted import BUGS, Edit, PlaceMoved, Planted
+from tests.faults.planted import BUGS, Planted
 from tests.faults.reckoning import Reckoning
+from tests.planting import Edit, PlaceMoved
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)

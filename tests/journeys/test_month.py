@@ -252,8 +252,10 @@ def _answers_are_accepted(month: Month, owners: dict[str, str]) -> None:
                 for one in month.people if one.currency == currency for place, amount in enumerate(one.amounts)
             ]  # fmt: skip
             spent = sum(funding.with_fee(one.amount) for one in work)
-            batch = {"owner_ref": owner_ref, "cause_ref": f"bat_{currency}", "key": f"bat_{currency}"}
-            funding.reserve(db, **batch, currency=currency, amount=spent + 120_000)
+            batch = f"bat_{currency}"
+            funding.reserve(
+                db, owner_ref=owner_ref, cause_ref=batch, key=batch, currency=currency, amount=spent + 120_000
+            )
             earnings.pend(db, work)
             answers = [one.answer_ref for one in work]
             assert earnings.accept(db, answers, rests=[funding.Rest(batch["cause_ref"], owner_ref, 120_000)]) == len(

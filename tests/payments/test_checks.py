@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 
 import pytest
+from psycopg.errors import UniqueViolation
 from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
@@ -350,6 +351,25 @@ def test_even_the_owner_is_refused(owner: Session, table: str, change: str) -> N
         owner.execute(text(statement))
 
 
+_COPY = "COPY journal_lines (entry_id, line, debit_id, credit_id, currency, amount) FROM STDIN"
+
+
+def test_a_line_is_not_copied_over_and_one_that_comes_late_is_found(application: Session) -> None:
+    first = application.execute(text("SELECT * FROM journal_lines ORDER BY entry_id, line LIMIT 1")).one()
+    driver = application.connection().connection.driver_connection
+    assert driver is not None
+
+    def copy(line: int) -> None:
+        with driver.cursor() as cursor, cursor.copy(_COPY) as lines:
+            lines.write_row((first.entry_id, line, first.debit_id, first.credit_id, first.currency, 1))
+
+    with pytest.raises(UniqueViolation), driver.transaction():
+        copy(first.line)
+    copy(99)
+
+    assert first.entry_id in checks.check(application)["I2 every entry is complete"]
+
+
 CONFIRMED_ONCE = ["fx_rates", "tax_rules", "kyc_rules"]
 
 
@@ -660,3 +680,11 @@ def test_a_sum_that_only_seems_to_agree_is_found(owner: Session, statement: str)
     owner.execute(text(statement))
 
     assert any(checks.check(owner).values())
+
+
+def test_the_tie_out_shows_sums_that_agree(application: Session) -> None:
+    (row,) = [row for row in ledger.tie_out(application) if row.currency == "USD"]
+
+    assert (row.payable, row.unpaid) == (300_700, 300_700)
+    assert (row.reserved, row.spent, row.released, row.remaining) == (8_000, 2_760, 480, 4_760)
+    assert row.stored == row.recomputed > 0

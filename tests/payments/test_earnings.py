@@ -1,5 +1,7 @@
 """What an answer is worth to its payee, and that the sums agree whatever happens in whatever order."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -20,7 +22,7 @@ from foundation.pagination import PageRequest
 from payments import checks, earnings, funding, ledger, payees
 from payments.earnings import Work
 from payments.funding import Rest
-from payments.ledger import PAYABLE, PLATFORM_FEE, InsufficientFunds
+from payments.ledger import PAYABLE, PLATFORM_FEE, RESERVE, InsufficientFunds
 from payments.models import Payee
 from tests.conftest import House, held_up
 
@@ -115,6 +117,42 @@ def test_an_answer_accepted_twice_at_once_is_paid_and_spent_once(house: House) -
             assert acting.result() == 0
 
         assert funding.spent(db, [BATCH]) == 240
+
+
+def test_a_rest_that_is_told_twice_is_given_back_once(db: Session, payee: Payee, books: None) -> None:
+    earnings.pend(db, [_work(payee)])
+    for _ in range(2):
+        earnings.accept(db, ["ans_1"], rests=[Rest(BATCH, "tsk_1", 60)])
+
+    (funds,) = funding.of_owner(db, OWNER)
+    assert (funds.available, funds.spent, funds.reserved) == (60, 240, 10_000 - 300)
+
+
+def test_a_reserve_that_many_draw_on_at_once_pays_as_many_as_it_holds(house: House) -> None:
+    with house.sessions() as db:
+        _reserve(db, 3 * 240)
+        ada = payees.register(db, owner_ref="wrk_1", name="Ada", country="KE")
+        earnings.pend(db, [_work(ada, f"ans_{number}") for number in range(8)])
+        db.commit()
+    start = threading.Barrier(8)
+
+    def accept(number: int) -> int:
+        with house.sessions() as db:
+            db.execute(text("SELECT 1"))
+            start.wait(timeout=10)
+            try:
+                accepted = earnings.accept(db, [f"ans_{number}"])
+            except InsufficientFunds:
+                return 0
+            db.commit()
+            return accepted
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(accept, range(8))) == [0] * 5 + [1] * 3
+
+    with house.sessions() as db:
+        assert ledger.balance(db, RESERVE, BATCH, "USD") == 0
+        assert ledger.balance(db, PAYABLE, ada.id, "USD") == 3 * 200
 
 
 def test_what_was_never_told_is_not_accepted(db: Session, payee: Payee, books: None) -> None:

@@ -246,6 +246,20 @@ def test_two_draws_at_once_stay_within_the_limit(house: House) -> None:
     assert len(refused) == 1
 
 
+def test_two_who_draft_one_month_at_once_make_one_invoice(house: House) -> None:
+    with house.sessions() as db:
+        past = _month_before(clock.now(db).date())
+        _postpaid(db, past, 10_000)
+        db.commit()
+
+    with house.sessions() as first:
+        _draft(first, past)
+        with held_up(house, lambda other: _draft(other, past)) as acting:
+            first.commit()
+            with pytest.raises(InvoiceExists):
+                acting.result(timeout=10)
+
+
 # Drafts
 
 
@@ -360,7 +374,7 @@ def test_one_month_follows_another(day: date, following: date) -> None:
 @pytest.mark.parametrize(
     ("fee", "basis_points", "vat"),
     [(10_000, 1_600, 1_600), (10_000, 0, 0), (3_125, 1_600, 500), (10_312, 1_600, 1_600), (9_375, 1_600, 1_500),
-     (1, 10_000, 0), (50, 10_000, 0), (150, 10_000, 200), (51, 10_000, 100)],
+     (1, 10_000, 0), (50, 10_000, 0), (150, 10_000, 200), (51, 10_000, 100), (280, 1_800, 100), (748, 2_000, 100)],
 )  # fmt: skip
 def test_tax_is_rounded_once_half_to_even_to_what_a_bank_can_pay(
     db: Session, fee: int, basis_points: int, vat: int

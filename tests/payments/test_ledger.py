@@ -1,8 +1,11 @@
 """The books: what is posted, what is refused, and what many do at once."""
 
+import random
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -144,11 +147,77 @@ def test_a_key_with_other_lines_is_refused_and_nothing_is_written(db: Session, b
     assert _count(db, "journal_entries") == 1
 
 
+MEMBERS: dict[str, dict[str, object]] = {
+    "kind": {"kind": "another"},
+    "cause": {"cause_ref": "another"},
+    "amount": {"lines": (Line(CASH, _funds("a"), 501),)},
+    "side": {"lines": (Line(_funds("a"), CASH, 500),)},
+    "owner": {"lines": (Line(CASH, _funds("b"), 500),)},
+    "role": {"lines": (Line(FEE, _funds("a"), 500),)},
+    "currency": {"lines": (Line(AccountName(BANK, HOUSE, "EUR"), AccountName(FUNDS, "a", "EUR"), 500),)},
+    "one line more": {"lines": (Line(CASH, _funds("a"), 500), Line(CASH, _funds("a"), 1))},
+    "two lines for one": {"lines": (Line(CASH, _funds("a"), 499), Line(CASH, _funds("a"), 1))},
+    "day": {"effective_on": date(2026, 1, 31)},
+    "time": {"event_at": datetime(2026, 1, 31, tzinfo=UTC)},
+}
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_a_key_with_one_member_changed_is_refused_and_nothing_is_written(db: Session, books: None, member: str) -> None:
+    first = _paid_in("a", 500)
+    ledger.post(db, [first])
+
+    with pytest.raises(EntryConflict, match="in:a"), db.begin_nested():
+        ledger.post(db, [replace(first, **MEMBERS[member])])  # type: ignore[arg-type]  # members of an entry
+
+    assert ledger.balance(db, FUNDS, "a", "USD") == 500
+    assert _count(db, "journal_entries") == 1
+
+
+def test_a_key_that_was_refused_for_lack_of_funds_is_free_when_there_are_some(db: Session, books: None) -> None:
+    spend = _entry("spend", Line(_funds("a"), _funds("b"), 500))
+    ledger.post(db, [_paid_in("a", 499)])
+    for _ in range(2):
+        with pytest.raises(InsufficientFunds), db.begin_nested():
+            ledger.post(db, [spend])
+
+    ledger.post(db, [_entry("one more", Line(CASH, _funds("a"), 1))])
+
+    assert ledger.post(db, [spend]).fresh == {"spend"}
+    assert ledger.balance(db, FUNDS, "b", "USD") == 500
+
+
 def test_a_key_with_two_meanings_in_one_batch_is_refused(db: Session, books: None) -> None:
     with pytest.raises(EntryConflict), db.begin_nested():
         ledger.post(db, [_paid_in("a", 500), _entry("in:a", Line(CASH, _funds("a"), 501))])
 
     assert _count(db, "journal_entries") == 0
+
+
+# Taken back
+
+
+def test_an_entry_is_taken_back_once_under_whatever_key(db: Session, books: None) -> None:
+    entry_id = ledger.post(db, [_paid_in("a", 500)]).ids["in:a"]
+    (mirror,) = ledger.reversals(db, [entry_id], actor_ref="somebody").values()
+    ledger.post(db, [mirror])
+
+    assert not ledger.post(db, [mirror]).fresh
+    with pytest.raises(IntegrityError, match="ix_journal_entries_reverses"), db.begin_nested():
+        ledger.post(db, [_paid_in("a", 500), replace(mirror, key="another key"), _paid_in("b", 1)])
+
+    assert ledger.balance(db, FUNDS, "a", "USD") == 0
+    assert _count(db, "journal_entries") == 2
+
+
+def test_a_reversal_that_is_taken_back_restores_what_there_was(db: Session, books: None) -> None:
+    entry_id = ledger.post(db, [_paid_in("a", 500)]).ids["in:a"]
+    for _ in range(2):
+        (mirror,) = ledger.reversals(db, [entry_id], actor_ref="somebody").values()
+        entry_id = ledger.post(db, [mirror]).ids[mirror.key]
+
+    assert ledger.balance(db, FUNDS, "a", "USD") == 500
+    assert [row.role for row in ledger.trial_balance(db) if row.debits - row.credits == 500] == ["bank"]
 
 
 # What cannot be written
@@ -194,15 +263,7 @@ def test_an_entry_without_lines_cannot_be_written(db: Session, books: None) -> N
         ledger.post(db, [_entry("empty")])
 
 
-# Append-only
-
-
-def test_the_tie_out_shows_sums_that_agree(application: Session) -> None:
-    (row,) = [row for row in ledger.tie_out(application) if row.currency == "USD"]
-
-    assert (row.payable, row.unpaid) == (300_700, 300_700)
-    assert (row.reserved, row.spent, row.released, row.remaining) == (8_000, 2_760, 480, 4_760)
-    assert row.stored == row.recomputed > 0
+# Tie-out
 
 
 def test_the_tie_out_keeps_currencies_apart(db: Session, books: None) -> None:
@@ -301,6 +362,23 @@ def test_a_posting_waits_for_no_account_but_its_own(house: House) -> None:
         assert [ledger.balance(db, FUNDS, owner, "USD") for owner in ("a", "busy")] == [10**6 - 1] * 2
 
 
+def test_entries_are_written_in_the_order_of_their_keys_however_they_come(house: House) -> None:
+    _fund(house, "a", "b")
+    low, high = (_entry(key, Line(CASH, _funds(key), 1)) for key in ("a", "b"))
+
+    with house.sessions() as holder, house.sessions() as other:
+        ledger.post(holder, [high])
+        with held_up(house, _posting([high, low])) as acting:
+            other.execute(text("SET LOCAL lock_timeout = '200ms'"))
+            try:
+                with pytest.raises(OperationalError, match="lock timeout"):
+                    ledger.post(other, [low])
+            finally:
+                other.rollback()
+                holder.rollback()
+            acting.result()
+
+
 def test_the_same_entries_in_opposite_order_are_booked_once(house: House) -> None:
     _fund(house, "a")
 
@@ -310,6 +388,28 @@ def test_the_same_entries_in_opposite_order_are_booked_once(house: House) -> Non
 
     with house.sessions() as db:
         assert ledger.balance(db, FUNDS, "a", "USD") == 10**6 - 200
+
+
+def test_sixteen_who_tell_the_same_ten_thousand_times_are_told_one_entry_each(house: House) -> None:
+    entries = [_entry(f"told {number}", Line(CASH, _funds("a"), 1)) for number in range(125)]
+    answers: list[dict[str, str]] = []
+
+    def tell(writer: int) -> Callable[[Session], object]:
+        rng = random.Random(writer)
+
+        def act(db: Session) -> None:
+            for _ in range(5):
+                answers.append(ledger.post(db, rng.sample(entries, len(entries))).ids)
+                db.commit()
+
+        return act
+
+    _together(house, [tell(writer) for writer in range(16)])
+
+    assert sum(map(len, answers)) == 10_000
+    assert all(answer == answers[0] for answer in answers)
+    with house.sessions() as db:
+        assert ledger.balance(db, FUNDS, "a", "USD") == len(set(answers[0].values())) == len(entries)
 
 
 def test_one_hot_account_loses_nothing(house: House) -> None:

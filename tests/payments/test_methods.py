@@ -79,6 +79,16 @@ def test_an_account_that_two_share_is_told_with_both_names(db: Session) -> None:
     assert _told(db, "DestinationShared") == [{"method_id": made.id, "payee_ids": sorted([ada.id, ben.id])}]
 
 
+def test_an_account_that_forty_share_is_told_with_all_their_names(db: Session) -> None:
+    people = [owed.payee(db, rail=None) for _ in range(40)]
+
+    made = [_choose(db, one) for one in people]
+
+    told = _told(db, "DestinationShared")
+    assert len(told) == 39
+    assert told[-1] == {"method_id": made[-1].id, "payee_ids": sorted(one.id for one in people)}
+
+
 def test_an_account_that_was_left_is_shared_with_nobody(db: Session) -> None:
     ada, ben = owed.payee(db, rail=None), owed.payee(db, rail=None)
     _choose(db, ada)

@@ -7,7 +7,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from payments import funding, payees
+from payments import funding, payees, runs
+from tests.payments import owed
 
 REFUSED = {
     "kind_known": """INSERT INTO accounts (id, role, owner_ref, currency, kind, bounded)
@@ -97,3 +98,22 @@ def test_the_table_refuses_what_is_no_tax_rule(db: Session, constraint: str) -> 
 
     with pytest.raises(IntegrityError, match=constraint), db.begin_nested():
         _insert(db, "tax_rules", {**TAX, **NO_RULE[constraint]})
+
+
+def test_an_earning_is_in_one_payout_that_has_not_left(db: Session) -> None:
+    owed.payee(db, 700)
+    run = owed.go_through(db, runs.begin(db, rail="paypal", prepared_by=owed.PREPARER))
+    (item,) = db.execute(text("SELECT payout_id, earning_id, amount FROM payout_items")).all()
+    db.execute(
+        text("""INSERT INTO payouts (id, run_id, payee_id, method_id, fingerprint, part, currency, earned_currency,
+                                     gross, net, end_to_end_id)
+                SELECT 'pyo_other', run_id, payee_id, method_id, fingerprint, 1, currency, earned_currency, gross, net,
+                       'other' FROM payouts WHERE run_id = :run_id"""),
+        {"run_id": run.id},
+    )
+
+    with pytest.raises(IntegrityError, match="ix_payout_items_open"), db.begin_nested():
+        db.execute(
+            text("INSERT INTO payout_items (payout_id, earning_id, part, amount) VALUES ('pyo_other', :id, 0, 700)"),
+            {"id": item.earning_id},
+        )

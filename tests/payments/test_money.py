@@ -93,6 +93,7 @@ def test_a_foreign_currency_is_refused(db: Session) -> None:
         (-100, [1, 1, 1], [-34, -33, -33]),
         (1, [1, 1], [1, 0]),
         (2, [1, 3], [1, 1]),
+        (1, [1, 2], [0, 1]),
         (7, [0, 5, 0], [0, 7, 0]),
         (10, [10**30, 1], [10, 0]),
         (0, [3, 4], [0, 0]),
@@ -204,6 +205,11 @@ def test_a_conversion_is_the_nearest_unit_and_half_goes_to_even(given: tuple[int
 @pytest.mark.parametrize(("seconds", "units"), [(3600, 7000), (1000, 1945), (1, 2)])
 def test_a_floor_is_rounded_up(seconds: int, units: int) -> None:
     assert money.convert_up(7000, seconds, 3600, 4, 4) == units
+
+
+@pytest.mark.parametrize(("numerator", "units"), [(10_000, 14_9962), (9_999, 14_9947), (1, 14)])
+def test_what_is_worth_paying_is_rounded_down(numerator: int, units: int) -> None:
+    assert money.convert_down(14_9962, numerator, 10_000, 4, 4) == units
 
 
 @pytest.mark.parametrize("rate", [(0, 1), (1, 0), (-1, 1), (1, -1), (-1, -1)])

@@ -3,9 +3,11 @@
 import csv
 import hashlib
 import io
+import itertools
 import json
 import re
 from dataclasses import replace
+from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,11 +18,13 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from payments import orders, paying_accounts, payout_files, rails, runs
+from payments import holds, orders, paying_accounts, payout_files, rails, runs
 from payments.files import dialects
 from payments.models import LeftOut, Payee, Payout, PayoutRun
 from payments.payout_files import FormatUnknown, PartUnknown, PayoutExport, PayoutUnfit, RunNotExported
 from payments.sealing import SealKeyUnknown
+from tests import factories
+from tests.conftest import age
 from tests.payments import owed
 from tests.payments.files import judges
 from tests.payments.owed import ACCOUNTS, APPROVER, PREPARER, go_through
@@ -138,6 +142,68 @@ def test_the_same_run_gives_the_same_bytes_and_each_time_is_kept(
     kept = db.execute(text("SELECT run_id, format, part, rows, encode(sha256, 'hex'), made_by FROM payout_files")).all()
     wanted = format_ or rails.find(rail).format
     assert [tuple(row) for row in kept] == [(run.id, wanted, 1, 3, first.sha256, PREPARER)] * 2
+
+
+@pytest.mark.parametrize(("rail", "written"), [("sepa", "<CreDtTm>%Y-%m-%dT%H:%M"), ("ach", "%y%m%d%H%M")])
+def test_a_file_is_of_the_time_at_which_its_run_left_whenever_it_is_written(
+    db: Session, books: None, rail: str, written: str
+) -> None:
+    run = _sent(db, rail)
+    age(db, "payout_runs", "exported_at", 3 * 86_400)
+    db.refresh(run)
+    assert run.exported_at is not None
+
+    content = _read(_write(db, run)).decode()
+
+    assert run.exported_at.astimezone(UTC).strftime(written) in content
+
+
+@pytest.mark.parametrize("rail", ["sepa", "mpesa"])
+def test_what_changes_after_a_run_has_left_changes_nothing_of_its_file(db: Session, books: None, rail: str) -> None:
+    run = _sent(db, rail)
+    before = _read(_write(db, run))
+
+    for one in db.scalars(select(Payee)).all():
+        owed.set_method(db, one, rail="paypal")
+        holds.place(db, payee_id=one.id, reason="A court", made_by="finance", is_legal=True)
+    factories.enter_fx_rate(db, rate="1.5", confirmed=True)
+    factories.enter_fx_rate(db, base="USD", quote="EUR", rate="0.5", confirmed=True)
+    if rail in ACCOUNTS:
+        owed.paying_account(db, rail, **{**ACCOUNTS[rail], "name": "Rookery Works"})
+    age(db, "payout_runs", "approved_at", 10 * 86_400)
+
+    again = payout_files.write(db, run.id, made_by="somebody else")
+    assert _read(again) == before
+
+
+@pytest.mark.parametrize("n_steps", range(4))
+def test_a_run_that_is_killed_while_it_leaves_has_its_file_when_all_of_it_has_left(
+    db: Session, books: None, monkeypatch: pytest.MonkeyPatch, n_steps: int
+) -> None:
+    monkeypatch.setattr(runs, "_AT_ONCE", 1)
+    _owe(db, "paypal")
+    run = go_through(db, runs.begin(db, rail="paypal", prepared_by=PREPARER))
+    runs.approve(db, run.id, content_hash=str(run.hash_text), approved_by=APPROVER)
+    runs.release(db, run.id, released_by=PREPARER)
+    for _ in itertools.islice(runs.steps(db, run.id), n_steps):
+        with pytest.raises(RunNotExported):
+            _write(db, run)
+
+    go_through(db, run)
+
+    content = _read(_write(db, run))
+    assert [content.decode().count(f"{one}@example.com") for one in _payee_ids(db, run)] == [1, 1, 1]
+    assert _read(_write(db, run)) == content
+
+
+def test_a_run_of_nobody_closes_when_it_leaves_and_a_bank_gets_no_file_of_it(db: Session, books: None) -> None:
+    run = go_through(db, runs.begin(db, rail="paypal", prepared_by=PREPARER))
+    runs.approve(db, run.id, content_hash=str(run.hash_text), approved_by=APPROVER)
+    go_through(db, runs.release(db, run.id, released_by=PREPARER))
+
+    assert (run.state, run.n_payouts, run.total) == ("closed", 0, 0)
+    with pytest.raises(PayoutUnfit, match="nothing to pay"):
+        _write(db, run)
 
 
 def test_a_run_that_closes_still_has_its_file(db: Session, books: None) -> None:

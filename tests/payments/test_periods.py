@@ -6,9 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask.testing import FlaskClient
@@ -19,7 +21,7 @@ from werkzeug.test import TestResponse
 
 from foundation import clock
 from foundation.pagination import PageRequest
-from payments import ledger, periods
+from payments import ledger, periods, statements
 from payments.four_eyes import SamePerson
 from payments.ledger import BANK, FUNDS, HOUSE, AccountName, ClockBehind, Entry, Line, PeriodClosed
 from payments.models import Period, PeriodState
@@ -216,6 +218,32 @@ def test_other_days_are_open(db: Session, books: None, day: date | None) -> None
 
     stored = db.scalar(text("SELECT effective_on FROM journal_entries WHERE id = :id"), {"id": posted})
     assert stored == (day or clock.now(db).date())
+
+
+DAYS = {
+    "before any account was opened": date(1999, 12, 31),
+    "29 February": date(2024, 2, 29),
+    "a day of 23 hours in Berlin": date(2026, 3, 29),
+    "the end of a year": date(2025, 12, 31),
+    "the beginning of a year": date(2026, 1, 1),
+    "a day to come": date(2199, 12, 31),
+}
+# One moment, of which Manila says that it is the new year and Los Angeles that it is the old one.
+NEW_YEAR = datetime.fromisoformat("2026-01-01T00:30:00+08:00")
+
+
+@pytest.mark.parametrize("day", DAYS.values(), ids=DAYS.keys())
+def test_an_entry_counts_for_the_month_of_its_day_whatever_day_that_is(db: Session, books: None, day: date) -> None:
+    entry = _entry("that day", day, event_at=NEW_YEAR)
+    ledger.post(db, [entry])
+
+    month = day.replace(day=1)
+    before, after = month - timedelta(days=1), periods._last_day(month)
+    assert statements.trial_balance(db, before) == []
+    assert [(row.role, row.debits) for row in statements.trial_balance(db, after)] == [("bank", 500), ("funds", 0)]
+    at_los_angeles = NEW_YEAR.astimezone(ZoneInfo("America/Los_Angeles"))
+    assert at_los_angeles.year == 2025
+    assert not ledger.post(db, [replace(entry, event_at=at_los_angeles)]).fresh
 
 
 def test_one_late_entry_refuses_its_whole_batch(db: Session, books: None) -> None:

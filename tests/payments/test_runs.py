@@ -1,32 +1,41 @@
 """Payout runs: who is paid and who is not, by whose word, and that nothing is paid twice whatever dies when."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from foundation import auth
 from foundation.pagination import PageRequest
-from payments import fx, holds, ledger, payouts, preparing, rails, runs
+from payments import adjustments, fx, holds, ledger, payouts, preparing, rails, runs
 from payments.four_eyes import SamePerson
 from payments.ledger import PAYABLE
-from payments.models import FxRate, Payee, Payout, PayoutRun
+from payments.models import FxRate, Hold, Payee, Payout, PayoutRun
 from payments.payouts import Outcome
 from payments.preparing import Rate
 from payments.rails import NoSuchRail, Rail
-from payments.runs import DestinationByApprover, RunChanged, RunMoveNotAllowed
+from payments.runs import DestinationByApprover, Rate, RunChanged, RunMoveNotAllowed
 from payments.withholding import Account
 from tests import factories
-from tests.conftest import House, age
+from tests.conftest import House, Urls, age, held_up
 from tests.payments import owed
 from tests.payments.owed import APPROVER, PREPARER, go_through
 
 CENT = 100
+
+
+@pytest.fixture
+def owners(new_database: Callable[[], Urls]) -> Iterator[Session]:
+    """A session of the owner, who may change what the application may not."""
+    engine = create_engine(new_database().owner)
+    with Session(engine) as session:
+        yield session
+    engine.dispose()
 
 
 def _prepared(db: Session, rail: str = "paypal", by: str = PREPARER) -> PayoutRun:
@@ -108,6 +117,15 @@ def test_what_is_not_held_of_somebody_is_paid(db: Session, books: None) -> None:
     assert _left_out(db, run) == [(ada.id, "held", 3 * CENT)]
 
 
+def test_what_was_held_until_yesterday_is_paid(db: Session, books: None) -> None:
+    ada = owed.payee(db, 3 * CENT)
+    yesterday = db.scalars(text("SELECT now() - interval '1 day'")).one()
+    db.add(Hold(id="hld_over", payee_id=ada.id, reason="It was looked into", made_by="ops", until=yesterday))
+    db.flush()
+
+    assert _prepared(db).total == 3 * CENT
+
+
 def test_what_is_less_than_a_cent_stays_owed_and_is_paid_once_it_is_one(db: Session, books: None) -> None:
     ada = owed.payee(db, 33, 33, 33, 33)
 
@@ -175,6 +193,21 @@ def test_whatever_the_rate_nobody_is_paid_more_than_they_earned_or_a_unit_less(
     assert net <= Fraction(gross * numerator, 100 * denominator) < net + Fraction(numerator, 100 * denominator)
     assert worth - net < 100
     assert all(part.net % 100 == 0 for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("owed_to_them", "paid"),
+    [("0.99", []), ("1.00", ["1.00"]), ("1.01", ["1.01"]), ("49999.99", ["49999.99"]), ("50000.00", ["50000.00"]),
+     ("50000.01", ["50000.00"]), ("50001.00", ["50000.00", "1.00"]), ("100000.00", ["50000.00", "50000.00"])],
+)  # fmt: skip
+def test_a_payout_is_within_its_rails_limits_to_the_unit(
+    db: Session, books: None, owed_to_them: str, paid: list[str]
+) -> None:
+    owed.payee(db, int(Decimal(owed_to_them) * 10_000), currency="PHP", rail="instapay")
+
+    run = _prepared(db, "instapay")
+
+    assert [one.net for one in _payouts(db, run)] == [int(Decimal(amount) * 10_000) for amount in paid]
 
 
 # Another currency
@@ -340,6 +373,19 @@ def test_an_approval_is_for_the_hash_that_was_looked_at(db: Session, books: None
     assert runs.approve(db, run.id, content_hash=_hash(run), approved_by=APPROVER).state == "approved"
 
 
+@pytest.mark.parametrize(
+    "change", ["net = net - 100, gross = gross - 100", "fingerprint = 'elsewhere'", "end_to_end_id = 'another'"]
+)
+def test_the_hash_of_a_run_is_over_all_that_decides_what_is_paid_where(owners: Session, change: str) -> None:
+    owed.payee(owners, 5 * CENT)
+    run = _prepared(owners)
+
+    owners.execute(text(f"UPDATE payouts SET {change}"))
+
+    with pytest.raises(RunChanged, match="hash"):
+        runs.approve(owners, run.id, content_hash=_hash(run), approved_by=APPROVER)
+
+
 def _change_destination(db: Session, payee: Payee) -> None:
     owed.set_method(db, payee, mark=b"elsewhere")
 
@@ -487,6 +533,26 @@ def test_a_run_that_is_killed_between_steps_goes_on_and_pays_once(
 
     assert [_payable(db, one) for one in people] == [0] * 5
     assert [one.state for one in _payouts(db, run)] == ["exported"] * 5
+
+
+def test_whoever_prepares_a_run_waits_for_whoever_changes_what_somebody_is_owed(house: House) -> None:
+    with house.sessions() as db:
+        ada = owed.payee(db, CENT, 2 * CENT)
+        run_id = runs.begin(db, rail="paypal", prepared_by=PREPARER).id
+        first = db.scalars(text("SELECT id FROM earnings ORDER BY id LIMIT 1")).one()
+        db.commit()
+
+    with house.sessions() as db:
+        adjustments.reverse(db, [first], reason="Copied", actor_ref="ops")
+        with held_up(house, lambda other: next(runs.steps(other, run_id))) as preparing:
+            assert not preparing.done()
+            db.commit()
+            preparing.result(timeout=10)
+
+    with house.sessions() as db:
+        go_through(db, runs.find(db, run_id))
+        db.commit()
+        assert [(one.payee_id, one.net) for one in _payouts(db, runs.find(db, run_id))] == [(ada.id, 2 * CENT)]
 
 
 def test_two_runs_prepared_at_once_pay_each_earning_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,27 @@ def test_a_seal_is_a_hash_over_entries_their_lines_and_the_seal_before(house: Ho
     assert (seal.sums, seal.hash, seal.prev_hash) == ('{"USD":650}', known.digest(), b"")
 
 
+def _sealed(house: House, key: str) -> str:
+    """An entry under a seal of its own."""
+    (entry_id,) = alone(house, lambda db: post(db, key))
+    settle(house)
+    assert alone(house, seals.seal_due) == 1
+    return str(entry_id)
+
+
+def test_a_later_seal_is_a_hash_over_the_seal_before_as_well(house: House) -> None:
+    _sealed(house, "in")
+    last = _sealed(house, "on")
+
+    first, second = _all(house)
+    with house.sessions() as db:
+        told = _as_told(db.get_one(JournalEntry, last))
+    line = [1, "bank:house", "funds:a", "USD", 500]
+    written = "".join(json.dumps(one, separators=(",", ":")) + "\n" for one in (told, line))
+    assert second.prev_hash == first.hash
+    assert second.hash == hashlib.sha256(first.hash + written.encode()).digest()
+
+
 def _as_told(entry: JournalEntry) -> list[Any]:
     written = entry.created_at.astimezone(UTC).isoformat(timespec="microseconds")
     return [

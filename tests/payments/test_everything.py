@@ -1,0 +1,288 @@
+"""Every kind of event of the books, in any order and in any state; the oracle is every check of the house.
+
+Runs alone are done beside a model that knows each sum (`test_runs_machine.py`). Here all that posts comes together, in
+two currencies, and what cannot be done at its time is refused and must have changed nothing.
+"""
+
+import io
+import random
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+import wsgi
+from foundation import clock
+from foundation.errors import Problem
+from payments import (
+    active_time,
+    adjustments,
+    clawbacks,
+    contracts,
+    earnings,
+    floor_weeks,
+    floors,
+    funding,
+    invoices,
+    ledger,
+    money,
+    payouts,
+    periods,
+    reconciliation,
+    refunds,
+    runs,
+)
+from payments.active_time import Piece
+from payments.funding import Rest
+from payments.models import Billing, Currency, Payee, Presentation
+from payments.payouts import Outcome
+from tests import factories
+from tests.payments import owed
+from tests.payments.files.test_camt import document, entry
+from tests.payments.owed import APPROVER, OWNER, PREPARER
+
+MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+KINDS = {
+    "top_up", "reserve", "earning", "release", "reversal", "bonus", "goodwill", "floor", "refund", "clawback",
+    "write_off", "draw", "invoice", "payment", "payout", "settled", "failed", "returned", "suspense",
+}  # fmt: skip
+
+
+class Books:
+    """One house's books, and everything that can happen to them; what an event acts on is drawn."""
+
+    def __init__(self, db: Session, seed: int) -> None:
+        self.db, self.rng, self.number = db, random.Random(seed), 0
+        self.people = [owed.payee(db, 50_000, rail=rail) for rail in ("paypal", "paypal", "mpesa", "mpesa")]
+        self.usd: Currency = money.currency(db, "USD")
+        self.past = (clock.now(db).date().replace(day=1) - timedelta(days=1)).replace(day=1)
+        factories.enter_fx_rate(db, confirmed=True)
+        terms = floors.Terms("KE", "USD", "9.00", date(2026, 1, 1), "an act")
+        floors.confirm(db, floors.enter(db, terms, entered_by=PREPARER).id, confirmed_by=APPROVER)
+        long_ago = clock.now(db) - timedelta(days=300)
+        contract = contracts.propose(
+            db, owner_ref=OWNER, entity="ROOK", presentation=Presentation.AGENT, billing=Billing.POSTPAID,
+            valid_from=long_ago, made_by=PREPARER,
+        )  # fmt: skip
+        contracts.confirm(db, contract.id, confirmed_by=APPROVER)
+        limit = contracts.propose_limit(
+            db, owner_ref=OWNER, currency=self.usd, amount=10**7, valid_from=long_ago, made_by=PREPARER
+        )
+        contracts.confirm_limit(db, limit.id, confirmed_by=APPROVER)
+
+    def live(self, n_events: int) -> Counter[str]:
+        """So many events, each whole or not at all; how often each was refused, and by which problem."""
+        refused: Counter[str] = Counter()
+        for number in range(n_events):
+            event = self.rng.choice(EVENTS)
+            try:
+                with self.db.begin_nested():
+                    event(self)
+            except Problem as problem:
+                refused[f"{event.__name__}: {type(problem).__name__}"] += 1
+            self.db.expire_all()
+            if number % 10 == 9:
+                self.check(f"{number} events, the last of them {event.__name__}")
+        return refused
+
+    def check(self, after: str) -> None:
+        broken = {name: rows for check in wsgi.program.checks for name, rows in check(self.db).items() if rows}
+        assert broken == {}, after
+
+    def one_of(self, statement: str) -> str:
+        """A row's id, or that of none."""
+        found = self.db.scalars(text(statement)).all()
+        return str(self.rng.choice(found)) if found else "none"
+
+    def next(self, what: str) -> str:
+        self.number += 1
+        return f"{what}_{self.number}"
+
+    def person(self) -> Payee:
+        return self.rng.choice(self.people)
+
+    # Money of requesters
+
+    def pay_in(self) -> None:
+        owed.pay_in(self.db, self.rng.randint(1, 300_000), self.rng.choice(["USD", "USD", "KES"]))
+
+    def draw(self) -> None:
+        amount, key = self.rng.randint(1, 300_000), self.next("draw")
+        for _ in range(2):
+            contracts.draw(self.db, owner_ref=OWNER, currency=self.usd, amount=amount, key=key, actor_ref=PREPARER)
+
+    def refund(self) -> None:
+        top_up = self.one_of("SELECT id FROM journal_entries WHERE kind = 'top_up'")
+        amount = self.rng.randint(1, 500) * 100
+        made = refunds.propose(
+            self.db, owner_ref=OWNER, currency=self.usd, amount=amount, top_up_id=top_up, requested_by=PREPARER
+        )
+        if self.rng.random() < 0.3:
+            refunds.refuse(self.db, made.id, reason="r", refused_by=APPROVER)
+        else:
+            refunds.approve(self.db, made.id, approved_by=APPROVER)
+
+    def invoice(self) -> None:
+        made = invoices.draft(
+            self.db, owner_ref=OWNER, currency=self.usd, month=self.past, vat_basis_points=1_900, made_by=PREPARER
+        )
+        invoices.issue(self.db, made.id, issued_by=PREPARER)
+
+    def pay_invoice(self) -> None:
+        made = self.one_of("SELECT id FROM invoices WHERE state IN ('issued', 'paid') AND due > 0")
+        due = self.db.scalar(text("SELECT due FROM invoices WHERE id = :id"), {"id": made}) or 0
+        invoices.pay(
+            self.db, made, currency="USD", amount=due, bank_reference=self.next("pay"), actor_ref=PREPARER
+        )  # fmt: skip
+
+    def void_invoice(self) -> None:
+        invoices.void(self.db, self.one_of("SELECT id FROM invoices"), reason="r", voided_by=PREPARER)
+
+    # Work and what is put right
+
+    def accept(self) -> None:
+        """Answers of somebody, some of them in the month before; what their batch did not need comes back."""
+        amounts = [self.rng.choice([1, 33, 99, 12_345, 50_000]) for _ in range(self.rng.randint(1, 3))]
+        batch, spare = self.next("bat"), self.rng.randint(0, 500)
+        total = sum(map(funding.with_fee, amounts)) + spare
+        funding.reserve(self.db, owner_ref=OWNER, cause_ref=batch, key=batch, currency="USD", amount=total)
+        answers = [self.next("ans") for _ in amounts]
+        to = self.person().id
+        earnings.pend(
+            self.db, [earnings.Work(a, to, batch, "USD", amount) for a, amount in zip(answers, amounts, strict=True)]
+        )
+        # Nothing is booked for a month of which an invoice has told.
+        told = self.one_of("SELECT id FROM invoices WHERE state IN ('issued', 'paid')")
+        with owed.booked_on(self.past if told == "none" else clock.now(self.db).date()):
+            for _ in range(2):
+                earnings.accept(self.db, answers, rests=[Rest(batch, f"{batch}:rest", spare)])
+
+    def bonus(self) -> None:
+        adjustments.give_bonus(
+            self.db, owner_ref=OWNER, payee_id=self.person().id, currency="USD", amount=self.rng.randint(1, 9_999),
+            reason="r", actor_ref=PREPARER,
+        )  # fmt: skip
+
+    def goodwill(self) -> None:
+        adjustments.give_goodwill(
+            self.db, payee_id=self.person().id, currency="USD", amount=self.rng.randint(1, 9_999), reason="r",
+            actor_ref=PREPARER,
+        )  # fmt: skip
+
+    def reverse(self) -> None:
+        earning = self.one_of("SELECT id FROM earnings")
+        for _ in range(2):
+            adjustments.reverse(self.db, [earning], reason="r", actor_ref=PREPARER)
+
+    def repair(self) -> None:
+        amount = self.rng.choice(["0.0001", "0.5000", "9.9999"])
+        earning = self.one_of("SELECT id FROM earnings")
+        adjustments.repair(self.db, earning, amount=amount, reason="r", actor_ref=PREPARER)
+
+    def ask_back(self) -> None:
+        paid = self.one_of("SELECT id FROM earnings WHERE status = 'paid'")
+        made = clawbacks.propose(self.db, paid, reason="r", made_by=PREPARER)
+        if self.rng.random() < 0.2:
+            clawbacks.refuse(self.db, made.id, refused_by=APPROVER)
+        else:
+            clawbacks.confirm(self.db, made.id, confirmed_by=APPROVER)
+
+    def write_off(self) -> None:
+        made = self.one_of("SELECT id FROM clawbacks WHERE state = 'open'")
+        clawbacks.propose_write_off(self.db, made, reason="r", proposed_by=PREPARER)
+        clawbacks.write_off(self.db, made, confirmed_by=APPROVER)
+
+    def lift_week(self) -> None:
+        """A week in which somebody worked for an hour and was paid too little for it."""
+        self.number += 1
+        monday = MONDAY + timedelta(weeks=self.number % 40)
+        to = self.person()
+        (answer,) = owed.owe(self.db, to, self.rng.choice([1, 70_000]))
+        due = {"due": monday + timedelta(hours=10), "a": answer}
+        self.db.execute(text("UPDATE earnings SET due_at = :due WHERE answer_ref = :a"), due)
+        nine = monday + timedelta(hours=9)
+        active_time.record(
+            self.db, [Piece(answer, to.id, answer, "image", 1, "KE", nine - timedelta(hours=1), nine)]
+        )  # fmt: skip
+        week = f"{monday:%G-W%V}"
+        for _ in range(2):
+            floor_weeks.begin(self.db, week, begun_by=PREPARER)
+            for _step in floor_weeks.steps(self.db, week):
+                pass
+
+    # Payouts and banks
+
+    def pay_out(self) -> None:
+        """A run that leaves, of which each payout arrives, is refused, comes back in part or is never heard of."""
+        run = owed.sent(self.db, self.rng.choice(["paypal", "mpesa"]))
+        for payout_id in self.db.scalars(text("SELECT id FROM payouts WHERE run_id = :id"), {"id": run.id}).all():
+            self._ending(payout_id)
+
+    def hear(self) -> None:
+        """Something of any payout, whatever has become of it."""
+        self._ending(self.one_of("SELECT id FROM payouts"))
+
+    def _ending(self, payout_id: str) -> None:
+        net = self.db.scalar(text("SELECT net FROM payouts WHERE id = :id"), {"id": payout_id}) or 0
+        back = Outcome(payout_id, "AC04", net - self.rng.randint(0, net))
+        told = self.rng.choice(["settled", "failed", "returned", "nothing"])
+        for _ in range(2):
+            if told in {"settled", "returned"}:
+                payouts.settle(self.db, [Outcome(payout_id)])
+            if told == "failed":
+                payouts.fail(self.db, [Outcome(payout_id, "AC01")])
+            if told == "returned":
+                payouts.take_returns(self.db, [back])
+
+    def prepare(self) -> None:
+        """A run that is prepared and given up, or left lying."""
+        run = owed.go_through(self.db, runs.begin(self.db, rail="paypal", prepared_by=PREPARER))
+        if self.rng.random() < 0.7:
+            owed.go_through(self.db, runs.cancel(self.db, run.id))
+
+    def read_bank(self) -> None:
+        """A line that nobody can place, in or out; the file comes twice."""
+        sign, name = self.rng.choice(["DBIT", "CRDT"]), self.next("line")
+        amount = f"{self.rng.randint(1, 99)}.05"
+        line = entry(sign=sign, amount=amount, refs=("", name)).replace('"EUR"', '"USD"')
+        content = document(line, name=name, balances="").replace(b"<Ccy>EUR", b"<Ccy>USD")
+        reconciliation.read(self.db, io.BytesIO(content), format_="camt", read_by=PREPARER)
+        with suppress(reconciliation.FileRead):
+            reconciliation.read(self.db, io.BytesIO(content), format_="camt", read_by=PREPARER)
+
+    def close_month(self) -> None:
+        """The month before is closed, and opened again at some other time."""
+        if self.rng.random() < 0.5:
+            periods.close(self.db, self.past, closed_by=PREPARER)
+            seen = periods.shown(self.db, self.past).hash
+            periods.confirm(self.db, self.past, trial_hash=seen, confirmed_by=APPROVER)
+        else:
+            periods.reopen(self.db, self.past, reopening_by=PREPARER)
+            periods.confirm_reopening(self.db, self.past, reopened_by=APPROVER)
+
+
+EVENTS: tuple[Callable[[Books], None], ...] = (
+    Books.pay_in, Books.pay_in, Books.draw, Books.refund, Books.invoice, Books.pay_invoice, Books.void_invoice,
+    Books.accept, Books.accept, Books.accept, Books.bonus, Books.goodwill, Books.reverse, Books.repair,
+    Books.ask_back, Books.ask_back, Books.write_off, Books.lift_week, Books.pay_out, Books.pay_out, Books.hear,
+    Books.prepare, Books.read_bank, Books.close_month,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_happens_in_whatever_order_every_check_holds(db: Session, books: None, seed: int) -> None:
+    refused = Books(db, seed).live(60)
+
+    assert refused
+
+
+def test_a_long_life_comes_to_every_kind_of_entry(db: Session, books: None) -> None:
+    Books(db, 11).live(200)
+
+    found = set(db.scalars(text("SELECT DISTINCT kind FROM journal_entries")))
+    assert found == KINDS
+    assert {row.currency for row in ledger.trial_balance(db)} == {"USD", "KES"}
