@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import httpx
 
@@ -347,11 +347,20 @@ class Ops:
             self.journal.moves.append(Said(reason, (worker_id, tier)))
 
 
+class Member(Protocol):
+    """Somebody of the crowd."""
+
+    client: Client
+
+    def work(self, done: threading.Event) -> None:
+        """Be at it until told that it is enough."""
+
+
 @dataclass(slots=True)
 class Crowd:
     """Everybody at once, each in a thread, until told that it is enough."""
 
-    members: Sequence[Worker | Requester | Ops]
+    members: Sequence[Member]
     journal: Journal
     _enough: threading.Event = field(default_factory=threading.Event)
     _sold_out: threading.Event = field(default_factory=threading.Event)
@@ -374,7 +383,7 @@ class Crowd:
         self._enough.set()
         self._pool.shutdown()
 
-    def _work(self, member: Worker | Requester | Ops, stop: threading.Event) -> None:
+    def _work(self, member: Member, stop: threading.Event) -> None:
         try:
             member.work(stop)
         except (Refused, KeyError, httpx.HTTPError) as failure:

@@ -25,6 +25,7 @@ _START_SECONDS = 90.0
 _STOP_SECONDS = 40.0
 _CHILDREN = {"web": 2, "worker": 1, "sweeper": 1}
 _UNLIMITED = 10**9
+_ROLES = ("worker", "requester", "ops", "finance", "approver", "strangers")
 _HEALTH_SECONDS = 10.0
 
 
@@ -49,6 +50,8 @@ class House:
     """Where clients may go: `rookery up`, and for a while a web process beside it."""
     standing: list["subprocess.Popen[bytes]"] = field(default_factory=list)
     """Further processes of the house, as another machine would run them."""
+    attempts: list["subprocess.Popen[str]"] = field(default_factory=list)
+    """Commands that run now."""
 
     def __post_init__(self) -> None:
         self.doors.append(self.address)
@@ -92,6 +95,22 @@ class House:
             stderr=self.log,
         ).stdout
 
+    def attempt(self, *words: str) -> "Attempt":
+        """A command of this build on this house's data folder that may fail, begun."""
+        command = [sys.executable, "-m", "wsgi", "--data-dir", str(self.data_dir), *words]
+        process = subprocess.Popen(
+            command,
+            cwd=self.build,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.attempts.append(process)
+        return Attempt(self, process)
+
     def _is_ready(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.address}/ready", timeout=2) as answer:  # noqa: S310 - our own
@@ -134,7 +153,7 @@ class House:
     def beside(self, *words: str, module: str = "wsgi", **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
         """One more process of the house for a while, as another machine would run it."""
         told = self.children("sweeper")[0].environ()
-        urls = {name: told[name] for name in ("DATABASE_URL", "REDIS_URL")}
+        urls = {name: told[name] for name in ("DATABASE_URL", "REDIS_URL", "ROOKERY_DESTINATION_KEYS")}
         process = self.run(*words, module=module, environment={**urls, **variables})
         self.standing.append(process)
         try:
@@ -174,6 +193,20 @@ class House:
         return Redis.from_url(self.login.redis_url, socket_timeout=5)
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A command that runs."""
+
+    house: House
+    process: "subprocess.Popen[str]"
+
+    def ended(self) -> tuple[int, str]:
+        """With which code it ended, and the last of what it said."""
+        said, _ = self.process.communicate()
+        self.house.attempts.remove(self.process)
+        return self.process.returncode, said[-1000:]
+
+
 def _words(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()
@@ -204,7 +237,7 @@ def _environment() -> dict[str, str]:
     theirs = ("ROOKERY_", "PG", "DATABASE_", "REDIS_")
     ours = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
     # A crowd that never rests would soon have used up what one worker may ask in a minute.
-    unlimited = ",".join(f"{name}={_UNLIMITED}" for name in ("worker", "requester", "ops", "finance", "strangers"))
+    unlimited = ",".join(f"{name}={_UNLIMITED}" for name in _ROLES)
     return {**ours, "ROOKERY_LOG_LEVEL": "warning", "ROOKERY_LIMITS": unlimited}
 
 

@@ -34,6 +34,8 @@ class Planted:
     writes: int = 500
     late_share: float = 0.0
     """The share of leases that are answered only after their end."""
+    paydays: int = 0
+    """So often people are paid; never, for a bug that has to do with their work."""
 
 
 class PlaceMoved(Exception):
