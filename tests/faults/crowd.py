@@ -209,10 +209,12 @@ class Worker:
     """Leases that are answered late, and when."""
     unsure: list[str] = field(default_factory=list)
     """Keys of claims that were tried and not answered."""
+    rests_seconds: float = 0.0
+    """Before each claim."""
 
     def work(self, done: threading.Event) -> None:
         rng = random.Random(self.worker_id)
-        while not done.is_set():
+        while not done.wait(self.rests_seconds):
             lease = self._claim()
             if lease is None:
                 time.sleep(_AGAIN_SECONDS)

@@ -1,9 +1,13 @@
 """One running house under siege: `rookery up` in a process of its own, and every process, session and wire to break."""
 
+import itertools
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -50,8 +54,12 @@ class House:
     """Where clients may go: `rookery up`, and for a while a web process beside it."""
     standing: list["subprocess.Popen[bytes]"] = field(default_factory=list)
     """Further processes of the house, as another machine would run them."""
-    attempts: list["subprocess.Popen[str]"] = field(default_factory=list)
+    attempts: list["Attempt"] = field(default_factory=list)
     """Commands that run now."""
+    commander: "subprocess.Popen[str] | None" = None
+    """What runs them (`commander.py`)."""
+    asking: threading.Lock = field(default_factory=threading.Lock)
+    numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
         self.doors.append(self.address)
@@ -97,19 +105,31 @@ class House:
 
     def attempt(self, *words: str) -> "Attempt":
         """A command of this build on this house's data folder that may fail, begun."""
-        command = [sys.executable, "-m", "wsgi", "--data-dir", str(self.data_dir), *words]
-        process = subprocess.Popen(
-            command,
+        with self.asking:
+            if self.commander is None:
+                self.commander = self._command()
+            out = self.data_dir.parent / "said" / f"{next(self.numbers)}.txt"
+            out.parent.mkdir(exist_ok=True)
+            asked = {"words": ["--data-dir", str(self.data_dir), *words], "out": str(out)}
+            assert self.commander.stdin is not None
+            assert self.commander.stdout is not None
+            self.commander.stdin.write(f"{json.dumps(asked)}\n")
+            self.commander.stdin.flush()
+            attempt = Attempt(self, int(self.commander.stdout.readline()), out)
+            self.attempts.append(attempt)
+        return attempt
+
+    def _command(self) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, str(CHECKOUT / "tests" / "faults" / "commander.py")],
             cwd=self.build,
             env=self.environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=self.log,
             text=True,
             start_new_session=True,
         )
-        self.attempts.append(process)
-        return Attempt(self, process)
 
     def _is_ready(self) -> bool:
         try:
@@ -195,16 +215,20 @@ class House:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A command that runs."""
+    """A command that runs. out : what it says."""
 
     house: House
-    process: "subprocess.Popen[str]"
+    pid: int
+    out: Path
 
     def ended(self) -> tuple[int, str]:
         """With which code it ended, and the last of what it said."""
-        said, _ = self.process.communicate()
-        self.house.attempts.remove(self.process)
-        return self.process.returncode, said[-1000:]
+        while psutil.pid_exists(self.pid):
+            time.sleep(0.02)
+        self.house.attempts.remove(self)
+        code = self.out.with_suffix(".code")
+        said = self.out.read_text(errors="replace") if self.out.exists() else ""
+        return int(code.read_text()) if code.exists() else -signal.SIGKILL, said[-1000:]
 
 
 def _words(process: psutil.Process) -> list[str]:
@@ -242,6 +266,9 @@ def _environment() -> dict[str, str]:
 
 
 def _stop(house: House) -> None:
+    if house.commander is not None:
+        # It ends with what it reads.
+        house.commander.communicate()
     for process in [*house.standing, *([house.up] if house.up else [])]:
         process.terminate()
         try:

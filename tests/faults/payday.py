@@ -58,7 +58,7 @@ _COOLED = text("UPDATE payout_methods SET cooling_until = now()")
 def prepare(house: House, scene: Scene, folder: Path, *, workers: Sequence[Worker], n_paydays: int) -> Payroll:
     """Everybody who pays and is paid; so many paydays come one after the other."""
     journal, rng = PayJournal(), scene.rng
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(2) as pool:
         tokens = dict(
             zip(_PEOPLE, pool.map(lambda person: issue(house, _PEOPLE[person], person), _PEOPLE), strict=True)
         )

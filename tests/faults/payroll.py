@@ -22,7 +22,7 @@ from tests.faults.house import House
 
 RAILS = ("sepa", "paypal")
 CURRENCIES = {"sepa": "EUR", "paypal": "USD"}
-_LOOK_SECONDS = 0.3
+_LOOK_SECONDS = 0.5
 _DRAFT_SECONDS = 60.0
 _HOLDS_MAX = 20
 # A new destination is as good as 72 hours old after so many seconds: the siege makes it older.
@@ -267,7 +267,7 @@ class Operator:
     rng: random.Random
 
     def work(self, done: threading.Event) -> None:
-        while not done.wait(self.rng.uniform(4, 12)):
+        while not done.wait(self.rng.uniform(8, 20)):
             # It may fail, and leave a run behind that others go on with: nobody was told of it.
             code, said = self.house.attempt("payouts", "prepare", self.rng.choice(RAILS)).ended()
             if code == 0:

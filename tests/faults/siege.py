@@ -36,8 +36,8 @@ _RECOVER_SECONDS = 120.0
 _SETTLE_SECONDS = 300.0
 _WRITES_SECONDS = 3600.0
 _COMPARED_TIMES = 5
-# Fewer than otherwise: the runs are to have their share of the machine.
-_WORKERS_BESIDE_PAYROLL = 5
+# Fewer than otherwise, and slower: the runs are to have their share of the machine.
+_WORKERS_BESIDE_PAYROLL, _REST_BESIDE_PAYROLL = 6, 0.3
 
 log = structlog.get_logger()
 
@@ -132,6 +132,8 @@ def _settle_in(house: House, folder: Path, plan: Plan, rng: random.Random) -> Sc
         return arrival.settle_in(house, rng, late_share=plan.late_share)
     scene = arrival.settle_in(house, rng, late_share=plan.late_share, n_workers=_WORKERS_BESIDE_PAYROLL)
     workers = [member for member in scene.crowd.members if isinstance(member, Worker)]
+    for worker in workers:
+        worker.rests_seconds = _REST_BESIDE_PAYROLL
     scene.payroll = payday.prepare(house, scene, folder / "banks", workers=workers, n_paydays=plan.paydays)
     scene.crowd.members = [*scene.crowd.members, *scene.payroll.people]
     return scene
