@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from foundation import logs, processes
-from tests.faults import faults, payday, planted
+from tests.faults import faults, planted
 from tests.faults.faults import ALL, Fault
 from tests.faults.siege import Outcome, Pause, Plan, besiege
 
@@ -27,8 +27,6 @@ _DISK_SIZE = "400m"
 # The checks after each fault read all that a siege has made: better a few sieges than an endless one.
 _KILLS_A_SIEGE = 100
 _KILLS_A_MIGRATION = 30
-# About as long as one takes in a siege in which people are paid.
-_SECONDS_A_FAULT = 10
 
 
 def main() -> int:
@@ -75,7 +73,7 @@ def _catch_planted(seed: int) -> bool:
         with tempfile.TemporaryDirectory(prefix="rookery-planted-") as folder:
             build = planted.build(bug, Path(folder) / "build")
             made = [ALL[name] for name in bug.faults]
-            plan = Plan(made, bug.writes, build, late_share=bug.late_share, paydays=bug.paydays, shows=bug.shows)
+            plan = Plan(made, bug.writes, build, late_share=bug.late_share, pays=bug.pays, shows=bug.shows)
             outcome = _besieged(Path(folder), plan, seed)
         found: list[str] = getattr(outcome.wrong, bug.shows)
         print(f"{bug.name}: {f'caught, {bug.shows} {len(found)}' if found else 'NOT CAUGHT'}", flush=True)
@@ -110,10 +108,7 @@ def _payouts(only: set[str], rng: random.Random, minutes: float | None) -> Itera
         made = _round_and_round([*made, *faults.KILLS, *faults.OTHERS], n_faults, rng)
     rng.shuffle(made)
     if made:
-        lasts = _SECONDS_A_FAULT * len(made) if seconds is None else seconds
-        # Work goes on while the last fault waits for its moment.
-        paydays = math.ceil(lasts / payday.DUE_EVERY_SECONDS) + 5
-        yield "payouts", Plan(made, 0, paydays=paydays, seconds=seconds)
+        yield "payouts", Plan(made, 0, pays=True, seconds=seconds)
 
 
 def _chosen(table: Sequence[Fault], only: set[str]) -> tuple[Fault, ...]:

@@ -249,7 +249,7 @@ def _entry(order: Order, line: str) -> str:
     details = f"<TxDtls><Refs><EndToEndId>{order.name}</EndToEndId></Refs>{money}{back}</TxDtls>"
     return (
         f"<Ntry>{money}<Sts><Cd>BOOK</Cd></Sts><BookgDt><Dt>2026-02-02</Dt></BookgDt>"
-        f"<AcctSvcrRef>{line}-{order.name}</AcctSvcrRef><BkTxCd><Prtry><Cd>X</Cd></Prtry></BkTxCd>"
+        f"<AcctSvcrRef>{line[0]}-{order.name}</AcctSvcrRef><BkTxCd><Prtry><Cd>X</Cd></Prtry></BkTxCd>"
         f"<NtryDtls>{details}</NtryDtls></Ntry>"
     )
 

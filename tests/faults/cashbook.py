@@ -170,7 +170,7 @@ class Cashbook:
 
     @property
     def _earned(self) -> "Counter[tuple[str, str]]":
-        earned: Counter[tuple[str, str]] = Counter(self._payroll.earned)
+        earned: Counter[tuple[str, str]] = Counter(self._payroll.calendar.earned)
         for one in self._journal.goodwill:
             payee_id, currency, amount = one.facts
             earned[payee_id, currency] += amount

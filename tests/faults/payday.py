@@ -1,18 +1,23 @@
 """What payouts find before a siege begins: payees who are owed money, people of finance with tokens, accounts, a rate.
 
 Hundreds of payees are made through the product's own functions before anybody is at work; the siege makes their
-destinations older than 72 hours, and lets what they are owed become due bit by bit, so that every run is long.
+destinations older than 72 hours. They all earn something more from time to time, so that runs are long.
 """
 
 import random
+import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
 
 from foundation import db
 from payments import earnings, funding, methods, payees
@@ -38,8 +43,7 @@ from tests.faults.scene import Scene
 
 # For each rail: with both, every run looks at three thousands of payees and sends more than one.
 _PAYEES = 1_050
-DUE_EVERY_SECONDS = 15
-_AT_ONCE = 1_000
+_DUE_EVERY_SECONDS = 12
 _OWNER = "req_payday"
 _PEOPLE = {
     "wanjiru": "finance",
@@ -49,14 +53,11 @@ _PEOPLE = {
     "femi": "finance",
     "oscar": "approver",
 }
-_SOON = text("""
-    UPDATE earnings SET due_at = now() + make_interval(secs => :seconds) WHERE answer_ref LIKE :answers
-""")
-_COOLED = text("UPDATE payout_methods SET cooling_until = now()")
+_CAME = text("SELECT true FROM earnings WHERE answer_ref = :answer")
 
 
-def prepare(house: House, scene: Scene, folder: Path, *, workers: Sequence[Worker], n_paydays: int) -> Payroll:
-    """Everybody who pays and is paid; so many paydays come one after the other."""
+def prepare(house: House, scene: Scene, folder: Path, *, workers: Sequence[Worker]) -> Payroll:
+    """Everybody who pays and is paid."""
     journal, rng = PayJournal(), scene.rng
     with ThreadPoolExecutor(2) as pool:
         tokens = dict(
@@ -64,7 +65,10 @@ def prepare(house: House, scene: Scene, folder: Path, *, workers: Sequence[Worke
         )
     clients = {person: Client(person, house.doors, token, scene.crowd.journal) for person, token in tokens.items()}
     _enter_accounts(clients["wanjiru"], clients["oscar"])
-    owed, paid_to, earned = _owe(house, rng, n_paydays)
+    keys = house.children("sweeper")[0].environ()["ROOKERY_DESTINATION_KEYS"]
+    engine = db.make_engine(house.login.database_url, patient=True, pool_size=1)
+    sessions = db.sessions(engine, destination_keys=keys)
+    owed, paid_to = _take_in(house, sessions)
     journal.destinations.update(paid_to)
     banks: dict[str, Bank] = {
         "sepa": Clearing(house, folder / "sepa", _fork(rng), fee=30),
@@ -82,7 +86,7 @@ def prepare(house: House, scene: Scene, folder: Path, *, workers: Sequence[Worke
         mover=Mover(movers[0], journal, _fork(rng), house, movers),
         operator=Operator(house, journal, _fork(rng)),
         banks=banks,
-        earned=earned,
+        calendar=Calendar(sessions, owed, rng.random()),
     )
 
 
@@ -102,30 +106,46 @@ def _enter_accounts(finance: Client, approver: Client) -> None:
     approver.post(f"/api/fx-rates/{rate['id']}/confirmation")
 
 
-def _owe(
-    house: House, rng: random.Random, n_paydays: int
-) -> tuple[list[tuple[str, str]], dict[str, str], dict[tuple[str, str], int]]:
-    """Payees with the currency they are paid in, their destinations by method, and what they have earned."""
-    keys = house.children("sweeper")[0].environ()["ROOKERY_DESTINATION_KEYS"]
-    engine = db.make_engine(house.login.database_url, patient=True, pool_size=1)
-    try:
-        with db.sessions(engine, destination_keys=keys)() as opened:
-            made, paid_to = _payees(opened)
+def _take_in(house: House, sessions: sessionmaker[Session]) -> tuple[list[tuple[str, str]], dict[str, str]]:
+    """Payees with the currency they are paid in, and their destinations by method, which have cooled off."""
+    with sessions() as opened:
+        made, paid_to = _payees(opened)
+        opened.commit()
+    house.ask("UPDATE payout_methods SET cooling_until = now()")
+    return made, paid_to
+
+
+@dataclass(slots=True)
+class Calendar:
+    """Every so often everybody has earned something more, by the function that settlements call."""
+
+    sessions: sessionmaker[Session]
+    payees: Sequence[tuple[str, str]]
+    seed: float
+    earned: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By payee and currency, in ledger units."""
+    paydays: int = 0
+
+    def work(self, done: threading.Event) -> None:
+        while not done.is_set():
+            with suppress(SQLAlchemyError):
+                self.come()
+            done.wait(_DUE_EVERY_SECONDS)
+
+    def come(self) -> None:
+        """The next payday, all of it or nothing; where nobody said whether it came, it may have."""
+        rng = random.Random(f"{self.seed} {self.paydays}")
+        with self.sessions() as opened:
+            has_come = opened.scalar(_CAME, {"answer": _answer(self.paydays, self.payees[0][0])})
+            earned = list(_earn(opened, self.payees, rng, self.paydays, posts=not has_come))
             opened.commit()
-            earned: dict[tuple[str, str], int] = {}
-            for number in range(n_paydays):
-                for payee_id, currency, amount in _earn(opened, made, rng, number):
-                    earned[payee_id, currency] = earned.get((payee_id, currency), 0) + amount
-                opened.commit()
-    finally:
-        engine.dispose()
-    owner = db.make_engine(house.login.database_owner_url, patient=True, pool_size=1)
-    with owner.begin() as connection:
-        connection.execute(_COOLED)
-        for number in range(n_paydays):
-            connection.execute(_SOON, {"seconds": number * DUE_EVERY_SECONDS, "answers": f"payday {number} %"})
-    owner.dispose()
-    return made, paid_to, earned
+        for payee_id, currency, amount in earned:
+            self.earned[payee_id, currency] += amount
+        self.paydays += 1
+
+
+def _answer(payday: int, payee_id: str) -> str:
+    return f"payday {payday} {payee_id}"
 
 
 def _payees(opened: Session) -> tuple[list[tuple[str, str]], dict[str, str]]:
@@ -149,22 +169,17 @@ def _destination(rail: str, number: int) -> tuple[str, str, dict[str, object]]:
 
 
 def _earn(
-    opened: Session, made: Sequence[tuple[str, str]], rng: random.Random, number: int
+    opened: Session, made: Sequence[tuple[str, str]], rng: random.Random, payday: int, *, posts: bool
 ) -> Iterator[tuple[str, str, int]]:
-    """What each earns by one payday: a euro or two with some dust, in ledger units."""
+    """What each earns by one payday: a euro or two with some dust, in ledger units; posted if it is not yet."""
     for currency in CURRENCIES.values():
         theirs = [payee_id for payee_id, paid_in in made if paid_in == currency]
-        amounts = [rng.randint(5_000, 25_000) for _ in theirs]
-        cause = f"payday {number} {currency}"
-        _fund(opened, cause, currency, sum(funding.with_fee(amount) for amount in amounts))
-        work = [
-            Work(f"payday {number} {payee_id}", payee_id, cause, currency, amount)
-            for payee_id, amount in zip(theirs, amounts, strict=True)
-        ]
-        for first in range(0, len(work), _AT_ONCE):
-            some = work[first : first + _AT_ONCE]
-            earnings.pend(opened, some)
-            earnings.accept(opened, [one.answer_ref for one in some])
+        cause = f"payday {payday} {currency}"
+        work = [Work(_answer(payday, one), one, cause, currency, rng.randint(5_000, 25_000)) for one in theirs]
+        if posts:
+            _fund(opened, cause, currency, sum(funding.with_fee(one.amount) for one in work))
+            earnings.pend(opened, work)
+            earnings.accept(opened, [one.answer_ref for one in work])
         yield from ((one.payee_id, currency, one.amount) for one in work)
 
 

@@ -7,11 +7,12 @@ import random
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import psycopg
@@ -33,9 +34,7 @@ _AGED = f"""
     UPDATE payout_methods SET cooling_until = now()
      WHERE cooling_until > now() AND created_at < now() - interval '{_COOLED_SECONDS} seconds'
 """
-# What the siege wants to be over at its end, whatever would be due one day.
 _ALL_AGED = "UPDATE payout_methods SET cooling_until = now() WHERE cooling_until > now()"
-_ALL_DUE = "UPDATE earnings SET due_at = now() WHERE due_at > now()"
 
 
 @dataclass(slots=True)
@@ -283,6 +282,16 @@ def iban_of(number: int) -> str:
     return f"DE{check:02}{bank_and_account}"
 
 
+class Earning(Protocol):
+    """How payees come by what they are paid, but for answers and goodwill."""
+
+    earned: Counter[tuple[str, str]]
+    """By payee and currency, in ledger units."""
+
+    def work(self, done: threading.Event) -> None:
+        """Let them earn more from time to time."""
+
+
 @dataclass(slots=True)
 class Payroll:
     """Everybody who has to do with payouts."""
@@ -297,8 +306,7 @@ class Payroll:
     mover: Mover
     operator: Operator
     banks: Mapping[str, Bank]
-    earned: dict[tuple[str, str], int]
-    """What payees had earned before the siege, by payee and currency, in ledger units."""
+    calendar: "Earning"
 
     @property
     def people(self) -> list[Person]:
@@ -307,7 +315,7 @@ class Payroll:
 
     @contextmanager
     def at_work(self, crowd: Journal) -> Iterator[None]:
-        """The banks and the operator, each in a thread; what ends one of them is a failure."""
+        """The banks, the operator and the calendar, each in a thread; what ends one of them is a failure."""
         done = threading.Event()
 
         def run(work: Callable[[threading.Event], None]) -> None:
@@ -316,8 +324,8 @@ class Payroll:
             except Exception as failure:  # noqa: BLE001 - a thread of the harness tells what ended it
                 crowd.failures.append(f"{type(failure).__name__}: {failure}")
 
-        works = [bank.work for bank in self.banks.values()]
-        threads = [threading.Thread(target=run, args=(work,)) for work in [*works, self.operator.work]]
+        works = [*(bank.work for bank in self.banks.values()), self.operator.work, self.calendar.work]
+        threads = [threading.Thread(target=run, args=(work,)) for work in works]
         for thread in threads:
             thread.start()
         try:
@@ -335,7 +343,6 @@ class Payroll:
         for hold_id in self.holder.placed:
             self.holder.let_go(hold_id)
         self.house.ask(_ALL_AGED)
-        self.house.ask(_ALL_DUE)
         deadline, never = time.monotonic() + _FINISH_SECONDS, threading.Event()
         left_over = set(RAILS)
         while time.monotonic() < deadline:

@@ -35,8 +35,8 @@ class Planted:
     writes: int = 500
     late_share: float = 0.0
     """The share of leases that are answered only after their end."""
-    paydays: int = 0
-    """So often people are paid; never, for a bug that has to do with their work."""
+    pays: bool = False
+    """Whether people have to be paid for it to show."""
 
 
 class PlaceMoved(Exception):
@@ -156,7 +156,7 @@ MARKED = Planted(
     faults=("sweeper at releasing", "postmaster at releasing", "backend at releasing") * 3,
     shows="lost",
     writes=0,
-    paydays=20,
+    pays=True,
 )
 # Nobody waits for who looks at the same payees, and nothing in the tables keeps an earning from being taken twice.
 UNLOCKED = Planted(
@@ -177,7 +177,7 @@ UNLOCKED = Planted(
     faults=("preparing at the machine", "leader frozen at preparing") * 3,
     shows="doubled",
     writes=0,
-    paydays=20,
+    pays=True,
 )
 
 BUGS = (EARLY, UNFENCED, OUTSIDE, MARKED, UNLOCKED)

@@ -53,8 +53,8 @@ class Plan:
     build: Path = CHECKOUT
     wired: bool = False
     late_share: float = 0.02
-    paydays: int = 0
-    """If any, people are paid as well, and so often much becomes due at once."""
+    pays: bool = False
+    """Whether people are paid as well."""
     seconds: float | None = None
     """No fault is made any more when so many are over."""
     shows: str = ""
@@ -128,13 +128,13 @@ def besiege(folder: Path, plan: Plan, rng: random.Random) -> Outcome:
 
 def _settle_in(house: House, folder: Path, plan: Plan, rng: random.Random) -> Scene:
     """Those who work; and those who pay, if anybody is paid."""
-    if not plan.paydays:
+    if not plan.pays:
         return arrival.settle_in(house, rng, late_share=plan.late_share)
     scene = arrival.settle_in(house, rng, late_share=plan.late_share, n_workers=_WORKERS_BESIDE_PAYROLL)
     workers = [member for member in scene.crowd.members if isinstance(member, Worker)]
     for worker in workers:
         worker.rests_seconds = _REST_BESIDE_PAYROLL
-    scene.payroll = payday.prepare(house, scene, folder / "banks", workers=workers, n_paydays=plan.paydays)
+    scene.payroll = payday.prepare(house, scene, folder / "banks", workers=workers)
     scene.crowd.members = [*scene.crowd.members, *scene.payroll.people]
     return scene
 
