@@ -371,12 +371,12 @@ class Crowd:
     def __enter__(self) -> Self:
         for member in self.members:
             self.journal.heard[member.client.name] = 0.0
-            stop = self._sold_out if isinstance(member, Requester) else self._enough
+            stop = self._enough if isinstance(member, Worker | Ops) else self._sold_out
             self._pool.submit(self._work, member, stop)
         return self
 
     def send_no_more(self) -> None:
-        """No further tasks; what is there is worked off."""
+        """No further tasks and no further payouts; what is there is worked off."""
         self._sold_out.set()
 
     def __exit__(self, *_: object) -> None:

@@ -91,17 +91,11 @@ class House:
         )
 
     def told(self, *words: str) -> str:
-        """What a command of this build on this house's data folder prints."""
-        command = [sys.executable, "-m", "wsgi", "--data-dir", str(self.data_dir), *words]
-        return subprocess.run(
-            command,
-            cwd=self.build,
-            env=self.environment,
-            check=True,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-        ).stdout
+        """What a command of this build on this house's data folder says."""
+        code, said = self.attempt(*words).ended()
+        if code != 0:
+            raise HouseFell(f"rookery {' '.join(words)}: {said}")
+        return said
 
     def attempt(self, *words: str) -> "Attempt":
         """A command of this build on this house's data folder that may fail, begun."""

@@ -306,7 +306,8 @@ class Payroll:
     mover: Mover
     operator: Operator
     banks: Mapping[str, Bank]
-    calendar: "Earning"
+    calendar: Earning
+    _enough: threading.Event = field(default_factory=threading.Event)
 
     @property
     def people(self) -> list[Person]:
@@ -316,11 +317,10 @@ class Payroll:
     @contextmanager
     def at_work(self, crowd: Journal) -> Iterator[None]:
         """The banks, the operator and the calendar, each in a thread; what ends one of them is a failure."""
-        done = threading.Event()
 
         def run(work: Callable[[threading.Event], None]) -> None:
             try:
-                work(done)
+                work(self._enough)
             except Exception as failure:  # noqa: BLE001 - a thread of the harness tells what ended it
                 crowd.failures.append(f"{type(failure).__name__}: {failure}")
 
@@ -331,9 +331,13 @@ class Payroll:
         try:
             yield
         finally:
-            done.set()
+            self._enough.set()
             for thread in threads:
                 thread.join()
+
+    def stop(self) -> None:
+        """Whoever is not of the crowd comes to an end."""
+        self._enough.set()
 
     def finish(self) -> str:
         """Nobody is at work any more: pay all that is due, and let the banks tell all. What is left over, if any is."""

@@ -147,34 +147,52 @@ class _Siege:
         self._cash = Cashbook(scene.payroll) if scene.payroll else None
 
     def run(self) -> None:
-        plan, payroll = self._plan, self._scene.payroll
-        end = time.monotonic() + (math.inf if plan.seconds is None else plan.seconds)
-        with payroll.at_work(self._journal) if payroll else nullcontext(), self._scene.crowd as crowd:
-            for fault in plan.faults:
-                if time.monotonic() > end:
-                    break
-                self._wait_for_writes(self._journal.writes + _WRITES_BETWEEN, seconds=_SECONDS_BETWEEN)
-                if self._has_failed or self._has_shown:
-                    break
-                self._make(fault)
-            if not self._has_shown:
-                self._wait_for_writes(plan.writes, seconds=_WRITES_SECONDS)
-            crowd.send_no_more()
-            if not plan.shows:
+        payroll = self._scene.payroll
+        with payroll.at_work(self._journal) if payroll else nullcontext(), self._scene.crowd:
+            self._make_all()
+            self._send_no_more()
+            if not self._plan.shows:
                 self._wait_until_settled()
-        if payroll and not plan.shows and not self._has_failed and (left_over := payroll.finish()):
+        log.info("nobody is at work", writes=self._journal.writes)
+        if payroll and not self._plan.shows and not self._has_failed and (left_over := payroll.finish()):
             self._outcome.complaints.append(left_over)
+        self._reckon()
+
+    def _make_all(self) -> None:
+        """One fault after the other, and further writes until there are enough."""
+        plan = self._plan
+        end = time.monotonic() + (math.inf if plan.seconds is None else plan.seconds)
+        for fault in plan.faults:
+            if time.monotonic() > end:
+                break
+            self._wait_for_writes(self._journal.writes + _WRITES_BETWEEN, seconds=_SECONDS_BETWEEN)
+            if self._has_failed or self._has_shown:
+                break
+            self._make(fault)
+        if not self._has_shown:
+            self._wait_for_writes(plan.writes, seconds=_WRITES_SECONDS)
+
+    def _send_no_more(self) -> None:
+        self._scene.crowd.send_no_more()
+        if self._scene.payroll:
+            self._scene.payroll.stop()
+        for member in self._scene.crowd.members:
+            if isinstance(member, Worker):
+                member.rests_seconds = 0.0
+
+    def _reckon(self) -> None:
+        settled = not self._plan.shows
         with self._sessions() as opened:
             # What was found between the faults is found again, and more.
-            self._outcome.wrong.add(reckoning.reckon(opened, self._journal, settled=not plan.shows))
+            self._outcome.wrong.add(reckoning.reckon(opened, self._journal, settled=settled))
             if self._cash:
-                self._outcome.wrong.add(self._cash.reckon(opened, settled=not plan.shows))
-        if payroll:
-            self._count(payroll)
+                self._outcome.wrong.add(self._cash.reckon(opened, settled=settled))
         self._outcome.complaints += [*self._journal.failures, *self._journal.differing]
         self._outcome.writes = self._journal.writes
         for what, number in self._journal.counts.items():
             self._outcome.counts[what] += number
+        if self._scene.payroll:
+            self._count(self._scene.payroll)
 
     def _count(self, payroll: Payroll) -> None:
         """What came of paying, for the report."""
