@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids, pagination
@@ -136,7 +136,7 @@ _WITH_DUE = text("""
     SELECT p.id FROM payees p
      WHERE p.id > :after
        AND EXISTS (SELECT FROM earnings e WHERE e.payee_id = p.id AND e.status = 'due')
-     ORDER BY p.id LIMIT :most FOR UPDATE OF p
+     ORDER BY p.id LIMIT :most FOR NO KEY UPDATE OF p
 """)
 _OWED = text("""
     SELECT e.payee_id, e.currency, m.id AS method_id, m.rail, m.fingerprint, m.cooling_until > now() AS is_cooling,
@@ -417,8 +417,11 @@ def cancel(db: Session, run_id: str) -> PayoutRun:
 
 
 def go_on(db: Session) -> Iterator[None]:
-    """Every run that is on its way, step by step. A work."""
-    moving = select(PayoutRun.id).where(PayoutRun.state.in_(_STEPS)).order_by(PayoutRun.id)
+    """Every run that is on its way, step by step. A work.
+
+    In another order each time: one that cannot go on ends the work, and must not always come before the others.
+    """
+    moving = select(PayoutRun.id).where(PayoutRun.state.in_(_STEPS)).order_by(func.random())
     for run_id in db.scalars(moving).all():
         yield from steps(db, run_id)
 

@@ -162,7 +162,7 @@ MARKED = Planted(
 UNLOCKED = Planted(
     "two who prepare at once take the same earnings",
     (
-        Edit("payments/runs.py", "ORDER BY p.id LIMIT :most FOR UPDATE OF p", "ORDER BY p.id LIMIT :most"),
+        Edit("payments/runs.py", "ORDER BY p.id LIMIT :most FOR NO KEY UPDATE OF p", "ORDER BY p.id LIMIT :most"),
         Edit(
             "payments/runs.py",
             "    _write(db, run, made, left_out)\n",

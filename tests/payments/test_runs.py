@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from foundation import auth
+from foundation import auth, jobs
 from foundation.pagination import PageRequest
-from payments import fx, holds, ledger, payouts, rails, runs
+from payments import earnings, fx, holds, ledger, payees, payouts, rails, runs
+from payments.earnings import Work
 from payments.four_eyes import SamePerson
-from payments.ledger import PAYABLE
+from payments.ledger import GOODWILL, HOUSE, PAYABLE, AccountName, Entry, Line
 from payments.models import FxRate, Payee, Payout, PayoutRun
 from payments.payouts import Outcome
 from payments.rails import NoSuchRail, Rail
@@ -484,6 +486,51 @@ def test_a_run_that_is_killed_between_steps_goes_on_and_pays_once(
 
     assert [_payable(db, one) for one in people] == [0] * 5
     assert [one.state for one in _payouts(db, run)] == ["exported"] * 5
+
+
+def test_a_run_that_cannot_go_on_holds_up_no_other(house: House) -> None:
+    with house.sessions() as db:
+        stuck, free = (_released(db, rail).id for rail in ("paypal", "payoneer"))
+        payout = db.scalars(payouts.listed(run_id=stuck)).one()
+        # By hand and against all rules, as much leaves the books as is about to be sent.
+        payable, other = AccountName(PAYABLE, payout.payee_id, "USD"), AccountName(GOODWILL, HOUSE, "USD")
+        ledger.post(db, [Entry("wrong", "wrong", "wrong", "nobody", (Line(payable, other, payout.net),))])
+        db.commit()
+
+    for _ in range(40):
+        jobs.work(house.background)
+
+    with house.sessions() as db:
+        assert [runs.find(db, run_id).state for run_id in (stuck, free)] == ["releasing", "exported"]
+        ledger.post(db, [Entry("right", "right", "right", "nobody", (Line(other, payable, payout.net),))])
+        db.commit()
+    jobs.work(house.background)
+    with house.sessions() as db:
+        assert runs.find(db, stuck).state == "exported"
+
+
+def _released(db: Session, rail: str) -> PayoutRun:
+    """A run of one payout that may leave."""
+    owed.payee(db, 10_000 * CENT, rail=rail)
+    run = _prepared(db, rail)
+    runs.approve(db, run.id, content_hash=_hash(run), approved_by=APPROVER)
+    return runs.release(db, run.id, released_by=PREPARER)
+
+
+def test_whoever_is_paid_earns_more_while_a_run_looks_at_them(house: House) -> None:
+    with house.sessions() as db:
+        payee = owed.payee(db, CENT)
+        (reserved,) = db.scalars(text("SELECT cause_ref FROM reserves"))
+        run = runs.begin(db, rail="paypal", prepared_by=PREPARER)
+        db.commit()
+
+    with house.sessions() as preparing, house.sessions() as settling:
+        next(runs.steps(preparing, run.id))
+        settling.execute(text("SET LOCAL lock_timeout = '100ms'"))
+        earnings.pend(settling, [Work("ans_later", payee.id, reserved, "USD", CENT)])
+
+        with pytest.raises(OperationalError, match="lock timeout"):
+            payees.lock(settling, [payee.id])
 
 
 def test_two_runs_prepared_at_once_pay_each_earning_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
