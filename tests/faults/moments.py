@@ -26,7 +26,8 @@ def _comes(sql: str) -> Moment:
         while time.monotonic() < deadline:
             with suppress(psycopg.Error), scene.house.superuser() as connection:
                 while time.monotonic() < deadline:
-                    if connection.execute(sql).fetchone():
+                    # A row of no columns is an empty one.
+                    if connection.execute(sql).fetchone() is not None:
                         return
                     time.sleep(0.003)
         raise Wrong(f"In {_MOMENT_SECONDS:.0f} s this found nothing: {sql}")
