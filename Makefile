@@ -42,11 +42,11 @@ format: $(READY) ## Put the code into shape
 bench: $(READY) ## What we claim about speed; DATA=folder of crowd data sets for more of them
 	$(BIN)/python -m benchmarks $(if $(DATA),--data $(DATA))
 
-faults: $(READY) ## Every fault under load, in minutes; nothing acknowledged may be lost or done twice. SEED=3 ONLY=web,redis
-	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)")
+faults: $(READY) ## Every fault under load, in minutes; nothing acknowledged may be lost or done twice. SEED=3 ONLY=web,redis; ONLY=payouts MINUTES=10
+	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)") $(if $(MINUTES),--minutes $(MINUTES))
 
 soak: $(READY) ## The same for hours: HOURS=8
-	$(BIN)/python -m tests.faults --hours $(or $(HOURS),2) --kills 100 --writes 20000 $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.faults --hours $(or $(HOURS),2) --kills 100 --writes 20000 --minutes 10 $(if $(SEED),--seed $(SEED))
 
 drill: $(READY) ## Lose a house under load and restore it, upgrade one under load; SIZE=1 for 1 GB
 	$(BIN)/python -m tests.drills.restore $(if $(SIZE),--size-gb $(SIZE) --seconds 45)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -203,7 +204,8 @@ def prepare(db: Session, rail: str) -> None:
     operator = commands.operator()
     run = runs.begin(db, rail=rail, prepared_by=operator.subject_id)
     trail.record(db, operator, "payouts.prepare", target=run.id, details=json.dumps({"rail": rail}))
-    for done in jobs.each_step(db, runs.steps(db, run.id)):
+    # The record is a step of its own, for whoever else locks a payee records that afterwards: they would wait for us.
+    for done in jobs.each_step(db, chain((None,), runs.steps(db, run.id))):
         click.echo(f"step {done}: {run.n_payees} payees looked at", err=True)
     _show(db, run)
 

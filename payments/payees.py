@@ -25,8 +25,11 @@ def register(db: Session, *, owner_ref: str, name: str, country: str) -> Payee:
 
 
 def lock(db: Session, payee_ids: Collection[str]) -> list[str]:
-    """Lock payees, in the order of their ids, and say which there are: for whoever changes what is paid to whom."""
-    rows = select(Payee.id).where(Payee.id.in_(payee_ids)).order_by(Payee.id).with_for_update()
+    """Lock payees, in the order of their ids, and say which there are: for whoever changes what is paid to whom.
+
+    Whoever only refers to one, as a new earning does, does not wait.
+    """
+    rows = select(Payee.id).where(Payee.id.in_(payee_ids)).order_by(Payee.id).with_for_update(key_share=True)
     return list(db.scalars(rows))
 
 

@@ -101,7 +101,7 @@ _WITH_DUE = text("""
     SELECT p.id, p.country FROM payees p
      WHERE p.id > :after
        AND EXISTS (SELECT FROM earnings e WHERE e.payee_id = p.id AND e.status = 'due')
-     ORDER BY p.id LIMIT :most FOR UPDATE OF p
+     ORDER BY p.id LIMIT :most FOR NO KEY UPDATE OF p
 """)
 _OWED = text("""
     SELECT e.payee_id, e.currency, m.id AS method_id, m.rail, m.fingerprint, m.cooling_until > now() AS is_cooling,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids, pagination
@@ -225,8 +225,11 @@ def cancel(db: Session, run_id: str) -> PayoutRun:
 
 
 def go_on(db: Session) -> Iterator[None]:
-    """Every run that is on its way, step by step. A work."""
-    moving = select(PayoutRun.id).where(PayoutRun.state.in_(_STEPS)).order_by(PayoutRun.id)
+    """Every run that is on its way, step by step. A work.
+
+    In another order each time: one that cannot go on ends the work, and must not always come before the others.
+    """
+    moving = select(PayoutRun.id).where(PayoutRun.state.in_(_STEPS)).order_by(func.random())
     for run_id in db.scalars(moving).all():
         yield from steps(db, run_id)
 

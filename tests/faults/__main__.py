@@ -1,4 +1,7 @@
-"""`make faults`: besiege three planted bugs, which must be caught, and the product, which must lose nothing."""
+"""`make faults`: besiege planted bugs, which must be caught, and the product, which must lose nothing.
+
+python -m tests.faults --only payouts --minutes 10
+"""
 
 import argparse
 import ctypes
@@ -32,10 +35,11 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=22, help="at least so many processes killed")
     parser.add_argument("--writes", type=int, default=10_000, help="at least so many acknowledged writes")
     parser.add_argument("--hours", type=float, help="go on with the next seed until so many hours are over")
-    parser.add_argument("--only", help=f"faults, comma-separated, or `planted`; of: {', '.join(ALL)}")
+    parser.add_argument("--minutes", type=float, help="so long people are paid under fire; else once for each fault")
+    parser.add_argument("--only", help=f"faults, comma-separated, `payouts` or `planted`; of: {', '.join(ALL)}")
     wanted = parser.parse_args()
-    only = set(wanted.only.split(",")) if wanted.only else {*ALL, "planted"}
-    if unknown := only - {*ALL, "planted"}:
+    only = set(wanted.only.split(",")) if wanted.only else {*ALL, "payouts", "planted"}
+    if unknown := only - {*ALL, "payouts", "planted"}:
         parser.error(f"there is no fault called {', '.join(unknown)}")
     logs.configure("info")
     processes.raise_interrupt_on_terminate()
@@ -46,7 +50,9 @@ def main() -> int:
         print(f"seed {seed}", flush=True)
         if "planted" in only:
             caught &= _catch_planted(seed)
-        for name, plan in _plans(only, random.Random(seed), kills=wanted.kills, writes=wanted.writes):
+        rng = random.Random(seed)
+        plans = (*_plans(only, rng, kills=wanted.kills, writes=wanted.writes), *_payouts(only, rng, wanted.minutes))
+        for name, plan in plans:
             if plan.faults == faults.DISK and not has_mounts:
                 print("disk full: left out, since mounting needs root and a kernel that lets it have its own mounts")
                 continue
@@ -67,7 +73,7 @@ def _catch_planted(seed: int) -> bool:
         with tempfile.TemporaryDirectory(prefix="rookery-planted-") as folder:
             build = planted.build(bug, Path(folder) / "build")
             made = [ALL[name] for name in bug.faults]
-            plan = Plan(made, bug.writes, build, late_share=bug.late_share, shows=bug.shows)
+            plan = Plan(made, bug.writes, build, late_share=bug.late_share, pays=bug.pays, shows=bug.shows)
             outcome = _besieged(Path(folder), plan, seed)
         found: list[str] = getattr(outcome.wrong, bug.shows)
         print(f"{bug.name}: {f'caught, {bug.shows} {len(found)}' if found else 'NOT CAUGHT'}", flush=True)
@@ -91,6 +97,18 @@ def _plans(only: set[str], rng: random.Random, *, kills: int, writes: int) -> It
         yield "on a wire", Plan(wired, 500, wired=True)
     if disk := _chosen(faults.DISK, only):
         yield "on a small disk", Plan(disk, 500)
+
+
+def _payouts(only: set[str], rng: random.Random, minutes: float | None) -> Iterator[tuple[str, Plan]]:
+    """The siege in which people are paid: every moment of a run, and with `minutes` all that can be made at home."""
+    made = list(faults.PAYOUTS if "payouts" in only else _chosen(faults.PAYOUTS, only))
+    seconds = None if minutes is None else 60 * minutes
+    if seconds is not None and made:
+        n_faults = math.ceil(seconds)
+        made = _round_and_round([*made, *faults.KILLS, *faults.OTHERS], n_faults, rng)
+    rng.shuffle(made)
+    if made:
+        yield "payouts", Plan(made, 0, pays=True, seconds=seconds)
 
 
 def _chosen(table: Sequence[Fault], only: set[str]) -> tuple[Fault, ...]:

@@ -9,7 +9,7 @@ from tests.faults.house import House
 from tests.faults.reckoning import FIRST_MOVE
 from tests.faults.scene import SKEWS, Scene
 
-_WORKERS = 16
+WORKERS = 16
 _EXPERT_SHARE = 0.02
 _RATES = ((0, "0.02"), (3, "0.03"), (4, "0.60"))
 # A process whose clock is three days ahead must still take them.
@@ -17,11 +17,11 @@ _TOKEN_DAYS = 2
 _STAFF = ("ops", "finance")
 
 
-def settle_in(house: House, rng: random.Random, *, late_share: float) -> Scene:
+def settle_in(house: House, rng: random.Random, *, late_share: float, n_workers: int = WORKERS) -> Scene:
     """Everybody comes in over HTTP, but for the first tokens."""
     journal = Journal()
     with ThreadPoolExecutor() as pool:
-        tokens = dict(zip(_STAFF, pool.map(lambda role: _issue(house, role, "siege"), _STAFF), strict=True))
+        tokens = dict(zip(_STAFF, pool.map(lambda role: issue(house, role, "siege"), _STAFF), strict=True))
     staff = Client("ops", house.doors, tokens["ops"], journal)
     finance = Client("finance", house.doors, tokens["finance"], journal)
     requester, vanishing = _open_project(house, staff, finance, journal)
@@ -34,7 +34,7 @@ def settle_in(house: House, rng: random.Random, *, late_share: float) -> Scene:
         client = Client(name, house.doors, applied["token"], journal)
         return Worker(worker_id, client, requester.project_id, journal, kind, late_share)
 
-    workers = [hire(f"Worker {number}") for number in range(_WORKERS)]
+    workers = [hire(f"Worker {number}") for number in range(n_workers)]
     expert, outsider = hire("Expert", "adjudication"), hire("Outsider")
     staff.put(f"/api/workers/{expert.worker_id}/tiers/{SKILL}", {"tier": 4, "reason": FIRST_MOVE})
     ops = Ops(staff, [worker.worker_id for worker in workers], journal)
@@ -47,7 +47,7 @@ def _open_project(house: House, staff: Client, finance: Client, journal: Journal
     requester_id = staff.post("/api/requesters", {"name": "Besieged"})["requester"]["id"]
     money = {"owner_ref": requester_id, "currency": "USD", "amount": "1000000", "bank_reference": "siege"}
     finance.post("/api/top-ups", money)
-    token = _issue(house, "requester", requester_id)
+    token = issue(house, "requester", requester_id)
     sender, vanishing = (Client(name, house.doors, token, journal) for name in ("requester", "vanishing"))
     rules = {"overlap_min": OVERLAP, "overlap_max": OVERLAP, "expert_share": _EXPERT_SHARE}
     rates = [{"tier": tier, "amount": amount, "currency": "USD"} for tier, amount in _RATES]
@@ -57,6 +57,7 @@ def _open_project(house: House, staff: Client, finance: Client, journal: Journal
     return first, Requester(vanishing, "siege", project_id, journal, first.numbers)
 
 
-def _issue(house: House, role: str, subject_id: str) -> str:
+def issue(house: House, role: str, subject_id: str) -> str:
+    """A token of somebody of the staff."""
     told = house.told("token", "issue", "--role", role, "--subject", subject_id, "--days", str(_TOKEN_DAYS))
     return told.split()[-1]

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import httpx
 
@@ -209,10 +209,12 @@ class Worker:
     """Leases that are answered late, and when."""
     unsure: list[str] = field(default_factory=list)
     """Keys of claims that were tried and not answered."""
+    rests_seconds: float = 0.0
+    """Before each claim."""
 
     def work(self, done: threading.Event) -> None:
         rng = random.Random(self.worker_id)
-        while not done.is_set():
+        while not done.wait(self.rests_seconds):
             lease = self._claim()
             if lease is None:
                 time.sleep(_AGAIN_SECONDS)
@@ -347,11 +349,20 @@ class Ops:
             self.journal.moves.append(Said(reason, (worker_id, tier)))
 
 
+class Member(Protocol):
+    """Somebody of the crowd."""
+
+    client: Client
+
+    def work(self, done: threading.Event) -> None:
+        """Be at it until told that it is enough."""
+
+
 @dataclass(slots=True)
 class Crowd:
     """Everybody at once, each in a thread, until told that it is enough."""
 
-    members: Sequence[Worker | Requester | Ops]
+    members: Sequence[Member]
     journal: Journal
     _enough: threading.Event = field(default_factory=threading.Event)
     _sold_out: threading.Event = field(default_factory=threading.Event)
@@ -360,12 +371,12 @@ class Crowd:
     def __enter__(self) -> Self:
         for member in self.members:
             self.journal.heard[member.client.name] = 0.0
-            stop = self._sold_out if isinstance(member, Requester) else self._enough
+            stop = self._enough if isinstance(member, Worker | Ops) else self._sold_out
             self._pool.submit(self._work, member, stop)
         return self
 
     def send_no_more(self) -> None:
-        """No further tasks; what is there is worked off."""
+        """No further tasks and no further payouts; what is there is worked off."""
         self._sold_out.set()
 
     def __exit__(self, *_: object) -> None:
@@ -374,7 +385,7 @@ class Crowd:
         self._enough.set()
         self._pool.shutdown()
 
-    def _work(self, member: Worker | Requester | Ops, stop: threading.Event) -> None:
+    def _work(self, member: Member, stop: threading.Event) -> None:
         try:
             member.work(stop)
         except (Refused, KeyError, httpx.HTTPError) as failure:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from tests.faults import clients, processes, releases, storage
-from tests.faults.scene import Making
+from tests.faults import clients, moments, processes, releases, storage
+from tests.faults.moments import at
+from tests.faults.scene import Making, Scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,18 @@ class Fault:
     """At most so many requests may fail because of it."""
 
 
+def _postmaster(scene: Scene) -> list[int]:
+    return [scene.house.postmaster]
+
+
+_STRUCK = {
+    "sweeper": processes.killing(processes.sweeper),
+    "backend": processes.killing(processes.backend),
+    "postmaster": processes.killing(_postmaster),
+    "rookery up": processes.supervisor_killed,
+}
+_MOMENTS = {"preparing": moments.preparing, "releasing": moments.releasing}
+
 KILLS = (
     Fault("web", processes.killing(processes.web), kills=True),
     Fault("all web", processes.killing(processes.all_web), kills=True),
@@ -35,7 +48,7 @@ KILLS = (
     Fault("work-horse", processes.killing(processes.work_horse), kills=True),
     Fault("sweeper", processes.killing(processes.sweeper), kills=True),
     Fault("backend", processes.killing(processes.backend), kills=True),
-    Fault("postmaster", processes.killing(lambda scene: [scene.house.postmaster]), kills=True),
+    Fault("postmaster", processes.killing(_postmaster), kills=True),
     Fault("redis", processes.killing(lambda scene: [scene.house.redis_pid]), kills=True, bar=60),
     Fault("rookery up", processes.supervisor_killed, kills=True, bar=60),
 )
@@ -78,4 +91,23 @@ WIRED = (
 )
 DISK = (Fault("disk full", storage.disk_full, lasts=5, bar=60, health=2),)
 
-ALL = {fault.name: fault for fault in (*KILLS, *MIGRATIONS, *OTHERS, *WIRED, *DISK)}
+# Each in a certain moment of a payout run.
+PAYOUTS = (
+    *(
+        Fault(f"{what} at {when}", at(moment, make), kills=True, bar=60 if what == "rookery up" else 30)
+        for what, make in _STRUCK.items()
+        for when, moment in _MOMENTS.items()
+    ),
+    Fault("leader frozen at preparing", moments.leader_freezing(moments.preparing), survived=True),
+    Fault("leader frozen at releasing", moments.leader_freezing(moments.releasing), survived=True),
+    Fault("all web at the file", at(moments.exported, processes.killing(processes.all_web)), kills=True),
+    Fault("postmaster at the file", at(moments.exported, processes.killing(_postmaster)), kills=True),
+    Fault("web while a file is read", at(moments.fetching, processes.killing(processes.all_web)), kills=True),
+    Fault("backend while a file is read", at(moments.fetching, processes.killing(processes.backend)), kills=True),
+    Fault("reader of a statement", at(moments.stated, moments.reader_killed), kills=True),
+    Fault("postmaster at a statement", at(moments.stated, processes.killing(_postmaster)), kills=True),
+    Fault("backend at a statement", at(moments.stated, processes.killing(processes.backend)), kills=True),
+    Fault("preparing at the machine", moments.prepare_killed, kills=True),
+)
+
+ALL = {fault.name: fault for fault in (*KILLS, *MIGRATIONS, *OTHERS, *WIRED, *DISK, *PAYOUTS)}

@@ -1,9 +1,13 @@
 """One running house under siege: `rookery up` in a process of its own, and every process, session and wire to break."""
 
+import itertools
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -25,6 +29,7 @@ _START_SECONDS = 90.0
 _STOP_SECONDS = 40.0
 _CHILDREN = {"web": 2, "worker": 1, "sweeper": 1}
 _UNLIMITED = 10**9
+_ROLES = ("worker", "requester", "ops", "finance", "approver", "strangers")
 _HEALTH_SECONDS = 10.0
 
 
@@ -49,6 +54,12 @@ class House:
     """Where clients may go: `rookery up`, and for a while a web process beside it."""
     standing: list["subprocess.Popen[bytes]"] = field(default_factory=list)
     """Further processes of the house, as another machine would run them."""
+    attempts: list["Attempt"] = field(default_factory=list)
+    """Commands that run now."""
+    commander: "subprocess.Popen[str] | None" = None
+    """What runs them (`commander.py`)."""
+    asking: threading.Lock = field(default_factory=threading.Lock)
+    numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
         self.doors.append(self.address)
@@ -80,17 +91,39 @@ class House:
         )
 
     def told(self, *words: str) -> str:
-        """What a command of this build on this house's data folder prints."""
-        command = [sys.executable, "-m", "wsgi", "--data-dir", str(self.data_dir), *words]
-        return subprocess.run(
-            command,
+        """What a command of this build on this house's data folder says."""
+        code, said = self.attempt(*words).ended()
+        if code != 0:
+            raise HouseFell(f"rookery {' '.join(words)}: {said}")
+        return said
+
+    def attempt(self, *words: str) -> "Attempt":
+        """A command of this build on this house's data folder that may fail, begun."""
+        with self.asking:
+            if self.commander is None:
+                self.commander = self._command()
+            out = self.data_dir.parent / "said" / f"{next(self.numbers)}.txt"
+            out.parent.mkdir(exist_ok=True)
+            asked = {"words": ["--data-dir", str(self.data_dir), *words], "out": str(out)}
+            assert self.commander.stdin is not None
+            assert self.commander.stdout is not None
+            self.commander.stdin.write(f"{json.dumps(asked)}\n")
+            self.commander.stdin.flush()
+            attempt = Attempt(self, int(self.commander.stdout.readline()), out)
+            self.attempts.append(attempt)
+        return attempt
+
+    def _command(self) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, str(CHECKOUT / "tests" / "faults" / "commander.py")],
             cwd=self.build,
             env=self.environment,
-            check=True,
-            text=True,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
-        ).stdout
+            text=True,
+            start_new_session=True,
+        )
 
     def _is_ready(self) -> bool:
         try:
@@ -134,7 +167,7 @@ class House:
     def beside(self, *words: str, module: str = "wsgi", **variables: str) -> Iterator["subprocess.Popen[bytes]"]:
         """One more process of the house for a while, as another machine would run it."""
         told = self.children("sweeper")[0].environ()
-        urls = {name: told[name] for name in ("DATABASE_URL", "REDIS_URL")}
+        urls = {name: told[name] for name in ("DATABASE_URL", "REDIS_URL", "ROOKERY_DESTINATION_KEYS")}
         process = self.run(*words, module=module, environment={**urls, **variables})
         self.standing.append(process)
         try:
@@ -174,6 +207,24 @@ class House:
         return Redis.from_url(self.login.redis_url, socket_timeout=5)
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A command that runs. out : what it says."""
+
+    house: House
+    pid: int
+    out: Path
+
+    def ended(self) -> tuple[int, str]:
+        """With which code it ended, and the last of what it said."""
+        while psutil.pid_exists(self.pid):
+            time.sleep(0.02)
+        self.house.attempts.remove(self)
+        code = self.out.with_suffix(".code")
+        said = self.out.read_text(errors="replace") if self.out.exists() else ""
+        return int(code.read_text()) if code.exists() else -signal.SIGKILL, said[-1000:]
+
+
 def _words(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()
@@ -204,11 +255,14 @@ def _environment() -> dict[str, str]:
     theirs = ("ROOKERY_", "PG", "DATABASE_", "REDIS_")
     ours = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
     # A crowd that never rests would soon have used up what one worker may ask in a minute.
-    unlimited = ",".join(f"{name}={_UNLIMITED}" for name in ("worker", "requester", "ops", "finance", "strangers"))
+    unlimited = ",".join(f"{name}={_UNLIMITED}" for name in _ROLES)
     return {**ours, "ROOKERY_LOG_LEVEL": "warning", "ROOKERY_LIMITS": unlimited}
 
 
 def _stop(house: House) -> None:
+    if house.commander is not None:
+        # It ends with what it reads.
+        house.commander.communicate()
     for process in [*house.standing, *([house.up] if house.up else [])]:
         process.terminate()
         try:

@@ -1,6 +1,7 @@
 """Builds of the product with one bug each, which a siege must catch: a copy of the source, edited in a few places.
 
-Each bug is harmless as long as nothing dies and nobody is late, so that only the faults can bring it to light.
+Each bug is harmless as long as nothing dies, nobody is late and no two do the same at once, so that only a siege can
+bring it to light.
 """
 
 import shutil
@@ -26,6 +27,8 @@ class Planted:
     writes: int = 500
     late_share: float = 0.0
     """The share of leases that are answered only after their end."""
+    pays: bool = False
+    """Whether people have to be paid for it to show."""
 
 
 def build(bug: Planted, folder: Path) -> Path:
@@ -115,4 +118,48 @@ OUTSIDE = Planted(
     shows="doubled",
 )  # fmt: skip
 
-BUGS = (EARLY, UNFENCED, OUTSIDE)
+# Payouts are called sent a moment before they are booked, in a transaction of its own: whoever dies between the two has
+# paid without a word of it in the books.
+MARKED = Planted(
+    "payouts are marked as sent before they are booked",
+    (
+        Edit(
+            "payments/payouts.py",
+            """    ledger.post(db, entries)
+    db.execute(_SEND, {"ids": [row.id for row in rows]})
+""",
+            """    db.execute(_SEND, {"ids": [row.id for row in rows]})
+    db.commit()
+    __import__("time").sleep(0.3)
+    ledger.post(db, entries)
+""",
+        ),
+    ),
+    faults=("sweeper at releasing", "postmaster at releasing", "backend at releasing") * 3,
+    shows="lost",
+    writes=0,
+    pays=True,
+)
+# Nobody waits for who looks at the same payees, and nothing in the tables keeps an earning from being taken twice.
+UNLOCKED = Planted(
+    "two who prepare at once take the same earnings",
+    (
+        Edit("payments/runs.py", "ORDER BY p.id LIMIT :most FOR NO KEY UPDATE OF p", "ORDER BY p.id LIMIT :most"),
+        Edit(
+            "payments/runs.py",
+            "    _write(db, run, made, left_out)\n",
+            '    __import__("time").sleep(1)\n    _write(db, run, made, left_out)\n',
+        ),
+        Edit(
+            "migrations/versions/0030_payouts.py",
+            '"ix_payout_items_open", "payout_items", ["earning_id", "part"], unique=True, ',
+            '"ix_payout_items_open", "payout_items", ["earning_id", "part"], ',
+        ),
+    ),
+    faults=("preparing at the machine", "leader frozen at preparing") * 3,
+    shows="doubled",
+    writes=0,
+    pays=True,
+)
+
+BUGS = (EARLY, UNFENCED, OUTSIDE, MARKED, UNLOCKED)

@@ -1,6 +1,6 @@
 """What the clients were told beside what the books hold: after each fault what is new, and everything at the end."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -39,14 +39,19 @@ _TWICE = text("""
     SELECT 'entries of answer ' || cause_ref FROM journal_entries
      WHERE kind = 'earning' GROUP BY cause_ref HAVING count(*) > 1
 """)
+# What is owed and what has left, beside what was earned by answers and given.
 _PAID = text("""
-    SELECT 'payable of ' || a.owner_ref || ' beside its answers'
+    SELECT 'pay of ' || a.owner_ref || ' beside its answers'
       FROM accounts a JOIN balances b ON b.account_id = a.id JOIN payees p ON p.id = a.owner_ref
-     WHERE a.role = 'payable' AND b.credits - b.debits <> (
-           SELECT sum(s.amount) FROM answers n JOIN assignments s ON s.id = n.assignment_id
-            WHERE n.worker_id = p.owner_ref AND n.status = 'accepted')
+     WHERE a.role = 'payable' AND a.currency = 'USD' AND EXISTS (SELECT FROM workers w WHERE w.id = p.owner_ref)
+       AND b.credits - b.debits
+           + coalesce((SELECT sum(gross) FROM payouts o
+                        WHERE o.payee_id = p.id AND o.state IN ('exported', 'settled')), 0)
+           <> coalesce((SELECT sum(s.amount) FROM answers n JOIN assignments s ON s.id = n.assignment_id
+                         WHERE n.worker_id = p.owner_ref AND n.status = 'accepted'), 0)
+           + coalesce((SELECT sum(amount) FROM earnings e WHERE e.payee_id = p.id AND e.kind <> 'answer'), 0)
 """)
-_DUE = text("SELECT answer_ref FROM earnings WHERE status = 'due'")
+_DUE = text("SELECT answer_ref FROM earnings WHERE status IN ('due', 'paid')")
 _PARKED = text("SELECT topic || ': ' || last_error FROM outbox_events WHERE parked_at IS NOT NULL")
 
 
@@ -93,8 +98,8 @@ class Books:
         new: dict[str, list[Said]] = {kind: getattr(self._journal, kind)[self._seen[kind] :] for kind in _NEW}
         for kind, (sql, key) in _NEW.items():
             told = new[kind]
-            rows = opened.execute(text(f"{sql} WHERE {key} = ANY(:ids)"), {"ids": [said.id for said in told]})
-            found.lost += _lost(kind, told, {row[0]: tuple(row[1:]) for row in rows})
+            held = stored(opened, f"{sql} WHERE {key} = ANY(:ids)", [said.id for said in told])
+            found.lost += lost(kind, told, held)
         found.doubled += opened.scalars(_TWICE)
         for kind, told in new.items():
             self._seen[kind] += len(told)
@@ -114,14 +119,12 @@ def reckon(opened: Session, journal: Journal, *, settled: bool) -> Reckoning:
     found = Reckoning(lost=list(journal.vanished), broken=_checks(opened))
     for kind, (sql, _) in _NEW.items():
         told: list[Said] = getattr(journal, kind)
-        stored = _stored(opened, sql)
-        found.lost += _lost(kind, told, stored)
+        held = stored(opened, sql)
+        found.lost += lost(kind, told, held)
         known = {said.id for said in told}
-        found.doubled += [
-            f"{kind} nobody was told of: {id_}" for id_ in stored if id_ not in known and id_ != FIRST_MOVE
-        ]
-    found.lost += _lost("releases", journal.releases, _stored(opened, _RELEASED))
-    ends = _stored(opened, _LEASES)
+        found.doubled += [f"{kind} nobody was told of: {id_}" for id_ in held if id_ not in known and id_ != FIRST_MOVE]
+    found.lost += lost("releases", journal.releases, stored(opened, _RELEASED))
+    ends = stored(opened, _LEASES)
     found.lost += [f"renewal of {said.id}" for said in journal.renewals if not _lasts(said, ends)]
     found.doubled += opened.scalars(_TWICE)
     found.broken += [f"parked {error}" for error in opened.scalars(_PARKED)]
@@ -132,15 +135,17 @@ def reckon(opened: Session, journal: Journal, *, settled: bool) -> Reckoning:
     return found
 
 
-def _stored(opened: Session, sql: str) -> dict[str, tuple[Any, ...]]:
-    return {row[0]: tuple(row[1:]) for row in opened.execute(text(sql))}
+def stored(opened: Session, sql: str, ids: Sequence[str] = ()) -> dict[str, tuple[Any, ...]]:
+    """What the books hold by its id; `ids` are what the statement asks for, if it does."""
+    return {row[0]: tuple(row[1:]) for row in opened.execute(text(sql), {"ids": list(ids)} if ":ids" in sql else {})}
 
 
-def _lost(kind: str, told: list[Said], stored: Mapping[str, tuple[Any, ...]]) -> list[str]:
+def lost(kind: str, told: Sequence[Said], held: Mapping[str, tuple[Any, ...]]) -> list[str]:
+    """What was told and is not in the books, or otherwise."""
     return [
-        f"{kind} {said.id}: told {said.facts}, stored {stored.get(said.id)}"
+        f"{kind} {said.id}: told {said.facts}, stored {held.get(said.id)}"
         for said in told
-        if stored.get(said.id) != said.facts
+        if held.get(said.id) != said.facts
     ]
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tests.faults.crowd import Crowd, Requester, Worker
 from tests.faults.house import House
+from tests.faults.payroll import Payroll
 
 SKEWS = (3600.0, -3600.0, 3 * 86_400.0)
 
@@ -31,6 +32,8 @@ class Scene:
     skews: "itertools.cycle[float]"
     since: float | None = None
     """When a fault happened, if it says so; otherwise when it is made."""
+    payroll: Payroll | None = None
+    """Those who pay, if anybody is paid in this siege."""
 
     def happened(self) -> None:
         self.since = time.monotonic()

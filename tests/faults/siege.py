@@ -1,12 +1,13 @@
 """One siege: a house, a crowd at work in it, faults one after the other, and a reckoning after each and at the end."""
 
+import math
 import random
 import threading
 import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,10 +20,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from foundation import db
-from tests.faults import arrival, reckoning
-from tests.faults.crowd import Refused
+from tests.faults import arrival, payday, reckoning
+from tests.faults.cashbook import Cashbook
+from tests.faults.crowd import Refused, Worker
 from tests.faults.faults import Fault
-from tests.faults.house import CHECKOUT, HouseFell, housed
+from tests.faults.house import CHECKOUT, House, HouseFell, housed
+from tests.faults.payroll import Payroll
 from tests.faults.reckoning import Books, Reckoning
 from tests.faults.scene import Scene, Wrong
 
@@ -33,6 +36,8 @@ _RECOVER_SECONDS = 120.0
 _SETTLE_SECONDS = 300.0
 _WRITES_SECONDS = 3600.0
 _COMPARED_TIMES = 5
+# Fewer than otherwise, and slower, so that runs have their share of the machine; a task needs seven of them.
+_WORKERS_BESIDE_PAYROLL, _REST_BESIDE_PAYROLL = 9, 0.5
 
 log = structlog.get_logger()
 
@@ -48,6 +53,10 @@ class Plan:
     build: Path = CHECKOUT
     wired: bool = False
     late_share: float = 0.02
+    pays: bool = False
+    """Whether people are paid as well."""
+    seconds: float | None = None
+    """No fault is made any more when so many are over."""
     shows: str = ""
     """What a build with a bug does, as `Reckoning` calls it: the siege ends as soon as that is seen. Otherwise it ends
     when everything is settled and paid."""
@@ -108,7 +117,7 @@ def besiege(folder: Path, plan: Plan, rng: random.Random) -> Outcome:
     with housed(folder, plan.build, wired=plan.wired) as house:
         engine = db.make_engine(house.login.database_url, patient=True, pool_size=2)
         try:
-            scene = arrival.settle_in(house, rng, late_share=plan.late_share)
+            scene = _settle_in(house, folder, plan, rng)
             _Siege(scene, plan, db.sessions(engine), outcome).run()
         except HouseFell as fallen:
             outcome.complaints.append(str(fallen))
@@ -117,32 +126,85 @@ def besiege(folder: Path, plan: Plan, rng: random.Random) -> Outcome:
     return outcome
 
 
+def _settle_in(house: House, folder: Path, plan: Plan, rng: random.Random) -> Scene:
+    """Those who work; and those who pay, if anybody is paid."""
+    if not plan.pays:
+        return arrival.settle_in(house, rng, late_share=plan.late_share)
+    scene = arrival.settle_in(house, rng, late_share=plan.late_share, n_workers=_WORKERS_BESIDE_PAYROLL)
+    workers = [member for member in scene.crowd.members if isinstance(member, Worker)]
+    for worker in workers:
+        worker.rests_seconds = _REST_BESIDE_PAYROLL
+    scene.payroll = payday.prepare(house, scene, folder / "banks", workers=workers)
+    scene.crowd.members = [*scene.crowd.members, *scene.payroll.people]
+    return scene
+
+
 class _Siege:
     def __init__(self, scene: Scene, plan: Plan, sessions: sessionmaker[Session], outcome: Outcome) -> None:
         self._scene, self._plan, self._sessions, self._outcome = scene, plan, sessions, outcome
         self._journal = scene.crowd.journal
         self._books = Books(self._journal)
+        self._cash = Cashbook(scene.payroll) if scene.payroll else None
 
     def run(self) -> None:
-        plan = self._plan
-        with self._scene.crowd as crowd:
-            for fault in plan.faults:
-                self._wait_for_writes(self._journal.writes + _WRITES_BETWEEN, seconds=_SECONDS_BETWEEN)
-                if self._has_failed or self._has_shown:
-                    break
-                self._make(fault)
-            if not self._has_shown:
-                self._wait_for_writes(plan.writes, seconds=_WRITES_SECONDS)
-            crowd.send_no_more()
-            if not plan.shows:
+        payroll = self._scene.payroll
+        with payroll.at_work(self._journal) if payroll else nullcontext(), self._scene.crowd:
+            self._make_all()
+            self._send_no_more()
+            if not self._plan.shows:
                 self._wait_until_settled()
+        log.info("nobody is at work", writes=self._journal.writes)
+        if payroll and not self._plan.shows and not self._has_failed and (left_over := payroll.finish()):
+            self._outcome.complaints.append(left_over)
+        self._reckon()
+
+    def _make_all(self) -> None:
+        """One fault after the other, and further writes until there are enough."""
+        plan = self._plan
+        end = time.monotonic() + (math.inf if plan.seconds is None else plan.seconds)
+        for fault in plan.faults:
+            if time.monotonic() > end:
+                break
+            self._wait_for_writes(self._journal.writes + _WRITES_BETWEEN, seconds=_SECONDS_BETWEEN)
+            if self._has_failed or self._has_shown:
+                break
+            self._make(fault)
+        if not self._has_shown:
+            self._wait_for_writes(plan.writes, seconds=_WRITES_SECONDS)
+
+    def _send_no_more(self) -> None:
+        self._scene.crowd.send_no_more()
+        if self._scene.payroll:
+            self._scene.payroll.stop()
+        for member in self._scene.crowd.members:
+            if isinstance(member, Worker):
+                member.rests_seconds = 0.0
+
+    def _reckon(self) -> None:
+        settled = not self._plan.shows
         with self._sessions() as opened:
             # What was found between the faults is found again, and more.
-            self._outcome.wrong.add(reckoning.reckon(opened, self._journal, settled=not plan.shows))
+            self._outcome.wrong.add(reckoning.reckon(opened, self._journal, settled=settled))
+            if self._cash:
+                self._outcome.wrong.add(self._cash.reckon(opened, settled=settled))
         self._outcome.complaints += [*self._journal.failures, *self._journal.differing]
         self._outcome.writes = self._journal.writes
         for what, number in self._journal.counts.items():
             self._outcome.counts[what] += number
+        if self._scene.payroll:
+            self._count(self._scene.payroll)
+
+    def _count(self, payroll: Payroll) -> None:
+        """What came of paying, for the report."""
+        journal, counts = payroll.journal, self._outcome.counts
+        said = ("runs", "released", "cancelled", "dropped", "goodwill", "holds", "ended", "methods")
+        for what in said:
+            counts[f"payouts: {what} told"] += len(getattr(journal, what))
+        counts["payouts: files had"] += len(journal.files)
+        for rail, bank in payroll.banks.items():
+            counts[f"payouts: statements of {rail} read"] += len(bank.files)
+            for order in bank.orders.values():
+                counts[f"payouts: orders of {rail} {order.fate}"] += 1
 
     @property
     def _has_shown(self) -> bool:
@@ -264,6 +326,8 @@ class _Siege:
             try:
                 with self._sessions() as opened:
                     found = self._books.compare(opened)
+                    if self._cash:
+                        found.add(self._cash.compare(opened))
             except SQLAlchemyError as error:
                 log.warning("the books cannot be read", error=str(error.args))
                 time.sleep(1)

@@ -258,9 +258,7 @@ def _answers_are_accepted(month: Month, owners: dict[str, str]) -> None:
             )
             earnings.pend(db, work)
             answers = [one.answer_ref for one in work]
-            assert earnings.accept(db, answers, rests=[funding.Rest(batch["cause_ref"], owner_ref, 120_000)]) == len(
-                work
-            )
+            assert earnings.accept(db, answers, rests=[funding.Rest(batch, owner_ref, 120_000)]) == len(work)
         db.commit()
     # It was in the middle of the month.
     month.pass_time("earnings", "due_at", days=(datetime.now(UTC).date() - month.day(14)).days)

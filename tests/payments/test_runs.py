@@ -8,18 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from foundation import auth
+from foundation import auth, jobs
 from foundation.pagination import PageRequest
-from payments import adjustments, fx, holds, ledger, payouts, preparing, rails, runs
+from payments import adjustments, earnings, fx, holds, ledger, payees, payouts, preparing, rails, runs
+from payments.earnings import Work
 from payments.four_eyes import SamePerson
-from payments.ledger import PAYABLE
+from payments.ledger import GOODWILL, HOUSE, PAYABLE, AccountName, Entry, Line
 from payments.models import FxRate, Hold, Payee, Payout, PayoutRun
 from payments.payouts import Outcome
 from payments.preparing import Rate
 from payments.rails import NoSuchRail, Rail
-from payments.runs import DestinationByApprover, Rate, RunChanged, RunMoveNotAllowed
+from payments.runs import DestinationByApprover, RunChanged, RunMoveNotAllowed
 from payments.withholding import Account
 from tests import factories
 from tests.conftest import House, Urls, age, held_up
@@ -553,6 +555,51 @@ def test_whoever_prepares_a_run_waits_for_whoever_changes_what_somebody_is_owed(
         go_through(db, runs.find(db, run_id))
         db.commit()
         assert [(one.payee_id, one.net) for one in _payouts(db, runs.find(db, run_id))] == [(ada.id, 2 * CENT)]
+
+
+def test_a_run_that_cannot_go_on_holds_up_no_other(house: House) -> None:
+    with house.sessions() as db:
+        stuck, free = (_released(db, rail).id for rail in ("paypal", "payoneer"))
+        payout = db.scalars(payouts.listed(run_id=stuck)).one()
+        # By hand and against all rules, as much leaves the books as is about to be sent.
+        payable, other = AccountName(PAYABLE, payout.payee_id, "USD"), AccountName(GOODWILL, HOUSE, "USD")
+        ledger.post(db, [Entry("wrong", "wrong", "wrong", "nobody", (Line(payable, other, payout.net),))])
+        db.commit()
+
+    for _ in range(40):
+        jobs.work(house.background)
+
+    with house.sessions() as db:
+        assert [runs.find(db, run_id).state for run_id in (stuck, free)] == ["releasing", "exported"]
+        ledger.post(db, [Entry("right", "right", "right", "nobody", (Line(other, payable, payout.net),))])
+        db.commit()
+    jobs.work(house.background)
+    with house.sessions() as db:
+        assert runs.find(db, stuck).state == "exported"
+
+
+def _released(db: Session, rail: str) -> PayoutRun:
+    """A run of one payout that may leave."""
+    owed.payee(db, 10_000 * CENT, rail=rail)
+    run = _prepared(db, rail)
+    runs.approve(db, run.id, content_hash=_hash(run), approved_by=APPROVER)
+    return runs.release(db, run.id, released_by=PREPARER)
+
+
+def test_whoever_is_paid_earns_more_while_a_run_looks_at_them(house: House) -> None:
+    with house.sessions() as db:
+        payee = owed.payee(db, CENT)
+        (reserved,) = db.scalars(text("SELECT cause_ref FROM reserves"))
+        run = runs.begin(db, rail="paypal", prepared_by=PREPARER)
+        db.commit()
+
+    with house.sessions() as preparing, house.sessions() as settling:
+        next(runs.steps(preparing, run.id))
+        settling.execute(text("SET LOCAL lock_timeout = '100ms'"))
+        earnings.pend(settling, [Work("ans_later", payee.id, reserved, "USD", CENT)])
+
+        with pytest.raises(OperationalError, match="lock timeout"):
+            payees.lock(settling, [payee.id])
 
 
 def test_two_runs_prepared_at_once_pay_each_earning_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
