@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0044b"
-down_revision = "0044"
+revision = "0046"
+down_revision = "0045"
 branch_labels = None
 depends_on = None
 
