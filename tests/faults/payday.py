@@ -96,12 +96,18 @@ def _fork(rng: random.Random) -> random.Random:
 
 
 def _enter_accounts(finance: Client, approver: Client) -> None:
-    """Where sepa pays from, and what a dollar is worth in euros."""
+    """Where sepa pays from, what is taken of pay, and what a dollar is worth in euros."""
     details = {"name": "Besieged", "iban": HOUSE_IBAN, "bic": "COBADEFF"}
     account = finance.post("/api/paying-accounts", {"rail": "sepa", "details": details})
     approver.post(f"/api/paying-accounts/{account['id']}/confirmation")
     now = datetime.now(UTC)
     times = {"fetched_at": now.isoformat(), "valid_until": (now + timedelta(days=1)).isoformat()}
+    # Whatever is taken would have to be told to those who count what everybody got.
+    nothing = {"country": "KE", "kind": "withholding", "basis": "payment", "basis_points": 0, "currency": "KES",
+               "rounding": "down", "unit_exponent": 0, "valid_from": "2020-01-01", "authority": "NONE",
+               "citation": "siege"}  # fmt: skip
+    rule = finance.post("/api/tax-rules", nothing)
+    approver.post(f"/api/tax-rules/{rule['id']}/confirmation")
     rate = finance.post("/api/fx-rates", {"base": "USD", "quote": "EUR", "rate": "0.9137", "source": "siege", **times})
     approver.post(f"/api/fx-rates/{rate['id']}/confirmation")
 

@@ -45,6 +45,8 @@ RAILS = ("sepa", "ach", "mpesa", "imps", "paypal")
 PAID_IN = {"sepa": "EUR", "ach": "USD", "mpesa": "KES", "imps": "INR", "paypal": "USD"}
 # What one unit that was earned is worth where it is paid, as finance enters it.
 RATES = {("USD", "KES"): "129.25", ("USD", "INR"): "88.5", ("VES", "USD"): "0.0085"}
+# Of pay in Kenya, in hundredths of a per cent.
+TAX = 500
 # What some in Venezuela have waited for since before October 2021, in ledger units of the bolívar of 2018: a million of
 # them are one of today's, so that 500.0001000004 bolívars of today are owed to each.
 WAITING = (5_000_000_000_001, 1_000_003)
@@ -361,6 +363,18 @@ def _accounts_and_rates_are_entered(month: Month) -> None:
     assert not near["needs_confirmation"]
 
 
+def _taxes_are_entered(month: Month) -> None:
+    """Kenya takes a twentieth, to whole shillings; elsewhere somebody says that nothing is taken."""
+    for country in CROWD:
+        is_taxed = country == "KE"
+        body = {"country": country, "kind": "withholding", "basis": "payment", "basis_points": TAX if is_taxed else 0,
+                "currency": "KES", "rounding": "down", "unit_exponent": 0, "valid_from": "2020-01-01",
+                "authority": "KRA" if is_taxed else "NONE", "citation": "an act"}  # fmt: skip
+        path = f"/api/tax-rules/{month.preparer.send('/api/tax-rules', body)['id']}/confirmation"
+        assert month.refused(month.preparer_again, path) == "same-person"
+        month.approver.send(path, status=200)
+
+
 def _rate(month: Month, base: str, quote: str, rate: str) -> Any:
     now = datetime.now(UTC)
     body = {"base": base, "quote": quote, "rate": rate, "source": "a central bank", "fetched_at": now.isoformat(),
@@ -590,8 +604,10 @@ def _every_statement_adds_up(month: Month) -> None:
         assert {row["state"] for row in mine} <= {"settled", "failed", "returned"}
         assert arrived == _arrived(month, one, currency), one
         totals = payee.get("/api/me/statement")["totals"]
-        # What was converted costs the payee less than a unit of what they earned more than what arrived.
-        over = sum(_worth(Decimal(row["paid"]), row["currency"], currency) for row in totals) - Fraction(arrived)
+        kept = sum((Decimal(row["withheld"]) for row in mine if row["state"] == "settled"), Decimal())
+        assert (kept > 0) == (one.country == "KE" and arrived >= 20)
+        # What was converted costs the payee less than a unit of what they earned more than what arrived and was taken.
+        over = sum(_worth(Decimal(row["paid"]), row["currency"], currency) for row in totals) - Fraction(arrived + kept)
         converted = [row["currency"] for row in totals if row["currency"] != currency and Decimal(row["paid"])]
         unit = sum(_worth(SCALE, earned, currency) for earned in converted)
         assert over == unit == 0 or 0 <= over < unit, one
@@ -660,6 +676,7 @@ def test_a_month_from_the_top_ups_to_closed_books(house: House) -> None:
         _slow_weeks_are_lifted_to_the_floor(month)
         _some_pay_is_put_right(month)
         _accounts_and_rates_are_entered(month)
+        _taxes_are_entered(month)
 
     with month.on(19):
         _old_bolivars_become_new_ones(month, waiting)
