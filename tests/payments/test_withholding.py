@@ -154,6 +154,17 @@ def test_what_another_run_has_prepared_counts_before_it_leaves(db: Session, book
     assert one.withheld == 1_2000
 
 
+def test_what_another_run_has_taken_is_not_taken_again(db: Session, books: None) -> None:
+    owed.levy(db, 1_000, authority="KRA", threshold="1", period="year", catch_up=True)
+    ada = owed.payee(db, 10_0000)
+    (first,) = _payouts(db, _begun(db))
+    owed.owe(db, ada, 2_0000)
+
+    (second,) = _payouts(db, _begun(db))
+
+    assert (first.withheld, second.withheld) == (1_0000, 2000)
+
+
 def test_what_failed_does_not_count(db: Session, books: None) -> None:
     owed.levy(db, 1_000, authority="KRA", threshold="10", period="year", catch_up=True)
     ada = owed.payee(db, 10_0000)
