@@ -135,7 +135,7 @@ def _run(name: str, plan: Plan, seed: int) -> Outcome:
             print((Path(folder) / "house.log").read_text(errors="replace")[-5000:])
     said = "sound" if outcome.is_sound else "NOT SOUND"
     print(
-        f"{name}: {said}, {len(plan.faults)} faults, {outcome.writes} writes, {time.monotonic() - started:.0f} s",
+        f"{name}: {said}, {outcome.faults} faults, {outcome.writes} writes, {time.monotonic() - started:.0f} s",
         flush=True,
     )
     for complaint in [*outcome.wrong.complaints(), *outcome.complaints[:10]]:

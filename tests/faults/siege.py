@@ -85,6 +85,7 @@ class Outcome:
     """What sieges have shown."""
 
     writes: int = 0
+    faults: int = 0
     kills: int = 0
     pauses: dict[str, list[Pause]] = field(default_factory=lambda: defaultdict(list))
     waits: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -100,6 +101,7 @@ class Outcome:
 
     def add(self, other: "Outcome") -> None:
         self.writes += other.writes
+        self.faults += other.faults
         self.kills += other.kills
         for name, pauses in other.pauses.items():
             self.pauses[name] += pauses
@@ -238,6 +240,7 @@ class _Siege:
             self._scene.outsider.make_sure()
         except (Wrong, Refused, psycopg.Error, RedisError, httpx.HTTPError, OSError) as wrong:
             self._complain(fault, repr(wrong))
+        self._outcome.faults += 1
         self._outcome.kills += fault.kills
         log.info("fault", name=fault.name, writes=self._journal.writes)
         failed = self._failed() - failed
