@@ -64,7 +64,7 @@ def _purchases(session: Session, approver: str) -> Iterator[Found]:
     rate = factories.enter_fx_rate(session, base="USD", quote="KES", rate="100")
     fx.confirm(session, rate.id, auth.Actor("tok_a", "ops", "approver", frozenset({"approve"})))
     owed.payee(session, 100_000, rail="mpesa")
-    run = owed.sent(session, "mpesa")
+    run = owed.sent(session, "mpesa", prepared_by="finance", approved_by="approver")
     yield "bought_for", "exported", "", run.id
     for state in ("proposed", "theirs", "refused", "posted"):
         made = exchange.propose(
@@ -87,7 +87,7 @@ def _unclaimed(session: Session, workers: Mapping[str, Worker], approver: str) -
                 session, payee_id=payee_id, currency="USD", amount=60_000, reason="Our fault.", actor_ref="finance"
             )
             owed.set_method(session, payees.find(session, payee_id), rail="payoneer")
-        for payout in _returned(session, owed.sent(session, "payoneer")):
+        for payout in _returned(session, owed.sent(session, "payoneer", prepared_by="finance", approved_by="approver")):
             yield "unclaimed", state, people[payout.payee_id], _bring(session, payout, state, approver)
             if state == "refused":
                 yield "came_back", "returned", people[payout.payee_id], payout.id

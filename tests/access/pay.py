@@ -192,15 +192,15 @@ def _exports(session: Session) -> Iterator[Found]:
 def _files(session: Session, run: PayoutRun) -> None:
     """What was written for a bank and what it said."""
     payout_files.write(session, run.id, made_by="finance").file.close()
-    payout_id = session.scalars(select(Payout.id).where(Payout.run_id == run.id, Payout.state == "settled")).one()
+    payout = session.scalars(select(Payout).where(Payout.run_id == run.id, Payout.state == "settled")).one()
     for number, state in enumerate((BankEntryState.SUSPENSE, BankEntryState.MATCHED), 1):
         file = BankFile(
             id=ids.new("bfl"), sha256=bytes([number]) * 32, format="camt", outcome={"settled": 1}, read_by="finance"
         )
         entry = BankEntry(
             id=ids.new("ben"), file_id=file.id, account="a", reference=f"{number}", booked_on=run.created_at.date(),
-            currency="USD", amount=-20_000, end_to_end_id="unknown", return_reason="AC04", state=state,
-            payout_id=payout_id,
+            currency="USD", amount=-payout.net, end_to_end_id="unknown", return_reason="AC04", state=state,
+            payout_id=payout.id,
         )  # fmt: skip
         session.add(file)
         session.flush()

@@ -93,7 +93,9 @@ def test_words_are_words_and_references_lead_to_rows_with_a_rule(stage: Stage, m
             for column in _rules(table)["refers"]:
                 values = session.scalars(text(f"SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL"))
                 ids = {one for value in values for one in (value if isinstance(value, list) else [value])}
-                assert [one for one in ids if one not in marks.words and one not in _NAMES] == [], f"{table}.{column}"
+                # What an authority calls a filing is in the journal as its cause.
+                named = {one for one in ids if one.startswith("filing ")} | _NAMES
+                assert [one for one in ids if one not in marks.words and one not in named] == [], f"{table}.{column}"
 
 
 def test_a_leak_would_be_seen(stage: Stage, marks: Marks) -> None:

@@ -750,8 +750,11 @@ def _clawbacks(session: Session, owner: str, requester: Requester) -> Iterator[T
 
 
 def _redenominations(session: Session, cast: Cast) -> Iterator[Thing]:
-    """Of moneys that are over: one is done, one was dropped, one waits, and one waits that the approver proposed."""
-    payee = payees.of_owner(session, cast.workers["worker"].id)
+    """Of moneys that are over: one is done, one was dropped, one waits, and one waits that the approver proposed.
+
+    Somebody is owed it whom no run pays, for its successor has no rate.
+    """
+    payee = payees.of_owner(session, cast.workers["other_expert"].id)
     adjustments.give_goodwill(
         session, payee_id=payee.id, currency="BGN", amount=20_000, reason="Our fault.", actor_ref="finance"
     )

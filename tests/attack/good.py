@@ -54,6 +54,7 @@ from payments.models import (
     Payee,
     PayoutRun,
     Presentation,
+    Redenomination,
     ResolutionKind,
     Screening,
 )
@@ -354,12 +355,18 @@ def _fx_rates(db: Session) -> Good:
 
 
 def _redenomination(db: Session) -> Good:
-    return Good("approver", names={"redenomination_id": redenomination.propose(db, "BGN", proposed_by="finance").id})
+    return Good("approver", names={"redenomination_id": _redenominating(db, "BGN")})
+
+
+def _redenominating(db: Session, currency: str) -> str:
+    """A proposal of this currency: there is one at a time."""
+    open_ = db.scalar(redenomination.listed(currency=currency).where(Redenomination.state == "proposed"))
+    return (open_ or redenomination.propose(db, currency, proposed_by="finance")).id
 
 
 def _redenominations(db: Session) -> Good:
     for currency in ("BGN", "HRK"):
-        redenomination.propose(db, currency, proposed_by="finance")
+        _redenominating(db, currency)
     return Good("auditor", query="limit=1&currency=BGN", known={"?/currency": 200})
 
 
@@ -858,6 +865,7 @@ def _paid_earning(db: Session) -> str:
         db, payee_id=payee.id, currency="USD", amount=10_000, reason="r", actor_ref="finance"
     )
     owed.set_method(db, payee)
+    owed.levy(db, country=payee.country)
     owed.pay_out(db)
     return made.id
 

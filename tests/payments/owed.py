@@ -42,7 +42,6 @@ def payee(db: Session, *amounts: int, currency: str = "USD", rail: str | None = 
     """Somebody who is owed so much, in ledger units, for one answer each; with a destination that is this long new."""
     number = next(_numbers)
     made = payees.register(db, owner_ref=f"wrk_{number:04}", name=f"Person {number}", country="KE")
-    levy(db)
     owe(db, made, *amounts, currency=currency)
     if rail is not None:
         set_method(db, made, rail=rail, cooling=cooling)
@@ -63,8 +62,10 @@ def levy(db: Session, basis_points: int = 0, **terms: Any) -> TaxRule:
     return taxes.confirm(db, entered.id, auth.Actor("tok_a", APPROVER, "approver", frozenset({"approve"})))
 
 
-def owe(db: Session, to: Payee, *amounts: int, currency: str = "USD") -> list[str]:
-    """Owe somebody so much more; returns the answers it is for."""
+def owe(db: Session, to: Payee, *amounts: int, currency: str = "USD", levied: bool = True) -> list[str]:
+    """Owe somebody so much more; returns the answers it is for. levied : somebody has said what is taxed there."""
+    if levied:
+        levy(db, country=to.country)
     total = sum(funding.with_fee(amount) for amount in amounts)
     if not total:
         return []
@@ -171,12 +172,12 @@ def paying_account(db: Session, rail: str = "sepa", **details: str) -> None:
     paying_accounts.confirm(db, entered.id, confirmed_by=APPROVER)
 
 
-def sent(db: Session, rail: str = "paypal") -> PayoutRun:
+def sent(db: Session, rail: str = "paypal", *, prepared_by: str = PREPARER, approved_by: str = APPROVER) -> PayoutRun:
     """A run of all that is due over a rail, prepared, approved and gone."""
-    run = go_through(db, runs.begin(db, rail=rail, prepared_by=PREPARER))
+    run = go_through(db, runs.begin(db, rail=rail, prepared_by=prepared_by))
     assert run.content_hash is not None
-    runs.approve(db, run.id, content_hash=run.content_hash.hex(), approved_by=APPROVER)
-    return go_through(db, runs.release(db, run.id, released_by=PREPARER))
+    runs.approve(db, run.id, content_hash=run.content_hash.hex(), approved_by=approved_by)
+    return go_through(db, runs.release(db, run.id, released_by=prepared_by))
 
 
 def rests(db: Session, of: Payee) -> Sequence[int]:

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from foundation import auth, clock
+from foundation import auth, clock, ids
 from payments import funding, fx, payouts, reconciliation
 from payments.payouts import Outcome
 from tests import factories
@@ -197,7 +197,7 @@ def test_two_people_book_what_a_bank_changed_money_at(people: People, db: Sessio
         ({"bought": "1000.01"}, (409, "purchase-too-much")),
         ({"sold": "0.001"}, (409, "purchase-too-fine")),
         ({"sold": "0"}, (422, "invalid")),
-        ({"run_id": "run_x"}, (404, "no-such-run")),
+        ({"run_id": ids.new("run")}, (404, "no-such-run")),
     ):
         answer = people.post("finance", "fx-purchases", {**body, "bank_reference": "FX 2", **changed})
         assert answer.status_code == problem[0]

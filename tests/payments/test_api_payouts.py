@@ -314,6 +314,7 @@ def test_what_is_leaving_gone_or_not_there_is_not_put_right(people: People, db: 
         db, payee_id=people.payee.id, currency="USD", amount=5_000, reason="Our fault.", actor_ref=PREPARER
     ).id
     owed.set_method(db, people.payee)
+    owed.levy(db, country=people.payee.country)
     asked = {"earning_ids": [goodwill], "reason": "A mistake."}
     unlike = people.post("finance", f"earnings/{goodwill}/repair", {"amount": "1", "reason": "It was harder."})
     assert _problem(unlike) == (409, "earning-not-due")
@@ -483,9 +484,12 @@ def test_a_destination_that_changes_stops_a_run_until_it_is_rechecked(people: Pe
     db.commit()
 
     stopped = people.post("finance", f"payout-runs/{run.id}/release")
-    rechecked = people.post("approver", f"payout-runs/{run.id}/recheck").get_json()
+    begun = people.post("approver", f"payout-runs/{run.id}/recheck").get_json()
+    _go_on(db, run.id)
+    rechecked = people.get("approver", f"payout-runs/{run.id}").get_json()["run"]
 
     assert _problem(stopped) == (409, "run-changed")
+    assert begun["state"] == "rechecking"
     assert (rechecked["state"], rechecked["payouts"], rechecked["approved_by"]) == ("draft", 1, None)
 
 

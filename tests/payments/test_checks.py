@@ -498,7 +498,7 @@ BREAKS = {
         VALUES ('jnl_x', '', 'test', 1, 'c', 'a')""",
     "F1 nobody confirmed an exchange rate of their own": """
         ALTER TABLE fx_rates DROP CONSTRAINT ck_fx_rates_four_eyes;
-        UPDATE fx_rates SET confirmed_by = entered_by, confirmed_at = now()""",
+        UPDATE fx_rates SET confirmed_by = entered_by, confirmed_at = now() WHERE confirmed_by IS NULL""",
     "F2 nobody confirmed a tax rule of their own": """
         ALTER TABLE tax_rules DROP CONSTRAINT ck_tax_rules_four_eyes;
         UPDATE tax_rules SET confirmed_by = entered_by, confirmed_at = now() WHERE confirmed_by IS NULL""",
@@ -685,6 +685,6 @@ def test_a_sum_that_only_seems_to_agree_is_found(owner: Session, statement: str)
 def test_the_tie_out_shows_sums_that_agree(application: Session) -> None:
     (row,) = [row for row in ledger.tie_out(application) if row.currency == "USD"]
 
-    assert (row.payable, row.unpaid) == (300_700, 300_700)
-    assert (row.reserved, row.spent, row.released, row.remaining) == (8_000, 2_760, 480, 4_760)
+    assert row.payable == row.unpaid > 0
+    assert row.reserved == row.spent + row.released + row.remaining > 0
     assert row.stored == row.recomputed > 0

@@ -176,7 +176,7 @@ def test_who_loses_a_verification_between_preparing_and_approving_is_rechecked(d
     with pytest.raises(RunChanged, match="may not be paid out any more"):
         runs.approve(db, run.id, content_hash=_hash(run), approved_by=APPROVER)
 
-    assert runs.recheck(db, run.id).n_payouts == 0
+    assert owed.go_through(db, runs.recheck(db, run.id)).n_payouts == 0
     assert [one.reason for one in db.scalars(payouts.listed(run_id=run.id))] == ["kyc"]
 
 
@@ -211,7 +211,7 @@ def test_who_waits_for_a_person_since_it_was_prepared_stops_it(db: Session, book
     act: Any = runs.approve if when == "approval" else runs.release
     with pytest.raises(RunChanged):
         act(db, run.id, **given)
-    runs.recheck(db, run.id)
+    owed.go_through(db, runs.recheck(db, run.id))
 
     assert (run.state, run.approved_by) == ("draft", None)
     assert _hash(run) != before

@@ -18,7 +18,7 @@ REFUSED = {
     "fk_accounts_currency": """INSERT INTO accounts (id, role, owner_ref, currency, kind, bounded)
                                VALUES ('acc', 'r', 'o', 'XAU', 'asset', true)""",
     "not_negative": "UPDATE balances SET debits = credits + 1",
-    "not_overspent": "UPDATE reserves SET spent = reserved + 1",
+    "not_overspent|contingency_held": "UPDATE reserves SET spent = reserved + 1",
     "rates_amount_positive": """INSERT INTO rates (id, owner_ref, tier, region, currency, amount)
                                 VALUES ('rat', 'prj', 0, '', 'USD', 0)""",
     "earnings_amount_positive": """INSERT INTO earnings (id, payee_id, answer_ref, cause_ref, currency, amount, status)

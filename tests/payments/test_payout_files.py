@@ -180,7 +180,7 @@ def test_what_changes_after_a_run_has_left_changes_nothing_of_its_file(db: Sessi
 def test_a_run_that_is_killed_while_it_leaves_has_its_file_when_all_of_it_has_left(
     db: Session, books: None, monkeypatch: pytest.MonkeyPatch, n_steps: int
 ) -> None:
-    monkeypatch.setattr(runs, "_AT_ONCE", 1)
+    monkeypatch.setattr(runs, "AT_ONCE", 1)
     _owe(db, "paypal")
     run = go_through(db, runs.begin(db, rail="paypal", prepared_by=PREPARER))
     runs.approve(db, run.id, content_hash=str(run.hash_text), approved_by=APPROVER)
@@ -262,7 +262,7 @@ def test_a_name_that_a_spreadsheet_would_run_is_refused_with_its_place(db: Sessi
     run = _sent(db, "paypal", "Ada", "=HYPERLINK(1)")
 
     with pytest.raises(PayoutUnfit, match="order 1"):
-        _write(db, run, "swiftpay")
+        _write(db, run, "payoneer")
 
     assert db.scalars(text("SELECT count(*) FROM payout_files")).one() == 0
     assert "'=HYPERLINK(1)" in _read(_write(db, run, "csv")).decode()

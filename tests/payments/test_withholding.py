@@ -78,7 +78,7 @@ def test_a_twentieth_of_a_payout_goes_to_the_authority(db: Session, books: None)
 
 def test_where_no_rule_is_in_force_nobody_is_paid(db: Session, books: None) -> None:
     eva = payees.register(db, owner_ref="wrk_eva", name="Eva", country="VE")
-    owed.owe(db, eva, 10_0000)
+    owed.owe(db, eva, 10_0000, levied=False)
     owed.set_method(db, eva)
 
     assert _why(db, _begun(db)) == [("no_tax_rule", 10_0000)]
