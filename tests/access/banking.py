@@ -63,7 +63,10 @@ def _purchases(session: Session, approver: str) -> Iterator[Found]:
     """A run that pays in shillings, and what was bought for it."""
     rate = factories.enter_fx_rate(session, base="USD", quote="KES", rate="100")
     fx.confirm(session, rate.id, auth.Actor("tok_a", "ops", "approver", frozenset({"approve"})))
-    owed.payee(session, 100_000, rail="mpesa")
+    payee = owed.payee(session, rail="mpesa")
+    adjustments.give_goodwill(
+        session, payee_id=payee.id, currency="USD", amount=100_000, reason="Our fault.", actor_ref="finance"
+    )
     run = owed.sent(session, "mpesa", prepared_by="finance", approved_by="approver")
     yield "bought_for", "exported", "", run.id
     for state in ("proposed", "theirs", "refused", "posted"):

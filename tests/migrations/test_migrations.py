@@ -100,7 +100,7 @@ def lived_in(house: House) -> Urls:
         factories.propose(session, project, factories.create_worker(session))
         factories.answer(session, factories.create_worker(session), project=project)
         factories.enter_fx_rate(session, confirmed=True)
-        factories.enter_tax_rule(session, confirmed=True)
+        factories.enter_tax_rule(session, confirmed=True, country="UG")
         _prepare_pay(session)
         periods.close(session, date(2020, 1, 1), closed_by="ada")
         seen = periods.shown(session, date(2020, 1, 1)).hash
