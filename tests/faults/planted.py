@@ -111,7 +111,7 @@ OUTSIDE = Planted(
     (
         Edit("foundation/outbox.py", _TOGETHER, _APART),
         Edit("foundation/outbox.py", "SELECT pg_advisory_xact_lock(hashtextextended(:stream, 2))", "SELECT :stream"),
-        Edit("payments/earnings.py", " AND status = 'pending' ORDER BY", " ORDER BY"),
+        Edit("payments/earnings.py", " AND e.status = 'pending' ORDER BY", " ORDER BY"),
         Edit("payments/earnings.py", 'f"earn:{row.answer_ref}:1"', 'f"earn:{row.answer_ref}:{ids.new(\'try\')}"'),
     ),
     faults=("backend", "sweeper", "postmaster", "jobs parent and child", "work-horse") * 3,
@@ -125,8 +125,8 @@ MARKED = Planted(
     (
         Edit(
             "payments/payouts.py",
-            """    ledger.post(db, entries)
-    db.execute(_SEND, {"ids": [row.id for row in rows]})
+            """    ledger.post(db, [*entries, *(entry for row in rows for entry in _netted(row, actor))])
+    db.execute(_SEND, {"ids": list(payout_ids)})
 """,
             """    db.execute(_SEND, {"ids": [row.id for row in rows]})
     db.commit()
@@ -144,11 +144,11 @@ MARKED = Planted(
 UNLOCKED = Planted(
     "two who prepare at once take the same earnings",
     (
-        Edit("payments/runs.py", "ORDER BY p.id LIMIT :most FOR NO KEY UPDATE OF p", "ORDER BY p.id LIMIT :most"),
+        Edit("payments/preparing.py", "ORDER BY p.id LIMIT :most FOR NO KEY UPDATE OF p", "ORDER BY p.id LIMIT :most"),
         Edit(
-            "payments/runs.py",
-            "    _write(db, run, made, left_out)\n",
-            '    __import__("time").sleep(1)\n    _write(db, run, made, left_out)\n',
+            "payments/preparing.py",
+            "    _write(db, run, made)\n",
+            '    __import__("time").sleep(1)\n    _write(db, run, made)\n',
         ),
         Edit(
             "migrations/versions/0030_payouts.py",
