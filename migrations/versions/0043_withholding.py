@@ -21,14 +21,7 @@ def upgrade() -> None:
 
 
 def _widen_payouts() -> None:
-    op.add_column("payouts", sa.Column("withheld", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
-    for name, rule in (
-        ("above_zero", "net > 0 AND gross > 0 AND fee >= 0 AND withheld >= 0"),
-        ("adds_up", "fx_rate_id IS NOT NULL OR net = gross - fee - withheld"),
-    ):
-        op.drop_constraint(op.f(f"ck_payouts_{name}"), "payouts", type_="check")
-        op.create_check_constraint(op.f(f"ck_payouts_{name}"), "payouts", rule)
-    op.create_index(op.f("ix_payouts_payee_id_created_at"), "payouts", ["payee_id", "created_at"])
+    # The older table first, as whoever reads both does.
     op.drop_constraint(op.f("ck_payout_runs_state_known"), "payout_runs", type_="check")
     op.create_check_constraint(
         op.f("ck_payout_runs_state_known"),
@@ -43,6 +36,14 @@ def _widen_payouts() -> None:
         ["id"],
         postgresql_where=sa.text("state IN ('preparing', 'rechecking', 'releasing', 'cancelling')"),
     )
+    op.add_column("payouts", sa.Column("withheld", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
+    for name, rule in (
+        ("above_zero", "net > 0 AND gross > 0 AND fee >= 0 AND withheld >= 0"),
+        ("adds_up", "fx_rate_id IS NOT NULL OR net = gross - fee - withheld"),
+    ):
+        op.drop_constraint(op.f(f"ck_payouts_{name}"), "payouts", type_="check")
+        op.create_check_constraint(op.f(f"ck_payouts_{name}"), "payouts", rule)
+    op.create_index(op.f("ix_payouts_payee_id_created_at"), "payouts", ["payee_id", "created_at"])
 
 
 def _create_withholdings() -> None:

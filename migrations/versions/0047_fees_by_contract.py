@@ -13,12 +13,13 @@ _ID = sa.Text(collation="C")
 
 
 def upgrade() -> None:
-    for column, default in (("fee_basis_points", "2000"), ("contingency_basis_points", "0")):
-        op.add_column("contracts", sa.Column(column, sa.Integer(), server_default=sa.text(default), nullable=False))
+    # The older table first, as whoever reads both does.
     op.add_column(
         "reserves", sa.Column("fee_basis_points", sa.Integer(), server_default=sa.text("2000"), nullable=False)
     )
     op.add_column("reserves", sa.Column("contingency", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
+    for column, default in (("fee_basis_points", "2000"), ("contingency_basis_points", "0")):
+        op.add_column("contracts", sa.Column(column, sa.Integer(), server_default=sa.text(default), nullable=False))
     op.execute(
         "ALTER TABLE contracts ADD CONSTRAINT ck_contracts_shares CHECK (fee_basis_points BETWEEN 0 AND 10000"
         " AND contingency_basis_points BETWEEN 0 AND 10000) NOT VALID"
