@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from foundation import auth, clock, ids
@@ -38,14 +39,16 @@ def _lines(session: Session, approver: str) -> Iterator[Found]:
         told = {"account": "a", "currency": currency, "closed_on": date(2026, 1, 2), "closing": 0}
         session.add(BankBalance(id=ids.new("bbl"), file_id=file.id, **told))
     yield "bank_file", "known", "", file.id
+    awaited = session.scalars(select(Payout.net).where(Payout.state == "exported", Payout.currency == "USD")).first()
+    assert awaited is not None, "some payout is under way, for which a line may be"
     for state in ("suspense", "proposed", "theirs", "refused", "resolved"):
         line = BankEntry(
             id=ids.new("ben"), file_id=file.id, account="a", reference=state, booked_on=clock.now(session).date(),
-            currency="USD", amount=-20_000, state=BankEntryState.SUSPENSE,
+            currency="USD", amount=-awaited, state=BankEntryState.SUSPENSE,
         )  # fmt: skip
         session.add(line)
         session.flush()
-        moved = Line(AccountName(SUSPENSE, HOUSE, "USD"), AccountName(BANK, HOUSE, "USD"), 20_000)
+        moved = Line(AccountName(SUSPENSE, HOUSE, "USD"), AccountName(BANK, HOUSE, "USD"), awaited)
         ledger.post(session, [Entry(f"susp:{line.id}", "suspense", line.id, HOUSE, (moved,))])
         if state != "suspense":
             made = suspense.propose(
@@ -63,7 +66,9 @@ def _purchases(session: Session, approver: str) -> Iterator[Found]:
     """A run that pays in shillings, and what was bought for it."""
     rate = factories.enter_fx_rate(session, base="USD", quote="KES", rate="100")
     fx.confirm(session, rate.id, auth.Actor("tok_a", "ops", "approver", frozenset({"approve"})))
-    payee = owed.payee(session, rail="mpesa")
+    payee = payees.of_owner(session, factories.create_worker(session).id)
+    owed.levy(session, country=payee.country)
+    owed.set_method(session, payee, rail="mpesa")
     adjustments.give_goodwill(
         session, payee_id=payee.id, currency="USD", amount=100_000, reason="Our fault.", actor_ref="finance"
     )

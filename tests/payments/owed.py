@@ -58,8 +58,8 @@ def levy(db: Session, basis_points: int = 0, **terms: Any) -> TaxRule:
     known = db.scalar(select(TaxRule).where(TaxRule.country == said.country, TaxRule.authority == said.authority))
     if known is not None and not basis_points:
         return known
-    entered = taxes.enter(db, said, entered_by=PREPARER)
-    return taxes.confirm(db, entered.id, auth.Actor("tok_a", APPROVER, "approver", frozenset({"approve"})))
+    entered = taxes.enter(db, said, entered_by="finance")
+    return taxes.confirm(db, entered.id, auth.Actor("tok_a", "approver", "approver", frozenset({"approve"})))
 
 
 def owe(db: Session, to: Payee, *amounts: int, currency: str = "USD", levied: bool = True) -> list[str]:
