@@ -476,7 +476,9 @@ def _pay_sepa_through_a_crash(month: Month) -> tuple[dict[str, Any], bytes]:
     _move_account(month, after)
     path, body = f"/api/payout-runs/{run['id']}/approval", {"content_hash": run["content_hash"]}
     assert month.refused(month.approver, path, body) == "run-changed"
-    run = month.approver.send(f"/api/payout-runs/{run['id']}/recheck", status=200)
+    assert month.approver.send(f"/api/payout-runs/{run['id']}/recheck", status=200)["state"] == "rechecking"
+    month.go_on()
+    run = month.approver.get(f"/api/payout-runs/{run['id']}")["run"]
     assert run["payouts"] == len(month.of("sepa")) - 2
     assert run["content_hash"] != body["content_hash"]
     assert month.refused(month.approver, path, body) == "run-changed"
