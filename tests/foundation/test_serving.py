@@ -122,8 +122,9 @@ def _until(condition: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def signals() -> Iterator[None]:
-    """Puts the handlers of this process back."""
+    """Puts the handlers of this process back; meanwhile it hears Ctrl-C, which one in the background does not."""
     before = {told: signal.getsignal(told) for told in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for told, handler in before.items():
         signal.signal(told, handler)
