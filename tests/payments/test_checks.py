@@ -428,3 +428,11 @@ def test_a_sum_that_only_seems_to_agree_is_found(owner: Session, statement: str)
     owner.execute(text(statement))
 
     assert any(checks.check(owner).values())
+
+
+def test_the_tie_out_shows_sums_that_agree(application: Session) -> None:
+    (row,) = [row for row in ledger.tie_out(application) if row.currency == "USD"]
+
+    assert (row.payable, row.unpaid) == (300_700, 300_700)
+    assert (row.reserved, row.spent, row.released, row.remaining) == (8_000, 2_760, 480, 4_760)
+    assert row.stored == row.recomputed > 0
