@@ -12,15 +12,10 @@ from payments.made_files import NamedFile
 from payments.models import Currency
 
 FINANCE = Role("finance", frozenset({"finance"}))
-
-
 # Whoever puts into force what finance has prepared; a person who is both is refused (four_eyes.py).
 APPROVER = Role("approver", frozenset({"approve"}))
-
-
 # Who may read what finance and approvers decide about.
 READ = allow("finance", "approve", "audit")
-
 
 routes = Routes("payments", "/api")
 

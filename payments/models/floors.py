@@ -19,6 +19,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from foundation.db import Base, Created, Id, IdText, Moment, Ref, one_of
+from payments.models.confirmation import confirmed_by_another
 from payments.models.money import Currency
 
 
@@ -80,8 +81,7 @@ class FloorRule(Base):
         Index(None, "region", "currency", "valid_from"),
         CheckConstraint("hourly > 0", name="hourly_positive"),
         CheckConstraint("valid_to >= valid_from", name="ends_later"),
-        CheckConstraint("confirmed_by <> entered_by", name="four_eyes"),
-        CheckConstraint("num_nulls(confirmed_by, confirmed_at) IN (0, 2)", name="confirmed_when"),
+        *confirmed_by_another(),
     )
 
 

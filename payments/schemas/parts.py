@@ -8,6 +8,11 @@ import marshmallow as ma
 from foundation.fields import Identifier, Schema, Shaped, Text
 from payments import money
 
+# A SHA-256, as people compare it.
+HASH = re.compile(r"[0-9a-f]{64}")
+_MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
+_ENTITY = re.compile(r"[A-Z][A-Z0-9]{1,11}")
+
 
 def amount_of(name: str, *, exponent: str = "exponent") -> ma.fields.Function:
     """An attribute in ledger units as the decimal string that it is."""
@@ -23,12 +28,6 @@ class OfPayee(Schema):
 
 class Reason(Schema):
     reason = Text(required=True, shortest=1, longest=500, name=True)
-
-
-_MONTH = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
-
-
-_ENTITY = re.compile(r"[A-Z][A-Z0-9]{1,11}")
 
 
 class Month(Shaped):
@@ -50,6 +49,3 @@ class LegalEntity(Shaped):
 
 class OwnersQuery(Schema):
     owner_ref = Identifier("req")
-
-
-HASH = re.compile(r"[0-9a-f]{64}")
