@@ -78,7 +78,7 @@ CHECKS = {
     "I10 a run's totals are those of its payouts": """
         SELECT r.id FROM payout_runs r
           LEFT JOIN payouts p ON p.run_id = r.id AND p.state <> 'dropped'
-         WHERE r.state NOT IN ('preparing', 'cancelling', 'cancelled')
+         WHERE r.state NOT IN ('preparing', 'rechecking', 'cancelling', 'cancelled')
          GROUP BY r.id, r.total, r.n_payouts
         HAVING r.total <> coalesce(sum(p.net), 0) OR r.n_payouts <> count(p.id)""",
     "I11 whoever approved a run has not prepared it": """

@@ -254,7 +254,8 @@ def test_pay_stays_owed_during_the_notice(people: People, db: Session, books: No
     assert people.post("approver", f"{address}/refusal").get_json()["state"] == "refused"
     late = people.post("finance", "unclaimed", {**body, "noticed_on": "2999-01-01"})
     assert (_problem(late), late.get_json()["errors"][0]["pointer"]) == ((422, "notice-invalid"), "/noticed_on")
-    assert _problem(people.post("finance", "unclaimed", {**body, "payout_id": "pyo_x"})) == (404, "no-such-payout")
+    nobodys = people.post("finance", "unclaimed", {**body, "payout_id": ids.new("pyo")})
+    assert _problem(nobodys) == (404, "no-such-payout")
 
 
 def test_what_is_not_claimed_goes_to_a_state_by_two_people(people: People, db: Session, books: None) -> None:

@@ -79,7 +79,7 @@ _MOVES = {
 def test_a_state_follows_on_those_that_it_may(db: Session, before: str, wanted: str) -> None:
     ada = owed.payee(db, rail=None)
     if before != "none":
-        until = clock.now(db).date() if before == "verified" else None
+        until = clock.now(db).date() + timedelta(days=1) if before == "verified" else None
         db.add(
             KycRecord(
                 id="kyc_0", payee_id=ada.id, state=before, provider="p", reference="r", expires_on=until, note="n",

@@ -259,10 +259,11 @@ def _payee_ids(db: Session, run: PayoutRun) -> list[str]:
 
 
 def test_a_name_that_a_spreadsheet_would_run_is_refused_with_its_place(db: Session, books: None) -> None:
-    run = _sent(db, "paypal", "Ada", "=HYPERLINK(1)")
+    run = _sent(db, "instapay", "Ada", "Bob")
+    db.execute(text("UPDATE payees SET name = '=HYPERLINK(1)' WHERE name = 'Bob'"))
 
     with pytest.raises(PayoutUnfit, match="order 1"):
-        _write(db, run, "payoneer")
+        _write(db, run)
 
     assert db.scalars(text("SELECT count(*) FROM payout_files")).one() == 0
     assert "'=HYPERLINK(1)" in _read(_write(db, run, "csv")).decode()
