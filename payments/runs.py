@@ -96,7 +96,9 @@ _STALE = text("""
             OR EXISTS (SELECT FROM holds h
                         WHERE h.payee_id = p.payee_id AND h.ended_at IS NULL AND (h.until IS NULL OR h.until > now())
                           AND (h.earning_id IS NULL
-                               OR h.earning_id IN (SELECT earning_id FROM payout_items WHERE payout_id = p.id))))
+                               OR h.earning_id IN (SELECT earning_id FROM payout_items WHERE payout_id = p.id
+                                                    UNION ALL
+                                                   SELECT earning_id FROM nettings WHERE payout_id = p.id))))
      ORDER BY p.id LIMIT :most
 """)
 _SET_BY = text("""

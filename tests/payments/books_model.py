@@ -4,7 +4,9 @@ An operation picks what it acts on at random, whatever state it is in, so that m
 refused too, and every one again. Seeds and bounds are the drivers': `test_runs_machine.py` and `books_soak.py`.
 """
 
+import itertools
 import random
+from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,8 +18,22 @@ from sqlalchemy.orm import Session
 
 from foundation import clock
 from foundation.errors import Problem
-from payments import adjustments, checks, earnings, funding, holds, ledger, money, payees, payouts, rails, runs
-from payments.adjustments import EarningInPayout, EarningNotDue, EarningPaid
+from payments import (
+    adjustments,
+    checks,
+    clawbacks,
+    earnings,
+    funding,
+    holds,
+    ledger,
+    money,
+    payees,
+    payouts,
+    rails,
+    runs,
+)
+from payments.adjustments import EarningAskedBack, EarningInPayout, EarningNotDue, EarningPaid
+from payments.clawbacks import ClawbackDecided, ClawbackExists, EarningNotPaid, NettingUnderWay
 from payments.four_eyes import SamePerson
 from payments.holds import HoldOver
 from payments.ledger import InsufficientFunds
@@ -55,19 +71,27 @@ class Earned:
     rest: int
     due_at: datetime
     is_reversed: bool = False
-    # The payout that is about to take some of it.
+    # The payout that is about to take some of it, and those on their way that have.
     taken_by: str | None = None
+    on_the_way: set[str] = field(default_factory=set)
+    # The clawback that is not refused.
+    asked_back: str | None = None
 
 
 @dataclass(slots=True)
 class Sent:
-    """A payout."""
+    """A payout. netted : what goes to debts beside it, by clawback and earning."""
 
     run: str
     payee: str
     method: str
     items: dict[str, int]
+    netted: dict[tuple[str, str], int]
     state: str = "prepared"
+
+    @property
+    def earnings(self) -> set[str]:
+        return {*self.items, *(earning for _, earning in self.netted)}
 
     @property
     def gross(self) -> int:
@@ -76,6 +100,19 @@ class Sent:
     @property
     def net(self) -> int:
         return self.gross - _tax(self.gross)
+
+
+@dataclass(slots=True)
+class Clawback:
+    """What is asked back of whom. came_back, given_up : how much of the amount."""
+
+    payee: str
+    earning: str
+    amount: int
+    state: str = "proposed"
+    came_back: int = 0
+    given_up: int = 0
+    is_hopeless: bool = False
 
 
 @dataclass(slots=True)
@@ -120,12 +157,15 @@ class Model:
         self.ended: list[str] = []
         self.earned: dict[str, Earned] = {}
         self.due: dict[str, set[str]] = {payee: set() for payee in self.payees}
+        self.clawbacks: dict[str, Clawback] = {}
+        self.owing: dict[str, set[str]] = {payee: set() for payee in self.payees}
         self.sent: dict[str, Sent] = {}
         self.runs: dict[str, Run] = {}
         # Those with something to come, and all, by what can be drawn from.
         self.live: list[str] = []
         self.all_earned: list[str] = []
         self.all_sent: list[str] = []
+        self.paid_of_late: deque[str] = deque(maxlen=20)
         self.told: tuple[Any, list[Outcome]] | None = None
         self.free = self.bank = self.fees = self.goodwill = 0
 
@@ -228,7 +268,87 @@ class Model:
         one = self.earned[name]
         if one.taken_by is not None:
             return EarningInPayout
+        if one.asked_back is not None and self.clawbacks[one.asked_back].state != "proposed":
+            return EarningAskedBack
         return EarningPaid if one.rest < one.amount else None
+
+    # What is asked back
+
+    def ask_back(self, rng: random.Random) -> None:
+        """Ask for an earning back, mostly one that was paid of late."""
+        names = list(self.paid_of_late) if self.paid_of_late and rng.random() < 0.8 else self.all_earned
+        name = rng.choice(names)
+        one, made = self.earned[name], []
+        expected = self._unpaid(name) or (ClawbackExists if one.asked_back is not None else None)
+        self._expect(expected, lambda: made.append(clawbacks.propose(self.db, name, reason="r", made_by=PREPARER).id))
+        if made:
+            one.asked_back = made[0]
+            self.clawbacks[made[0]] = Clawback(one.payee, name, one.amount)
+
+    def answer_clawback(self, rng: random.Random) -> None:
+        """Confirm a clawback, as one of two people, or refuse it."""
+        if not (name := self._some_clawback(rng, "proposed")):
+            return
+        one, person = self.clawbacks[name], rng.choice([PREPARER, APPROVER])
+        decided = None if one.state == "proposed" else ClawbackDecided
+        if rng.random() < 0.2:
+            self._expect(decided, lambda: clawbacks.refuse(self.db, name, refused_by=person))
+            if decided is None:
+                one.state, self.earned[one.earning].asked_back = "refused", None
+            return
+        expected = decided or (SamePerson if person == PREPARER else None) or self._unpaid(one.earning)
+        self._expect(expected, lambda: clawbacks.confirm(self.db, name, confirmed_by=person))
+        if expected is None:
+            one.state = "open"
+            self.owing[one.payee].add(name)
+            if self.earned[one.earning].kind == "goodwill":
+                self.goodwill -= one.amount
+            else:
+                self.free += funding.with_fee(one.amount)
+
+    def give_up(self, rng: random.Random) -> None:
+        """Say that a debt will not come back, or agree to that."""
+        if not (name := self._some_clawback(rng, "open")):
+            return
+        one, person = self.clawbacks[name], rng.choice([PREPARER, APPROVER])
+        decided = None if one.state == "open" else ClawbackDecided
+        if rng.random() < 0.5:
+            self._expect(decided, lambda: clawbacks.propose_write_off(self.db, name, reason="r", proposed_by=PREPARER))
+            one.is_hopeless |= decided is None
+            return
+        decided = decided or (None if one.is_hopeless else ClawbackDecided)
+        under_way = NettingUnderWay if self._netted_soon(name) else None
+        expected = decided or (SamePerson if person == PREPARER else None) or under_way
+        self._expect(expected, lambda: clawbacks.write_off(self.db, name, confirmed_by=person))
+        if expected is None:
+            one.state, one.given_up = "written_off", one.amount - one.came_back
+            self.owing[one.payee].discard(name)
+
+    def _some_clawback(self, rng: random.Random, state: str) -> str | None:
+        """Mostly one of late where this can be done."""
+        late = list(itertools.islice(reversed(self.clawbacks), 20))
+        fitting = [name for name in late if self.clawbacks[name].state == state]
+        names = fitting if fitting and rng.random() < 0.8 else late
+        return rng.choice(names) if names else None
+
+    def _unpaid(self, name: str) -> type[Problem] | None:
+        one = self.earned[name]
+        return EarningNotPaid if one.is_reversed or one.rest or one.on_the_way else None
+
+    def _netted_soon(self, name: str) -> int:
+        """How much of a debt payouts that have not left are about to pay."""
+        payee = self.clawbacks[name].payee
+        taking = {one for earning in self.due[payee] if (one := self.earned[earning].taken_by) is not None}
+        return sum(amount for one in taking for (debt, _), amount in self.sent[one].netted.items() if debt == name)
+
+    def _debts(self, payee: str) -> dict[str, int]:
+        """What somebody owes, the oldest first, and no payout is about to pay."""
+        owed_by = {
+            name: one.amount - one.came_back - self._netted_soon(name)
+            for name in sorted(self.owing[payee])
+            for one in [self.clawbacks[name]]
+        }
+        return {name: rest for name, rest in owed_by.items() if rest}
 
     # Who is paid
 
@@ -319,32 +439,36 @@ class Model:
             run.state = "draft"
             return
         run.through = some[-1]
-        expected = {payee: items for payee in some if (items := self._owed_to(payee, run))}
+        expected = {payee: owed_to for payee in some if (owed_to := self._owed_to(payee, run))}
         rows = self.db.execute(_MADE, {"run_id": run_id, "payees": some}).all()
-        assert {row.payee_id: row.items for row in rows} == expected, "a run pays what is due, held by nothing"
+        found = {row.payee_id: (row.items, _by_debt(row.netted)) for row in rows}
+        assert found == expected, "a run pays what is due, held by nothing, less a quarter where something is owed"
         for row in rows:
-            self.sent[row.id] = Sent(run_id, row.payee_id, self.methods[row.payee_id].id, row.items)
+            one = Sent(run_id, row.payee_id, self.methods[row.payee_id].id, *found[row.payee_id])
+            self.sent[row.id] = one
             run.payouts = sorted([*run.payouts, row.id])
             self.all_sent.append(row.id)
-            for name in row.items:
+            for name in one.earnings:
                 self.earned[name].taken_by = row.id
 
-    def _owed_to(self, payee: str, run: Run) -> dict[str, int]:
-        """What a run pays somebody of which earnings."""
+    def _owed_to(self, payee: str, run: Run) -> tuple[dict[str, int], dict[tuple[str, str], int]] | None:
+        """What a run pays somebody of which earnings, and what of these goes to what they owe."""
         method, least = self.methods.get(payee), rails.find(run.rail).least
         if method is None or method.rail != run.rail or method.is_cooling:
-            return {}
+            return None
         untaken = [n for n in self.due[payee] if self.earned[n].taken_by is None and not self._is_held(payee, [n])]
         free = [name for name in untaken if self.earned[name].due_at <= run.cut_off]
-        left = sum(self.earned[name].rest for name in free) // 100 * 100
+        oldest = sorted(free, key=lambda name: (self.earned[name].due_at, name))
+        rests = {name: self.earned[name].rest for name in oldest}
+        netted, most = {}, sum(rests.values()) // 4
+        for debt, owing in self._debts(payee).items():
+            for name, amount in _take(rests, min(owing, most)).items():
+                netted[debt, name] = amount
+                most -= amount
+        left = sum(rests.values()) // 100 * 100
         if left - _tax(left) < least * 10**EXPONENT:
-            return {}
-        items: dict[str, int] = {}
-        for name in sorted(free, key=lambda name: (self.earned[name].due_at, name)):
-            if taken := min(left, self.earned[name].rest):
-                items[name] = taken
-                left -= taken
-        return items
+            return None
+        return _take(rests, left), netted
 
     def _step_out(self, run: Run, act: Callable[[str], None], end: str, names: list[str] | None = None) -> None:
         some = (self._prepared(run) if names is None else names)[:AT_ONCE]
@@ -358,15 +482,23 @@ class Model:
 
     def _send(self, name: str) -> None:
         self._leave(name, "exported")
+        for (debt, earning), amount in self.sent[name].netted.items():
+            self._move(earning, -amount)
+            owing = self.clawbacks[debt]
+            owing.came_back += amount
+            if owing.came_back == owing.amount:
+                owing.state = "recovered"
+                self.owing[owing.payee].discard(debt)
         for earning, amount in self.sent[name].items.items():
             self._move(earning, -amount)
+            self.earned[earning].on_the_way.add(name)
 
     def _drop(self, name: str) -> None:
         self._leave(name, "dropped")
 
     def _leave(self, name: str, state: str) -> None:
         self.sent[name].state = state
-        for earning in self.sent[name].items:
+        for earning in self.sent[name].earnings:
             self.earned[earning].taken_by = None
 
     def _move(self, name: str, amount: int) -> None:
@@ -374,6 +506,8 @@ class Model:
         one.rest += amount
         assert 0 <= one.rest <= one.amount, "of an earning no more is paid than it is"
         (self.due[one.payee].add if one.rest else self.due[one.payee].discard)(name)
+        if not one.rest:
+            self.paid_of_late.append(name)
 
     def _close(self, run_id: str) -> None:
         run = self.runs[run_id]
@@ -454,7 +588,7 @@ class Model:
 
     def _stale(self, run_id: str) -> list[str]:
         def is_stale(one: Sent) -> bool:
-            return self.methods[one.payee].id != one.method or self._is_held(one.payee, one.items)
+            return self.methods[one.payee].id != one.method or self._is_held(one.payee, one.earnings)
 
         return [name for name in self._prepared(self.runs[run_id]) if is_stale(self.sent[name])]
 
@@ -497,6 +631,8 @@ class Model:
     def _hear(self, said: Outcome, word: str) -> None:
         one = self.sent[said.payout_id]
         one.state = _AFTER[word]
+        for name in one.items:
+            self.earned[name].on_the_way.discard(said.payout_id)
         if word == "settle":
             self.bank -= one.net
         else:
@@ -522,9 +658,9 @@ class Model:
 
     def check_owed(self) -> None:
         """What is payable to everybody is what is unpaid of what they are due."""
+        payable = {row.owner_ref: int(row.held) for row in self.db.execute(_PAYABLE)}
         for payee in self.payees:
-            unpaid = sum(self.earned[name].rest for name in self.due[payee])
-            assert ledger.balance(self.db, ledger.PAYABLE, payee, "USD") == unpaid
+            assert payable.get(payee, 0) == sum(self.earned[name].rest for name in self.due[payee])
 
     def check_all(self) -> None:
         """Every earning, payout, run and account is as it should be, no more was paid than earned, no check is red."""
@@ -535,6 +671,8 @@ class Model:
         assert {row.id: row.state for row in self.db.execute(_STATES)} == {
             name: one.state for name, one in self.sent.items()
         }
+        asked = {row.id: (row.state, row.recovered, row.written_off) for row in self.db.execute(_CLAWBACKS)}
+        assert asked == {name: (one.state, one.came_back, one.given_up) for name, one in self.clawbacks.items()}
         moved = {row.id: row.state for row in self.db.execute(_RUN_STATES)}
         assert moved == {name: run.state for name, run in self.runs.items()}
         assert self.db.execute(_PAID_TWICE).all() == []
@@ -546,9 +684,12 @@ class Model:
         transit = sum(one.net for one in self.sent.values() if one.state == "exported")
         gone = [one for one in self.sent.values() if one.state in {"exported", "settled"}]
         withheld = sum(_tax(one.gross) for one in gone)
+        asked = [one for one in self.clawbacks.values() if one.state not in {"proposed", "refused"}]
         expected = {
             "bank": self.bank, "rail_fee": self.fees, "goodwill": self.goodwill, "in_transit": -transit,
             "withheld": -withheld,
+            "receivable_payee": sum(one.amount - one.came_back - one.given_up for one in asked),
+            "write_off": sum(one.given_up for one in asked),
         }  # fmt: skip
         assert {role: found.get(role, 0) for role in expected} == expected
         assert ledger.balance(self.db, ledger.FUNDS, owed.OWNER, "USD") == self.free
@@ -557,14 +698,36 @@ class Model:
             assert row.stored == row.recomputed
 
 
+def _take(rests: dict[str, int], wanted: int) -> dict[str, int]:
+    """So much of earnings, the oldest first; what is left of them stays in `rests`."""
+    taken = {}
+    for name, rest in rests.items():
+        if amount := min(wanted, rest):
+            taken[name] = amount
+            rests[name] -= amount
+            wanted -= amount
+    return taken
+
+
+def _by_debt(netted: list[list[Any]] | None) -> dict[tuple[str, str], int]:
+    return {(debt, earning): amount for debt, earning, amount in netted or ()}
+
+
 _EARNED = text("""
     SELECT id, payee_id, answer_ref, amount, due_at FROM earnings WHERE answer_ref = ANY(:answers) ORDER BY id
 """)
 _MADE = text("""
-    SELECT p.id, p.payee_id, jsonb_object_agg(i.earning_id, i.amount) AS items
+    SELECT p.id, p.payee_id, jsonb_object_agg(i.earning_id, i.amount) AS items,
+           (SELECT jsonb_agg(jsonb_build_array(n.clawback_id, n.earning_id, n.amount))
+              FROM nettings n WHERE n.payout_id = p.id) AS netted
       FROM payouts p JOIN payout_items i ON i.payout_id = p.id
      WHERE p.run_id = :run_id AND p.payee_id = ANY(:payees) GROUP BY p.id ORDER BY p.id
 """)
+_PAYABLE = text("""
+    SELECT a.owner_ref, b.credits - b.debits AS held FROM accounts a JOIN balances b ON b.account_id = a.id
+     WHERE a.role = 'payable'
+""")
+_CLAWBACKS = text("SELECT id, state, recovered, written_off FROM clawbacks")
 _HASH = text("SELECT encode(content_hash, 'hex') FROM payout_runs WHERE id = :id")
 _RESTS = text("SELECT id, CASE WHEN status = 'reversed' THEN 0 ELSE amount - paid END AS rest FROM earnings")
 _STATES = text("SELECT id, state FROM payouts")
@@ -583,6 +746,9 @@ OPERATIONS = {
     "pay_in": 1,
     "reverse": 2,
     "repair": 2,
+    "ask_back": 3,
+    "answer_clawback": 4,
+    "give_up": 1,
     "set_method": 1,
     "hold": 1,
     "end_hold": 4,

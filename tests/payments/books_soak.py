@@ -22,7 +22,7 @@ from foundation.installation import migrate
 from payments import preparing, runs
 from tests.payments.books_model import AT_ONCE, NAMES, Model
 
-# The books are read in whole so often; that takes the longer the more is in them.
+# The books are read in whole so often, and as they grow, whenever they are a twentieth longer.
 _WHOLE = 5_000
 _CONF = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
@@ -49,7 +49,7 @@ def main() -> int:
 
 def soak(sessions: sessionmaker[Session], seed: int, n_operations: int, n_payees: int) -> None:
     """So many operations; an `AssertionError` where the books and the model part."""
-    rng, started, done = random.Random(seed), time.monotonic(), Counter[str]()
+    rng, started, done, whole = random.Random(seed), time.monotonic(), Counter[str](), _WHOLE
     with sessions() as db:
         model = Model(db, n_payees)
         model.owe(rng)
@@ -60,9 +60,10 @@ def soak(sessions: sessionmaker[Session], seed: int, n_operations: int, n_payees
             model.db = db
             getattr(model, name)(rng)
             model.check_owed()
-            if number % _WHOLE == 0 or number == n_operations:
+            if number in {whole, n_operations}:
                 model.check_all()
                 _report(model, number, time.monotonic() - started)
+                whole += max(_WHOLE, number // 20)
             db.commit()
         done[name] += 1
     with sessions() as db:
@@ -72,9 +73,10 @@ def soak(sessions: sessionmaker[Session], seed: int, n_operations: int, n_payees
 
 def _report(model: Model, number: int, seconds: float) -> None:
     states = Counter(one.state for one in model.sent.values())
+    asked = Counter(one.state for one in model.clawbacks.values())
     print(
         f"  {number:,} operations in {seconds:,.0f} s: {len(model.earned):,} earnings, {len(model.runs):,} runs, "
-        f"payouts {dict(states)}",
+        f"payouts {dict(states)}, clawbacks {dict(asked)}",
         flush=True,
     )
 
