@@ -202,7 +202,7 @@ def _post(url: str, load: Load, number: int, pipe: Connection) -> None:
 
 def _event(load: Load, number: int, place: int) -> Entry:
     """An accepted answer: its payee, and its fee, out of its reserve."""
-    reserve = _reserve(place * 7 % load.n_causes)
+    reserve = _reserve((place * 7 + number * 13) % load.n_causes)
     payee = AccountName(PAYABLE, f"pye_{(place * 31 + number * 1009) % _PAYEES:06}", "USD")
     lines = (Line(reserve, payee, 200), Line(reserve, AccountName(PLATFORM_FEE, HOUSE, "USD"), 40))
     key = f"earn:{load.name}:{number}:{place}"

@@ -1,9 +1,12 @@
 """The mapped base class, naming convention, engine and session factory. No Flask here."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
 import psycopg
+from psycopg.abc import Buffer
+from psycopg.types.array import ListDumper
 from sqlalchemy import CheckConstraint, DateTime, Engine, ExceptionContext, MetaData, Text, create_engine, event, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -17,6 +20,8 @@ _IDLE_TIMEOUT = "10s"
 # The server stops a statement by itself before this. Whoever has no answer by then has a frozen server, or none.
 _SILENCE_SECONDS = 7.0
 _READ_ONLY = "25006"
+# What text in a list is not sent with as it is; the last one is refused.
+_NEEDS_CARE = re.compile(r'["\\\0]')
 # What PostgreSQL says when it is not the statement's fault and the same request may succeed in a moment.
 _PASSING = {
     "08000", "08003", "08006",  # the connection broke
@@ -86,6 +91,7 @@ def make_engine(url: str, *, pool_size: int = 8, patient: bool = False) -> Engin
         },
     )
     event.listen(engine, "handle_error", _leave_a_standby)
+    event.listen(engine, "connect", lambda connection, _record: connection.adapters.register_dumper(list, _PlainLists))
     if not patient:
         event.listen(engine, "do_connect", lambda _dialect, _record, _args, named: _Impatient.connect(**named))
     return engine
@@ -102,6 +108,21 @@ class _Impatient(psycopg.Connection[Any]):
             if error.sqlstate is None:
                 self.pgconn.finish()
             raise
+
+
+class _PlainLists(ListDumper):
+    """Lists as they are sent: those of plain text or whole numbers at once, where psycopg looks at each element.
+
+    A posting sends twenty of them, and so spends half as long in this process.
+    """
+
+    def dump(self, obj: list[Any]) -> Buffer | None:
+        kinds = set(map(type, obj))
+        if kinds == {int}:
+            return f"{{{','.join(map(str, obj))}}}".encode()
+        if kinds == {str} and not _NEEDS_CARE.search("".join(obj)):
+            return '{{"{}"}}'.format('","'.join(obj)).encode()
+        return super().dump(obj)
 
 
 def _leave_a_standby(context: ExceptionContext) -> None:

@@ -39,7 +39,7 @@ class ClockBehind(Unavailable):
     """The clock of the machine that books is far behind the others'."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Role:
     """What an account is for, on which side of the books it stands, and whether it may go below zero."""
 
@@ -147,10 +147,13 @@ class Posted:
 
 
 _OPEN = text("""
-    INSERT INTO accounts (id, role, owner_ref, currency, kind, bounded)
-    SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:roles AS text[]), CAST(:owners AS text[]),
-                         CAST(:currencies AS text[]), CAST(:kinds AS text[]), CAST(:bounded AS boolean[]))
-    ON CONFLICT (role, owner_ref, currency) DO NOTHING
+    WITH opened AS (
+        INSERT INTO accounts (id, role, owner_ref, currency, kind, bounded)
+        SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:roles AS text[]), CAST(:owners AS text[]),
+                             CAST(:currencies AS text[]), CAST(:kinds AS text[]), CAST(:bounded AS boolean[]))
+        ON CONFLICT (role, owner_ref, currency) DO NOTHING RETURNING id, bounded
+    )
+    INSERT INTO balances (account_id, debits, credits) SELECT id, 0, 0 FROM opened WHERE bounded
 """)
 _FIND = text("""
     SELECT a.id, a.role, a.owner_ref, a.currency
@@ -181,21 +184,24 @@ _LINES = text("""
     SELECT * FROM unnest(CAST(:entries AS text[]), CAST(:numbers AS smallint[]), CAST(:debits AS text[]),
                          CAST(:credits AS text[]), CAST(:currencies AS text[]), CAST(:amounts AS bigint[]))
 """)
-# Rows are locked in the order of their ids, so that two batches cannot wait for each other.
-_LOCK_BALANCES = text("""
-    SELECT account_id, greatest(debits, credits) AS turnover FROM balances
-     WHERE account_id = ANY(:ids) ORDER BY account_id FOR UPDATE
-""")
-_ADD_BALANCES = text("""
-    INSERT INTO balances AS b (account_id, debits, credits)
-    SELECT * FROM unnest(CAST(:ids AS text[]), CAST(:zeros AS bigint[]), CAST(:zeros AS bigint[]))
-    ON CONFLICT DO NOTHING
-""")
+# Balances are locked in the order of their ids, so that two batches cannot wait for each other. One that would fall
+# below zero, or could not count its turnover any more, is not moved.
 _MOVE_BALANCES = text("""
-    UPDATE balances b SET debits = b.debits + m.debits, credits = b.credits + m.credits
-      FROM unnest(CAST(:ids AS text[]), CAST(:debits AS bigint[]), CAST(:credits AS bigint[]))
-           AS m(account_id, debits, credits)
-     WHERE b.account_id = m.account_id AND b.credits + m.credits >= b.debits + m.debits
+    WITH moves AS (
+        SELECT account_id, m.debits, m.credits
+          FROM unnest(CAST(:accounts AS text[]), CAST(:debits AS bigint[]), CAST(:credits AS bigint[]))
+               AS m(account_id, debits, credits)
+          JOIN balances b USING (account_id) ORDER BY account_id FOR UPDATE OF b
+    )
+    UPDATE balances b SET debits = b.debits + m.debits, credits = b.credits + m.credits FROM moves m
+     WHERE b.account_id = m.account_id AND b.credits - b.debits >= m.debits - m.credits
+       AND b.debits <= :most - m.debits AND b.credits <= :most - m.credits
+""")
+_FULL = text("""
+    SELECT EXISTS (SELECT FROM balances b
+                     JOIN unnest(CAST(:accounts AS text[]), CAST(:debits AS bigint[]), CAST(:credits AS bigint[]))
+                          AS m(account_id, debits, credits) USING (account_id)
+                    WHERE b.debits > :most - m.debits OR b.credits > :most - m.credits)
 """)
 
 
@@ -337,6 +343,7 @@ def _insert_lines(
 
 
 def _move_balances(db: Session, entries: Sequence[Entry], accounts: dict[AccountName, str]) -> None:
+    """The last thing a posting does, for whoever moves one of these balances as well waits until it is committed."""
     moves: dict[str, list[int]] = {}
     for entry in entries:
         for line in entry.lines:
@@ -345,21 +352,23 @@ def _move_balances(db: Session, entries: Sequence[Entry], accounts: dict[Account
                     moves.setdefault(accounts[name], [0, 0])[side] += line.amount
     if not moves:
         return
-    ordered = sorted(moves)
-    db.execute(_ADD_BALANCES, {"ids": ordered, "zeros": [0] * len(ordered)})
-    locked = db.execute(_LOCK_BALANCES, {"ids": ordered}).all()
-    if any(row.turnover + max(moves[row.account_id]) > TURNOVER_MAX for row in locked):
-        raise AccountFull("More money has gone through this account than its books can count; use another owner.")
-    moved = db.execute(
-        _MOVE_BALANCES,
-        {
-            "ids": ordered,
-            "debits": [moves[account][0] for account in ordered],
-            "credits": [moves[account][1] for account in ordered],
-        },
-    )
-    if moved.rowcount != len(ordered):  # type: ignore[attr-defined]  # a cursor result has it
+    if any(max(move) > TURNOVER_MAX for move in moves.values()):
+        raise _account_full()
+    where = {
+        "accounts": list(moves),
+        "debits": [debit for debit, _ in moves.values()],
+        "credits": [credit for _, credit in moves.values()],
+        "most": TURNOVER_MAX,
+    }
+    moved = db.execute(_MOVE_BALANCES, where)
+    if moved.rowcount < len(moves):  # type: ignore[attr-defined]  # a cursor result has it
+        if db.scalar(_FULL, where):
+            raise _account_full()
         raise InsufficientFunds("The account does not hold that much; top it up first.")
+
+
+def _account_full() -> AccountFull:
+    return AccountFull("More money has gone through this account than its books can count; use another owner.")
 
 
 def _name(name: AccountName) -> str:
