@@ -6,11 +6,19 @@ from foundation import checks
 
 # Each must return no row (PAYMENTS, section 14; the names are its numbers).
 CHECKS = {
-    "I1 every entry balances in each currency": """
-        SELECT entry_id FROM postings GROUP BY entry_id, currency HAVING sum(amount) <> 0""",
+    "I1 every line moves money between two accounts of its currency": """
+        SELECT l.entry_id FROM journal_lines l
+          JOIN accounts d ON d.id = l.debit_id JOIN accounts c ON c.id = l.credit_id
+         WHERE l.amount <= 0 OR d.id = c.id OR d.currency <> l.currency OR c.currency <> l.currency""",
+    # Lines are numbered from one and no number is there twice, so what is missing shows in the sums alone; only where
+    # these part is each entry counted.
     "I2 every entry is complete": """
-        SELECT e.id FROM journal_entries e LEFT JOIN journal_lines l ON l.entry_id = e.id
-         GROUP BY e.id HAVING count(l.line) <> e.lines""",
+        SELECT l.entry_id FROM journal_lines l LEFT JOIN journal_entries e ON e.id = l.entry_id
+         WHERE e.id IS NULL OR l.line NOT BETWEEN 1 AND e.lines
+         UNION ALL
+        SELECT e.id FROM journal_entries e
+         WHERE (SELECT sum(lines) FROM journal_entries) <> (SELECT count(*) FROM journal_lines)
+           AND e.lines <> (SELECT count(*) FROM journal_lines l WHERE l.entry_id = e.id)""",
     "I3 the trial balance is zero": """
         SELECT currency FROM postings GROUP BY currency HAVING sum(amount) <> 0""",
     "I4 stored balances equal recomputed ones": """
