@@ -14,6 +14,7 @@ from flask import Flask
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from foundation import (
@@ -77,6 +78,12 @@ def sentences() -> Iterator[None]:
         raise OneSentence(str(error)) from error
     except Problem as problem:
         raise OneSentence(problem.detail) from problem
+    except SQLAlchemyError as error:
+        if not db.is_passing(error):
+            raise
+        raise OneSentence(
+            "The database is away, or others hold what this needs. Nothing was changed; try again."
+        ) from error
 
 
 class _Sentences(click.Group):

@@ -227,10 +227,10 @@ def publish_rates(call: Call, project_id: str) -> rate_cards.Raised:
     "/projects/<project_id>/rates/preview",
     allow=allow("requester"),
     body=schemas.PreviewedRates,
-    returns=schemas.RaisedReserves,
+    returns=schemas.ForeseenRates,
 )
-def preview_rates(call: Call, project_id: str) -> rate_cards.Raised:
-    """What new prices would set aside for your open tasks. Nothing is changed."""
+def preview_rates(call: Call, project_id: str) -> rate_cards.Foreseen:
+    """What new prices would set aside for your open tasks, and would have cost last month. Nothing is changed."""
     project = projects.find(call.db, call.actor.subject_id, project_id)
     return rate_cards.preview(call.db, project, [Price(**price) for price in call.body["rates"]])
 

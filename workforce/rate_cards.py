@@ -18,7 +18,7 @@ from payments.funding import Aside
 from payments.ledger import InsufficientFunds
 from payments.rates import Price
 from workforce import tasks
-from workforce.models import Project, Task, TaskStatus
+from workforce.models import Batch, Project, Task, TaskStatus
 from workforce.tiers import Tier
 
 _OPEN = (TaskStatus.OPEN, TaskStatus.ESCALATED, TaskStatus.GOLD)
@@ -36,6 +36,14 @@ class Raised:
     available: int
     currency: str
     exponent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a card would do now, and what the answers of the last thirty days would have cost by it."""
+
+    raised: Raised
+    last_month: rates.Preview
 
 
 # What a task may still cost: answers that were given cost what their claims fixed; of those that may come, each costs
@@ -107,11 +115,13 @@ def publish(db: Session, project: Project, prices: Sequence[Price], *, valid_fro
     return raised
 
 
-def preview(db: Session, project: Project, prices: Sequence[Price]) -> Raised:
+def preview(db: Session, project: Project, prices: Sequence[Price]) -> Foreseen:
     """What open tasks would set aside on top if these prices were published. Nothing is written or locked."""
     with errors.within("/rates"):
         terms = _terms(db, project, prices)
-    return _raised(db, project, prices, db.execute(_PREVIEW, terms).all())[0]
+    raised, _ = _raised(db, project, prices, db.execute(_PREVIEW, terms).all())
+    batches = db.scalars(select(Batch.id).where(Batch.project_id == project.id)).all()
+    return Foreseen(raised, rates.preview(db, prices, cause_refs=batches))
 
 
 def _terms(db: Session, project: Project, prices: Sequence[Price]) -> dict[str, Any]:

@@ -150,6 +150,26 @@ class RaisedReserves(Schema):
     currency = Currency()
 
 
+def _in_last_month(name: str, description: str) -> ma.fields.Function:
+    return ma.fields.Function(
+        lambda row: money.format_amount(getattr(row, name), row.exponent),
+        metadata={"type": "string", "description": description},
+    )
+
+
+class LastMonth(Schema):
+    answers = Integer(metadata={"description": "Given in the last thirty days."})
+    cost = _in_last_month("cost", "What they cost, with the fee.")
+    cheapest = _in_last_month("cheapest", "What they would have cost at least; it depends on tiers.")
+    dearest = _in_last_month("dearest", "What they would have cost at most.")
+    unpriced = Integer(metadata={"description": "Answers of countries without a price, in neither sum."})
+
+
+class ForeseenRates(Schema):
+    raised = ma.fields.Nested(RaisedReserves)
+    last_month = ma.fields.Nested(LastMonth)
+
+
 def _error_cost(row: Any) -> str | None:
     return None if row.error_cost is None else f"{row.error_cost.normalize():f}"
 

@@ -1,4 +1,4 @@
-"""what 0052 asks of earnings holds of all."""
+"""what 0050 asks of earnings holds of all."""
 
 from alembic import op
 

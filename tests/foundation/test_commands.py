@@ -155,3 +155,15 @@ def test_an_operators_mistake_is_one_sentence_and_exit_code_2(run: Run) -> None:
     assert (wrong.exit_code, unknown.exit_code) == (2, 2)
     assert wrong.output == "Error: DATABASE_URL must look like postgresql://user:password@host/database.\n"
     assert unknown.output == "Error: There is no such token.\n"
+
+
+def test_what_others_hold_for_too_long_is_one_sentence_too(run: Run, house: House) -> None:
+    token_id, _ = run("token", "issue", "--role", "ops", "--subject", "ada").output.split()
+    with house.sessions() as holder:
+        holder.execute(text("SELECT FROM tokens WHERE id = :id FOR UPDATE"), {"id": token_id})
+        done = run("token", "revoke", token_id)
+
+    assert done.exit_code == 2
+    assert (
+        done.output == "Error: The database is away, or others hold what this needs. Nothing was changed; try again.\n"
+    )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 
 import pytest
-from psycopg.errors import UniqueViolation
+from psycopg.errors import InsufficientPrivilege, UniqueViolation
 from sqlalchemy import create_engine, select, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
@@ -354,20 +354,33 @@ def test_even_the_owner_is_refused(owner: Session, table: str, change: str) -> N
 _COPY = "COPY journal_lines (entry_id, line, debit_id, credit_id, currency, amount) FROM STDIN"
 
 
-def test_a_line_is_not_copied_over_and_one_that_comes_late_is_found(application: Session) -> None:
-    first = application.execute(text("SELECT * FROM journal_lines ORDER BY entry_id, line LIMIT 1")).one()
-    driver = application.connection().connection.driver_connection
+def _copy_line(db: Session, number: int) -> str:
+    """Another line of the first entry, of a number; its id."""
+    first = db.execute(text("SELECT * FROM journal_lines ORDER BY entry_id, line LIMIT 1")).one()
+    driver = db.connection().connection.driver_connection
     assert driver is not None
+    with driver.transaction(), driver.cursor() as cursor, cursor.copy(_COPY) as lines:
+        lines.write_row((first.entry_id, number, first.debit_id, first.credit_id, first.currency, 1))
+    return str(first.entry_id)
 
-    def copy(line: int) -> None:
-        with driver.cursor() as cursor, cursor.copy(_COPY) as lines:
-            lines.write_row((first.entry_id, line, first.debit_id, first.credit_id, first.currency, 1))
 
-    with pytest.raises(UniqueViolation), driver.transaction():
-        copy(first.line)
-    copy(99)
+def test_a_line_is_not_copied_over(application: Session) -> None:
+    with pytest.raises(UniqueViolation):
+        _copy_line(application, 1)
 
-    assert first.entry_id in checks.check(application)["I2 every entry is complete"]
+
+@pytest.mark.parametrize("whose", ["application", "owner"])
+def test_a_line_that_comes_after_its_entry_is_refused(request: pytest.FixtureRequest, whose: str) -> None:
+    with pytest.raises(InsufficientPrivilege, match="a line is written with its entry"):
+        _copy_line(request.getfixturevalue(whose), 99)
+
+
+def test_a_line_that_came_late_all_the_same_is_found(owner: Session) -> None:
+    owner.execute(text("ALTER TABLE journal_lines DISABLE TRIGGER late_lines"))
+
+    entry_id = _copy_line(owner, 99)
+
+    assert entry_id in checks.check(owner)["I2 every entry is complete"]
 
 
 CONFIRMED_ONCE = ["fx_rates", "tax_rules", "kyc_rules"]

@@ -116,7 +116,7 @@ def test_a_preview_says_what_publishing_does_and_changes_nothing(db: Session, bo
     task = factories.create_task(db, project)
     before = _funds(db, project)
 
-    foreseen = rate_cards.preview(db, project, _card("0.05", "0.70"))
+    foreseen = rate_cards.preview(db, project, _card("0.05", "0.70")).raised
 
     assert (_funds(db, project), _reserved(db, task)) == (before, [WORST])
     assert foreseen == _publish(db, project, *_card("0.05", "0.70"))
@@ -127,7 +127,7 @@ def test_a_preview_of_more_than_there_is_says_both(db: Session) -> None:
     project = factories.create_project(db, factories.create_requester(db, funds="0.80"), **LIMITS)
     factories.create_task(db, project)
 
-    foreseen = rate_cards.preview(db, project, _card("0.05"))
+    foreseen = rate_cards.preview(db, project, _card("0.05")).raised
 
     assert (foreseen.amount, foreseen.available) == (720, 320)
 
@@ -339,3 +339,18 @@ def test_what_a_card_was_published_for_can_be_read_back(db: Session) -> None:
     shown = rates.page(db, project.id, PageRequest(10)).items
 
     assert [(row.tier, row.amount, row.exponent) for row in shown] == [(0, 500, 4), (4, 6_000, 4), (0, 200, 4)]
+
+
+def test_a_preview_says_what_the_answers_of_the_last_month_would_have_cost(db: Session) -> None:
+    project = factories.create_project(db, **LIMITS)
+    factories.create_task(db, project)
+    other = factories.create_project(db, **LIMITS)
+    factories.create_task(db, other)
+    for one in (project, other):
+        factories.answer_all(db, one, "crow")
+    factories.settle(db)
+
+    last_month = rate_cards.preview(db, project, _card("0.05")).last_month
+
+    assert (last_month.answers, last_month.cost) == (1, 240)
+    assert (last_month.cheapest, last_month.dearest, last_month.unpriced) == (600, 600, 0)
