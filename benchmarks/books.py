@@ -109,7 +109,7 @@ def _measure_posting(engines: embedded.Engines, rounds: int) -> None:
         if load is LOADS[0]:
             sizes = _sizes(engine)
     with engine.connect() as connection:
-        events = connection.scalar(text("SELECT count(*) FROM journal_entries WHERE idempotency_key LIKE 'earn:B1 1%'"))
+        events = connection.scalar(text("SELECT count(*) FROM journal_entries WHERE idempotency_key LIKE 'earn:0%'"))
     each = {name: (size - empty[name]) / (events or 1) for name, size in sizes.items()}
     told = ", ".join(f"{name} {size:.0f}" for name, size in each.items())
     print(f"B6 bytes an event of B1, indexes included: {sum(each.values()):.0f} ({told}), over {events:,} events")
@@ -205,8 +205,9 @@ def _event(load: Load, number: int, place: int) -> Entry:
     reserve = _reserve((place * 7 + number * 13) % load.n_causes)
     payee = AccountName(PAYABLE, f"pye_{(place * 31 + number * 1009) % _PAYEES:06}", "USD")
     lines = (Line(reserve, payee, 200), Line(reserve, AccountName(PLATFORM_FEE, HOUSE, "USD"), 40))
-    key = f"earn:{load.name}:{number}:{place}"
-    return Entry(key, "earning", key, HOUSE, lines[: load.n_lines])
+    # As long as an answer's id, and like those in the order of time.
+    answer = f"{LOADS.index(load)}_{place:026}{number:02}"
+    return Entry(f"earn:{answer}", "earning", answer, HOUSE, lines[: load.n_lines])
 
 
 _SIZES = text("""
@@ -323,8 +324,9 @@ def prepare(n_payees: int, n_each: int) -> None:
     logs.configure("error")
     with _house() as engines:
         with psycopg.connect(engines.database_owner_url.replace("+psycopg", ""), autocommit=True) as connection:
-            for statement in _FILL.format(payees=n_payees, each=n_each).split(";"):
-                connection.execute(statement.encode())
+            with connection.transaction():
+                for statement in _FILL.format(payees=n_payees, each=n_each).split(";"):
+                    connection.execute(statement.encode())
             _seal(connection, n_payees)
         engine = database.make_engine(engines.database_url, patient=True)
         with database.sessions(engine, destination_keys=_KEYS)() as db:

@@ -1,24 +1,20 @@
 """What goes back to owners for months in which more came back than was spent."""
 
-from datetime import date, datetime
 from enum import StrEnum
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
-    Date,
-    DateTime,
     ForeignKey,
     Index,
     SmallInteger,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column
 
-from foundation.db import Base, Created, Id, IdText, Ref, one_of
-from payments.models.invoices import Presentation
-from payments.models.money import Currency
+from foundation.db import Base, IdText, Ref, one_of
+from payments.models.invoices import BilledMonth, Presentation
 
 
 class CreditNoteState(StrEnum):
@@ -39,59 +35,20 @@ class CreditNoteNumber(Base):
     __table_args__ = (CheckConstraint("last > 0", name="last_positive"),)
 
 
-class CreditNote(Base):
-    """What came back to an owner in one month and currency, beyond what they spent in it, with its tax.
+class CreditNote(BilledMonth, Base):
+    """What came back to an owner in one month and currency, beyond what they spent in it.
 
-    work and fee : back in their free funds since it came back. vat : goes there when the note is issued, by another
-    person than who drafted it. All in ledger units, above zero for the owner.
+    Its work and fee are back in their free funds since they came back; its tax goes there when the note is issued, by
+    another person than who drafted it. All is above zero for the owner.
     """
 
     __tablename__ = "credit_notes"
 
-    id: Mapped[Id]
-    owner_ref: Mapped[str] = mapped_column(IdText, ForeignKey("owners.owner_ref"))
-    currency: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"))
-    # The first day of its month.
-    period: Mapped[date] = mapped_column(Date)
-    entity: Mapped[str] = mapped_column(IdText)
-    presentation: Mapped[str]
-    work: Mapped[int] = mapped_column(BigInteger)
-    fee: Mapped[int] = mapped_column(BigInteger)
-    vat_basis_points: Mapped[int]
-    vat: Mapped[int] = mapped_column(BigInteger)
-    total: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(server_default=CreditNoteState.DRAFT)
-    made_by: Mapped[Ref]
-    created_at: Mapped[Created]
-    year: Mapped[int | None] = mapped_column(SmallInteger)
-    serial: Mapped[int | None]
-    issued_by: Mapped[str | None] = mapped_column(IdText)
-    issued_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    # The entry of its tax.
-    entry_id: Mapped[str | None] = mapped_column(IdText, ForeignKey("journal_entries.id"))
-    voided_by: Mapped[str | None] = mapped_column(IdText)
-    voided_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    void_reason: Mapped[str | None]
-
-    books: Mapped[Currency] = relationship(lazy="joined", innerjoin=True, viewonly=True)
-
-    @property
-    def exponent(self) -> int:
-        return self.books.ledger_exponent
 
     @property
     def number(self) -> str | None:
         return None if self.serial is None else f"{self.entity}-CN-{self.year}-{self.serial:06}"
-
-    @property
-    def sold(self) -> int:
-        """What of it takes back the house's own sale: the fee of an agent, all of a principal's."""
-        return self.fee if self.presentation == Presentation.AGENT else self.work + self.fee
-
-    @property
-    def passed_on(self) -> int:
-        """What of it an agent only passes back from payees."""
-        return self.work + self.fee - self.sold
 
     __table_args__ = (
         Index(

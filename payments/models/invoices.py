@@ -14,7 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
 
 from foundation.db import Base, Created, Id, IdText, Moment, Ref, one_of
 from payments.models.money import Currency
@@ -103,6 +103,55 @@ class InvoiceState(StrEnum):
     VOID = "void"
 
 
+class BilledMonth:
+    """What an owner's month in one currency comes to, with tax, on an invoice or a credit note; its sums never change.
+
+    work : what went to payees, or came back from them. All in ledger units.
+    """
+
+    id: Mapped[Id]
+    owner_ref: Mapped[str] = mapped_column(IdText, ForeignKey("owners.owner_ref"))
+    currency: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"))
+    # The first day of its month.
+    period: Mapped[date] = mapped_column(Date)
+    entity: Mapped[str] = mapped_column(IdText)
+    presentation: Mapped[str]
+    work: Mapped[int] = mapped_column(BigInteger)
+    fee: Mapped[int] = mapped_column(BigInteger)
+    vat_basis_points: Mapped[int]
+    vat: Mapped[int] = mapped_column(BigInteger)
+    total: Mapped[int] = mapped_column(BigInteger)
+    made_by: Mapped[Ref]
+    created_at: Mapped[Created]
+    year: Mapped[int | None] = mapped_column(SmallInteger)
+    serial: Mapped[int | None]
+    issued_by: Mapped[str | None] = mapped_column(IdText)
+    issued_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # The entry of its tax.
+    entry_id: Mapped[str | None] = mapped_column(IdText, ForeignKey("journal_entries.id"))
+    voided_by: Mapped[str | None] = mapped_column(IdText)
+    voided_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    void_reason: Mapped[str | None]
+
+    @declared_attr
+    def books(cls) -> Mapped[Currency]:  # noqa: N805 - a declared attribute is of the class
+        return relationship(lazy="joined", innerjoin=True, viewonly=True)
+
+    @property
+    def exponent(self) -> int:
+        return self.books.ledger_exponent
+
+    @property
+    def sold(self) -> int:
+        """What of it is the house's own sale: the fee of an agent, all of a principal's."""
+        return self.fee if self.presentation == Presentation.AGENT else self.work + self.fee
+
+    @property
+    def passed_on(self) -> int:
+        """What of it an agent only passes on, or back."""
+        return self.work + self.fee - self.sold
+
+
 class InvoiceNumber(Base):
     """The last number of a legal entity's invoices in a year. Taken with the invoice or not at all, so without gaps."""
 
@@ -115,63 +164,23 @@ class InvoiceNumber(Base):
     __table_args__ = (CheckConstraint("last > 0", name="last_positive"),)
 
 
-class Invoice(Base):
-    """What an owner spent in one month and currency, with tax. Its sums never change; a wrong one is void.
+class Invoice(BilledMonth, Base):
+    """What an owner spent in one month and currency. A wrong one is void.
 
-    work : what went to payees. due : what is still to be paid of the total, in whole units of the bank; the rest was
-    paid for beforehand. All in ledger units.
+    due : what is still to be paid of the total, in whole units of the bank; the rest was paid for beforehand.
     """
 
     __tablename__ = "invoices"
 
-    id: Mapped[Id]
-    owner_ref: Mapped[str] = mapped_column(IdText, ForeignKey("owners.owner_ref"))
-    currency: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"))
-    # The first day of its month.
-    period: Mapped[date] = mapped_column(Date)
-    entity: Mapped[str] = mapped_column(IdText)
-    presentation: Mapped[str]
     billing: Mapped[str]
-    work: Mapped[int] = mapped_column(BigInteger)
-    fee: Mapped[int] = mapped_column(BigInteger)
-    vat_basis_points: Mapped[int]
-    vat: Mapped[int] = mapped_column(BigInteger)
-    total: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(server_default=InvoiceState.DRAFT)
-    made_by: Mapped[Ref]
-    created_at: Mapped[Created]
-    year: Mapped[int | None] = mapped_column(SmallInteger)
-    serial: Mapped[int | None]
     due: Mapped[int | None] = mapped_column(BigInteger)
-    issued_by: Mapped[str | None] = mapped_column(IdText)
-    issued_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    # The entry of its tax, and of its payment.
-    entry_id: Mapped[str | None] = mapped_column(IdText, ForeignKey("journal_entries.id"))
     payment_id: Mapped[str | None] = mapped_column(IdText, ForeignKey("journal_entries.id"))
     paid_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    voided_by: Mapped[str | None] = mapped_column(IdText)
-    voided_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
-    void_reason: Mapped[str | None]
-
-    books: Mapped[Currency] = relationship(lazy="joined", innerjoin=True, viewonly=True)
-
-    @property
-    def exponent(self) -> int:
-        return self.books.ledger_exponent
 
     @property
     def number(self) -> str | None:
         return None if self.serial is None else f"{self.entity}-{self.year}-{self.serial:06}"
-
-    @property
-    def sold(self) -> int:
-        """What of it is the house's own sale: the fee of an agent, all of a principal's."""
-        return self.fee if self.presentation == Presentation.AGENT else self.work + self.fee
-
-    @property
-    def passed_on(self) -> int:
-        """What of it an agent only passes on to payees."""
-        return self.work + self.fee - self.sold
 
     __table_args__ = (
         Index(

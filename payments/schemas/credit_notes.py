@@ -1,8 +1,8 @@
 """What the routes of credit notes take and give."""
 
-from foundation.fields import Choice, Currency, Identifier, Integer, Schema, Text, Timestamp
-from payments.models import CreditNoteState, Presentation
-from payments.schemas.parts import LegalEntity, Month, OwnersQuery, amount_of
+from foundation.fields import Choice, Currency, Identifier, Integer, Schema, Text
+from payments.models import CreditNoteState
+from payments.schemas.parts import BilledMonth, Month, MyBilledMonth, OwnersQuery, amount_of
 
 
 class NewCreditNote(Schema):
@@ -16,34 +16,13 @@ class NewCreditNote(Schema):
     )
 
 
-class MyCreditNote(Schema):
+class MyCreditNote(MyBilledMonth):
     id = Identifier("crn")
-    number = Text()
-    currency = Currency()
-    month = Month(attribute="period")
-    entity = LegalEntity()
-    presentation = Choice(Presentation)
-    work = amount_of("work")
-    fee = amount_of("fee")
-    sold = amount_of("sold")
-    passed_on = amount_of("passed_on")
-    vat_basis_points = Integer()
-    vat = amount_of("vat")
-    total = amount_of("total")
     state = Choice(CreditNoteState)
-    issued_at = Timestamp()
 
 
-class CreditNote(MyCreditNote):
-    owner_ref = Identifier("req")
-    number = Text(allow_none=True)
-    issued_at = Timestamp(allow_none=True)
-    made_by = Text()
-    created_at = Timestamp()
-    issued_by = Text(allow_none=True)
-    voided_by = Text(allow_none=True)
-    voided_at = Timestamp(allow_none=True)
-    void_reason = Text(allow_none=True)
+class CreditNote(BilledMonth, MyCreditNote):
+    """All of one, drafts too."""
 
 
 class CreditNoteQuery(OwnersQuery):

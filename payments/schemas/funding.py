@@ -5,7 +5,7 @@ import marshmallow as ma
 from foundation.fields import Amount, Choice, Currency, Identifier, Integer, Schema, Text, Timestamp
 from payments import money
 from payments.models import Billing, InvoiceState, Presentation, RefundState
-from payments.schemas.parts import LegalEntity, Month, OwnersQuery, amount_of
+from payments.schemas.parts import BilledMonth, LegalEntity, Month, MyBilledMonth, OwnersQuery, amount_of
 
 
 class TopUp(Schema):
@@ -136,41 +136,19 @@ class NewInvoice(Schema):
     )
 
 
-class MyInvoice(Schema):
+class MyInvoice(MyBilledMonth):
     id = Identifier("inv")
-    number = Text()
-    currency = Currency()
-    month = Month(attribute="period")
-    entity = LegalEntity()
-    presentation = Choice(Presentation)
-    work = amount_of("work")
-    fee = amount_of("fee")
-    sold = amount_of("sold")
-    passed_on = amount_of("passed_on")
-    vat_basis_points = Integer()
-    vat = amount_of("vat")
-    total = amount_of("total")
     due = amount_of("due")
     state = Choice(InvoiceState)
-    issued_at = Timestamp()
     paid_at = Timestamp(allow_none=True)
 
 
-class Invoice(MyInvoice):
-    owner_ref = Identifier("req")
+class Invoice(BilledMonth, MyInvoice):
     billing = Choice(Billing)
-    number = Text(allow_none=True)
     due = ma.fields.Function(
         lambda row: None if row.due is None else money.format_amount(row.due, row.exponent),
         metadata={"type": ["string", "null"], "description": "A decimal string; a draft has none."},
     )
-    issued_at = Timestamp(allow_none=True)
-    made_by = Text()
-    created_at = Timestamp()
-    issued_by = Text(allow_none=True)
-    voided_by = Text(allow_none=True)
-    voided_at = Timestamp(allow_none=True)
-    void_reason = Text(allow_none=True)
 
 
 class InvoiceQuery(OwnersQuery):

@@ -5,8 +5,9 @@ from typing import Any
 
 import marshmallow as ma
 
-from foundation.fields import Identifier, Schema, Shaped, Text
+from foundation.fields import Choice, Currency, Identifier, Integer, Schema, Shaped, Text, Timestamp
 from payments import money
+from payments.models import Presentation
 
 # A SHA-256, as people compare it.
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -49,3 +50,35 @@ class LegalEntity(Shaped):
 
 class OwnersQuery(Schema):
     owner_ref = Identifier("req")
+
+
+class MyBilledMonth(Schema):
+    """What an owner sees of an invoice or a credit note: only one that was issued, so it has a number."""
+
+    number = Text()
+    currency = Currency()
+    month = Month(attribute="period")
+    entity = LegalEntity()
+    presentation = Choice(Presentation)
+    work = amount_of("work")
+    fee = amount_of("fee")
+    sold = amount_of("sold")
+    passed_on = amount_of("passed_on")
+    vat_basis_points = Integer()
+    vat = amount_of("vat")
+    total = amount_of("total")
+    issued_at = Timestamp()
+
+
+class BilledMonth(Schema):
+    """What finance sees beside that."""
+
+    owner_ref = Identifier("req")
+    number = Text(allow_none=True)
+    issued_at = Timestamp(allow_none=True)
+    made_by = Text()
+    created_at = Timestamp()
+    issued_by = Text(allow_none=True)
+    voided_by = Text(allow_none=True)
+    voided_at = Timestamp(allow_none=True)
+    void_reason = Text(allow_none=True)
