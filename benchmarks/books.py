@@ -1,9 +1,10 @@
 """The books: money events a second beside PostgreSQL's own TPC-B, the full check, a payout run, a bank's statement.
 
-Bars (PAYMENTS, section 16, B1 to B7, B12, B13). One money event is one entry with its key and two sides; an accepted
-answer is one with a second line, for the fee. Each figure is a slice of three seconds between two slices of pgbench's
-TPC-B (8 clients, prepared) on the same server, as the ratio to their geometric mean; the median of the rounds, and the
-least and the greatest. `python -m benchmarks.books --full` prepares a run over 100,000 payees and 2 million earnings.
+Bars (PAYMENTS, section 16, B1 to B8, B10, B12, B13). One money event is one entry with its key and two sides; an
+accepted answer is one with a second line, for the fee. Each figure is a slice of three seconds between two slices of
+pgbench's TPC-B (8 clients, prepared) on the same server, as the ratio to their geometric mean; the median of the
+rounds, and the least and the greatest. `python -m benchmarks.books --full` prepares a run over 100,000 payees and 2
+million earnings.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,7 @@ from foundation import checks, embedded, embedded_postgres, ids, logs
 from foundation import db as database
 from foundation.installation import migrate
 from payments import checks as rules_of_books
-from payments import destinations, ledger, paying_accounts, reconciliation, runs, sealing
+from payments import destinations, export_making, exports, ledger, paying_accounts, reconciliation, runs, sealing
 from payments.ledger import BANK, HOUSE, PAYABLE, PLATFORM_FEE, AccountName, Entry, Line
 
 ROUNDS = 5
@@ -43,6 +45,8 @@ SCALE = 20
 # (payees, earnings of each): the second is ten times the first, for memory must not grow with it.
 RUNS = ((1_000, 20), (10_000, 20))
 FULL = (100_000, 20)
+# What a spreadsheet holds, or nearly.
+_ROWS_OF_A_SHEET = 1_000_000
 # What the prototype had too: payees and reserves that events are spread over.
 _PAYEES, _CAUSES = 5_000, 50
 _POOL = 10**15
@@ -269,9 +273,9 @@ def _measure_check(engines: embedded.Engines) -> None:
 # A run and its statement
 
 
-def _in_own_process(what: str, *sizes: int) -> None:
+def _in_own_process(what: str, *given: int | str) -> None:
     """Peaks of memory stay, so each size has a process of its own."""
-    line = f"from benchmarks import books; books.{what}{sizes}"
+    line = f"from benchmarks import books; books.{what}{given}"
     subprocess.run([sys.executable, "-c", line], check=True)
 
 
@@ -345,6 +349,8 @@ def prepare(n_payees: int, n_each: int) -> None:
             assert not any(rules_of_books.check(db).values())
             print(f"    every check: {time.perf_counter() - begun:.1f} s", flush=True)
         engine.dispose()
+        for format_ in ("csv", "parquet", "xlsx") if n_payees * n_each < _ROWS_OF_A_SHEET else ("csv", "parquet"):
+            _in_own_process("export", engines.database_url, format_)
 
 
 def _go_through(db: Session, run_id: str) -> float:
@@ -357,6 +363,43 @@ def _go_through(db: Session, run_id: str) -> float:
 
 def _peak() -> str:
     return f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB"
+
+
+_COPY = """
+    COPY (SELECT e.id, e.due_at, p.id, p.name, e.kind, e.answer_ref, e.cause_ref, e.status, e.currency, e.amount,
+                 e.paid, e.entry_id FROM earnings e JOIN payees p ON p.id = e.payee_id ORDER BY e.id)
+      TO STDOUT (FORMAT csv)
+"""
+
+
+def export(url: str, format_: str) -> None:
+    """B8: all earnings as a file, drawn, written and kept, beside PostgreSQL's own COPY of the same rows to a file."""
+    begun = time.perf_counter()
+    with (
+        psycopg.connect(url.replace("+psycopg", "")) as connection,
+        tempfile.TemporaryFile() as file,
+        connection.cursor().copy(_COPY) as copy,
+    ):
+        for block in copy:
+            file.write(block)
+    floor, idle = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    engine = database.make_engine(url, patient=True)
+    with database.sessions(engine)() as db:
+        made = exports.ask(db, kind="earnings", format_=format_, parameters=_this_month(), made_by="bench")
+        db.commit()
+        begun = time.perf_counter()
+        for _ in export_making.steps(db, made.id):
+            db.commit()
+        seconds = time.perf_counter() - begun
+        n_rows = exports.find(db, made.id).n_rows or 0
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - idle) / 1024
+    told = f"{n_rows / seconds:,.0f} a second, {floor / seconds:.2f} x COPY, {_peak()}, {grown:.0f} MiB over COPY's"
+    print(f"B8 export {n_rows:,} earnings as {format_}: {told}", flush=True)
+    engine.dispose()
+
+
+def _this_month() -> dict[str, str]:
+    return {"month": f"{datetime.now(UTC):%Y-%m}"}
 
 
 _HEAD = """<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.02"><BkToCstmrStmt>
