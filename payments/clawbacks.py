@@ -39,6 +39,10 @@ class ClawbackDecided(Conflict):
     """The clawback is not where this can be done."""
 
 
+class EarningChanged(Conflict):
+    """The earning is not worth what it was when it was asked back."""
+
+
 class NettingUnderWay(Conflict):
     """A run that has not left yet takes some of this clawback."""
 
@@ -66,6 +70,8 @@ def confirm(db: Session, clawback_id: str, *, confirmed_by: str) -> Clawback:
     clawback = _lock(db, clawback_id, ClawbackState.PROPOSED)
     four_eyes.other_person(clawback.made_by, confirmed_by)
     earning = _lock_earning(db, clawback.earning_id)
+    if earning.amount != clawback.amount:
+        raise EarningChanged("It came back, was repaired and paid again since; refuse this one and ask for it anew.")
     entry = _turned_round(db, earning, key=f"claw:{clawback.id}", actor_ref=confirmed_by)
     entry_id, now = ledger.post(db, [entry]).ids[entry.key], clock.now(db)
     clawback.returned = sum(line.amount for line in entry.lines if line.credit.role == FUNDS)

@@ -33,7 +33,7 @@ from payments import (
     runs,
 )
 from payments.adjustments import EarningAskedBack, EarningInPayout, EarningNotDue, EarningPaid
-from payments.clawbacks import ClawbackDecided, ClawbackExists, EarningNotPaid, NettingUnderWay
+from payments.clawbacks import ClawbackDecided, ClawbackExists, EarningChanged, EarningNotPaid, NettingUnderWay
 from payments.four_eyes import SamePerson
 from payments.holds import HoldOver
 from payments.ledger import InsufficientFunds
@@ -296,7 +296,8 @@ class Model:
             if decided is None:
                 one.state, self.earned[one.earning].asked_back = "refused", None
             return
-        expected = decided or (SamePerson if person == PREPARER else None) or self._unpaid(one.earning)
+        changed = EarningChanged if self.earned[one.earning].amount != one.amount else None
+        expected = decided or (SamePerson if person == PREPARER else None) or self._unpaid(one.earning) or changed
         self._expect(expected, lambda: clawbacks.confirm(self.db, name, confirmed_by=person))
         if expected is None:
             one.state = "open"
@@ -676,7 +677,8 @@ class Model:
         moved = {row.id: row.state for row in self.db.execute(_RUN_STATES)}
         assert moved == {name: run.state for name, run in self.runs.items()}
         assert self.db.execute(_PAID_TWICE).all() == []
-        assert {name: rows for name, rows in checks.check(self.db).items() if rows} == {}
+        broken = {name: rows for name, rows in checks.check(self.db).items() if rows}
+        assert not broken, broken
         self._check_accounts()
 
     def _check_accounts(self) -> None:

@@ -14,10 +14,18 @@ from foundation import clock
 from foundation.errors import NotFound
 from payments import active_time, adjustments, clawbacks, ledger, payouts, runs
 from payments.adjustments import EarningAskedBack, EarningInPayout, NoSuchEarning
-from payments.clawbacks import ClawbackDecided, ClawbackExists, EarningNotPaid, NettingUnderWay, netting
+from payments.clawbacks import (
+    ClawbackDecided,
+    ClawbackExists,
+    EarningChanged,
+    EarningNotPaid,
+    NettingUnderWay,
+    netting,
+)
 from payments.four_eyes import SamePerson
 from payments.ledger import FUNDS, PAYABLE, RECEIVABLE_PAYEE
 from payments.models import Clawback, Earning, Netting, Payee, Payout
+from payments.payouts import Outcome
 from tests import factories
 from tests.payments import owed
 from tests.payments.owed import OWNER
@@ -118,6 +126,22 @@ def test_what_came_back_meanwhile_is_taken_back_instead(db: Session, books: None
     clawbacks.refuse(db, clawback.id, refused_by="oscar")
     adjustments.reverse(db, [earning.id], reason="Copied", actor_ref="ops")
     assert _stands(db, ada) == (0, 12_000)
+
+
+def test_what_became_worth_something_else_meanwhile_is_not_asked_back_as_it_was(db: Session, books: None) -> None:
+    ada, earning = _paid(db)
+    clawback = _propose(db, earning)
+    (payout,) = db.scalars(select(Payout)).all()
+    payouts.take_returns(db, [Outcome(payout.id, "closed", payout.net)])
+    adjustments.repair(db, earning.id, amount="0.5", reason="r", actor_ref="f")
+    owed.pay_out(db)
+
+    with pytest.raises(EarningChanged, match="refuse this one"):
+        clawbacks.confirm(db, clawback.id, confirmed_by="oscar")
+
+    clawbacks.refuse(db, clawback.id, refused_by="oscar")
+    _asked_back(db, earning)
+    assert _stands(db, ada)[0] == 5_000
 
 
 def test_what_was_asked_back_is_not_taken_back_as_well(db: Session, books: None) -> None:

@@ -88,6 +88,16 @@ def test_a_reserve_is_made_once_for_its_key(db: Session, books: None) -> None:
     assert _standing(db) == (600, 300, 0)
 
 
+def test_what_is_set_aside_for_the_floor_comes_back_once_for_its_key(db: Session, books: None) -> None:
+    _top_up(db, 900)
+    funding.reserve(db, owner_ref=OWNER, cause_ref="bat_1", key="t1", currency="USD", amount=300, contingency=100)
+
+    for _ in range(2):
+        funding.release_contingency(db, Rest("bat_1", "over", 100), actor_ref="somebody")
+
+    assert _standing(db) == (700, 200, 0)
+
+
 def test_more_than_the_owner_holds_is_not_reserved(db: Session, books: None) -> None:
     _top_up(db, 900)
 
