@@ -12,6 +12,9 @@ def runs(text: str) -> bool:
     """Whether the text begins as a formula does: after any blanks with = + - or @, full-width and small forms too, or
     with a tab, CR or LF among these blanks.
     """
+    # Nearly all text there is.
+    if text[:1].isascii() and text[:1].isalnum():
+        return False
     shown = text.lstrip()
     while shown and shown[0] in _UNSEEN:
         shown = shown.lstrip(_UNSEEN).lstrip()

@@ -74,5 +74,9 @@ def decimal_text(amount: int, exponent: int) -> str:
 
 def check_encodable(text: str, *, order: int | None, field: str) -> None:
     """Refuse half a surrogate pair: no file can hold one."""
-    if any("\ud800" <= char <= "\udfff" for char in text):
-        raise Unfit("the text holds half a character", order=order, field=field)
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Unfit("the text holds half a character", order=order, field=field) from None
