@@ -1,4 +1,4 @@
-"""What a connection bears: a server that has frozen in the middle of a statement."""
+"""What a connection bears: a server that has frozen in the middle of a statement; and how lists are sent."""
 
 import os
 import signal
@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DataError, OperationalError
 
 from foundation import db
 from tests.conftest import Urls
@@ -48,3 +50,29 @@ def test_a_statement_that_is_answered_in_time_is_waited_for(
         assert connection.execute(text("SELECT 1 FROM pg_sleep(1)")).scalar_one() == 1
         assert connection.execute(text("SELECT 2")).scalar_one() == 2
     engine.dispose()
+
+
+_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
+_LIKE_AN_ARRAY = ['"', "\\", '\\"', "{}", "{a,b}", ",", "NULL", "null", "", " ", "\n", "'", "é", "🙂"]
+
+
+@given(
+    st.lists(_TEXT | st.sampled_from(_LIKE_AN_ARRAY), max_size=4),
+    st.lists(_TEXT | st.none(), max_size=4),
+    st.lists(st.integers(-(2**63), 2**63 - 1), max_size=4),
+)
+@settings(deadline=None, database=None)
+def test_a_list_arrives_as_it_was_sent(
+    shared_engine: Engine, texts: list[str], some: list[str | None], numbers: list[int]
+) -> None:
+    sent = text("SELECT CAST(:texts AS text[]), CAST(:some AS text[]), CAST(:numbers AS bigint[])")
+
+    with shared_engine.connect() as connection:
+        arrived = connection.execute(sent, {"texts": texts, "some": some, "numbers": numbers}).one()
+
+    assert tuple(arrived) == (texts, some, numbers)
+
+
+def test_what_no_text_can_hold_is_refused_and_not_cut_off(shared_engine: Engine) -> None:
+    with shared_engine.connect() as connection, pytest.raises(DataError, match="NUL"):
+        connection.execute(text("SELECT CAST(:texts AS text[])"), {"texts": ["a\0b"]})
