@@ -18,6 +18,8 @@ from foundation import ids
 _AMOUNT = re.compile(r"(0|[1-9][0-9]{0,11})(\.[0-9]{1,6})?")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+# The days of people and their papers; what is reckoned from one of these is a day too.
+_YEARS = (1900, 2999)
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 # Control characters and the two separators begin a new line or worse; bidirectional overrides and isolates can make a
@@ -168,9 +170,12 @@ class Day(ma.fields.Date):
         if not isinstance(value, str) or not _DAY.fullmatch(value):
             raise ma.ValidationError("Must be a day such as 2026-01-31.")
         try:
-            return date.fromisoformat(value)
+            day = date.fromisoformat(value)
         except ValueError as error:
             raise ma.ValidationError("Is not a real day.") from error
+        if not _YEARS[0] <= day.year <= _YEARS[1]:
+            raise ma.ValidationError(f"Must be in the years {_YEARS[0]} to {_YEARS[1]}.")
+        return day
 
 
 class Timestamp(ma.fields.AwareDateTime):

@@ -15,8 +15,16 @@ from foundation import ids, pagination
 from foundation.errors import Conflict, NotFound, within
 from payments import earnings, funding, ledger, money, payees
 from payments.funding import Rest
-from payments.ledger import FUNDS, GOODWILL, HOUSE, PAYABLE, RESERVE, AccountName, Entry, Line
-from payments.models import Adjustment, AdjustmentKind, Currency, Earning, EarningKind, EarningStatus
+from payments.ledger import FUNDS, GOODWILL, HOUSE, PAYABLE, RESERVE, AccountName, Entry, EntryConflict, Line
+from payments.models import (
+    Adjustment,
+    AdjustmentKind,
+    Currency,
+    Earning,
+    EarningKind,
+    EarningStatus,
+    JournalEntry,
+)
 
 # So many earnings at once: what a person can answer for.
 EARNINGS_MAX = 1000
@@ -143,49 +151,87 @@ def _units(db: Session, row: Any, amount: str) -> int:
         return money.parse(amount, db.get_one(Currency, row.currency))
 
 
-def give_bonus(
-    db: Session, *, owner_ref: str, payee_id: str, currency: str, amount: int, reason: str, actor_ref: str
-) -> Earning:
-    """Pay somebody beyond their answers out of a requester's funds, with the fee. Raises `InsufficientFunds`."""
-    fee, source = funding.fee_in_force(db, owner_ref), AccountName(FUNDS, owner_ref, currency)
-    lines = earnings.pay_lines(source, payee_id=payee_id, amount=amount, basis_points=fee)
-    return _give(
-        db, EarningKind.BONUS, lines, payee_id=payee_id, currency=currency, amount=amount, reason=reason,
-        actor_ref=actor_ref,
-    )  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Gift:
+    """What somebody is paid beyond their answers, in ledger units.
+
+    reference : whoever gives has one for each gift, such as an appeal's id; it pays once and for ever.
+    """
+
+    payee_id: str
+    currency: str
+    amount: int
+    reference: str
+    reason: str
 
 
-def give_goodwill(db: Session, *, payee_id: str, currency: str, amount: int, reason: str, actor_ref: str) -> Earning:
-    """Pay somebody at the house's own expense."""
-    lines = (Line(AccountName(GOODWILL, HOUSE, currency), AccountName(PAYABLE, payee_id, currency), amount),)
-    return _give(
-        db, EarningKind.GOODWILL, lines, payee_id=payee_id, currency=currency, amount=amount, reason=reason,
-        actor_ref=actor_ref,
-    )  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class BonusCost:
+    """What a bonus would cost its requester, and what they have free, in ledger units."""
+
+    currency: str
+    exponent: int
+    amount: int
+    fee: int
+    available: int
+
+    @property
+    def cost(self) -> int:
+        return self.amount + self.fee
 
 
-def _give(
-    db: Session,
-    kind: EarningKind,
-    lines: tuple[Line, ...],
-    *,
-    payee_id: str,
-    currency: str,
-    amount: int,
-    reason: str,
-    actor_ref: str,
-) -> Earning:
-    payees.find(db, payee_id)
-    payees.lock(db, [payee_id])
-    ref = ids.new("bon" if kind == EarningKind.BONUS else "gdw")
-    entry = Entry(f"{kind}:{ref}", kind.value, ref, actor_ref, lines)
-    entry_id = ledger.post(db, [entry]).ids[entry.key]
-    made = earnings.make_due(
-        db, payee_id=payee_id, ref=ref, kind=kind, currency=currency, amount=amount, entry_id=entry_id
+def preview_bonus(db: Session, gift: Gift, *, owner_ref: str) -> BonusCost:
+    """What a bonus would cost. Nothing is written."""
+    payees.find(db, gift.payee_id)
+    cost = funding.with_fee(gift.amount, funding.fee_in_force(db, owner_ref))
+    return BonusCost(
+        currency=gift.currency,
+        exponent=money.currency(db, gift.currency).ledger_exponent,
+        amount=gift.amount,
+        fee=cost - gift.amount,
+        available=funding.available(db, owner_ref, gift.currency),
     )
-    effect = Effect(made.id, payee_id, currency, made.exponent, 0, amount, 0)
-    _note(db, AdjustmentKind(kind.value), [effect], reason=reason, actor_ref=actor_ref)
+
+
+def give_bonus(db: Session, gift: Gift, *, owner_ref: str, actor_ref: str) -> Earning:
+    """Pay somebody out of a requester's funds, with the fee, once per reference. Raises `InsufficientFunds`."""
+    fee, source = funding.fee_in_force(db, owner_ref), AccountName(FUNDS, owner_ref, gift.currency)
+    lines = earnings.pay_lines(source, payee_id=gift.payee_id, amount=gift.amount, basis_points=fee)
+    return _give(db, gift, EarningKind.BONUS, f"bonus:{owner_ref}:{gift.reference}", lines, actor_ref=actor_ref)
+
+
+def give_goodwill(db: Session, gift: Gift, *, actor_ref: str) -> Earning:
+    """Pay somebody at the house's own expense, once per reference."""
+    ours, theirs = AccountName(GOODWILL, HOUSE, gift.currency), AccountName(PAYABLE, gift.payee_id, gift.currency)
+    lines = (Line(ours, theirs, gift.amount),)
+    return _give(db, gift, EarningKind.GOODWILL, f"goodwill:{gift.reference}", lines, actor_ref=actor_ref)
+
+
+def _give(db: Session, gift: Gift, kind: EarningKind, key: str, lines: tuple[Line, ...], *, actor_ref: str) -> Earning:
+    payees.find(db, gift.payee_id)
+    payees.lock(db, [gift.payee_id])
+    given = _given(db, gift, key)
+    if given is not None:
+        return given
+    entry_id = ledger.post(db, [Entry(key, kind.value, gift.reference, actor_ref, lines)]).ids[key]
+    made = earnings.make_due(
+        db, payee_id=gift.payee_id, ref=ids.new("bon" if kind == EarningKind.BONUS else "gdw"), kind=kind,
+        currency=gift.currency, amount=gift.amount, entry_id=entry_id,
+    )  # fmt: skip
+    effect = Effect(made.id, gift.payee_id, gift.currency, made.exponent, 0, gift.amount, 0)
+    _note(db, AdjustmentKind(kind.value), [effect], reason=gift.reason, actor_ref=actor_ref)
     return made
+
+
+def _given(db: Session, gift: Gift, key: str) -> Earning | None:
+    """What this reference has paid already, at whatever fee there was then."""
+    entries = select(JournalEntry.id).where(JournalEntry.idempotency_key == key)
+    found = db.scalar(select(Earning).where(Earning.entry_id.in_(entries)))
+    if found is not None and (found.payee_id, found.currency, found.amount) != (
+        gift.payee_id, gift.currency, gift.amount
+    ):  # fmt: skip
+        raise EntryConflict(f"{gift.reference} has paid something else; give another reference.")
+    return found
 
 
 def page(db: Session, request: pagination.PageRequest, *, payee_id: str | None = None) -> pagination.Page:

@@ -19,7 +19,7 @@ from foundation.errors import Conflict, NotFound
 from payments import four_eyes, statements
 from payments.models import Period, PeriodState
 
-_MONTH = re.compile(r"(\d{4})-(\d\d)", re.ASCII)
+_MONTH = re.compile(r"(20[0-9]{2})-(0[1-9]|1[0-2])")
 _CLOSED = (PeriodState.CLOSED, PeriodState.REOPENING)
 
 
@@ -59,10 +59,7 @@ class Closing:
 def parse(month: str) -> date:
     """The first day of a month that is written as 2026-10. Raises `NoSuchMonth` for anything else."""
     found = _MONTH.fullmatch(month)
-    try:
-        return date(int(found[1]), int(found[2]), 1) if found else _refuse(month)
-    except ValueError:
-        return _refuse(month)
+    return date(int(found[1]), int(found[2]), 1) if found else _refuse(month)
 
 
 def _refuse(month: str) -> date:

@@ -4,7 +4,7 @@ from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call
 from payments import adjustments, clawbacks, holds, payees, schemas
-from payments.adjustments import Effect
+from payments.adjustments import BonusCost, Effect, Gift
 from payments.api.edge import READ, in_units, routes
 from payments.models import Clawback, Earning, Hold, Payee
 
@@ -61,14 +61,28 @@ def repair(call: Call, earning_id: str) -> Effect:
 
 @routes.post("/bonuses", allow=allow("finance"), body=schemas.NewBonus, returns=schemas.Earning, status=201)
 def give_bonus(call: Call) -> Earning:
-    """Pay somebody beyond their answers out of a requester's funds, with the fee; due at once."""
-    return adjustments.give_bonus(call.db, **in_units(call), actor_ref=call.actor.subject_id)
+    """Pay somebody beyond their answers out of a requester's funds, with the fee; due at once, once per reference."""
+    owner_ref, gift = _gift(call)
+    return adjustments.give_bonus(call.db, gift, owner_ref=owner_ref, actor_ref=call.actor.subject_id)
+
+
+@routes.post("/bonuses/preview", allow=allow("finance"), body=schemas.NewBonus, returns=schemas.BonusCost)
+def preview_bonus(call: Call) -> BonusCost:
+    """What a bonus would cost its requester. Nothing is changed."""
+    owner_ref, gift = _gift(call)
+    return adjustments.preview_bonus(call.db, gift, owner_ref=owner_ref)
+
+
+def _gift(call: Call) -> tuple[str, Gift]:
+    """Whose money it is, if it is somebody's, and what is given."""
+    given = in_units(call)
+    return given.pop("owner_ref", ""), Gift(**given)
 
 
 @routes.post("/goodwill", allow=allow("finance"), body=schemas.NewGoodwill, returns=schemas.Earning, status=201)
 def give_goodwill(call: Call) -> Earning:
-    """Pay somebody at the house's own expense; due at once."""
-    return adjustments.give_goodwill(call.db, **in_units(call), actor_ref=call.actor.subject_id)
+    """Pay somebody at the house's own expense; due at once, once per reference."""
+    return adjustments.give_goodwill(call.db, _gift(call)[1], actor_ref=call.actor.subject_id)
 
 
 @routes.get("/adjustments", allow=READ, query=schemas.OfPayee, returns=schemas.Adjustment, paged=True)

@@ -61,6 +61,7 @@ from payments.schemas.clearance import (
 from payments.schemas.credit_notes import CreditNote, CreditNoteLine, CreditNoteQuery, MyCreditNote, NewCreditNote
 from payments.schemas.earnings import (
     Adjustment,
+    BonusCost,
     Clawback,
     ClawbackQuery,
     Earning,
@@ -212,6 +213,7 @@ __all__ = [
     "BatchFloorRegion",
     "Block",
     "BlockQuery",
+    "BonusCost",
     "Candidates",
     "Clawback",
     "ClawbackQuery",

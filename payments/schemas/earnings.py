@@ -100,10 +100,21 @@ class NewGoodwill(Reason):
     payee_id = Identifier("pye", required=True)
     currency = Currency(required=True)
     amount = Amount(required=True)
+    reference = Text(
+        required=True, shortest=1, longest=140, name=True, metadata={"description": "Yours; it pays once for ever."}
+    )
 
 
 class NewBonus(NewGoodwill):
     owner_ref = Identifier("req", required=True)
+
+
+class BonusCost(Schema):
+    currency = Currency()
+    amount = amount_of("amount")
+    fee = amount_of("fee")
+    cost = amount_of("cost")
+    available = amount_of("available")
 
 
 class MyAdjustment(Schema):

@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from foundation import auth, clock, ids
-from payments import adjustments, exchange, fx, ledger, money, payees, payouts, suspense, unclaimed
+from payments import exchange, fx, ledger, money, payees, payouts, suspense, unclaimed
 from payments.ledger import BANK, HOUSE, SUSPENSE, AccountName, Entry, Line
 from payments.models import BankBalance, BankEntry, BankEntryState, BankFile, Payout, PayoutRun, ResolutionKind
 from payments.payouts import Outcome
@@ -69,7 +69,7 @@ def _purchases(session: Session, approver: str) -> Iterator[Found]:
     payee = payees.of_owner(session, factories.create_worker(session).id)
     owed.levy(session, country=payee.country)
     owed.set_method(session, payee, rail="mpesa")
-    adjustments.give_goodwill(
+    owed.give_goodwill(
         session, payee_id=payee.id, currency="USD", amount=100_000, reason="Our fault.", actor_ref="finance"
     )
     run = owed.sent(session, "mpesa", prepared_by="finance", approved_by="approver")
@@ -91,7 +91,7 @@ def _unclaimed(session: Session, workers: Mapping[str, Worker], approver: str) -
     for state in _STATES:
         people = {payees.of_owner(session, workers[name].id).id: name for name in _OWNERS}
         for payee_id in people:
-            adjustments.give_goodwill(
+            owed.give_goodwill(
                 session, payee_id=payee_id, currency="USD", amount=60_000, reason="Our fault.", actor_ref="finance"
             )
             owed.set_method(session, payees.find(session, payee_id), rail="payoneer")

@@ -121,7 +121,7 @@ def _runs(session: Session, paid: list[Payee], their_own: Payee, approver: str) 
         if state == "their_method":
             owed.set_method(session, their_own, set_by=approver)
         for payee in [*paid, their_own] if state == "their_method" else paid:
-            adjustments.give_goodwill(
+            owed.give_goodwill(
                 session, payee_id=payee.id, currency="USD", amount=20_000, reason="Our fault.", actor_ref="finance"
             )
         run = runs.begin(session, rail="paypal", prepared_by=approver if state == "theirs" else "finance")
@@ -164,7 +164,7 @@ def _earnings(session: Session, people: Mapping[str, Payee]) -> Iterator[Found]:
     """Earnings by what may become of them; some are repaired, taken back or given here."""
     given = {"payee_id": people[_HELD].id, "currency": "USD", "reason": "Our fault.", "actor_ref": "finance"}
     due = session.scalars(_OF_STATUS, {"status": "due", "payee_id": people[_HELD].id}).all()
-    found = {"due": due[0], "reversed": due[1], "given": adjustments.give_goodwill(session, amount=500, **given).id}
+    found = {"due": due[0], "reversed": due[1], "given": owed.give_goodwill(session, amount=500, **given).id}
     adjustments.repair(session, due[2], amount="0.5000", reason="It was harder.", actor_ref="finance")
     adjustments.reverse(session, [due[1]], reason="A mistake.", actor_ref="finance")
     for status in ("pending", "paid"):

@@ -688,7 +688,7 @@ def _credit_notes(session: Session, owner: str, requester: Requester) -> Iterato
     payee_id = session.get_one(Earning, _paid_answer(session, requester)).payee_id
     for state in CreditNoteState:
         month = (month - timedelta(days=1)).replace(day=1)
-        bonus = adjustments.give_bonus(
+        bonus = owed.give_bonus(
             session, owner_ref=requester.id, payee_id=payee_id, currency="USD", amount=100, reason="Thanks.",
             actor_ref="finance",
         )  # fmt: skip
@@ -703,7 +703,7 @@ def _credit_notes(session: Session, owner: str, requester: Requester) -> Iterato
         if state == CreditNoteState.VOID:
             credit_notes.void(session, note.id, reason="Another rate.", voided_by="finance")
         yield Thing("credit_note", state, owner, note.id)
-    bonus = adjustments.give_bonus(
+    bonus = owed.give_bonus(
         session, owner_ref=requester.id, payee_id=payee_id, currency="USD", amount=100, reason="Thanks.",
         actor_ref="finance",
     )  # fmt: skip
@@ -755,7 +755,7 @@ def _redenominations(session: Session, cast: Cast) -> Iterator[Thing]:
     Somebody is owed it whom no run pays, for its successor has no rate.
     """
     payee = payees.of_owner(session, cast.workers["other_expert"].id)
-    adjustments.give_goodwill(
+    owed.give_goodwill(
         session, payee_id=payee.id, currency="BGN", amount=20_000, reason="Our fault.", actor_ref="finance"
     )
     for state, currency in {"done": "BGN", "refused": "VEF", "proposed": "VES.2018", "theirs": "DEM"}.items():

@@ -474,7 +474,7 @@ def _paid(db: Session) -> Good:
 
 def _give(db: Session, to: Payee, amount: int = 5_000) -> Earning:
     given = {"payee_id": to.id, "currency": "USD", "reason": "Our fault."}
-    return adjustments.give_goodwill(db, **given, amount=amount, actor_ref="finance")
+    return owed.give_goodwill(db, **given, amount=amount, actor_ref="finance")
 
 
 def _hold_on(db: Session, payee: Payee) -> Hold:
@@ -618,7 +618,7 @@ def _requester_who_spent(db: Session) -> tuple[str, str]:
     month = (now.date().replace(day=1) - timedelta(days=1)).replace(day=1)
     payee = payees.register(db, owner_ref=factories.create_worker(db).id, name="Ada", country="KE")
     with owed.booked_on(month):
-        adjustments.give_bonus(
+        owed.give_bonus(
             db, owner_ref=owner, payee_id=payee.id, currency="USD", amount=10_000, reason="r", actor_ref="finance"
         )
     return owner, f"{month:%Y-%m}"
@@ -848,7 +848,13 @@ def _repair(**more: str) -> Callable[[Session], Good]:
 
 def _gift(*, owner: bool) -> Callable[[Session], Good]:
     def good(db: Session) -> Good:
-        body = {"payee_id": _payee(db).id, "currency": "USD", "amount": "1.50", "reason": "Good work."}
+        body = {
+            "payee_id": _payee(db).id,
+            "currency": "USD",
+            "amount": "1.50",
+            "reference": f"gift {ids.new('ref')}",
+            "reason": "Good work.",
+        }
         known = {"/payee_id": 404}
         if owner:
             body["owner_ref"] = _rich(db).id
@@ -861,9 +867,7 @@ def _gift(*, owner: bool) -> Callable[[Session], Good]:
 
 def _paid_earning(db: Session) -> str:
     payee = payees.register(db, owner_ref=factories.create_worker(db).id, name="Ada", country="KE")
-    made = adjustments.give_goodwill(
-        db, payee_id=payee.id, currency="USD", amount=10_000, reason="r", actor_ref="finance"
-    )
+    made = owed.give_goodwill(db, payee_id=payee.id, currency="USD", amount=10_000, reason="r", actor_ref="finance")
     owed.set_method(db, payee)
     owed.levy(db, country=payee.country)
     owed.pay_out(db)
@@ -1342,6 +1346,7 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/earnings/<earning_id>/repair/preview": _repair(),
     "POST /api/earnings/<earning_id>/repair": _repair(reason="It was harder."),
     "POST /api/bonuses": _gift(owner=True),
+    "POST /api/bonuses/preview": _gift(owner=True),
     "POST /api/goodwill": _gift(owner=False),
     "GET /api/adjustments": _of_payee(),
     "POST /api/paying-accounts": _account,

@@ -215,6 +215,7 @@ class Holder(Person):
             ten_thousandths = self.rng.randint(1, 50_000)
             amount = f"{ten_thousandths // 10_000}.{ten_thousandths % 10_000:04}"
             given = {"payee_id": payee_id, "currency": currency, "amount": amount, "reason": "our fault"}
+            given["reference"] = f"fault {uuid.uuid4()}"
             made = self.client.post("/api/goodwill", given)
             self.journal.goodwill.append(Said(made["id"], (payee_id, currency, ten_thousandths)))
 

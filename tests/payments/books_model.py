@@ -188,7 +188,7 @@ class Model:
         self._expect(
             InsufficientFunds if cost > self.free else None,
             lambda: given.append(
-                adjustments.give_bonus(
+                owed.give_bonus(
                     self.db, owner_ref=owed.OWNER, payee_id=payee, currency="USD", amount=amount, reason="r",
                     actor_ref="f",
                 )
@@ -201,9 +201,7 @@ class Model:
     def give_goodwill(self, rng: random.Random) -> None:
         """Pay at the house's expense."""
         payee, amount = rng.choice(self.payees), rng.choice([1, 500, 77_777])
-        given = adjustments.give_goodwill(
-            self.db, payee_id=payee, currency="USD", amount=amount, reason="r", actor_ref="f"
-        )
+        given = owed.give_goodwill(self.db, payee_id=payee, currency="USD", amount=amount, reason="r", actor_ref="f")
         self.goodwill += amount
         self._note_earned("goodwill", [given.answer_ref])
 

@@ -12,9 +12,22 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from foundation import auth, clock, ids
-from payments import destinations, earnings, funding, ledger, payees, paying_accounts, payouts, runs, sealing, taxes
+from payments import (
+    adjustments,
+    destinations,
+    earnings,
+    funding,
+    ledger,
+    payees,
+    paying_accounts,
+    payouts,
+    runs,
+    sealing,
+    taxes,
+)
+from payments.adjustments import Gift
 from payments.earnings import Work
-from payments.models import MethodStatus, Payee, PayoutMethod, PayoutRun, TaxRule
+from payments.models import Earning, MethodStatus, Payee, PayoutMethod, PayoutRun, TaxRule
 from payments.payouts import Outcome
 from payments.taxes import Terms
 
@@ -85,6 +98,20 @@ def pay_in(db: Session, amount: int, currency: str = "USD") -> None:
     funding.register(db, OWNER)
     reference = f"bank {next(_numbers)}"
     funding.top_up(db, owner_ref=OWNER, currency=currency, amount=amount, bank_reference=reference, actor_ref="finance")
+
+
+def give_bonus(db: Session, *, owner_ref: str, actor_ref: str, **given: Any) -> Earning:
+    """A bonus by a reference of its own."""
+    return adjustments.give_bonus(db, _gift(**given), owner_ref=owner_ref, actor_ref=actor_ref)
+
+
+def give_goodwill(db: Session, *, actor_ref: str, **given: Any) -> Earning:
+    """Goodwill by a reference of its own."""
+    return adjustments.give_goodwill(db, _gift(**given), actor_ref=actor_ref)
+
+
+def _gift(**given: Any) -> Gift:
+    return Gift(**{"reference": f"gift {next(_numbers)}", **given})
 
 
 def retire(db: Session, of: Payee) -> None:

@@ -5,13 +5,14 @@ from decimal import Decimal
 import pytest
 from sqlalchemy.orm import Session
 
+from foundation import clock
 from foundation.errors import NotFound
 from foundation.pagination import PageRequest
-from payments import adjustments, earnings, funding, ledger, payees, payouts, runs
+from payments import adjustments, contracts, earnings, funding, ledger, payees, payouts, runs
 from payments.adjustments import EarningInPayout, EarningNotDue, EarningPaid, NoSuchEarning
 from payments.earnings import Work
 from payments.ledger import FUNDS, PAYABLE, InsufficientFunds
-from payments.models import Adjustment, Earning, Payee
+from payments.models import Adjustment, Billing, Earning, Payee, Presentation
 from tests.payments import owed
 from tests.payments.owed import OWNER
 
@@ -147,21 +148,21 @@ def test_a_bonus_is_due_at_once_and_paid_by_the_requester_with_the_fee(db: Sessi
     ada = owed.payee(db)
     owed.pay_in(db, 1000)
 
-    made = adjustments.give_bonus(
+    made = owed.give_bonus(
         db, owner_ref=OWNER, payee_id=ada.id, currency="USD", amount=500, reason="Well done", actor_ref="finance"
     )
 
     assert (made.status, made.kind, made.amount) == ("due", "bonus", 500)
     assert _holds(db, ada) == (500, 400)
     with pytest.raises(InsufficientFunds), db.begin_nested():
-        adjustments.give_bonus(
+        owed.give_bonus(
             db, owner_ref=OWNER, payee_id=ada.id, currency="USD", amount=500, reason="r", actor_ref="finance"
         )
 
 
 def test_goodwill_is_the_houses_money_and_goes_back_to_it(db: Session, books: None) -> None:
     ada = owed.payee(db)
-    made = adjustments.give_goodwill(db, payee_id=ada.id, currency="USD", amount=500, reason="Sorry", actor_ref="ops")
+    made = owed.give_goodwill(db, payee_id=ada.id, currency="USD", amount=500, reason="Sorry", actor_ref="ops")
     assert _holds(db, ada) == (500, 0)
 
     (effect,) = adjustments.reverse(db, [made.id], reason="Twice", actor_ref="ops")
@@ -172,7 +173,7 @@ def test_goodwill_is_the_houses_money_and_goes_back_to_it(db: Session, books: No
 def test_a_bonus_taken_back_is_the_requesters_again(db: Session, books: None) -> None:
     ada = owed.payee(db)
     owed.pay_in(db, 600)
-    made = adjustments.give_bonus(
+    made = owed.give_bonus(
         db, owner_ref=OWNER, payee_id=ada.id, currency="USD", amount=500, reason="r", actor_ref="finance"
     )
 
@@ -195,3 +196,20 @@ def test_adjustments_of_a_payee_are_theirs(db: Session, books: None) -> None:
 
     assert isinstance(found, Adjustment)
     assert found.reason == ada.name
+
+
+def test_a_gift_pays_once_whatever_the_fee_is_by_then(db: Session, books: None) -> None:
+    ada = owed.payee(db, rail=None)
+    owed.pay_in(db, 10_000)
+    given = {"payee_id": ada.id, "currency": "USD", "amount": 500, "reference": "appeal 7", "reason": "r"}
+    first = owed.give_bonus(db, owner_ref=OWNER, actor_ref="f", **given)
+    dearer = contracts.propose(
+        db, owner_ref=OWNER, entity="ROOK", presentation=Presentation.AGENT, billing=Billing.PREPAID,
+        valid_from=clock.now(db), made_by="f", fee_basis_points=3_000,
+    )  # fmt: skip
+    contracts.confirm(db, dearer.id, confirmed_by="a")
+
+    again = owed.give_bonus(db, owner_ref=OWNER, actor_ref="somebody else", **given)
+
+    assert again.id == first.id
+    assert _holds(db, ada)[0] == 500

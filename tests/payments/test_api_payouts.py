@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from werkzeug.test import TestResponse
 
 from foundation import clock, ids
-from payments import adjustments, holds, methods, payees, payouts, runs
+from payments import holds, methods, payees, payouts, runs
 from payments.models import PayoutRun
 from tests import factories
 from tests.conftest import age
@@ -203,7 +203,7 @@ def test_without_keys_a_destination_waits_for_the_operator(
 
 
 def test_a_payee_sees_what_is_held_and_what_was_put_right(people: People, db: Session, books: None) -> None:
-    earning = adjustments.give_goodwill(
+    earning = owed.give_goodwill(
         db, payee_id=people.payee.id, currency="USD", amount=5_000, reason="Our fault.", actor_ref=PREPARER
     )
     holds.place(db, payee_id=people.payee.id, earning_id=earning.id, reason="A court.", made_by="x", is_legal=True)
@@ -310,7 +310,7 @@ def test_an_earning_is_repaired_as_it_was_previewed(people: People, db: Session,
 
 
 def test_what_is_leaving_gone_or_not_there_is_not_put_right(people: People, db: Session, books: None) -> None:
-    goodwill = adjustments.give_goodwill(
+    goodwill = owed.give_goodwill(
         db, payee_id=people.payee.id, currency="USD", amount=5_000, reason="Our fault.", actor_ref=PREPARER
     ).id
     owed.set_method(db, people.payee)
@@ -333,12 +333,21 @@ def test_what_is_leaving_gone_or_not_there_is_not_put_right(people: People, db: 
     assert _problem(missing) == (404, "no-such-earning")
 
 
+GIFT = {"reference": "gift 1", "reason": "Good work."}
+
+
 def test_a_bonus_costs_its_requester_the_fee_as_well_and_goodwill_costs_the_house(
     people: People, db: Session, books: None
 ) -> None:
     owner = factories.create_requester(db, funds="10")
     db.commit()
-    given = {"payee_id": people.payee.id, "currency": "USD", "amount": "1.50", "reason": "Good work."}
+    given = {
+        "payee_id": people.payee.id,
+        "currency": "USD",
+        "amount": "1.50",
+        "reference": "gift 1",
+        "reason": "Good work.",
+    }
 
     bonus = people.post("finance", "bonuses", {**given, "owner_ref": owner.id})
     goodwill = people.post("finance", "goodwill", given)
@@ -364,18 +373,56 @@ def test_a_gift_that_cannot_be_is_refused(
 ) -> None:
     owner = {"owner_ref": factories.create_requester(db).id} if path == "bonuses" else {}
     db.commit()
-    given = {"payee_id": people.payee.id, "currency": "USD", "amount": "1.50", "reason": "Good work.", **owner}
+    given = {
+        "payee_id": people.payee.id,
+        "currency": "USD",
+        "amount": "1.50",
+        "reference": "gift 1",
+        "reason": "Good work.",
+        **owner,
+    }
 
     assert _problem(people.post("finance", path, {**given, **changes})) == problem
 
 
 def test_a_bonus_is_never_more_than_its_requester_has(people: People, db: Session, books: None) -> None:
-    body = {"payee_id": people.payee.id, "currency": "USD", "amount": "1.50", "reason": "Good work."}
+    body = {
+        "payee_id": people.payee.id,
+        "currency": "USD",
+        "amount": "1.50",
+        "reference": "gift 1",
+        "reason": "Good work.",
+    }
 
     refused = people.post("finance", "bonuses", {**body, "owner_ref": ids.new("req")})
 
     assert _problem(refused) == (402, "insufficient-funds")
     assert db.scalars(text("SELECT count(*) FROM adjustments")).one() == 0
+
+
+def test_a_bonus_is_previewed_and_nothing_changes(people: People, db: Session, books: None) -> None:
+    owner = factories.create_requester(db, funds="10")
+    db.commit()
+    body = {"payee_id": people.payee.id, "currency": "USD", "amount": "1.50", **GIFT, "owner_ref": owner.id}
+
+    seen = people.post("finance", "bonuses/preview", body).get_json()
+
+    assert seen == {"currency": "USD", "amount": "1.5000", "fee": "0.3000", "cost": "1.8000", "available": "10.0000"}
+    assert db.scalars(text("SELECT count(*) FROM adjustments")).one() == 0
+
+
+@pytest.mark.parametrize("path", ["bonuses", "goodwill"])
+def test_a_gift_that_is_sent_again_is_paid_once(people: People, db: Session, books: None, path: str) -> None:
+    owner = {"owner_ref": factories.create_requester(db, funds="10").id} if path == "bonuses" else {}
+    db.commit()
+    body = {"payee_id": people.payee.id, "currency": "USD", "amount": "1.50", **GIFT, **owner}
+
+    first, again = people.post("finance", path, body), people.post("finance", path, body)
+    other = people.post("finance", path, {**body, "amount": "1.51"})
+
+    assert (first.status_code, again.get_json()) == (201, first.get_json())
+    assert _problem(other) == (409, "entry-conflict")
+    assert db.scalars(text("SELECT amount FROM earnings WHERE kind <> 'answer'")).all() == [15_000]
 
 
 # Paying accounts

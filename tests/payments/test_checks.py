@@ -265,7 +265,7 @@ def _invoice(db: Session) -> None:
     for _ in range(3):
         month = (month.replace(day=1) - timedelta(days=1)).replace(day=1)
         with owed.booked_on(month):
-            adjustments.give_bonus(
+            owed.give_bonus(
                 db, owner_ref=owed.OWNER, payee_id=payee.id, currency="USD", amount=100_000, reason="r", actor_ref="f"
             )
         draft = invoices.draft(

@@ -158,13 +158,11 @@ def test_what_was_asked_back_is_not_taken_back_as_well(db: Session, books: None)
 
 def _bonus(db: Session, payee: Payee) -> None:
     owed.pay_in(db, 12_000)
-    adjustments.give_bonus(
-        db, owner_ref=OWNER, payee_id=payee.id, currency="USD", amount=10_000, reason="r", actor_ref="f"
-    )
+    owed.give_bonus(db, owner_ref=OWNER, payee_id=payee.id, currency="USD", amount=10_000, reason="r", actor_ref="f")
 
 
 def _goodwill(db: Session, payee: Payee) -> None:
-    adjustments.give_goodwill(db, payee_id=payee.id, currency="USD", amount=10_000, reason="r", actor_ref="f")
+    owed.give_goodwill(db, payee_id=payee.id, currency="USD", amount=10_000, reason="r", actor_ref="f")
 
 
 @pytest.mark.parametrize(("give", "returned"), [(_bonus, 12_000), (_goodwill, 0)])

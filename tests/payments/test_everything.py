@@ -162,13 +162,13 @@ class Books:
                 earnings.accept(self.db, answers, rests=[Rest(batch, f"{batch}:rest", spare)])
 
     def bonus(self) -> None:
-        adjustments.give_bonus(
+        owed.give_bonus(
             self.db, owner_ref=OWNER, payee_id=self.person().id, currency="USD", amount=self.rng.randint(1, 9_999),
             reason="r", actor_ref=PREPARER,
         )  # fmt: skip
 
     def goodwill(self) -> None:
-        adjustments.give_goodwill(
+        owed.give_goodwill(
             self.db, payee_id=self.person().id, currency="USD", amount=self.rng.randint(1, 9_999), reason="r",
             actor_ref=PREPARER,
         )  # fmt: skip

@@ -245,8 +245,8 @@ def test_a_bonus_and_goodwill_are_pay_and_a_top_up_of_another_week_is_none(db: S
     _close(db, "2026-W04")
     owed.pay_in(db, 10_000 * CENT)
     given = {"payee_id": ada.id, "currency": "USD", "reason": "r", "actor_ref": "f"}
-    adjustments.give_bonus(db, owner_ref=owed.OWNER, amount=250 * CENT, **given)
-    adjustments.give_goodwill(db, amount=100 * CENT, **given)
+    owed.give_bonus(db, owner_ref=owed.OWNER, amount=250 * CENT, **given)
+    owed.give_goodwill(db, amount=100 * CENT, **given)
     db.execute(text("UPDATE earnings SET due_at = :at WHERE kind <> 'answer'"), {"at": MONDAY})
 
     _close(db)
@@ -281,7 +281,7 @@ def test_somebody_without_an_answer_gets_nothing(db: Session, books: None) -> No
     _rule(db, "5.00")
     ada = _person(db)
     owed.pay_in(db, 1_000 * CENT)
-    adjustments.give_goodwill(db, payee_id=ada.id, currency="USD", amount=1, reason="r", actor_ref="f")
+    owed.give_goodwill(db, payee_id=ada.id, currency="USD", amount=1, reason="r", actor_ref="f")
     db.execute(text("UPDATE earnings SET due_at = :at"), {"at": MONDAY})
 
     _close(db)

@@ -273,9 +273,7 @@ def test_an_invoice_is_what_was_spent_in_its_month(db: Session, books: None, mon
         owed.payee(db, 900)
     owed.pay_in(db, 2_400)
     with owed.booked_on(invoices.next_month(month) - timedelta(days=1)):
-        adjustments.give_bonus(
-            db, owner_ref=OWNER, payee_id=ada.id, currency="USD", amount=2_000, reason="r", actor_ref="f"
-        )
+        owed.give_bonus(db, owner_ref=OWNER, payee_id=ada.id, currency="USD", amount=2_000, reason="r", actor_ref="f")
 
     invoice = _draft(db, month, 1_600)
 
@@ -334,7 +332,7 @@ def test_goodwill_is_not_invoiced(db: Session, books: None, month: date) -> None
     _contract(db, PREPAID)
     ada = owed.payee(db)
     with owed.booked_on(month):
-        adjustments.give_goodwill(db, payee_id=ada.id, currency="USD", amount=500, reason="r", actor_ref="f")
+        owed.give_goodwill(db, payee_id=ada.id, currency="USD", amount=500, reason="r", actor_ref="f")
 
     with pytest.raises(NothingToInvoice):
         _draft(db, month)

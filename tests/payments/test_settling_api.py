@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from foundation import clock, ids
-from payments import adjustments, earnings, funding, payees, payouts
+from payments import earnings, funding, payees, payouts
 from tests import factories
 from tests.payments import owed
 
@@ -204,7 +204,7 @@ def _spend(desk: Desk, month: date, amount: int = 100_000) -> None:
     assert _draw(desk, "60.00").status_code == 201
     payee = payees.register(desk.db, owner_ref="wrk_1", name="Ada", country="KE")
     with owed.booked_on(month):
-        adjustments.give_bonus(
+        owed.give_bonus(
             desk.db, owner_ref=desk.owner, payee_id=payee.id, currency="USD", amount=amount, reason="r", actor_ref="f"
         )
     desk.db.commit()
@@ -284,7 +284,7 @@ def test_what_has_changed_since_the_draft_is_not_issued(desk: Desk, month: date,
     invoice = desk.ask("/invoices", **_invoice(desk, month))["id"]
     payee = payees.of_owner(desk.db, "wrk_1")
     with owed.booked_on(month):
-        adjustments.give_bonus(
+        owed.give_bonus(
             desk.db, owner_ref=desk.owner, payee_id=payee.id, currency="USD", amount=100, reason="r", actor_ref="f"
         )
     desk.db.commit()
