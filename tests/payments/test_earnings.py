@@ -19,7 +19,8 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from foundation.pagination import PageRequest
-from payments import checks, earnings, funding, ledger, payees
+from payments import adjustments, checks, earnings, funding, ledger, payees
+from payments.adjustments import Gift
 from payments.earnings import Work
 from payments.funding import Rest
 from payments.ledger import PAYABLE, PLATFORM_FEE, RESERVE, InsufficientFunds
@@ -49,6 +50,23 @@ def _work(payee: Payee, answer: str = "ans_1", amount: int = 200, cause: str = B
 def _sums(db: Session, payee: Payee) -> tuple[int, int, int]:
     rows = earnings.totals(db, payee.id)
     return (0, 0, 0) if not rows else (rows[0].answers, int(rows[0].pending), int(rows[0].due))
+
+
+def test_what_is_accepted_after_its_reserve_was_given_back_is_paid_by_the_house(db: Session, books: None) -> None:
+    """As an appeal is that was upheld in time, and one that was upheld a second later."""
+    payee = payees.register(db, owner_ref="wrk_1", name="Ada", country="KE")
+    _reserve(db, 480)
+    earnings.pend(db, [_work(payee, "in time"), _work(payee, "late")])
+
+    earnings.accept(db, ["in time"])
+    funding.release(db, [Rest(BATCH, "the time to appeal is over", 240)], actor_ref="ops")
+    with pytest.raises(InsufficientFunds), db.begin_nested():
+        earnings.accept(db, ["late"])
+    gift = Gift(payee.id, "USD", 200, reference="appeal 2", reason="Upheld too late for its reserve.")
+    adjustments.give_goodwill(db, gift, actor_ref="ops")
+
+    found = {row.role: int(row.debits - row.credits) for row in ledger.trial_balance(db)}
+    assert (found["payable"], found["goodwill"], found["reserve"], found["funds"]) == (-400, 200, 0, -240)
 
 
 def test_a_new_answer_is_pending_and_not_in_the_books(db: Session, payee: Payee, books: None) -> None:
