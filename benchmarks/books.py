@@ -148,7 +148,8 @@ def _print_figures(load: Load, figures: list[_Figure]) -> None:
     cpu = sum(figure.cpu for figure in figures) / sum(figure.events for figure in figures) * 10**6
     spread = f"{ratios[0]:.2f}..{ratios[-1]:.2f}"
     print(
-        f"{load.name:38} {statistics.median(ratios):6.2f} {spread:>13} {rate:9,.0f} {tpc_b:8,.0f} {cpu:13.0f}  {load.bar}",
+        f"{load.name:38} {statistics.median(ratios):6.2f} {spread:>13} {rate:9,.0f} {tpc_b:8,.0f} {cpu:13.0f}  "
+        f"{load.bar}",
         flush=True,
     )
 

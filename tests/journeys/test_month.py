@@ -4,7 +4,6 @@ What a person does goes over HTTP with that person's token. What stands for othe
 answers, and time - goes through payments' own functions, many at once, or moves rows, for the database has the clock.
 """
 
-import io
 import itertools
 import multiprocessing
 import os
@@ -25,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from foundation import auth, clock, ids, jobs
 from foundation import db as database
-from payments import active_time, destinations, earnings, funding, methods, reconciliation, runs, sealing
+from payments import active_time, destinations, earnings, funding, methods, runs, sealing
 from payments.active_time import Piece
 from payments.earnings import Work
 from payments.models import Payee, PayoutMethod
@@ -171,11 +170,12 @@ class Month:
         engine.dispose()
 
     def tell(self, content: bytes, format_: str) -> dict[str, int]:
-        """Give finance's file of a bank or provider to the house: the one place to switch to HTTP."""
-        with self.house.sessions() as db:
-            made = reconciliation.read(db, io.BytesIO(content), format_=format_, read_by=owed.PREPARER)
-            db.commit()
-            return dict(made.outcome)
+        """Give a file of a bank or provider to the house."""
+        path = f"/api/bank-files?format={format_}"
+        response = self.client.post(path, data=content, headers=self.preparer.header)
+        assert response.status_code == 201, response.text
+        outcome: dict[str, int] = response.get_json()["outcome"]
+        return outcome
 
     def refused(self, party: Party, path: str, body: dict[str, Any] | None = None) -> str:
         """The type of problem that somebody is answered with."""
