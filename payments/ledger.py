@@ -417,6 +417,11 @@ def trial_balance(db: Session) -> Sequence[Any]:
     return db.execute(_TRIAL).all()
 
 
+def count_lines(db: Session) -> int:
+    """How many lines the journal has."""
+    return int(db.scalars(text("SELECT count(*) FROM journal_lines")).one())
+
+
 def balance(db: Session, role: Role, owner_ref: str, currency: str) -> int:
     """What a bounded account holds, in ledger units."""
     return int(db.execute(BALANCE, {"role": role.name, "owner_ref": owner_ref, "currency": currency}).scalar_one())

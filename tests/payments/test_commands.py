@@ -28,7 +28,7 @@ def test_a_check_of_sound_books_says_so_of_every_invariant(db: Session, owed: No
     ran = CliRunner().invoke(commands.check, obj=db)
 
     assert ran.exit_code == 0
-    assert ran.output.splitlines() == [f"ok      {name}" for name in checks.CHECKS]
+    assert ran.stdout.splitlines() == [f"ok      {name}" for name in checks.CHECKS]
 
 
 def test_a_check_of_broken_books_names_what_is_wrong_and_fails(db: Session, owed: None) -> None:
