@@ -511,6 +511,9 @@ BREAKS = {
         ALTER TABLE journal_entries ALTER idempotency_key DROP NOT NULL;
         INSERT INTO journal_entries (id, request_hash, kind, lines, cause_ref, actor_ref)
         VALUES ('jnl_x', '', 'test', 1, 'c', 'a')""",
+    "I17 a payout is what its rail takes of one payment": """
+        ALTER TABLE payouts DROP CONSTRAINT ck_payouts_adds_up;
+        UPDATE payouts SET net = net + 1""",
     "F1 nobody confirmed an exchange rate of their own": """
         ALTER TABLE fx_rates DROP CONSTRAINT ck_fx_rates_four_eyes;
         UPDATE fx_rates SET confirmed_by = entered_by, confirmed_at = now() WHERE confirmed_by IS NULL""",
@@ -593,6 +596,24 @@ def test_a_check_turns_red_when_its_rule_is_broken(owner: Session, name: str) ->
         owner.execute(text(statement))
 
     assert checks.check(owner)[name]
+
+
+# Of PayPal, which takes cents, from one to 20,000 dollars; and of M-Pesa's whole shillings.
+UNFIT = {
+    "more than its most": "UPDATE payouts SET net = 200000100",
+    "less than its least": "UPDATE payouts SET net = 0",
+    "a part of its unit": "UPDATE payouts SET net = net + 100 WHERE currency = 'KES'",
+    "to where it does not go": "UPDATE payout_methods SET kind = 'iban'",
+}
+
+
+@pytest.mark.parametrize("change", UNFIT.values(), ids=UNFIT.keys())
+def test_whatever_a_rail_does_not_take_is_found(owner: Session, change: str) -> None:
+    for name in ("ck_payouts_adds_up", "ck_payouts_above_zero"):
+        owner.execute(text(f"ALTER TABLE payouts DROP CONSTRAINT {name}"))
+    owner.execute(text(change))
+
+    assert checks.check(owner)["I17 a payout is what its rail takes of one payment"]
 
 
 LIFTED = {
