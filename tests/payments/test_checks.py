@@ -52,7 +52,7 @@ from payments.tax_documents import Shown
 from tests import factories
 from tests.conftest import Urls
 from tests.payments import cleared, exported, owed
-from tests.payments.files.test_camt import document, entry
+from tests.payments.files.test_camt import OURS, document, entry
 
 CASH = AccountName(BANK, HOUSE, "USD")
 FEE = AccountName(PLATFORM_FEE, HOUSE, "USD")
@@ -117,6 +117,7 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         db.execute(text("INSERT INTO tier_moves SELECT 'm', 'w', 's', 1, 2, 'why', 'ops', now()"))
         db.execute(text("INSERT INTO known_labels (project_id, task_id, label, voter_id) SELECT 'p', 't', 1, 'w'"))
         db.execute(text("INSERT INTO adjudications (project_id, task_id, voter_id, label) SELECT 'p', 't', 'w', 1"))
+        owed.bank_account(db, OURS)
         unknown = document(entry()).replace(b'"EUR"', b'"USD"')
         reconciliation.read(db, io.BytesIO(unknown), format_="camt", read_by="f")
         _come_back(db)
