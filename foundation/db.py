@@ -1,13 +1,26 @@
 """The mapped base class, naming convention, engine and session factory. No Flask here."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
 import psycopg
 from psycopg.abc import Buffer
 from psycopg.types.array import ListDumper
-from sqlalchemy import CheckConstraint, DateTime, Engine, ExceptionContext, MetaData, Text, create_engine, event, func
+from sqlalchemy import (
+    CheckConstraint,
+    DateTime,
+    Engine,
+    ExceptionContext,
+    MetaData,
+    Text,
+    create_engine,
+    event,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -19,6 +32,8 @@ _STATEMENT_TIMEOUT = "5s"
 _IDLE_TIMEOUT = "10s"
 # The server stops a statement by itself before this. Whoever has no answer by then has a frozen server, or none.
 _SILENCE_SECONDS = 7.0
+# So long a statement may take that adds up all there ever was, where `patience` is asked for.
+_PATIENCE_SECONDS = 240
 _READ_ONLY = "25006"
 # What text in a list is not sent with as it is; the last one is refused.
 _NEEDS_CARE = re.compile(r'["\\\0]')
@@ -100,9 +115,12 @@ def make_engine(url: str, *, pool_size: int = 8, patient: bool = False) -> Engin
 class _Impatient(psycopg.Connection[Any]):
     """A connection that breaks when its server, which may be frozen, has been silent for too long."""
 
+    # Beyond what is usual.
+    patience_seconds = 0.0
+
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         try:
-            return super().wait(gen, interval, timeout or _SILENCE_SECONDS)
+            return super().wait(gen, interval, timeout or _SILENCE_SECONDS + self.patience_seconds)
         except psycopg.OperationalError as error:
             # psycopg's own class for this is private; whatever the server said has a state.
             if error.sqlstate is None:
@@ -130,6 +148,33 @@ def _leave_a_standby(context: ExceptionContext) -> None:
     # all of them must be made anew.
     if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
         context.is_disconnect = True
+
+
+_LIMIT = text("SELECT CAST(setting AS integer) FROM pg_settings WHERE name = 'statement_timeout'")
+_SET_LIMIT = text("SELECT set_config('statement_timeout', CAST(CAST(:milliseconds AS integer) AS text), true)")
+
+
+@contextmanager
+def patience(session: Session) -> Iterator[None]:
+    """Let each statement inside take minutes, then the usual again. Who has that long, or no limit, keeps it.
+
+    For what adds up all there ever was, and holds up nobody meanwhile. After an error the end of the transaction, or of
+    its savepoint, brings the usual back.
+    """
+    usual, longer = session.scalars(_LIMIT).one(), _PATIENCE_SECONDS * 1000
+    if not 0 < usual < longer:
+        yield
+        return
+    connection = session.connection().connection.driver_connection
+    session.execute(_SET_LIMIT, {"milliseconds": longer})
+    if isinstance(connection, _Impatient):
+        connection.patience_seconds = _PATIENCE_SECONDS
+    try:
+        yield
+    finally:
+        if isinstance(connection, _Impatient):
+            connection.patience_seconds = 0.0
+    session.execute(_SET_LIMIT, {"milliseconds": usual})
 
 
 def sqlstate(error: BaseException) -> str | None:

@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from foundation.db import patience
+
 # Rows that are shown; what is beyond them is in the sums by account.
 MOST = 1000
 BUCKETS = ("0-1", "2-7", "8-30", "31-90", ">90")
@@ -115,10 +117,12 @@ class Report:
 
 def report(db: Session) -> Report:
     """Everything that has not cleared, by what it is, currency and age; runs and owners that owe one by one."""
+    with patience(db):
+        aged, ties = db.execute(_ROWS).all(), db.execute(_TIES).all()
     rows = [
         Row(
             row.what, row.owner_ref, row.currency, row.exponent, BUCKETS[row.bucket - 1], row.items, int(row.total)
         )
-        for row in db.execute(_ROWS)
+        for row in aged
     ]  # fmt: skip
-    return Report(rows[:MOST], db.execute(_TIES).all(), len(rows) <= MOST)
+    return Report(rows[:MOST], ties, len(rows) <= MOST)

@@ -3,7 +3,14 @@
 from sqlalchemy.orm import Session
 
 from foundation import checks
+from payments import rails
 
+# What each rail takes of one payment, by the kind of its destination.
+_LIMITS = ", ".join(
+    f"('{rail.name}', '{kind}', '{rail.currency}', {rail.least}, {rail.most_to(kind)}, {rail.decimals})"
+    for rail in rails.by_name.values()
+    for kind in rail.kinds
+)
 # Each must return no row (PAYMENTS, section 14; the names are its numbers).
 CHECKS = {
     "I1 every line moves money between two accounts of its currency": """
@@ -231,6 +238,15 @@ CHECKS = {
                      WHERE t.month = q.month)), 'UTF8'))""",
     "I16 no entry without a key": """
         SELECT id FROM journal_entries WHERE idempotency_key IS NULL OR request_hash IS NULL""",
+    "I17 a payout is what its rail takes of one payment": f"""
+        SELECT p.id FROM payouts p JOIN payout_runs r ON r.id = p.run_id
+          JOIN payout_methods m ON m.id = p.method_id JOIN currencies c ON c.code = p.currency
+          LEFT JOIN (VALUES {_LIMITS}) AS t(rail, kind, currency, least, most, decimals)
+            ON (t.rail, t.kind, t.currency) = (r.rail, m.kind, p.currency)
+         WHERE p.state <> 'dropped'
+           AND (t.rail IS NULL OR mod(p.net, power(CAST(10 AS numeric), c.ledger_exponent - t.decimals)) <> 0
+                OR p.net NOT BETWEEN t.least * power(CAST(10 AS numeric), c.ledger_exponent)
+                                 AND t.most * power(CAST(10 AS numeric), c.ledger_exponent))""",
     "F1 nobody confirmed an exchange rate of their own": """
         SELECT id FROM fx_rates WHERE confirmed_by = entered_by""",
     "F2 nobody confirmed a tax rule of their own": """

@@ -414,7 +414,8 @@ BALANCE = text("""
 
 def trial_balance(db: Session) -> Sequence[Any]:
     """Debits and credits of every role and currency, from the lines themselves."""
-    return db.execute(_TRIAL).all()
+    with database.patience(db):
+        return db.execute(_TRIAL).all()
 
 
 def count_lines(db: Session) -> int:
@@ -461,7 +462,8 @@ def tie_out(db: Session) -> Sequence[Any]:
     """The sums that must agree, in every currency: payable = unpaid, reserved = spent + released + remaining,
     stored = recomputed (the turnover of all accounts with a live balance).
     """
-    return db.execute(_TIE_OUT).all()
+    with database.patience(db):
+        return db.execute(_TIE_OUT).all()
 
 
 _LINES_OF = text("""

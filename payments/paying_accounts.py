@@ -1,4 +1,8 @@
-"""The house's own accounts that rails pay from: entered by one person, in force when another has confirmed them."""
+"""The house's own accounts that rails pay from: entered by one person, in force when another has confirmed them.
+
+What banks say is read of these accounts alone. So every rail may name the one that its money lies on, `account`, as
+statements call it, whether or not its files say that.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -14,6 +18,7 @@ from payments.models import PayingAccount
 from payments.rails import Rail
 
 _LONGEST = 140
+_ACCOUNT = "account"
 # What is neither an IBAN nor a name, by what must be true of it.
 _SHAPES: Mapping[str, tuple[Callable[[str], object], str]] = {
     "routing": (nacha.is_routing, "Is no routing number."),
@@ -50,19 +55,19 @@ def enter(db: Session, *, rail: str, details: Mapping[str, object], entered_by: 
 
 
 def _read(rail: Rail, details: Mapping[str, object]) -> dict[str, str]:
-    """What the rail's files say of an account, in one spelling."""
-    if not rail.payer:
-        raise PayingAccountInvalid(f"{rail.name} needs no paying account.")
+    """What the rail's files and its bank's statements say of an account, in one spelling."""
+    known = rail.payer if {"iban", _ACCOUNT} & set(rail.payer) else (*rail.payer, _ACCOUNT)
+    required = rail.payer or known
     text = {name: value for name, value in details.items() if isinstance(value, str) and _is_plain(value)}
-    wrong = [(_escaped(name), "Unknown field.") for name in details if name not in rail.payer]
-    wrong += [(name, "Missing data for required field.") for name in rail.payer if name not in details]
+    wrong = [(_escaped(name), "Unknown field.") for name in details if name not in known]
+    wrong += [(name, "Missing data for required field.") for name in required if name not in details]
     plain = f"Must be text of 1 to {_LONGEST} printable characters."
-    wrong += [(name, plain) for name in rail.payer if name in details and name not in text]
+    wrong += [(name, plain) for name in known if name in details and name not in text]
     if not wrong:
         wrong = [(name, reason) for name, (shape, reason) in _SHAPES.items() if name in text and not shape(text[name])]
     if wrong:
         errors = [{"pointer": f"/{name}", "reason": reason} for name, reason in wrong]
-        raise PayingAccountInvalid(f"{rail.name} takes {', '.join(rail.payer)}.", errors=errors)
+        raise PayingAccountInvalid(f"{rail.name} takes {', '.join(known)}.", errors=errors)
     account: dict[str, object] = {name: text[name] for name in ("iban", "bic") if name in text}
     return {**text, **(destinations.parse("iban", account).fields if "iban" in account else {})}
 

@@ -15,8 +15,9 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from foundation import clock, pagination
+from foundation.db import patience
 from foundation.errors import Conflict, NotFound
-from payments import four_eyes, statements
+from payments import four_eyes, horizon, statements
 from payments.models import Period, PeriodState
 
 _MONTH = re.compile(r"(20[0-9]{2})-(0[1-9]|1[0-2])")
@@ -88,22 +89,32 @@ def close(db: Session, month: date, *, closed_by: str) -> Period:
 def confirm(db: Session, month: date, *, trial_hash: str, confirmed_by: str) -> Period:
     """Close a month: another person gives the hash of the trial balance that they have looked at.
 
-    Whoever is posting to it is waited for; whoever comes after that is refused.
+    Whoever is posting to it is waited for; whoever comes after that is refused. Nobody waits while it is added up.
     """
     _take_turns(db)
     period = _find(db, month, PeriodState.CLOSING)
     four_eyes.other_person(str(period.closed_by), confirmed_by)
     _require_order(db, month)
-    db.execute(_HOLD, {"month": month.year * 12 + month.month})
+    since = horizon.final(db) or ""
+    # Counted first: if there are no more in the end, whatever was added up between is all there is.
+    n_entries = _count(db, month, since)
     found = _hash(month, _trial(db, month))
     if found.hex() != trial_hash:
-        raise TrialBalanceChanged("The month's trial balance has another hash; look at it again.")
+        raise _trial_changed()
+    db.execute(_HOLD, {"month": month.year * 12 + month.month})
+    # Whatever came meanwhile has changed the hash, for an entry adds to what went through accounts.
+    if _count(db, month, since) != n_entries:
+        raise _trial_changed()
     # After the wait: whatever was let in was written before.
     now = db.scalar(_NOW)
     period.state, period.trial_hash = PeriodState.CLOSED, found
     period.confirmed_by, period.closed_at = confirmed_by, now
     db.flush()
     return period
+
+
+def _trial_changed() -> TrialBalanceChanged:
+    return TrialBalanceChanged("The month's trial balance has another hash; look at it again.")
 
 
 # Opening again
@@ -160,7 +171,8 @@ def _require_over(db: Session, month: date) -> None:
 
 def _require_order(db: Session, month: date) -> None:
     _require_last(db, month)
-    first = db.scalar(_FIRST_OPEN, {"month": month})
+    with patience(db):
+        first = db.scalar(_FIRST_OPEN, {"month": month})
     if first is not None:
         raise EarlierMonthOpen(f"There are entries in {_name(first)}, which is open; close that one first.")
 
@@ -194,6 +206,15 @@ def _name(month: date) -> str:
 
 def _trial(db: Session, month: date) -> Sequence[Any]:
     return statements.trial_balance(db, _last_day(month))
+
+
+_COUNT = text("SELECT count(*) FROM journal_entries WHERE effective_on <= :day AND id >= :since")
+
+
+def _count(db: Session, month: date, since: str) -> int:
+    """The entries in a month's trial balance, from an id on before which there are never more."""
+    with patience(db):
+        return int(db.execute(_COUNT, {"day": _last_day(month), "since": since}).scalar_one())
 
 
 def _last_day(month: date) -> date:

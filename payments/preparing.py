@@ -104,7 +104,8 @@ _WITH_DUE = text("""
      ORDER BY p.id LIMIT :most FOR NO KEY UPDATE OF p
 """)
 _OWED = text("""
-    SELECT e.payee_id, e.currency, m.id AS method_id, m.rail, m.fingerprint, m.cooling_until > now() AS is_cooling,
+    SELECT e.payee_id, e.currency, m.id AS method_id, m.rail, m.kind, m.fingerprint,
+           m.cooling_until > now() AS is_cooling,
            array_agg(e.id ORDER BY e.due_at, e.id) FILTER (WHERE NOT h.is_held) AS earnings,
            array_agg(e.amount - e.paid ORDER BY e.due_at, e.id) FILTER (WHERE NOT h.is_held) AS rests,
            coalesce(sum(e.amount - e.paid) FILTER (WHERE h.is_held), 0) AS held
@@ -234,7 +235,7 @@ def decide(row: Any, rail: Rail, rate: Rate | None, standing: Standing) -> Decid
     assert rate is not None, "nothing is paid without a rate"
     assert isinstance(account, Account), "nothing is paid without a tax rule"
     netted, owed = net_debts(owed, standing.debts, least_left=standing.least_left)
-    parts = split(owed, rail, rate, account)
+    parts = split(owed, rail, rate, account, kind=row.kind)
     if not parts:
         return Decided(reasons={**reasons, TOO_LITTLE: total})
     rest = total - sum(part.gross for part in parts) - sum(each.amount for each in netted)
@@ -263,13 +264,13 @@ def net_debts(owed: Sequence[Item], debts: Sequence[Debt], *, least_left: int) -
     return netted, list(reversed(waiting))
 
 
-def split(owed: Sequence[Item], rail: Rail, rate: Rate, account: Account) -> list[Part]:
+def split(owed: Sequence[Item], rail: Rail, rate: Rate, account: Account, *, kind: str) -> list[Part]:
     """Payments that a rail takes out of what is owed, the oldest earning first; what is less than its unit stays owed.
 
-    A last part that would come to less than the rail's least, after tax, is left for later.
+    A last part that would come to less than the rail's least, after tax, is left for later. kind : of the destination.
     """
     unit = rail.unit(rate.exponent)
-    most = rail.units(rail.most, rate.exponent) // unit * unit
+    most = rail.units(rail.most_to(kind), rate.exponent) // unit * unit
     least = max(rail.units(rail.least, rate.exponent), unit)
     left = rate.worth(sum(rest for _, rest in owed)) // unit * unit
     waiting, parts, paid, taken = list(reversed(owed)), [], 0, 0

@@ -5,7 +5,7 @@ are in docs/finance.md.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from foundation.errors import Invalid
@@ -20,7 +20,8 @@ class Rail:
     """One way for money to leave.
 
     payer : what its files say of who pays. kinds : of the destinations it reaches. decimals : of the smallest unit it
-    moves. least, most : of one payment; what is more goes out in parts. format : of its file, as `payout_files` has it.
+    moves. least, most : of one payment; what is more goes out in parts. most_of : where it is less, by kind of
+    destination. format : of its file, as `payout_files` has it.
     """
 
     name: str
@@ -31,6 +32,11 @@ class Rail:
     least: Decimal
     most: Decimal
     payer: tuple[str, ...] = ()
+    most_of: Mapping[str, Decimal] = field(default_factory=dict, hash=False)
+
+    def most_to(self, kind: str) -> Decimal:
+        """The most of one payment to a destination of a kind."""
+        return self.most_of.get(kind, self.most)
 
     def units(self, amount: Decimal, exponent: int) -> int:
         """An amount in ledger units of that exponent."""
@@ -75,6 +81,8 @@ _RAILS = (
         least=Decimal(1),
         most=Decimal(500_000),
         payer=("account",),
+        # By the National Payments Corporation, as `razorpayx` has it too.
+        most_of={"upi": Decimal(100_000)},
     ),
     Rail("wise", "USD", ("email",), "wise", decimals=2, least=Decimal(1), most=Decimal(1_000_000), payer=("currency",)),
     Rail("paypal", "USD", ("email",), "paypal", decimals=2, least=Decimal("0.01"), most=Decimal(20_000)),

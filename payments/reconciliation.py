@@ -141,8 +141,8 @@ def _lines(
     ours = _our_accounts(db)
     for one in camt.read(file):  # type: ignore[arg-type]  # a stream of bytes, whatever its class is called
         if isinstance(one, camt.Statement):
-            if ours and one.account not in ours:
-                raise ForeignAccount(f"The file is of {one.account}, which no paying account names.")
+            if one.account not in ours:
+                raise ForeignAccount(f"The file is of {one.account}, which no paying account names that is confirmed.")
             statements.append(one)
         elif one.booked:
             yield from _movements(one, exponents)
@@ -293,7 +293,8 @@ def _is_nameless(line: _Line) -> bool:
 
 
 _AWAITED = text("""
-    SELECT r.id, r.currency, a.details ->> 'iban' AS account, sum(p.net) FILTER (WHERE p.state = 'exported') AS total
+    SELECT r.id, r.currency, coalesce(a.details ->> 'iban', a.details ->> 'account') AS account,
+           sum(p.net) FILTER (WHERE p.state = 'exported') AS total
       FROM payout_runs r JOIN payouts p ON p.run_id = r.id AND p.state <> 'dropped'
       LEFT JOIN paying_accounts a ON a.id = r.paying_account_id
      WHERE r.state = 'exported' GROUP BY r.id, r.currency, a.id HAVING bool_and(p.state IN ('exported', 'failed'))

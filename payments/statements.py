@@ -13,6 +13,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from foundation import ids, pagination
+from foundation.db import patience
 from foundation.errors import Invalid, NotFound
 from payments import horizon
 from payments.models import Account, AccountKind
@@ -182,7 +183,8 @@ TRIAL = text("""
 
 def trial_balance(db: Session, day: date) -> Sequence[Any]:
     """Debits and credits of every role and currency by the entries that count for a day or one before it."""
-    return db.execute(TRIAL, {"day": day}).all()
+    with patience(db):
+        return db.execute(TRIAL, {"day": day}).all()
 
 
 # Statements

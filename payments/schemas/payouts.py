@@ -53,7 +53,10 @@ class NewPayingAccount(Schema):
     rail = Text(required=True, longest=40)
     details = JsonObject(
         required=True,
-        metadata={"description": "By rail: name, iban, bic; name, routing, company_id; account; currency."},
+        metadata={
+            "description": "By rail: name, iban, bic; name, routing, company_id; account; currency. Each "
+            "without an iban may name its account at a bank, account."
+        },
     )
 
 

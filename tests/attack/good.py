@@ -62,7 +62,7 @@ from payments.tax_documents import Shown
 from quality import proposals, quarantine
 from tests import factories
 from tests.payments import cleared, exported, owed
-from tests.payments.files.test_camt import document, entry
+from tests.payments.files.test_camt import OURS, document, entry
 from workforce import assignment, schemas
 from workforce.models import BatchStatus, Kind, Project, Requester, WorkerStatus
 from workforce.tiers import Tier
@@ -948,6 +948,7 @@ def _run_file(db: Session) -> Good:
 
 def _bank_line(db: Session, *, said: bool = False) -> tuple[str, str]:
     """A line in suspense, and what was said of it."""
+    owed.bank_account(db, OURS)
     sent = document(entry(amount="0.25", refs=("", ids.new("ref"))), name=ids.new("st"))
     reconciliation.read(db, io.BytesIO(sent), format_="camt", read_by="ada")
     line = db.scalars(reconciliation.entries(state="suspense").order_by(BankEntry.id.desc()).limit(1)).one()

@@ -52,6 +52,32 @@ def test_a_statement_that_is_answered_in_time_is_waited_for(
     engine.dispose()
 
 
+def test_where_patience_is_asked_for_a_statement_may_take_longer_and_then_no_more(
+    new_database: Callable[[], Urls], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "_SILENCE_SECONDS", 0.5)
+    engine = db.make_engine(new_database().app)
+
+    with db.sessions(engine)() as session:
+        session.execute(text("SET LOCAL statement_timeout = '300ms'"))
+        with db.patience(session):
+            assert session.execute(text("SELECT 1 FROM pg_sleep(1)")).scalar_one() == 1
+        with pytest.raises(OperationalError, match="statement timeout"):
+            session.execute(text("SELECT 1 FROM pg_sleep(1)"))
+        session.rollback()
+        with pytest.raises(OperationalError, match="Timeout"):
+            session.execute(text("SELECT 1 FROM pg_sleep(1)"))
+    engine.dispose()
+
+
+def test_patience_takes_nothing_from_whoever_has_more(new_database: Callable[[], Urls]) -> None:
+    engine = db.make_engine(new_database().app, patient=True)
+
+    with db.sessions(engine)() as session, db.patience(session):
+        assert session.execute(text("SHOW statement_timeout")).scalar_one() == "0"
+    engine.dispose()
+
+
 _TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
 _LIKE_AN_ARRAY = ['"', "\\", '\\"', "{}", "{a,b}", ",", "NULL", "null", "", " ", "\n", "'", "é", "🙂"]
 

@@ -199,6 +199,11 @@ def paying_account(db: Session, rail: str = "sepa", **details: str) -> None:
     paying_accounts.confirm(db, entered.id, confirmed_by=APPROVER)
 
 
+def bank_account(db: Session, account: str) -> None:
+    """An account of the house's at a bank, of which statements are read, and that no file of payouts names."""
+    paying_account(db, "paypal", account=account)
+
+
 def sent(db: Session, rail: str = "paypal", *, prepared_by: str = PREPARER, approved_by: str = APPROVER) -> PayoutRun:
     """A run of all that is due over a rail, prepared, approved and gone."""
     run = go_through(db, runs.begin(db, rail=rail, prepared_by=prepared_by))

@@ -13,7 +13,7 @@ from payments import funding, fx, payouts, reconciliation
 from payments.payouts import Outcome
 from tests import factories
 from tests.payments import owed
-from tests.payments.files.test_camt import details, document, entry
+from tests.payments.files.test_camt import OURS, details, document, entry
 from tests.payments.owed import APPROVER, PREPARER
 from tests.payments.test_api_payouts import People, Token, _items, _problem
 
@@ -22,6 +22,8 @@ __all__ = ["people"]
 
 @pytest.fixture
 def people(client: FlaskClient, token: Token, db: Session) -> People:
+    owed.bank_account(db, OURS)
+    db.commit()
     return People(client, token, db)
 
 

@@ -449,7 +449,7 @@ def test_a_rail_pays_from_an_account_that_another_person_has_confirmed(people: P
         ("sepa", {}, "paying-account-invalid", "/details/name"),
         ("sepa", {**ACCOUNTS["sepa"], "iban": "DE88370400440532013000"}, "iban-checksum-wrong", "/details/iban"),
         ("ach", {**ACCOUNTS["ach"], "routing": "1"}, "paying-account-invalid", "/details/routing"),
-        ("paypal", {"account": "1"}, "paying-account-invalid", "/details"),
+        ("paypal", {"account": "1 2"}, "paying-account-invalid", "/details/account"),
         ("pigeon", {"account": "1"}, "no-such-rail", "/rail"),
     ],
 )

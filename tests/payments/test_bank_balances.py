@@ -11,6 +11,7 @@ from payments import bank_balances, funding, reconciliation, suspense
 from payments.bank_balances import Compared
 from payments.models import BankBalance, BankEntry, ResolutionKind
 from payments.reconciliation import FileUnreadable
+from tests.payments import owed
 from tests.payments.files.test_camt import OURS, balance, document, entry
 from tests.payments.owed import APPROVER, PREPARER
 
@@ -19,6 +20,7 @@ EURO = 10_000
 
 
 def _read(db: Session, closing: str, *lines: str, name: str = "st1", account: str = OURS, day: str = "") -> None:
+    owed.bank_account(db, account)
     content = document(*lines, name=name, balances=balance("CLBD", closing)).replace(OURS.encode(), account.encode())
     content = content.replace(b"2026-02-02", day.encode()) if day else content
     reconciliation.read(db, io.BytesIO(content), format_="camt", read_by=PREPARER)
@@ -90,6 +92,7 @@ def test_what_finance_has_booked_by_hand_is_a_difference_until_its_line_is_found
 
 
 def test_a_notification_says_nothing_of_balances(db: Session, books: None) -> None:
+    owed.bank_account(db, OURS)
     content = document(_in("b1", "50.00"), version="camt.054.001.02")
     reconciliation.read(db, io.BytesIO(content), format_="camt", read_by=PREPARER)
 

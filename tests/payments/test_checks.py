@@ -52,7 +52,7 @@ from payments.tax_documents import Shown
 from tests import factories
 from tests.conftest import Urls
 from tests.payments import cleared, exported, owed
-from tests.payments.files.test_camt import document, entry
+from tests.payments.files.test_camt import OURS, document, entry
 
 CASH = AccountName(BANK, HOUSE, "USD")
 FEE = AccountName(PLATFORM_FEE, HOUSE, "USD")
@@ -117,6 +117,7 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         db.execute(text("INSERT INTO tier_moves SELECT 'm', 'w', 's', 1, 2, 'why', 'ops', now()"))
         db.execute(text("INSERT INTO known_labels (project_id, task_id, label, voter_id) SELECT 'p', 't', 1, 'w'"))
         db.execute(text("INSERT INTO adjudications (project_id, task_id, voter_id, label) SELECT 'p', 't', 'w', 1"))
+        owed.bank_account(db, OURS)
         unknown = document(entry()).replace(b'"EUR"', b'"USD"')
         reconciliation.read(db, io.BytesIO(unknown), format_="camt", read_by="f")
         _come_back(db)
@@ -511,6 +512,9 @@ BREAKS = {
         ALTER TABLE journal_entries ALTER idempotency_key DROP NOT NULL;
         INSERT INTO journal_entries (id, request_hash, kind, lines, cause_ref, actor_ref)
         VALUES ('jnl_x', '', 'test', 1, 'c', 'a')""",
+    "I17 a payout is what its rail takes of one payment": """
+        ALTER TABLE payouts DROP CONSTRAINT ck_payouts_adds_up;
+        UPDATE payouts SET net = net + 1""",
     "F1 nobody confirmed an exchange rate of their own": """
         ALTER TABLE fx_rates DROP CONSTRAINT ck_fx_rates_four_eyes;
         UPDATE fx_rates SET confirmed_by = entered_by, confirmed_at = now() WHERE confirmed_by IS NULL""",
@@ -593,6 +597,24 @@ def test_a_check_turns_red_when_its_rule_is_broken(owner: Session, name: str) ->
         owner.execute(text(statement))
 
     assert checks.check(owner)[name]
+
+
+# Of PayPal, which takes cents, from one to 20,000 dollars; and of M-Pesa's whole shillings.
+UNFIT = {
+    "more than its most": "UPDATE payouts SET net = 200000100",
+    "less than its least": "UPDATE payouts SET net = 0",
+    "a part of its unit": "UPDATE payouts SET net = net + 100 WHERE currency = 'KES'",
+    "to where it does not go": "UPDATE payout_methods SET kind = 'iban'",
+}
+
+
+@pytest.mark.parametrize("change", UNFIT.values(), ids=UNFIT.keys())
+def test_whatever_a_rail_does_not_take_is_found(owner: Session, change: str) -> None:
+    for name in ("ck_payouts_adds_up", "ck_payouts_above_zero"):
+        owner.execute(text(f"ALTER TABLE payouts DROP CONSTRAINT {name}"))
+    owner.execute(text(change))
+
+    assert checks.check(owner)["I17 a payout is what its rail takes of one payment"]
 
 
 LIFTED = {

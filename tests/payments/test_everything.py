@@ -48,7 +48,7 @@ from payments.models import Billing, Currency, Payee, Presentation, ResolutionKi
 from payments.payouts import Outcome
 from tests import factories
 from tests.payments import owed
-from tests.payments.files.test_camt import document, entry
+from tests.payments.files.test_camt import OURS, document, entry
 from tests.payments.owed import APPROVER, OWNER, PREPARER
 
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
@@ -67,6 +67,7 @@ class Books:
     def __init__(self, db: Session, seed: int) -> None:
         self.db, self.rng, self.number = db, random.Random(seed), 0
         self.people = [owed.payee(db, 50_000, rail=rail) for rail in ("paypal", "paypal", "mpesa", "mpesa")]
+        owed.bank_account(db, OURS)
         self.usd: Currency = money.currency(db, "USD")
         self.past = (clock.now(db).date().replace(day=1) - timedelta(days=1)).replace(day=1)
         factories.enter_fx_rate(db, confirmed=True)

@@ -10,6 +10,7 @@ from payments import paying_accounts, rails
 from payments.destinations import IbanChecksumWrong
 from payments.four_eyes import SamePerson
 from payments.paying_accounts import NoSuchPayingAccount, PayingAccountInvalid, PayingAccountMissing
+from tests.payments import owed
 from tests.payments.owed import ACCOUNTS, APPROVER, PREPARER
 
 SEPA = ACCOUNTS["sepa"]
@@ -58,6 +59,8 @@ def test_the_newest_confirmed_account_of_a_rail_pays(db: Session) -> None:
 
 
 def test_a_rail_whose_files_name_no_account_needs_none(db: Session) -> None:
+    owed.bank_account(db, "000123456789")
+
     assert paying_accounts.of_rail(db, rails.find("paypal")) is None
     assert paying_accounts.details_of(db, None) == {}
 
@@ -91,6 +94,9 @@ def test_every_rail_that_names_an_account_takes_one(db: Session, rail: str) -> N
         ("ach", {"routing": "021000022"}, "/details/routing"),
         ("ach", {"routing": "\u0660" * 9}, "/details/routing"),
         ("ach", {"company_id": "12345678901"}, "/details/company_id"),
+        ("ach", {"account": "12 345"}, "/details/account"),
+        ("ach", {"account": 12345}, "/details/account"),
+        ("sepa", {"account": "12345"}, "/details/account"),
         ("imps", {"account": "=1+1"}, "/details/account"),
         ("wise", {"currency": "usd"}, "/details/currency"),
     ],
@@ -104,12 +110,21 @@ def test_what_is_no_account_is_refused_where_it_is_wrong(
     assert [error["pointer"] for error in refused.value.errors] == [pointer]
 
 
-def test_what_is_missing_is_named_and_a_rail_without_accounts_takes_none(db: Session) -> None:
+@pytest.mark.parametrize("rail", [name for name in rails.by_name if name not in {"sepa", "imps"}])
+def test_every_rail_may_name_the_account_at_a_bank_that_its_money_lies_on(db: Session, rail: str) -> None:
+    details = {**ACCOUNTS.get(rail, {}), "account": "000123456789"}
+
+    account_id = paying_accounts.enter(db, rail=rail, details=details, entered_by=PREPARER).id
+
+    assert paying_accounts.details_of(db, account_id) == details
+
+
+def test_what_is_missing_is_named(db: Session) -> None:
     with pytest.raises(PayingAccountInvalid, match="name, iban, bic") as refused:
         paying_accounts.enter(db, rail="sepa", details={}, entered_by=PREPARER)
     assert [error["pointer"] for error in refused.value.errors] == ["/details/name", "/details/iban", "/details/bic"]
 
-    with pytest.raises(PayingAccountInvalid, match="needs no"):
-        paying_accounts.enter(db, rail="paypal", details={"account": "1"}, entered_by=PREPARER)
+    with pytest.raises(PayingAccountInvalid, match="paypal takes account"):
+        paying_accounts.enter(db, rail="paypal", details={}, entered_by=PREPARER)
     with pytest.raises(IbanChecksumWrong):
         _enter(db, iban="DE88370400440532013000")

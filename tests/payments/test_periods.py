@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -555,6 +555,23 @@ def _proposed(db: Session) -> str:
     return periods.shown(db, JUNE).hash
 
 
+def test_nobody_who_posts_waits_while_the_month_is_added_up(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = _propose(house)
+    usual = periods._trial
+
+    def add_up(db: Session, month: date) -> Sequence[Any]:
+        rows = usual(db, month)
+        _in_its_own(house, lambda other: _post(other, date(2026, 6, 6), "meanwhile"))
+        return rows
+
+    monkeypatch.setattr(periods, "_trial", add_up)
+
+    with pytest.raises(TrialBalanceChanged):
+        _in_its_own(house, lambda db: periods.confirm(db, JUNE, trial_hash=looked_at, confirmed_by=BOB))
+    with house.sessions() as db:
+        assert db.scalar(text("SELECT count(*) FROM journal_entries")) == 2
+
+
 # Over HTTP
 
 
@@ -596,6 +613,23 @@ def test_a_month_is_closed_and_opened_over_http(db: Session, ask: Callable[..., 
         "payments.close_period ada", "payments.confirm_period bob", "payments.reopen_period ada",
         "payments.confirm_reopening bob",
     ]  # fmt: skip
+
+
+def test_a_month_with_more_in_it_than_a_request_has_time_for_is_closed(
+    db: Session, ask: Callable[..., TestResponse], books: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _post(db, date(2026, 6, 5))
+    slow = str(statements.TRIAL).replace("WHERE", "WHERE EXISTS (SELECT FROM pg_sleep(0.6)) AND")
+    monkeypatch.setattr(statements, "TRIAL", text(slow))
+    db.execute(text("SET LOCAL statement_timeout = '500ms'"))
+    db.commit()
+
+    assert ask("finance ada", "POST", "closing").status_code == 200
+    seen = ask("approver bob", "GET").get_json()
+    assert ask("approver bob", "POST", "confirmation", json={"hash": seen["hash"]}).status_code == 200
+
+    # And it is the usual again.
+    assert db.scalar(text("SHOW statement_timeout")) == "500ms"
 
 
 def test_what_cannot_be_done_with_a_month_is_a_problem(

@@ -196,6 +196,8 @@ def test_what_is_not_booked_is_no_money(db: Session, books: None, status: str) -
 
 
 def test_a_line_that_moves_nothing_is_none(db: Session, books: None) -> None:
+    owed.bank_account(db, OURS)
+
     assert _read(db, _statement(entry(amount="0.00"))) == {}
 
 
@@ -427,6 +429,50 @@ def test_a_statement_of_another_account_changes_nothing(db: Session, books: None
 
     _refuse(db, ours.replace(OURS.encode(), theirs), ForeignAccount)
     assert _states(db, run) == ["exported"]
+
+
+def test_before_any_account_is_confirmed_no_statement_is_read(db: Session, books: None) -> None:
+    content = _statement(_line("b1", 5000))
+    _refuse(db, content, ForeignAccount)
+
+    owed.bank_account(db, OURS)
+
+    assert _read(db, content) == {"suspense": 1}
+
+
+_ACH_ACCOUNT = "000123456789"
+
+
+def _of_ach(content: bytes) -> bytes:
+    """A statement of the account that ACH pays from, which has no IBAN."""
+    ours = f"<IBAN>{OURS}</IBAN></Id><Ccy>EUR".encode()
+    return content.replace(ours, f"<Othr><Id>{_ACH_ACCOUNT}</Id></Othr></Id><Ccy>USD".encode()).replace(
+        b'Ccy="EUR"', b'Ccy="USD"'
+    )
+
+
+def test_the_bank_of_ach_is_read_when_its_paying_account_names_its_own(db: Session, books: None) -> None:
+    _sent(db, 300)
+    run = _sent(db, 700, 200, rail="ach", currency="USD")
+    content = _of_ach(_statement(_line("b1", -900)))
+    _refuse(db, content, ForeignAccount)
+
+    owed.paying_account(db, "ach", **owed.ACCOUNTS["ach"], account=_ACH_ACCOUNT)
+
+    assert _read(db, content) == {"matched": 1}
+    assert _states(db, run) == ["settled"] * 2
+
+
+def test_a_sum_from_another_account_than_the_one_of_ach_settles_no_run(db: Session, books: None) -> None:
+    _sent(db, 300)
+    owed.paying_account(db, "ach", **owed.ACCOUNTS["ach"], account=_ACH_ACCOUNT)
+    owed.payee(db, 700 * CENT, rail="ach")
+    run = owed.sent(db, "ach")
+    line = _statement(_line("b1", -700)).replace(b'"EUR"', b'"USD"')
+
+    assert _read(db, line) == {"suspense": 1}
+    assert _states(db, run) == ["exported"]
+    assert _read(db, _of_ach(_statement(_line("b1", -700)))) == {"matched": 1}
 
 
 def test_an_account_counts_when_it_is_confirmed(db: Session, books: None) -> None:

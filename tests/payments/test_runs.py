@@ -155,6 +155,37 @@ def test_what_a_rail_does_not_take_at_once_goes_out_in_parts(db: Session, books:
     assert {one.payee_id for one in _payouts(db, run)} == {ben.id}
 
 
+@pytest.mark.parametrize(
+    ("paise", "paid", "left"),
+    [
+        (100_000_00, [100_000_00], 0),
+        # A paisa is less than the rail takes.
+        (100_000_01, [100_000_00], 1),
+        (100_001_00, [100_000_00, 1_00], 0),
+        (250_000_00, [100_000_00, 100_000_00, 50_000_00], 0),
+    ],
+)
+def test_whoever_is_owed_more_than_upi_carries_is_paid_in_parts(
+    db: Session, books: None, paise: int, paid: list[int], left: int
+) -> None:
+    owed.paying_account(db, "imps", **owed.ACCOUNTS["imps"])
+    asha = owed.payee(db, paise * CENT, currency="INR", rail=None)
+    owed.set_destination(db, asha, "imps", "upi", upi="asha.rao@okaxis")
+
+    run = owed.sent(db, "imps")
+
+    # And their format has nothing against them.
+    assert [(one.state, one.net) for one in _payouts(db, run)] == [("exported", amount * CENT) for amount in paid]
+    assert sum(owed.rests(db, asha)) == left * CENT
+
+
+def test_a_bank_account_is_paid_more_at_once_than_upi_carries(db: Session, books: None) -> None:
+    owed.paying_account(db, "imps", **owed.ACCOUNTS["imps"])
+    owed.payee(db, 500_000_0000, currency="INR", rail="imps")
+
+    assert [one.net for one in _payouts(db, owed.sent(db, "imps"))] == [500_000_0000]
+
+
 _TINY = Rail("tiny", "USD", ("email",), "generic", decimals=2, least=Decimal("0.03"), most=Decimal("0.25"))
 
 
@@ -162,7 +193,7 @@ _TINY = Rail("tiny", "USD", ("email",), "generic", decimals=2, least=Decimal("0.
 def test_a_split_pays_the_oldest_first_in_whole_units_within_the_limits(amounts: list[int]) -> None:
     rests = [(f"ern_{number:02}", amount) for number, amount in enumerate(amounts)]
 
-    parts = preparing.split(rests, _TINY, Rate(None, 1, 1, 4, 4), Account())
+    parts = preparing.split(rests, _TINY, Rate(None, 1, 1, 4, 4), Account(), kind="email")
 
     assert all(300 <= part.net == part.gross <= 2500 and part.net % 100 == 0 for part in parts)
     assert sum(amounts) - sum(part.gross for part in parts) < 300
@@ -188,7 +219,7 @@ def test_whatever_the_rate_nobody_is_paid_more_than_they_earned_or_a_unit_less(
     if worth > 10**9:
         return
 
-    parts = preparing.split(owed_now, rail, rate, Account())
+    parts = preparing.split(owed_now, rail, rate, Account(), kind="email")
 
     net, gross = sum(part.net for part in parts), sum(part.gross for part in parts)
     assert gross <= sum(amounts)

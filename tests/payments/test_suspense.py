@@ -26,6 +26,8 @@ from tests.payments import owed
 from tests.payments.files.test_camt import details, document, entry
 
 CENT = 100
+# The statements here are of an account of ours that no rail pays from.
+OURS = "FR1420041010050500013M02606"
 FINANCE, APPROVER = "wanjiru", "oscar"
 
 
@@ -34,6 +36,7 @@ def _line(db: Session, cents: int, name: str | None = None, reference: str = "b1
     sign = "CRDT" if cents > 0 else "DBIT"
     amount = f"{abs(cents) // 100}.{abs(cents) % 100:02}"
     parts = [details(name, amount, sign=sign)] if name else []
+    owed.bank_account(db, OURS)
     content = document(entry(*parts, amount=amount, sign=sign, refs=("", reference)), name=reference)
     reconciliation.read(db, io.BytesIO(content), format_="camt", read_by=FINANCE)
     (line,) = db.scalars(reconciliation.entries().where(BankEntry.reference.startswith(f"{reference}#")))
@@ -64,12 +67,7 @@ def _sent(db: Session, cents: int) -> Payout:
     owed.paying_account(db, "sepa", **{**owed.ACCOUNTS["sepa"], "iban": "FR7630006000011234567890189"})
     owed.payee(db, cents * CENT, currency="EUR", rail="sepa")
     (payout,) = db.scalars(payouts.listed(run_id=owed.sent(db, "sepa").id))
-    # The statements here are of an account of ours that the rail does not pay from.
-    owed.paying_account(db, "sepa", **{**owed.ACCOUNTS["sepa"], "iban": OURS})
     return payout
-
-
-OURS = "FR1420041010050500013M02606"
 
 
 # What it is
