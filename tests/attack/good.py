@@ -1331,6 +1331,8 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/me/withholdings": _my_tax,
     "PUT /api/me/payout-method": _method,
     "GET /api/me/payout-method": _paid,
+    "GET /api/me/payout-methods": _paid,
+    "GET /api/me/next-payout": _paid,
     "GET /api/me/payouts": _paid,
     "GET /api/me/holds": _paid,
     "GET /api/me/adjustments": _paid,
