@@ -62,6 +62,17 @@ def record(db: Session, pieces: Sequence[Piece]) -> None:
         )
 
 
+_MEDIAN = text("""
+    SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY milliseconds) FROM active_time WHERE answer_ref = ANY(:answers)
+""")
+
+
+def median_seconds(db: Session, answer_refs: Sequence[str]) -> int | None:
+    """How long half of these answers took at most, in whole seconds; None where nothing was measured of any."""
+    median: int | None = db.scalar(_MEDIAN, {"answers": list(answer_refs)})
+    return None if median is None else max(-(-median // 1000), 1)
+
+
 def capped(answers: str, *, until: str = "'infinity'") -> str:
     """SQL: the rows of a relation that has `cause_ref` and `milliseconds`, with `counted_ms` beside them.
 

@@ -154,6 +154,21 @@ def stale(db: Session, run_id: str) -> Iterator[tuple[str, str]]:
                 yield row.id, reasons[row.payee_id]
 
 
+def bar(db: Session, payee_id: str) -> str | None:
+    """Why a run that is prepared now would leave this payee out, if it would; nobody is screened for it.
+
+    A screening that a run would renew by itself does not count.
+    """
+    version = screening.version_in_force(db)
+    (one,) = screening.standings(db, [payee_id], version)
+    if one.is_blocked:
+        return BLOCKED
+    is_asked = version is not None and any(each.is_remote for each in screening.screeners(db))
+    if one.waits or (is_asked and not one.is_fresh):
+        return SCREENING
+    return KYC if of_payee(db, payee_id).needs_verification else None
+
+
 # What a payee is told
 
 

@@ -115,6 +115,10 @@ _TOTALS = text("""
     SELECT e.currency, c.ledger_exponent AS exponent, count(*) AS answers,
            coalesce(sum(e.amount) FILTER (WHERE e.status = 'pending'), 0) AS pending,
            coalesce(sum(e.amount - e.paid) FILTER (WHERE e.status = 'due'), 0) AS due,
+           coalesce(sum(e.amount - e.paid) FILTER (WHERE e.status = 'due' AND EXISTS (
+               SELECT FROM holds h WHERE h.payee_id = e.payee_id AND h.ended_at IS NULL
+                  AND (h.until IS NULL OR h.until > now())
+                  AND (h.earning_id IS NULL OR h.earning_id = e.id))), 0) AS held,
            sum(e.paid - coalesce(r.amount, 0)) AS paid
       FROM earnings e JOIN currencies c ON c.code = e.currency
       LEFT JOIN (SELECT earning_id, sum(amount) AS amount FROM redenomination_items GROUP BY earning_id) r
@@ -124,7 +128,7 @@ _TOTALS = text("""
 
 
 def totals(db: Session, payee_id: str) -> Sequence[Any]:
-    """A payee's pending, due and paid sums in every currency."""
+    """A payee's pending, due and paid sums in every currency, and what of the due is held."""
     return db.execute(_TOTALS, {"payee_id": payee_id}).all()
 
 

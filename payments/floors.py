@@ -117,6 +117,19 @@ def hourly_today(db: Session, region: str, currency: str) -> int | None:
     return None if row is None else int(row.hourly)
 
 
+_REGIONS_TODAY = text(f"""
+    SELECT regions.region, today.hourly
+      FROM (SELECT DISTINCT region FROM floor_rules WHERE currency = :currency AND confirmed_by IS NOT NULL) regions
+     CROSS JOIN LATERAL ({in_force("regions.region", ":currency", "(now() AT TIME ZONE 'UTC')::date")}) today
+     ORDER BY regions.region
+""")
+
+
+def hourly_by_region(db: Session, currency: str) -> dict[str, int]:
+    """Every floor in force for pay in a currency, in ledger units an hour, by region in its order."""
+    return {row.region: int(row.hourly) for row in db.execute(_REGIONS_TODAY, {"currency": currency})}
+
+
 def price(hourly: int, milliseconds: int, exponent: int) -> int:
     """The least that so much work must pay, in ledger units: 7,000 an hour for 1,000 seconds is 1,945."""
     return worth(hourly * milliseconds, exponent)

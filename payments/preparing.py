@@ -7,6 +7,7 @@ not paid is written down with the reason.
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
@@ -172,15 +173,19 @@ def _unfit_parts(made: Sequence[_Made], unfit: Collection[str]) -> list[tuple[An
 def _decide_all(db: Session, run: PayoutRun, payees: Sequence[Taxpayer]) -> list[tuple[Any, Decided]]:
     """Each payee's pay in each currency, and what comes of it."""
     rail, rates = rails.find(run.rail), read_rates(db, run)
-    where = {
-        "payees": [payee.payee_id for payee in payees],
-        "rail": rail.name,
-        "currency": run.currency,
-        "cut_off": run.cut_off,
-    }
-    rows = db.execute(_OWED, where).all()
+    payee_ids = [payee.payee_id for payee in payees]
+    rows = owed(db, payee_ids, rail=rail.name, currency=run.currency, cut_off=run.cut_off)
     standings = _standings(db, run, payees, rows)
     return [(row, decide(row, rail, rates.get(row.currency), standings[row.payee_id, row.currency])) for row in rows]
+
+
+def owed(db: Session, payee_ids: Sequence[str], *, rail: str, currency: str, cut_off: datetime) -> Sequence[Any]:
+    """What is due to payees over a rail and in no run, by payee and the currency it was earned in.
+
+    Of those who have not said where their pay should go, what they earned in this currency.
+    """
+    where = {"payees": list(payee_ids), "rail": rail, "currency": currency, "cut_off": cut_off}
+    return db.execute(_OWED, where).all()
 
 
 def _standings(

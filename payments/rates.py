@@ -188,6 +188,43 @@ def dearest_with(db: Session, owner_ref: str, prices: Sequence[Price], *, tier_m
     return max(offered, key=lambda quote: quote.amount)
 
 
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The prices of an owner, in ledger units of its one currency, by tier and region."""
+
+    currency: str
+    exponent: int
+    amounts: dict[tuple[int, str], int]
+
+    def cheapest(self, region: str, *, tier_min: int, tier_max: int) -> int | None:
+        """The least that somebody of this region and these tiers is quoted, or None where they are quoted nothing."""
+        here = {
+            tier: self.amounts.get((tier, region), self.amounts.get((tier, EVERYWHERE)))
+            for tier in {tier for tier, _ in self.amounts if tier <= tier_max}
+        }
+        found = {tier: amount for tier, amount in here.items() if amount is not None}
+        lowest = max((tier for tier in found if tier <= tier_min), default=tier_min)
+        return min((amount for tier, amount in found.items() if tier >= lowest), default=None)
+
+
+_IN_FORCE = text("""
+    SELECT DISTINCT ON (r.tier, r.region) r.tier, r.region, r.amount, r.currency
+      FROM rates r WHERE r.owner_ref = :owner_ref AND r.valid_from <= now()
+     ORDER BY r.tier, r.region, r.valid_from DESC
+""")
+
+
+def card_with(db: Session, owner_ref: str, prices: Sequence[Price] = ()) -> Card:
+    """An owner's card as it is in force, or as it comes to if these prices are published as well."""
+    rows: list[Any] = list(db.execute(_IN_FORCE, {"owner_ref": owner_ref}).mappings())
+    rows += _parse(db, prices) if prices else []
+    if not rows:
+        raise RateMissing("There is no price yet.")
+    currency = money.currency(db, rows[-1]["currency"])
+    amounts = {(row["tier"], row["region"]): int(row["amount"]) for row in rows}
+    return Card(currency.code, currency.ledger_exponent, amounts)
+
+
 def page(db: Session, owner_ref: str, request: pagination.PageRequest) -> pagination.Page:
     """All prices that were ever published for an owner's work, newest first."""
     return pagination.read(db, select(Rate).where(Rate.owner_ref == owner_ref), Rate.id, request)

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from foundation import clock
 from foundation.errors import Invalid
 from payments import active_time, floors, money
+from payments.rates import Card
 
 GROUPS_MAX = 500
 DAYS_MAX = 92
@@ -183,6 +184,10 @@ def warn(db: Session, *, region: str, amount: int, currency: str, exponent: int,
     hourly = floors.hourly_today(db, region, currency)
     if hourly is None:
         return Outlook(is_below=False, sentence=f"No floor in {currency} is in force in {region}.")
+    return _outlook(hourly, region=region, amount=amount, currency=currency, exponent=exponent, seconds=seconds)
+
+
+def _outlook(hourly: int, *, region: str, amount: int, currency: str, exponent: int, seconds: int) -> Outlook:
     least = floors.price(hourly, seconds * 1000, exponent)
     paid, floor, wanted, wage = (
         money.format_amount(each, exponent) for each in (amount, hourly, least, amount * 3600 // seconds)
@@ -191,3 +196,43 @@ def warn(db: Session, *, region: str, amount: int, currency: str, exponent: int,
     if amount >= least:
         return Outlook(is_below=False, sentence=f"{told}; the floor in {region} is {floor}.")
     return Outlook(is_below=True, sentence=f"{told}, below the floor of {floor} in {region}; pay {wanted} at least.")
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """A region in which the cheapest price of a card is below the floor, in ledger units, and what would not be."""
+
+    region: str
+    currency: str
+    exponent: int
+    seconds: int
+    price: int
+    least: int
+    sentence: str
+
+
+def warn_of_card(db: Session, card: Card, *, tier_min: int, tier_max: int, seconds: int) -> list[Below]:
+    """The regions with a floor in force that an answer of so many seconds pays less than, by the cheapest price there.
+
+    tier_min, tier_max : of those who are offered the work. Regions without a price are offered none.
+    """
+    found = []
+    for region, hourly in floors.hourly_by_region(db, card.currency).items():
+        price = card.cheapest(region, tier_min=tier_min, tier_max=tier_max)
+        if price is None:
+            continue
+        place = {"region": region, "currency": card.currency}
+        outlook = _outlook(hourly, **place, amount=price, exponent=card.exponent, seconds=seconds)
+        if outlook.is_below:
+            least = floors.price(hourly, seconds * 1000, card.exponent)
+            found.append(
+                Below(
+                    **place,
+                    exponent=card.exponent,
+                    seconds=seconds,
+                    price=price,
+                    least=least,
+                    sentence=outlook.sentence,
+                )
+            )
+    return found

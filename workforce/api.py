@@ -171,14 +171,15 @@ def list_requesters(call: Call) -> pagination.Page:
     allow=allow("requester"),
     quota=projects.QUOTA,
     body=schemas.NewProject,
-    returns=schemas.Project,
+    returns=schemas.OutlinedProject,
     status=201,
 )
-def create_project(call: Call) -> Project:
-    """Make a project: labels, rate card and quality settings."""
+def create_project(call: Call) -> rate_cards.Outlined:
+    """Make a project: labels, rate card and quality settings. Prices below the floor are warned of, not refused."""
     name, prices = call.body.pop("name"), [Price(**price) for price in call.body.pop("rates")]
-    settings = projects.Settings(**call.body)
-    return projects.create(call.db, requester_id=call.actor.subject_id, name=name, settings=settings, prices=prices)
+    seconds, settings = call.body.pop("estimated_seconds", None), projects.Settings(**call.body)
+    made = projects.create(call.db, requester_id=call.actor.subject_id, name=name, settings=settings, prices=prices)
+    return rate_cards.outline(call.db, made, estimated_seconds=seconds)
 
 
 @routes.get("/projects", allow=allow("requester"), returns=schemas.Project, paged=True)
@@ -187,10 +188,10 @@ def list_projects(call: Call) -> pagination.Page:
     return pagination.read(call.db, projects.listed(call.actor.subject_id), Project.id, call.page)
 
 
-@routes.get("/projects/<project_id>", allow=allow("requester"), returns=schemas.Project)
-def get_project(call: Call, project_id: str) -> Project:
-    """One of your projects, by its id."""
-    return projects.find(call.db, call.actor.subject_id, project_id)
+@routes.get("/projects/<project_id>", allow=allow("requester"), returns=schemas.OutlinedProject)
+def get_project(call: Call, project_id: str) -> rate_cards.Outlined:
+    """One of your projects, by its id, and where its prices are below the floor."""
+    return rate_cards.outline(call.db, projects.find(call.db, call.actor.subject_id, project_id))
 
 
 @routes.get("/projects/<project_id>/progress", allow=allow("requester"), returns=schemas.Progress)
@@ -232,7 +233,8 @@ def publish_rates(call: Call, project_id: str) -> rate_cards.Raised:
 def preview_rates(call: Call, project_id: str) -> rate_cards.Foreseen:
     """What new prices would set aside for your open tasks, and would have cost last month. Nothing is changed."""
     project = projects.find(call.db, call.actor.subject_id, project_id)
-    return rate_cards.preview(call.db, project, [Price(**price) for price in call.body["rates"]])
+    prices = [Price(**price) for price in call.body.pop("rates")]
+    return rate_cards.preview(call.db, project, prices, **call.body)
 
 
 @routes.get("/projects/<project_id>/rates", allow=allow("requester"), returns=schemas.ProjectRate, paged=True)

@@ -13,14 +13,16 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from foundation import errors, outbox
-from payments import funding, money, rates
+from payments import active_time, funding, money, rates, wages
 from payments.funding import Aside
 from payments.ledger import InsufficientFunds
 from payments.rates import Price
 from workforce import tasks
-from workforce.models import Batch, Project, Task, TaskStatus
+from workforce.models import Answer, Batch, Kind, Project, Task, TaskStatus
 from workforce.tiers import Tier
 
+# How long answers take is learned from so many of the newest.
+_LEARNED_FROM = 1000
 _OPEN = (TaskStatus.OPEN, TaskStatus.ESCALATED, TaskStatus.GOLD)
 
 
@@ -40,10 +42,11 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """What a card would do now, and what the answers of the last thirty days would have cost by it."""
+    """What a card would do now, what the last thirty days' answers would have cost, and where it is below the floor."""
 
     raised: Raised
     last_month: rates.Preview
+    below_floor: list[wages.Below]
 
 
 # What a task may still cost: answers that were given cost what their claims fixed; of those that may come, each costs
@@ -115,13 +118,50 @@ def publish(db: Session, project: Project, prices: Sequence[Price], *, valid_fro
     return raised
 
 
-def preview(db: Session, project: Project, prices: Sequence[Price]) -> Foreseen:
+def preview(
+    db: Session, project: Project, prices: Sequence[Price], *, estimated_seconds: int | None = None
+) -> Foreseen:
     """What open tasks would set aside on top if these prices were published. Nothing is written or locked."""
     with errors.within("/rates"):
         terms = _terms(db, project, prices)
     raised, _ = _raised(db, project, prices, db.execute(_PREVIEW, terms).all())
     batches = db.scalars(select(Batch.id).where(Batch.project_id == project.id)).all()
-    return Foreseen(raised, rates.preview(db, prices, cause_refs=batches))
+    below = below_floor(db, project, prices, estimated_seconds=estimated_seconds)
+    return Foreseen(raised, rates.preview(db, prices, cause_refs=batches), below)
+
+
+def below_floor(
+    db: Session, project: Project, prices: Sequence[Price] = (), *, estimated_seconds: int | None = None
+) -> list[wages.Below]:
+    """Where a project's card, with these prices if there are any, pays the crowd less than the floor in force.
+
+    An answer takes as long as its requester says, or else the median of the project's newest; without either nothing
+    is warned of.
+    """
+    newest = select(Answer.id).where(Answer.project_id == project.id, Answer.kind == Kind.ANSWER)
+    seconds = estimated_seconds or active_time.median_seconds(
+        db, db.scalars(newest.order_by(Answer.id.desc()).limit(_LEARNED_FROM)).all()
+    )
+    if seconds is None:
+        return []
+    card = rates.card_with(db, project.id, prices)
+    return wages.warn_of_card(db, card, tier_min=project.tier_min, tier_max=Tier.SENIOR, seconds=seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlined:
+    """A project as its requester sees it: all of its own, and where its prices are below the floor."""
+
+    project: Project
+    below_floor: list[wages.Below]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.project, name)
+
+
+def outline(db: Session, project: Project, *, estimated_seconds: int | None = None) -> Outlined:
+    """A project beside what its requester is warned of."""
+    return Outlined(project, below_floor(db, project, estimated_seconds=estimated_seconds))
 
 
 def _terms(db: Session, project: Project, prices: Sequence[Price]) -> dict[str, Any]:

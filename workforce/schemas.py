@@ -120,8 +120,14 @@ class NewRates(Schema):
     valid_from = Timestamp(metadata={"description": "When they begin, within a year; left out: now."})
 
 
+def _estimated_seconds() -> Integer:
+    told = "How long an answer takes, for a warning of prices below the floor; left out: as long as your last ones."
+    return Integer(least=1, most=86_400, metadata={"description": told})
+
+
 class PreviewedRates(Schema):
     rates = ma.fields.List(ma.fields.Nested(Price), required=True, validate=ma.validate.Length(1, 500))
+    estimated_seconds = _estimated_seconds()
 
 
 class ProjectRate(Schema):
@@ -165,9 +171,25 @@ class LastMonth(Schema):
     unpriced = Integer(metadata={"description": "Answers of countries without a price, in neither sum."})
 
 
+class BelowFloor(Schema):
+    region = Text()
+    seconds = Integer(metadata={"description": "How long an answer is taken to last."})
+    price = ma.fields.Function(
+        lambda row: money.format_amount(row.price, row.exponent),
+        metadata={"type": "string", "description": "The cheapest that your card pays the crowd there."},
+    )
+    least = ma.fields.Function(
+        lambda row: money.format_amount(row.least, row.exponent),
+        metadata={"type": "string", "description": "What is not below the floor."},
+    )
+    currency = Currency()
+    sentence = Text()
+
+
 class ForeseenRates(Schema):
     raised = ma.fields.Nested(RaisedReserves)
     last_month = ma.fields.Nested(LastMonth)
+    below_floor = ma.fields.List(ma.fields.Nested(BelowFloor))
 
 
 def _error_cost(row: Any) -> str | None:
@@ -183,6 +205,7 @@ class NewProject(Schema):
         metadata={"uniqueItems": True, "examples": [["crow", "rook"]]},
     )
     rates = ma.fields.List(ma.fields.Nested(Price), required=True, validate=ma.validate.Length(1, 500))
+    estimated_seconds = _estimated_seconds()
     instruction = Text(longest=10_000)
     skill = Skill()
     tier_min = Integer(least=Tier.CANDIDATE, most=Tier.SENIOR)
@@ -239,6 +262,10 @@ class Project(Schema):
     lease_seconds = Integer()
     params = JsonObject()
     created_at = Timestamp()
+
+
+class OutlinedProject(Project):
+    below_floor = ma.fields.List(ma.fields.Nested(BelowFloor))
 
 
 class Progress(Schema):

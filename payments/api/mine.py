@@ -3,14 +3,25 @@
 from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call
-from payments import adjustments, earnings, holds, methods, payees, payouts, schemas, tax_documents, withholding
+from payments import (
+    adjustments,
+    earnings,
+    holds,
+    methods,
+    next_payouts,
+    payees,
+    payouts,
+    schemas,
+    tax_documents,
+    withholding,
+)
 from payments.api.edge import routes
 from payments.models import Hold, Payee, Payout, PayoutMethod, TaxDocument, Withholding
 
 
 @routes.get("/me/statement", allow=allow("work"), returns=schemas.Statement)
 def statement(call: Call) -> dict[str, object]:
-    """Your pay: pending (weighed, not yet accepted), due (accepted, in the books) and paid."""
+    """Your pay: pending (weighed, not yet accepted), due (accepted, in the books), held of that, and paid."""
     payee = payees.of_owner(call.db, call.actor.subject_id)
     return {"payee_id": payee.id, "name": payee.name, "totals": earnings.totals(call.db, payee.id)}
 
@@ -32,6 +43,18 @@ def choose_method(call: Call) -> PayoutMethod:
 def my_method(call: Call) -> PayoutMethod:
     """Where your pay goes; its last characters alone."""
     return methods.find_active(call.db, _payee(call).id)
+
+
+@routes.get("/me/payout-methods", allow=allow("work"), returns=schemas.MyPayoutMethod, paged=True)
+def my_methods(call: Call) -> pagination.Page:
+    """Every place that your pay was ever to go to, newest first. Tell ops of one that you have not set."""
+    return pagination.read(call.db, methods.listed(payee_id=_payee(call).id), PayoutMethod.id, call.page)
+
+
+@routes.get("/me/next-payout", allow=allow("work"), returns=schemas.NextPayouts)
+def my_next_payout(call: Call) -> dict[str, object]:
+    """What you would be paid if it were done now, by the currency you earned in; and what waits, why and until when."""
+    return {"items": next_payouts.foresee(call.db, _payee(call))}
 
 
 @routes.get("/me/payouts", allow=allow("work"), returns=schemas.MyPayout, paged=True)

@@ -12,6 +12,7 @@ class EarningTotals(Schema):
     answers = Integer()
     pending = amount_of("pending")
     due = amount_of("due")
+    held = amount_of("held")
     paid = amount_of("paid")
 
 

@@ -42,6 +42,34 @@ class PayoutMethod(Schema):
     cooling_until = Timestamp()
 
 
+class MyPayoutMethod(PayoutMethod):
+    status = Text(metadata={"description": "active or retired."})
+    retired_at = Timestamp(allow_none=True)
+
+
+class Wait(Schema):
+    reason = Text(metadata={"description": "no_method, kyc, cooling, held, too_little or not_ready."})
+    amount = amount_of("amount")
+    until = Timestamp(allow_none=True)
+    note = Text(allow_none=True, metadata={"description": "The reason of the hold that ends last."})
+
+
+class NextPayout(Schema):
+    earned_currency = Currency()
+    due = amount_of("due", exponent="earned_exponent")
+    rail = Text(allow_none=True)
+    currency = Currency(allow_none=True)
+    gross = amount_of("gross", exponent="earned_exponent")
+    netted = amount_of("netted", exponent="earned_exponent")
+    withheld = amount_of("withheld")
+    net = amount_of("net")
+    waiting = ma.fields.List(ma.fields.Nested(Wait))
+
+
+class NextPayouts(Schema):
+    items = ma.fields.List(ma.fields.Nested(NextPayout))
+
+
 class PayoutMethodOfPayee(PayoutMethod):
     payee_id = Identifier("pye")
     status = Text()

@@ -61,6 +61,11 @@ LISTS = (
     List("/api/requesters", "SELECT id FROM requesters", ("ops", "admin", "finance")),
     List("/api/journal", "SELECT id FROM journal_entries", _READERS),
     List(
+        "/api/me/payout-methods",
+        "SELECT m.id FROM payout_methods m JOIN payees p ON p.id = m.payee_id WHERE p.owner_ref = :me",
+        _WORKERS,
+    ),
+    List(
         "/api/me/payouts",
         "SELECT o.id FROM payouts o JOIN payees p ON p.id = o.payee_id"
         " WHERE p.owner_ref = :me AND o.state NOT IN ('prepared', 'dropped')",

@@ -215,7 +215,7 @@ def _requester(db: Session) -> Good:
 def _new_project(db: Session) -> Good:
     body = {
         **_PROJECT, "name": "Rooks", "instruction": "Look.", "skill": factories.SKILL, "overlap_min": 2,
-        "overlap_max": 3, "params": {"here": True},
+        "overlap_max": 3, "params": {"here": True}, "estimated_seconds": 20,
     }  # fmt: skip
     return Good("requester", factories.create_requester(db).id, body=body)
 
@@ -237,6 +237,8 @@ def _new_rates(*, later: bool = False) -> Callable[[Session], Good]:
         if later:
             body["valid_from"] = (clock.now(db) + timedelta(days=1)).isoformat()
             known |= {"/valid_from": 422}
+        else:
+            body["estimated_seconds"] = 20
         names = {"project_id": project.id}
         return Good("requester", project.requester_id, names, body=body, known=known, dear=dear)
 
@@ -1146,7 +1148,7 @@ class _Params(schemas.NewProject):
     """What Scale's surface reads out of a project's params."""
 
     class Meta:
-        exclude = ("name", "labels", "params")
+        exclude = ("name", "labels", "params", "estimated_seconds")
 
     categories = ma.fields.List(fields.Text(name=True))
 
@@ -1334,6 +1336,8 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/me/withholdings": _my_tax,
     "PUT /api/me/payout-method": _method,
     "GET /api/me/payout-method": _paid,
+    "GET /api/me/payout-methods": _paid,
+    "GET /api/me/next-payout": _paid,
     "GET /api/me/payouts": _paid,
     "GET /api/me/holds": _paid,
     "GET /api/me/adjustments": _paid,

@@ -156,7 +156,7 @@ def test_a_payee_is_not_told_that_they_are_on_a_list(desk: Desk) -> None:
     cleared.listing(desk.db, f"{desk.ada.name},,")
     desk.db.commit()
 
-    for path in ("/me/kyc", "/me/holds", "/me/payouts", "/me/statement"):
+    for path in ("/me/kyc", "/me/holds", "/me/payouts", "/me/statement", "/me/next-payout"):
         told = desk.send("ada", "GET", path).text
         assert not any(word in told for word in ("review", "screening", "block")), path
 

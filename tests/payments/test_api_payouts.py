@@ -218,6 +218,42 @@ def test_a_payee_sees_what_is_held_and_what_was_put_right(people: People, db: Se
     assert "made_by" not in adjustment
 
 
+def test_a_payee_sees_what_they_would_be_paid_now_and_what_waits(people: People, db: Session, books: None) -> None:
+    owed.owe(db, people.payee, 60_000, 5_056)
+    owed.set_method(db, people.payee)
+    earning = adjustments.give_goodwill(
+        db, payee_id=people.payee.id, currency="USD", amount=5_000, reason="Our fault.", actor_ref=PREPARER
+    )
+    until = clock.now(db) + timedelta(days=3)
+    holds.place(
+        db, payee_id=people.payee.id, earning_id=earning.id, reason="It is looked into.", made_by="x", until=until
+    )
+    db.commit()
+
+    (foreseen,) = people.get("worker", "me/next-payout").get_json()["items"]
+    (totals,) = people.get("worker", "me/statement").get_json()["totals"]
+
+    (waits,) = foreseen.pop("waiting")
+    assert foreseen == {
+        "earned_currency": "USD", "due": "7.0056", "rail": "paypal", "currency": "USD", "gross": "6.5000",
+        "netted": "0.0000", "withheld": "0.0000", "net": "6.5000",
+    }  # fmt: skip
+    assert (waits["reason"], waits["amount"], waits["note"]) == ("held", "0.5000", "It is looked into.")
+    assert waits["until"].startswith(f"{until:%Y-%m-%dT%H:%M}")
+    assert (totals["due"], totals["held"]) == ("7.0056", "0.5000")
+
+
+def test_a_payee_sees_every_place_their_pay_was_to_go_to(people: People, db: Session) -> None:
+    first, second = people.choose().get_json(), people.choose(**EMAIL).get_json()
+
+    new, old = _items(people.get("worker", "me/payout-methods"))
+
+    assert (new["id"], new["status"], new["retired_at"]) == (second["id"], "active", None)
+    assert (old["id"], old["status"], old["retired_at"] is None) == (first["id"], "retired", False)
+    assert (old["masked"], old["cooling_until"]) == (first["masked"], first["cooling_until"])
+    assert "DE89370400440532013000" not in str(old)
+
+
 # Holds
 
 

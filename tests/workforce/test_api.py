@@ -328,7 +328,53 @@ def test_a_project_is_made_and_read_back(client: FlaskClient, requester: dict[st
     assert made.status_code == 201
     assert {name: project[name] for name in settings} == settings
     assert client.get(f"/api/projects/{project['id']}", headers=requester).get_json() == project
+    assert project.pop("below_floor") == []
     assert client.get("/api/projects", headers=requester).get_json()["items"] == [project]
+
+
+def test_a_price_below_the_floor_is_told_before_any_task_is_sent(
+    client: FlaskClient, requester: dict[str, str], db: Session
+) -> None:
+    factories.enter_floor_rule(db, confirmed=True)
+    rates = [{"tier": 0, "amount": "0.02", "currency": "USD"}]
+
+    made = _new_project(client, requester, rates=rates, estimated_seconds=20).get_json()
+    path = f"/api/projects/{made['id']}/rates/preview"
+    dearer = [{"tier": 0, "amount": "0.0278", "currency": "USD", "region": "KE"}]
+    foreseen = client.post(path, json={"rates": dearer, "estimated_seconds": 20}, headers=requester).get_json()
+    slower = client.post(path, json={"rates": dearer, "estimated_seconds": 21}, headers=requester).get_json()
+    untold = client.post(path, json={"rates": rates}, headers=requester).get_json()
+
+    assert made["below_floor"] == [
+        {
+            "region": "KE",
+            "seconds": 20,
+            "price": "0.0200",
+            "least": "0.0278",
+            "currency": "USD",
+            "sentence": "At 20 seconds an answer, 0.0200 USD is 3.6000 an hour, below the floor of 5.0000 in KE; "
+            "pay 0.0278 at least.",
+        }
+    ]
+    assert (foreseen["below_floor"], untold["below_floor"]) == ([], [])
+    assert [row["region"] for row in slower["below_floor"]] == ["KE"]
+
+
+def test_how_long_answers_take_is_learned_from_those_there_are(
+    client: FlaskClient, token: Token, project: Project, worker: Worker, db: Session
+) -> None:
+    # Whatever takes a second is worth more than the card pays.
+    factories.enter_floor_rule(db, "100", confirmed=True)
+    header = _as(token("requester", project.requester_id))
+    before = client.get(f"/api/projects/{project.id}", headers=header).get_json()
+    factories.answer(db, worker, project=project)
+    factories.settle(db)
+    db.commit()
+
+    shown = client.get(f"/api/projects/{project.id}", headers=header).get_json()
+
+    assert before["below_floor"] == []
+    assert [(row["region"], row["price"]) for row in shown["below_floor"]] == [("KE", "0.0200")]
 
 
 BAD: dict[str, tuple[dict[str, Any], int, str]] = {
