@@ -221,7 +221,7 @@ def test_a_payee_sees_what_is_held_and_what_was_put_right(people: People, db: Se
 def test_a_payee_sees_what_they_would_be_paid_now_and_what_waits(people: People, db: Session, books: None) -> None:
     owed.owe(db, people.payee, 60_000, 5_056)
     owed.set_method(db, people.payee)
-    earning = adjustments.give_goodwill(
+    earning = owed.give_goodwill(
         db, payee_id=people.payee.id, currency="USD", amount=5_000, reason="Our fault.", actor_ref=PREPARER
     )
     until = clock.now(db) + timedelta(days=3)
