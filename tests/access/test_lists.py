@@ -92,6 +92,9 @@ LISTS = (
         id="payout_id",
     ),
     List("/api/payees", "SELECT id FROM payees", _READERS),
+    List("/api/earnings", "SELECT id FROM earnings", _READERS),
+    List("/api/earnings?status=due", "SELECT id FROM earnings WHERE status = 'due'", ("finance",)),
+    List("/api/earnings?kind=goodwill", "SELECT id FROM earnings WHERE kind = 'goodwill'", ("auditor",)),
     List("/api/payout-methods", "SELECT id FROM payout_methods", _READERS),
     List("/api/holds", "SELECT id FROM holds", _READERS),
     List("/api/holds?active=true", f"SELECT id FROM holds WHERE {_HOLDS_NOW}", ("finance",)),
@@ -347,6 +350,7 @@ _MOVED = """
 
 _OF_PAYEE = {
     "/api/payout-methods": "SELECT id FROM payout_methods WHERE payee_id = :id",
+    "/api/earnings": "SELECT id FROM earnings WHERE payee_id = :id",
     "/api/holds": "SELECT id FROM holds WHERE payee_id = :id",
     "/api/adjustments": "SELECT a.id FROM adjustments a JOIN earnings e ON e.id = a.earning_id WHERE e.payee_id = :id",
     "/api/payouts": "SELECT id FROM payouts WHERE payee_id = :id",

@@ -1333,6 +1333,7 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/me/holds": _paid,
     "GET /api/me/adjustments": _paid,
     "GET /api/payees": _staff("finance", query="limit=1"),
+    "GET /api/earnings": _of_payee("&status=paid&kind=goodwill"),
     "GET /api/payout-methods": _of_payee(),
     "POST /api/holds": _new_hold,
     "POST /api/holds/<hold_id>/end": _hold,

@@ -14,7 +14,9 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from foundation import clock, ids
+from payments import adjustments, payees
 from tests import factories
+from tests.conftest import age
 
 Token = Callable[..., str]
 
@@ -195,6 +197,47 @@ def test_the_journal_is_newest_first_and_narrowed_by_its_cause(
     assert page["items"][0]["lines"] == [
         {"debit": "bank:house", "credit": f"funds:{owner}", "currency": "USD", "amount": "12.5000"}
     ]
+
+
+def test_finance_finds_earnings_by_payee_batch_status_kind_and_when_they_became_due(
+    client: FlaskClient, token: Token, db: Session, books: None
+) -> None:
+    worker_id = _paid_worker(db)
+    _paid_worker(db)
+    payee = payees.of_owner(db, worker_id)
+    given = adjustments.give_goodwill(
+        db, payee_id=payee.id, currency="USD", amount=5_000, reason="Our fault.", actor_ref="finance"
+    )
+    age(db, "earnings", "due_at", 3600)
+    db.commit()
+    half_an_hour_ago = (clock.now(db) - timedelta(minutes=30)).isoformat()
+
+    def found(**query: str) -> list[dict[str, Any]]:
+        asked = {"payee_id": payee.id, **query}
+        answer = client.get("/api/earnings", query_string=asked, headers=_as(token("auditor")))
+        assert answer.status_code == 200
+        items: list[dict[str, Any]] = answer.get_json()["items"]
+        return items
+
+    every = found()
+    assert [(one["kind"], one["status"], one["amount"], one["paid"]) for one in every] == [
+        ("goodwill", "due", "0.5000", "0.0000"),
+        ("answer", "pending", "0.0200", "0.0000"),
+        ("answer", "due", "0.0200", "0.0000"),
+    ]
+    goodwill, pending, due = every
+    assert (goodwill["id"], goodwill["cause_ref"], goodwill["payee_id"]) == (given.id, None, payee.id)
+    assert found(status="due") == [goodwill, due]
+    assert found(kind="answer") == [pending, due]
+    assert found(cause_ref=due["cause_ref"]) == [due]
+    assert (found(until=half_an_hour_ago), found(since=half_an_hour_ago)) == ([goodwill, due], [])
+    assert found(since=due["due_at"], until=due["due_at"]) == []
+    assert found(payee_id=ids.new("pye")) == []
+
+
+@pytest.mark.parametrize("wrong", ["status=gone", "kind=gift", "payee_id=x", "since=yesterday", "until=2026-01-01"])
+def test_what_no_earning_can_be_is_refused(client: FlaskClient, token: Token, wrong: str) -> None:
+    assert _problem(client.get(f"/api/earnings?{wrong}", headers=_as(token("finance")))) == (422, "invalid")
 
 
 def test_the_payables_come_as_a_file_with_its_totals(
