@@ -9,10 +9,10 @@ from payments.api.edge import READ, in_units, routes
 from payments.models import Clawback, Earning, Hold, Payee
 
 
-@routes.get("/payees", allow=READ, returns=schemas.Payee, paged=True)
+@routes.get("/payees", allow=READ, query=schemas.PayeeQuery, returns=schemas.Payee, paged=True)
 def list_payees(call: Call) -> pagination.Page:
-    """Everybody whom money may be owed to, newest first."""
-    return pagination.read(call.db, payees.listed(), Payee.id, call.page)
+    """Everybody whom money may be owed to, newest first; `owner_ref` and `country` narrow the list."""
+    return pagination.read(call.db, payees.listed(**call.query), Payee.id, call.page)
 
 
 @routes.get("/earnings", allow=READ, query=schemas.EarningQuery, returns=schemas.EarningOfPayee, paged=True)

@@ -122,8 +122,8 @@ def drop_payout(call: Call, payout_id: str) -> PayoutRun:
 
 @routes.get("/payouts", allow=READ, query=schemas.PayoutsQuery, returns=schemas.Payout, paged=True)
 def list_payouts(call: Call) -> pagination.Page:
-    """All payouts, newest first; `state` and `payee_id` narrow the list."""
-    return pagination.read(call.db, payouts.listed(**call.query), Payout.id, call.page)
+    """All payouts, newest first; `payee_id`, `state`, `rail`, `currency` and days of preparing narrow the list."""
+    return pagination.read(call.db, payouts.searched(**call.query), Payout.id, call.page)
 
 
 @routes.get("/bank-files", allow=READ, returns=schemas.BankFile, paged=True)

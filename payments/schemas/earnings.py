@@ -2,7 +2,19 @@
 
 import marshmallow as ma
 
-from foundation.fields import Amount, Choice, Currency, Flag, Identifier, Integer, QueryFlag, Schema, Text, Timestamp
+from foundation.fields import (
+    Amount,
+    Choice,
+    Country,
+    Currency,
+    Flag,
+    Identifier,
+    Integer,
+    QueryFlag,
+    Schema,
+    Text,
+    Timestamp,
+)
 from payments.models import ClawbackState, EarningKind, EarningStatus
 from payments.schemas.parts import OfPayee, Reason, amount_of
 
@@ -52,6 +64,11 @@ class Payee(Schema):
     name = Text()
     country = Text()
     created_at = Timestamp()
+
+
+class PayeeQuery(Schema):
+    owner_ref = Text(longest=64)
+    country = Country()
 
 
 class NewHold(Reason):

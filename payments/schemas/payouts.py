@@ -5,6 +5,7 @@ import marshmallow as ma
 from foundation.fields import (
     Choice,
     Currency,
+    Day,
     Identifier,
     Integer,
     JsonObject,
@@ -138,7 +139,10 @@ class PayoutQuery(Schema):
 
 
 class PayoutsQuery(PayoutQuery, OfPayee):
-    pass
+    rail = Text(longest=40)
+    currency = Currency(metadata={"description": "In which is paid."})
+    first_day = Day(metadata={"description": "The first day, in UTC, on which they were prepared."})
+    last_day = Day(metadata={"description": "The last one."})
 
 
 class LeftOut(Schema):

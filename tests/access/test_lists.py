@@ -60,6 +60,12 @@ LISTS = (
     List("/api/escalations", "SELECT id FROM tasks WHERE status = 'escalated'", ("ops",), id="task_id"),
     List("/api/requesters", "SELECT id FROM requesters", ("ops", "admin", "finance")),
     List("/api/journal", "SELECT id FROM journal_entries", _READERS),
+    List("/api/journal?kind=top_up", "SELECT id FROM journal_entries WHERE kind = 'top_up'", ("auditor",)),
+    List(
+        "/api/journal?first_day=2024-01-15&last_day=2024-01-15",
+        "SELECT id FROM journal_entries WHERE effective_on = '2024-01-15'",
+        ("auditor",),
+    ),
     List(
         "/api/me/payouts",
         "SELECT o.id FROM payouts o JOIN payees p ON p.id = o.payee_id"
@@ -92,6 +98,7 @@ LISTS = (
         id="payout_id",
     ),
     List("/api/payees", "SELECT id FROM payees", _READERS),
+    List("/api/payees?country=KE", "SELECT id FROM payees WHERE country = 'KE'", ("auditor",)),
     List("/api/earnings", "SELECT id FROM earnings", _READERS),
     List("/api/earnings?status=due", "SELECT id FROM earnings WHERE status = 'due'", ("finance",)),
     List("/api/earnings?kind=goodwill", "SELECT id FROM earnings WHERE kind = 'goodwill'", ("auditor",)),
@@ -105,6 +112,12 @@ LISTS = (
     List("/api/payout-runs?state=draft", "SELECT id FROM payout_runs WHERE state = 'draft'", ("auditor",)),
     List("/api/payouts", "SELECT id FROM payouts", _READERS),
     List("/api/payouts?state=failed", "SELECT id FROM payouts WHERE state = 'failed'", ("auditor",)),
+    List(
+        "/api/payouts?rail=paypal&first_day=2026-01-01",
+        "SELECT p.id FROM payouts p JOIN payout_runs r ON r.id = p.run_id WHERE r.rail = 'paypal'",
+        ("auditor",),
+    ),
+    List("/api/payouts?rail=sepa&currency=USD", "SELECT id FROM payouts WHERE false", ("auditor",)),
     List("/api/bank-files", "SELECT id FROM bank_files", _READERS),
     List("/api/bank-entries", "SELECT id FROM bank_entries", _READERS),
     List("/api/bank-entries?state=suspense", "SELECT id FROM bank_entries WHERE state = 'suspense'", ("auditor",)),

@@ -332,7 +332,10 @@ def _top_up(db: Session) -> Good:
 
 def _books(db: Session) -> Good:
     cause = factories.create_requester(db).id
-    return Good("finance", query=f"limit=1&cause_ref={cause}")
+    return Good(
+        "finance",
+        query=f"limit=1&cause_ref={cause}&kind=top_up&first_day=2026-01-01&last_day=2099-12-31",
+    )
 
 
 def _fx_rate(db: Session) -> Good:
@@ -1332,7 +1335,7 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/me/payouts": _paid,
     "GET /api/me/holds": _paid,
     "GET /api/me/adjustments": _paid,
-    "GET /api/payees": _staff("finance", query="limit=1"),
+    "GET /api/payees": _staff("finance", query="limit=1&owner_ref=wrk_1&country=KE"),
     "GET /api/earnings": _of_payee("&status=paid&kind=goodwill"),
     "GET /api/payout-methods": _of_payee(),
     "POST /api/holds": _new_hold,
@@ -1362,7 +1365,7 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/payout-runs/<run_id>/cancellation": _of_run(_draft),
     "GET /api/payout-runs/<run_id>/file": _run_file,
     "POST /api/payouts/<payout_id>/drop": _drop,
-    "GET /api/payouts": _of_payee("&state=exported"),
+    "GET /api/payouts": _of_payee("&state=exported&rail=paypal&currency=USD&first_day=2026-01-01&last_day=2099-12-31"),
     "GET /api/bank-files": _staff("auditor", query="limit=1"),
     "POST /api/bank-files": _staff(
         "finance",

@@ -640,3 +640,21 @@ def test_whoever_prepares_cannot_approve_and_whoever_approves_cannot_prepare(peo
     assert _problem(_approve(people, run, "finance")) == (403, "scope-missing")
     assert _problem(people.post("approver", "payout-runs", {"rail": "paypal"})) == (403, "scope-missing")
     assert _problem(people.post("approver", f"payout-runs/{run.id}/release")) == (403, "scope-missing")
+
+
+def test_finance_finds_payouts_by_rail_currency_and_the_days_on_which_they_were_prepared(
+    people: People, db: Session, books: None
+) -> None:
+    run = _draft(db, 50_000, 60_000)
+    both = {one.id for one in db.scalars(payouts.listed(run_id=run.id))}
+    today = clock.now(db).date()
+
+    def found(**query: object) -> set[str]:
+        return {one["id"] for one in _items(people.get("auditor", "payouts", **query))}
+
+    yesterday, tomorrow = today - timedelta(days=1), today + timedelta(days=1)
+    assert (found(rail="paypal"), found(rail="sepa")) == (both, set())
+    assert (found(currency="USD"), found(currency="EUR")) == (both, set())
+    assert found(first_day=today, last_day=today, state="prepared") == both
+    assert (found(last_day=yesterday), found(first_day=tomorrow)) == (set(), set())
+    assert found(first_day="0001-01-01", last_day="9999-12-31") == both
