@@ -51,9 +51,9 @@ def list_runs(call: Call) -> pagination.Page:
 
 @routes.get("/payout-runs/<run_id>", allow=READ, returns=schemas.RunWithTotals)
 def show_run(call: Call, run_id: str) -> dict[str, object]:
-    """One run, with how many of its payouts are in which state."""
+    """One run, with how many of its payouts are in which state, and how many it leaves out for what reason."""
     run = runs.find(call.db, run_id)
-    return {"run": run, "payouts": payouts.totals(call.db, run)}
+    return {"run": run, "payouts": payouts.totals(call.db, run), "left_out": runs.reasons(call.db, run.id)}
 
 
 @routes.get("/payout-runs/<run_id>/payouts", allow=READ, query=schemas.PayoutQuery, returns=schemas.Payout, paged=True)

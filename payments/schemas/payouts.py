@@ -102,9 +102,17 @@ class PayoutTotal(Schema):
     net = amount_of("net")
 
 
+class LeftOutTotal(Schema):
+    reason = Text()
+    currency = Currency()
+    payees = Integer(attribute="n_payees")
+    amount = amount_of("amount")
+
+
 class RunWithTotals(Schema):
     run = ma.fields.Nested(Run)
     payouts = ma.fields.List(ma.fields.Nested(PayoutTotal))
+    left_out = ma.fields.List(ma.fields.Nested(LeftOutTotal))
 
 
 class Approval(Schema):

@@ -658,3 +658,17 @@ def test_finance_finds_payouts_by_rail_currency_and_the_days_on_which_they_were_
     assert found(first_day=today, last_day=today, state="prepared") == both
     assert (found(last_day=yesterday), found(first_day=tomorrow)) == (set(), set())
     assert found(first_day="0001-01-01", last_day="9999-12-31") == both
+
+
+def test_a_run_says_how_many_it_leaves_out_for_what_reason(people: People, db: Session, books: None) -> None:
+    for amount in (10_000, 20_000):
+        owed.payee(db, amount, rail=None)
+    owed.payee(db, 30_000, cooling=1)
+    run = _draft(db)
+
+    shown = people.get("approver", f"payout-runs/{run.id}").get_json()
+
+    assert shown["left_out"] == [
+        {"reason": "cooling", "currency": "USD", "payees": 1, "amount": "3.0000"},
+        {"reason": "no_method", "currency": "USD", "payees": 2, "amount": "3.0000"},
+    ]
