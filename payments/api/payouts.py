@@ -8,7 +8,7 @@ from foundation.errors import within
 from foundation.http import Call
 from payments import methods, paying_accounts, payout_files, payouts, reconciliation, runs, schemas
 from payments.api.edge import READ, routes
-from payments.models import BankEntry, BankFile, PayingAccount, Payout, PayoutMethod, PayoutRun
+from payments.models import BankEntry, BankFile, PayingAccount, Payout, PayoutFile, PayoutMethod, PayoutRun
 
 
 @routes.get("/payout-methods", allow=READ, query=schemas.OfPayee, returns=schemas.PayoutMethodOfPayee, paged=True)
@@ -112,6 +112,12 @@ def run_file(call: Call, run_id: str) -> Response:
     response.headers["Rookery-Parts"] = str(made.n_parts)
     response.headers["Rookery-Sha256"] = made.sha256
     return response
+
+
+@routes.get("/payout-runs/<run_id>/files", allow=READ, returns=schemas.PayoutFile, paged=True)
+def files_of_run(call: Call, run_id: str) -> pagination.Page:
+    """Who has made which file of a run, and when, newest first; the hash is that of its bytes."""
+    return pagination.read(call.db, payout_files.listed(runs.find(call.db, run_id).id), PayoutFile.id, call.page)
 
 
 @routes.post("/payouts/<payout_id>/drop", allow=allow("finance", "approve"), body=schemas.Reason, returns=schemas.Run)

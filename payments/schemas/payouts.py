@@ -160,6 +160,16 @@ class LeftOut(Schema):
     amount = amount_of("amount")
 
 
+class PayoutFile(Schema):
+    id = Identifier("pfl")
+    format = Text()
+    part = Integer()
+    rows = Integer()
+    sha256 = Text(attribute="hash_text")
+    made_by = Text()
+    created_at = Timestamp()
+
+
 class FileQuery(Schema):
     format = Text(longest=40, metadata={"description": f"Or {', '.join(payout_files.FOR_PEOPLE)}; else the rail's."})
     part = QueryInteger(least=1, most=100_000)

@@ -231,7 +231,7 @@ def test_every_list_is_tested() -> None:
         f"/api/projects/<project_id>/{name}"
         for name in ("tasks", "rates", "reliability", "experts", "gold", "gold-proposals", "refits", "revisions")
     }
-    of_a_run = {f"/api/payout-runs/<run_id>/{name}" for name in ("payouts", "left-out")}
+    of_a_run = {f"/api/payout-runs/<run_id>/{name}" for name in ("payouts", "left-out", "files")}
     of_an_invoice = {"/api/invoices/<invoice_id>/lines", "/api/me/invoices/<invoice_id>/lines"}
     of_an_invoice |= {"/api/credit-notes/<note_id>/lines", "/api/me/credit-notes/<note_id>/lines"}
     of_one = {"/api/exports/<export_id>/downloads", "/api/me/statements/<month>"}
@@ -321,6 +321,8 @@ def test_the_lists_of_a_run_are_of_that_run(stage: Stage) -> None:
     with stage.scene() as session:
         for run in stage.world.things["run"].values():
             where = {"id": run[""]["run_id"]}
+            made = stage.send("auditor", "GET", f"/api/payout-runs/{where['id']}/files").get_json()["items"]
+            assert {one["id"] for one in made} == _ids(session, "SELECT id FROM payout_files WHERE run_id = :id", where)
             paid = stage.send("finance", "GET", f"/api/payout-runs/{where['id']}/payouts").get_json()["items"]
             assert {one["id"] for one in paid} == _ids(session, "SELECT id FROM payouts WHERE run_id = :id", where)
             path = f"/api/payout-runs/{where['id']}/left-out"

@@ -1364,6 +1364,7 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/payout-runs/<run_id>/release": _of_run(_approved),
     "POST /api/payout-runs/<run_id>/cancellation": _of_run(_draft),
     "GET /api/payout-runs/<run_id>/file": _run_file,
+    "GET /api/payout-runs/<run_id>/files": _of_run(_exported, "auditor", "limit=1"),
     "POST /api/payouts/<payout_id>/drop": _drop,
     "GET /api/payouts": _of_payee("&state=exported&rail=paypal&currency=USD&first_day=2026-01-01&last_day=2099-12-31"),
     "GET /api/bank-files": _staff("auditor", query="limit=1"),

@@ -672,3 +672,19 @@ def test_a_run_says_how_many_it_leaves_out_for_what_reason(people: People, db: S
         {"reason": "cooling", "currency": "USD", "payees": 1, "amount": "3.0000"},
         {"reason": "no_method", "currency": "USD", "payees": 2, "amount": "3.0000"},
     ]
+
+
+def test_who_made_which_file_of_a_run_is_listed(people: People, db: Session, books: None) -> None:
+    owed.payee(db, 50_000)
+    run = owed.sent(db)
+    db.commit()
+    assert _items(people.get("auditor", f"payout-runs/{run.id}/files")) == []
+
+    first = people.get("finance", f"payout-runs/{run.id}/file")
+    people.get("approver", f"payout-runs/{run.id}/file", format="csv")
+
+    newest, oldest = _items(people.get("auditor", f"payout-runs/{run.id}/files"))
+    assert (newest["format"], newest["made_by"]) == ("csv", APPROVER)
+    assert (oldest["format"], oldest["part"], oldest["rows"], oldest["made_by"]) == ("paypal", 1, 1, PREPARER)
+    assert oldest["sha256"] == first.headers["Rookery-Sha256"]
+    assert _problem(people.get("auditor", f"payout-runs/{ids.new('run')}/files")) == (404, "no-such-run")
