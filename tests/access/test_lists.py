@@ -123,6 +123,8 @@ LISTS = (
     List("/api/bank-entries?state=suspense", "SELECT id FROM bank_entries WHERE state = 'suspense'", ("auditor",)),
     List("/api/resolutions", "SELECT id FROM resolutions", _READERS),
     List("/api/resolutions?state=posted", "SELECT id FROM resolutions WHERE state = 'posted'", ("auditor",)),
+    List("/api/payout-failures", "SELECT id FROM payout_failures", _READERS),
+    List("/api/payout-failures?state=posted", "SELECT id FROM payout_failures WHERE state = 'posted'", ("auditor",)),
     List("/api/fx-purchases", "SELECT id FROM fx_purchases", _READERS),
     List("/api/fx-purchases?state=posted", "SELECT id FROM fx_purchases WHERE state = 'posted'", ("auditor",)),
     List("/api/unclaimed", "SELECT id FROM unclaimed", _READERS),

@@ -32,6 +32,7 @@ from payments import (
     money,
     payees,
     paying_accounts,
+    payout_failures,
     payouts,
     periods,
     reconciliation,
@@ -937,6 +938,17 @@ def _drop(db: Session) -> Good:
     return Good("finance", names={"payout_id": payout_id}, body={"reason": "They asked to wait."})
 
 
+def _failing(role: str, *, said: bool = True, body: Any = None) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        _, run = _exported(db)
+        payout_id = next(iter(db.scalars(payouts.listed(run_id=run.id)))).id
+        if said:
+            payout_failures.propose(db, payout_id, reason="They wrote so.", made_by="ada")
+        return Good(role, names={"payout_id": payout_id}, body=body)
+
+    return good
+
+
 def _run_file(db: Session) -> Good:
     _, run = _exported(db)
     return Good("finance", names={"run_id": run.id}, query="format=csv&part=1", known={"?/format": 422, "?/part": 422})
@@ -1382,6 +1394,10 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     ),
     "POST /api/bank-entries/<bank_entry_id>/resolution/refusal": _of_line("approver", said=True),
     "GET /api/resolutions": _staff("auditor", query="limit=1&state=proposed"),
+    "POST /api/payouts/<payout_id>/failure": _failing("finance", said=False, body={"reason": "They wrote so."}),
+    "POST /api/payouts/<payout_id>/failure/confirmation": _failing("approver"),
+    "POST /api/payouts/<payout_id>/failure/refusal": _failing("finance"),
+    "GET /api/payout-failures": _staff("auditor", query="limit=1&state=proposed"),
     "POST /api/fx-purchases": _new_purchase,
     "POST /api/fx-purchases/<purchase_id>/confirmation": _purchase("approver"),
     "POST /api/fx-purchases/<purchase_id>/refusal": _purchase("finance"),
