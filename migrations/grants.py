@@ -69,6 +69,7 @@ _UNUSUAL = {
     # Locked by whoever changes what is paid to whom.
     "payees": "SELECT, INSERT, UPDATE (name)",
     "paying_accounts": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
+    "payout_failures": "SELECT, INSERT, UPDATE (state, decided_by, decided_at)",
     "payout_items": "SELECT, INSERT, UPDATE (open, counts)",
     "payout_methods": "SELECT, INSERT, UPDATE (status, retired_at)",
     "payout_runs": "SELECT, INSERT, UPDATE",

@@ -275,6 +275,8 @@ CHECKS = {
          UNION ALL
         SELECT id FROM fx_purchases WHERE state = 'posted' AND decided_by = made_by
          UNION ALL
+        SELECT id FROM payout_failures WHERE state = 'posted' AND decided_by = made_by
+         UNION ALL
         SELECT id FROM unclaimed
          WHERE (state NOT IN ('proposed', 'refused') AND decided_by = made_by) OR handed_by = filed_by
          UNION ALL

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids, pagination
@@ -136,3 +137,15 @@ def page(db: Session, payee_id: str, request: pagination.PageRequest) -> paginat
     """A payee's earnings, newest first, each beside its currency."""
     rows = select(Earning).where(Earning.payee_id == payee_id)
     return pagination.read(db, rows, Earning.id, request)
+
+
+def listed(*, since: datetime | None = None, until: datetime | None = None, **wanted: str | None) -> Select[Earning]:
+    """All earnings, or those that became due from a moment on, or before one.
+
+    wanted : payee_id, cause_ref, status and kind, each to narrow the list.
+    """
+    rows = select(Earning)
+    for column, value in wanted.items():
+        rows = rows if value is None else rows.where(getattr(Earning, column) == value)
+    rows = rows if since is None else rows.where(Earning.due_at >= since)
+    return rows if until is None else rows.where(Earning.due_at < until)

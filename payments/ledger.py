@@ -4,7 +4,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import select, text
@@ -490,12 +490,32 @@ class Fact:
     lines: list[Any]
 
 
-def journal(db: Session, page: pagination.PageRequest, *, cause_ref: str | None = None) -> pagination.Page:
-    """The journal, newest first, or that of one cause."""
+# The day after the one from which ids count time.
+_AFTER_ALL_BEGAN = date(1970, 1, 2)
+
+
+def journal(
+    db: Session,
+    page: pagination.PageRequest,
+    *,
+    first_day: date | None = None,
+    last_day: date | None = None,
+    **wanted: str | None,
+) -> pagination.Page:
+    """The journal, newest first, or what of it counts for days from the first to the last, both included.
+
+    wanted : cause_ref and kind, each to narrow it.
+    """
     rows = select(JournalEntry)
-    found = pagination.read(
-        db, rows if cause_ref is None else rows.where(JournalEntry.cause_ref == cause_ref), JournalEntry.id, page
-    )
+    for column, value in wanted.items():
+        rows = rows if value is None else rows.where(getattr(JournalEntry, column) == value)
+    if first_day is not None:
+        # Nothing is dated ahead, so that ids end the search: a day earlier, because clocks differ.
+        from_there = datetime.combine(max(first_day, _AFTER_ALL_BEGAN), time(), tzinfo=UTC) - timedelta(days=1)
+        least = ids.earliest("jnl", from_there)
+        rows = rows.where(JournalEntry.effective_on >= first_day, JournalEntry.id >= least)
+    rows = rows if last_day is None else rows.where(JournalEntry.effective_on <= last_day)
+    found = pagination.read(db, rows, JournalEntry.id, page)
     lines: dict[str, list[Any]] = defaultdict(list)
     for line in db.execute(_LINES_OF, {"entries": [entry.id for entry in found.items]}):
         lines[line.entry_id].append(line)

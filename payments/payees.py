@@ -41,9 +41,13 @@ def find(db: Session, payee_id: str) -> Payee:
     return found
 
 
-def listed() -> Select[Payee]:
-    """All payees."""
-    return select(Payee)
+def listed(*, owner_ref: str | None = None, country: str | None = None) -> Select[Payee]:
+    """All payees, or who a person is to payments, or those of a country."""
+    wanted = {"owner_ref": owner_ref, "country": country}
+    rows = select(Payee)
+    for column, value in wanted.items():
+        rows = rows if value is None else rows.where(getattr(Payee, column) == value)
+    return rows
 
 
 def of_owner(db: Session, owner_ref: str) -> Payee:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from foundation import ids
@@ -72,6 +73,11 @@ def write(db: Session, run_id: str, *, made_by: str, format_: str | None = None,
         until_finished.pop_all()
     name = f"{run.id}{'' if written.n_parts == 1 else f'-{part}'}.{writer.extension}"
     return PayoutExport(file, written.rows, written.sha256, name, writer.content_type, written.n_parts)
+
+
+def listed(run_id: str) -> Select[PayoutFile]:
+    """All that was made of a run, by whom and when."""
+    return select(PayoutFile).where(PayoutFile.run_id == run_id)
 
 
 def _wrong(problem: type[Invalid], pointer: str, reason: str) -> Invalid:

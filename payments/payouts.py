@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
+from foundation import ids
 from foundation.errors import NotFound
 from payments import ledger
 from payments.ledger import (
@@ -249,6 +250,32 @@ def listed(*, run_id: str | None = None, payee_id: str | None = None, state: str
     for column, value in wanted.items():
         rows = rows if value is None else rows.where(getattr(Payout, column) == value)
     return rows
+
+
+def searched(
+    *,
+    rail: str | None = None,
+    currency: str | None = None,
+    first_day: date | None = None,
+    last_day: date | None = None,
+    **wanted: str | None,
+) -> Select[Payout]:
+    """Payouts over a rail, in a currency, that were prepared on days from the first to the last, both included, in UTC.
+
+    wanted : as of `listed`.
+    """
+    rows = listed(**wanted)
+    rows = rows if rail is None else rows.where(Payout.run_id.in_(select(PayoutRun.id).where(PayoutRun.rail == rail)))
+    rows = rows if currency is None else rows.where(Payout.currency == currency)
+    # Ids tell when they were made, and are what pages go by.
+    rows = rows if first_day is None else rows.where(Payout.id >= ids.earliest("pyo", _midnight(first_day)))
+    if last_day is None or last_day == date.max:
+        return rows
+    return rows.where(Payout.id < ids.earliest("pyo", _midnight(last_day + timedelta(days=1))))
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), tzinfo=UTC)
 
 
 def of_payee(payee_id: str) -> Select[Payout]:

@@ -4,9 +4,9 @@ from foundation import pagination
 from foundation.auth import allow
 from foundation.errors import within
 from foundation.http import Call, Upload
-from payments import bank_balances, exchange, money, reconciliation, schemas, suspense
+from payments import bank_balances, exchange, money, payout_failures, reconciliation, schemas, suspense
 from payments.api.edge import READ, routes
-from payments.models import BankFile, Currency, FxPurchase, Resolution
+from payments.models import BankFile, Currency, FxPurchase, PayoutFailure, Resolution
 
 
 @routes.post(
@@ -74,6 +74,36 @@ def refuse_resolution(call: Call, bank_entry_id: str) -> Resolution:
 def list_resolutions(call: Call) -> pagination.Page:
     """What was said of lines in suspense, newest first; `state` narrows the list: proposed waits for an approver."""
     return pagination.read(call.db, suspense.listed(**call.query), Resolution.id, call.page)
+
+
+@routes.post(
+    "/payouts/<payout_id>/failure",
+    allow=allow("finance"),
+    body=schemas.Reason,
+    returns=schemas.PayoutFailure,
+    status=201,
+)
+def propose_failure(call: Call, payout_id: str) -> PayoutFailure:
+    """Say that a payout in transit was not paid, where no file of a bank tells. Payees will see the reason."""
+    return payout_failures.propose(call.db, payout_id, **call.body, made_by=call.actor.subject_id)
+
+
+@routes.post("/payouts/<payout_id>/failure/confirmation", allow=allow("approve"), returns=schemas.PayoutFailure)
+def confirm_failure(call: Call, payout_id: str) -> PayoutFailure:
+    """Let what somebody else has said of a payout count: what it paid is due again."""
+    return payout_failures.confirm(call.db, payout_id, confirmed_by=call.actor.subject_id)
+
+
+@routes.post("/payouts/<payout_id>/failure/refusal", allow=allow("finance", "approve"), returns=schemas.PayoutFailure)
+def refuse_failure(call: Call, payout_id: str) -> PayoutFailure:
+    """Drop what was said of a payout; it stays as it is."""
+    return payout_failures.refuse(call.db, payout_id, refused_by=call.actor.subject_id)
+
+
+@routes.get("/payout-failures", allow=READ, query=schemas.ProposalQuery, returns=schemas.PayoutFailure, paged=True)
+def list_failures(call: Call) -> pagination.Page:
+    """What was said of payouts that no bank told of, newest first; `state` narrows the list."""
+    return pagination.read(call.db, payout_failures.listed(**call.query), PayoutFailure.id, call.page)
 
 
 @routes.post(

@@ -25,7 +25,7 @@ def tie_out(call: Call) -> dict[str, object]:
 
 @routes.get("/journal", allow=READ, query=schemas.JournalQuery, returns=schemas.JournalEntry, paged=True)
 def journal(call: Call) -> pagination.Page:
-    """The journal, newest first; `cause_ref` narrows it to one answer, batch or requester."""
+    """The journal, newest first; `cause_ref`, such as an answer or a batch, `kind` and days in UTC narrow it."""
     return ledger.journal(call.db, call.page, **call.query)
 
 

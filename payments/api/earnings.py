@@ -3,16 +3,22 @@
 from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call
-from payments import adjustments, clawbacks, holds, payees, schemas
+from payments import adjustments, clawbacks, earnings, holds, payees, schemas
 from payments.adjustments import BonusCost, Effect, Gift
 from payments.api.edge import READ, in_units, routes
 from payments.models import Clawback, Earning, Hold, Payee
 
 
-@routes.get("/payees", allow=READ, returns=schemas.Payee, paged=True)
+@routes.get("/payees", allow=READ, query=schemas.PayeeQuery, returns=schemas.Payee, paged=True)
 def list_payees(call: Call) -> pagination.Page:
-    """Everybody whom money may be owed to, newest first."""
-    return pagination.read(call.db, payees.listed(), Payee.id, call.page)
+    """Everybody whom money may be owed to, newest first; `owner_ref` and `country` narrow the list."""
+    return pagination.read(call.db, payees.listed(**call.query), Payee.id, call.page)
+
+
+@routes.get("/earnings", allow=READ, query=schemas.EarningQuery, returns=schemas.EarningOfPayee, paged=True)
+def list_earnings(call: Call) -> pagination.Page:
+    """Earnings, newest first; `payee_id`, `cause_ref`, `status`, `kind` and when they became due narrow the list."""
+    return pagination.read(call.db, earnings.listed(**call.query), Earning.id, call.page)
 
 
 @routes.post("/holds", allow=allow("finance"), body=schemas.NewHold, returns=schemas.Hold, status=201)

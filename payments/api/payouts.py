@@ -8,7 +8,7 @@ from foundation.errors import within
 from foundation.http import Call
 from payments import methods, paying_accounts, payout_files, payouts, reconciliation, runs, schemas
 from payments.api.edge import READ, routes
-from payments.models import BankEntry, BankFile, PayingAccount, Payout, PayoutMethod, PayoutRun
+from payments.models import BankEntry, BankFile, PayingAccount, Payout, PayoutFile, PayoutMethod, PayoutRun
 
 
 @routes.get("/payout-methods", allow=READ, query=schemas.OfPayee, returns=schemas.PayoutMethodOfPayee, paged=True)
@@ -51,9 +51,9 @@ def list_runs(call: Call) -> pagination.Page:
 
 @routes.get("/payout-runs/<run_id>", allow=READ, returns=schemas.RunWithTotals)
 def show_run(call: Call, run_id: str) -> dict[str, object]:
-    """One run, with how many of its payouts are in which state."""
+    """One run, with how many of its payouts are in which state, and how many it leaves out for what reason."""
     run = runs.find(call.db, run_id)
-    return {"run": run, "payouts": payouts.totals(call.db, run)}
+    return {"run": run, "payouts": payouts.totals(call.db, run), "left_out": runs.reasons(call.db, run.id)}
 
 
 @routes.get("/payout-runs/<run_id>/payouts", allow=READ, query=schemas.PayoutQuery, returns=schemas.Payout, paged=True)
@@ -114,6 +114,12 @@ def run_file(call: Call, run_id: str) -> Response:
     return response
 
 
+@routes.get("/payout-runs/<run_id>/files", allow=READ, returns=schemas.PayoutFile, paged=True)
+def files_of_run(call: Call, run_id: str) -> pagination.Page:
+    """Who has made which file of a run, and when, newest first; the hash is that of its bytes."""
+    return pagination.read(call.db, payout_files.listed(runs.find(call.db, run_id).id), PayoutFile.id, call.page)
+
+
 @routes.post("/payouts/<payout_id>/drop", allow=allow("finance", "approve"), body=schemas.Reason, returns=schemas.Run)
 def drop_payout(call: Call, payout_id: str) -> PayoutRun:
     """Take one payout out of a run that has not left. That ends an approval."""
@@ -122,8 +128,8 @@ def drop_payout(call: Call, payout_id: str) -> PayoutRun:
 
 @routes.get("/payouts", allow=READ, query=schemas.PayoutsQuery, returns=schemas.Payout, paged=True)
 def list_payouts(call: Call) -> pagination.Page:
-    """All payouts, newest first; `state` and `payee_id` narrow the list."""
-    return pagination.read(call.db, payouts.listed(**call.query), Payout.id, call.page)
+    """All payouts, newest first; `payee_id`, `state`, `rail`, `currency` and days of preparing narrow the list."""
+    return pagination.read(call.db, payouts.searched(**call.query), Payout.id, call.page)
 
 
 @routes.get("/bank-files", allow=READ, returns=schemas.BankFile, paged=True)

@@ -66,6 +66,7 @@ from payments.models.invoices import (
     Presentation,
 )
 from payments.models.money import Currency, FxRate
+from payments.models.payout_failures import PayoutFailure
 from payments.models.payouts import (
     LeftOut,
     MethodStatus,
@@ -149,6 +150,7 @@ __all__ = [
     "Payee",
     "PayingAccount",
     "Payout",
+    "PayoutFailure",
     "PayoutFile",
     "PayoutItem",
     "PayoutMethod",

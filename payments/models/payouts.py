@@ -349,4 +349,9 @@ class PayoutFile(Base):
     made_by: Mapped[Ref]
     created_at: Mapped[Created]
 
+    @property
+    def hash_text(self) -> str:
+        """The hash as people compare it."""
+        return self.sha256.hex()
+
     __table_args__ = (Index(None, "run_id", "id"),)

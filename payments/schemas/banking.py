@@ -73,6 +73,17 @@ class ResolutionConfirmed(Schema):
     resolution_id = Identifier("sol", required=True, metadata={"description": "Of the proposal that you looked at."})
 
 
+class PayoutFailure(Schema):
+    id = Identifier("pff")
+    payout_id = Identifier("pyo")
+    reason = Text()
+    state = Choice(ProposalState)
+    made_by = Text()
+    created_at = Timestamp()
+    decided_by = Text(allow_none=True)
+    decided_at = Timestamp(allow_none=True)
+
+
 class ProposalQuery(Schema):
     state = Choice(ProposalState)
 

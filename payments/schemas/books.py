@@ -4,7 +4,7 @@ import re
 
 import marshmallow as ma
 
-from foundation.fields import Currency, Flag, Identifier, Integer, Schema, Shaped, Text, Timestamp
+from foundation.fields import Currency, Day, Flag, Identifier, Integer, Schema, Shaped, Text, Timestamp
 from payments import ledger
 from payments.schemas.parts import HASH, amount_of
 
@@ -23,6 +23,9 @@ class TrialBalance(Schema):
 
 class JournalQuery(Schema):
     cause_ref = Text(longest=64)
+    kind = Text(longest=40)
+    first_day = Day(metadata={"description": "The first day that entries count for."})
+    last_day = Day(metadata={"description": "The last one."})
 
 
 class JournalLine(Schema):

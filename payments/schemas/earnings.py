@@ -2,8 +2,20 @@
 
 import marshmallow as ma
 
-from foundation.fields import Amount, Choice, Currency, Flag, Identifier, Integer, QueryFlag, Schema, Text, Timestamp
-from payments.models import ClawbackState
+from foundation.fields import (
+    Amount,
+    Choice,
+    Country,
+    Currency,
+    Flag,
+    Identifier,
+    Integer,
+    QueryFlag,
+    Schema,
+    Text,
+    Timestamp,
+)
+from payments.models import ClawbackState, EarningKind, EarningStatus
 from payments.schemas.parts import OfPayee, Reason, amount_of
 
 
@@ -32,12 +44,32 @@ class Earning(Schema):
     due_at = Timestamp(allow_none=True)
 
 
+class EarningOfPayee(Earning):
+    payee_id = Identifier("pye")
+    kind = Choice(EarningKind)
+    cause_ref = Text(allow_none=True, metadata={"description": "The batch that it is paid out of, if it is of one."})
+    paid = amount_of("paid")
+
+
+class EarningQuery(OfPayee):
+    status = Choice(EarningStatus)
+    kind = Choice(EarningKind)
+    cause_ref = Text(longest=64)
+    since = Timestamp(metadata={"description": "Due from this moment on."})
+    until = Timestamp(metadata={"description": "Due before this moment."})
+
+
 class Payee(Schema):
     id = Identifier("pye")
     owner_ref = Text()
     name = Text()
     country = Text()
     created_at = Timestamp()
+
+
+class PayeeQuery(Schema):
+    owner_ref = Text(longest=64)
+    country = Country()
 
 
 class NewHold(Reason):

@@ -5,6 +5,7 @@ import marshmallow as ma
 from foundation.fields import (
     Choice,
     Currency,
+    Day,
     Identifier,
     Integer,
     JsonObject,
@@ -132,9 +133,17 @@ class PayoutTotal(Schema):
     net = amount_of("net")
 
 
+class LeftOutTotal(Schema):
+    reason = Text()
+    currency = Currency()
+    payees = Integer(attribute="n_payees")
+    amount = amount_of("amount")
+
+
 class RunWithTotals(Schema):
     run = ma.fields.Nested(Run)
     payouts = ma.fields.List(ma.fields.Nested(PayoutTotal))
+    left_out = ma.fields.List(ma.fields.Nested(LeftOutTotal))
 
 
 class Approval(Schema):
@@ -169,7 +178,10 @@ class PayoutQuery(Schema):
 
 
 class PayoutsQuery(PayoutQuery, OfPayee):
-    pass
+    rail = Text(longest=40)
+    currency = Currency(metadata={"description": "In which is paid."})
+    first_day = Day(metadata={"description": "The first day, in UTC, on which they were prepared."})
+    last_day = Day(metadata={"description": "The last one."})
 
 
 class LeftOut(Schema):
@@ -177,6 +189,16 @@ class LeftOut(Schema):
     reason = Text()
     currency = Currency()
     amount = amount_of("amount")
+
+
+class PayoutFile(Schema):
+    id = Identifier("pfl")
+    format = Text()
+    part = Integer()
+    rows = Integer()
+    sha256 = Text(attribute="hash_text")
+    made_by = Text()
+    created_at = Timestamp()
 
 
 class FileQuery(Schema):

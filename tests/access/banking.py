@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from foundation import auth, clock, ids
-from payments import exchange, fx, ledger, money, payees, payouts, suspense, unclaimed
+from payments import exchange, fx, ledger, money, payees, payout_failures, payouts, suspense, unclaimed
 from payments.ledger import BANK, HOUSE, SUSPENSE, AccountName, Entry, Line
 from payments.models import BankBalance, BankEntry, BankEntryState, BankFile, Payout, PayoutRun, ResolutionKind
 from payments.payouts import Outcome
@@ -28,6 +28,7 @@ def things(session: Session, workers: Mapping[str, Worker], approver: str) -> It
     yield from _lines(session, approver)
     yield from _purchases(session, approver)
     yield from _unclaimed(session, workers, approver)
+    yield from _failures(session, approver)
 
 
 def _lines(session: Session, approver: str) -> Iterator[Found]:
@@ -128,3 +129,26 @@ def _bring(session: Session, payout: Payout, state: str, approver: str) -> str:
     if state == "claimed":
         unclaimed.claim(session, unclaimed_id, claimed_by="finance")
     return unclaimed_id
+
+
+def _failures(session: Session, approver: str) -> Iterator[Found]:
+    """Payouts of one person over a rail whose results no file tells, and what was said of them."""
+    payee = payees.of_owner(session, factories.create_worker(session).id)
+    owed.levy(session, country=payee.country)
+    owed.set_method(session, payee, rail="payoneer")
+    for state in ("untold", "refused", "theirs", "proposed", "posted"):
+        owed.give_goodwill(
+            session, payee_id=payee.id, currency="USD", amount=600_000, reason="Our fault.", actor_ref="finance"
+        )
+        run = owed.sent(session, "payoneer", prepared_by="finance", approved_by="approver")
+        (payout,) = session.scalars(payouts.listed(run_id=run.id))
+        if state != "untold":
+            made_by = approver if state == "theirs" else "finance"
+            payout_failures.propose(session, payout.id, reason="They wrote so.", made_by=made_by)
+        if state == "refused":
+            payout_failures.refuse(session, payout.id, refused_by="ops")
+        if state == "posted":
+            payout_failures.confirm(session, payout.id, confirmed_by="ops")
+        yield "failing", state, "", payout.id
+    session.expire_all()
+    owed.retire(session, payee)

@@ -60,6 +60,12 @@ LISTS = (
     List("/api/escalations", "SELECT id FROM tasks WHERE status = 'escalated'", ("ops",), id="task_id"),
     List("/api/requesters", "SELECT id FROM requesters", ("ops", "admin", "finance")),
     List("/api/journal", "SELECT id FROM journal_entries", _READERS),
+    List("/api/journal?kind=top_up", "SELECT id FROM journal_entries WHERE kind = 'top_up'", ("auditor",)),
+    List(
+        "/api/journal?first_day=2024-01-15&last_day=2024-01-15",
+        "SELECT id FROM journal_entries WHERE effective_on = '2024-01-15'",
+        ("auditor",),
+    ),
     List(
         "/api/me/payout-methods",
         "SELECT m.id FROM payout_methods m JOIN payees p ON p.id = m.payee_id WHERE p.owner_ref = :me",
@@ -97,6 +103,10 @@ LISTS = (
         id="payout_id",
     ),
     List("/api/payees", "SELECT id FROM payees", _READERS),
+    List("/api/payees?country=KE", "SELECT id FROM payees WHERE country = 'KE'", ("auditor",)),
+    List("/api/earnings", "SELECT id FROM earnings", _READERS),
+    List("/api/earnings?status=due", "SELECT id FROM earnings WHERE status = 'due'", ("finance",)),
+    List("/api/earnings?kind=goodwill", "SELECT id FROM earnings WHERE kind = 'goodwill'", ("auditor",)),
     List("/api/payout-methods", "SELECT id FROM payout_methods", _READERS),
     List("/api/holds", "SELECT id FROM holds", _READERS),
     List("/api/holds?active=true", f"SELECT id FROM holds WHERE {_HOLDS_NOW}", ("finance",)),
@@ -107,11 +117,19 @@ LISTS = (
     List("/api/payout-runs?state=draft", "SELECT id FROM payout_runs WHERE state = 'draft'", ("auditor",)),
     List("/api/payouts", "SELECT id FROM payouts", _READERS),
     List("/api/payouts?state=failed", "SELECT id FROM payouts WHERE state = 'failed'", ("auditor",)),
+    List(
+        "/api/payouts?rail=paypal&first_day=2026-01-01",
+        "SELECT p.id FROM payouts p JOIN payout_runs r ON r.id = p.run_id WHERE r.rail = 'paypal'",
+        ("auditor",),
+    ),
+    List("/api/payouts?rail=sepa&currency=USD", "SELECT id FROM payouts WHERE false", ("auditor",)),
     List("/api/bank-files", "SELECT id FROM bank_files", _READERS),
     List("/api/bank-entries", "SELECT id FROM bank_entries", _READERS),
     List("/api/bank-entries?state=suspense", "SELECT id FROM bank_entries WHERE state = 'suspense'", ("auditor",)),
     List("/api/resolutions", "SELECT id FROM resolutions", _READERS),
     List("/api/resolutions?state=posted", "SELECT id FROM resolutions WHERE state = 'posted'", ("auditor",)),
+    List("/api/payout-failures", "SELECT id FROM payout_failures", _READERS),
+    List("/api/payout-failures?state=posted", "SELECT id FROM payout_failures WHERE state = 'posted'", ("auditor",)),
     List("/api/fx-purchases", "SELECT id FROM fx_purchases", _READERS),
     List("/api/fx-purchases?state=posted", "SELECT id FROM fx_purchases WHERE state = 'posted'", ("auditor",)),
     List("/api/unclaimed", "SELECT id FROM unclaimed", _READERS),
@@ -220,7 +238,7 @@ def test_every_list_is_tested() -> None:
         f"/api/projects/<project_id>/{name}"
         for name in ("tasks", "rates", "reliability", "experts", "gold", "gold-proposals", "refits", "revisions")
     }
-    of_a_run = {f"/api/payout-runs/<run_id>/{name}" for name in ("payouts", "left-out")}
+    of_a_run = {f"/api/payout-runs/<run_id>/{name}" for name in ("payouts", "left-out", "files")}
     of_an_invoice = {"/api/invoices/<invoice_id>/lines", "/api/me/invoices/<invoice_id>/lines"}
     of_an_invoice |= {"/api/credit-notes/<note_id>/lines", "/api/me/credit-notes/<note_id>/lines"}
     of_one = {"/api/exports/<export_id>/downloads", "/api/me/statements/<month>"}
@@ -310,6 +328,8 @@ def test_the_lists_of_a_run_are_of_that_run(stage: Stage) -> None:
     with stage.scene() as session:
         for run in stage.world.things["run"].values():
             where = {"id": run[""]["run_id"]}
+            made = stage.send("auditor", "GET", f"/api/payout-runs/{where['id']}/files").get_json()["items"]
+            assert {one["id"] for one in made} == _ids(session, "SELECT id FROM payout_files WHERE run_id = :id", where)
             paid = stage.send("finance", "GET", f"/api/payout-runs/{where['id']}/payouts").get_json()["items"]
             assert {one["id"] for one in paid} == _ids(session, "SELECT id FROM payouts WHERE run_id = :id", where)
             path = f"/api/payout-runs/{where['id']}/left-out"
@@ -352,6 +372,7 @@ _MOVED = """
 
 _OF_PAYEE = {
     "/api/payout-methods": "SELECT id FROM payout_methods WHERE payee_id = :id",
+    "/api/earnings": "SELECT id FROM earnings WHERE payee_id = :id",
     "/api/holds": "SELECT id FROM holds WHERE payee_id = :id",
     "/api/adjustments": "SELECT a.id FROM adjustments a JOIN earnings e ON e.id = a.earning_id WHERE e.payee_id = :id",
     "/api/payouts": "SELECT id FROM payouts WHERE payee_id = :id",

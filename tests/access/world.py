@@ -210,6 +210,7 @@ _VALUES = {
     "paying_account": "SELECT id AS paying_id FROM paying_accounts WHERE id = :id",
     "run": "SELECT id AS run_id, encode(content_hash, 'hex') AS content_hash FROM payout_runs WHERE id = :id",
     "payout": "SELECT id AS payout_id FROM payouts WHERE id = :id",
+    "failing": "SELECT id AS payout_id FROM payouts WHERE id = :id",
     "bank_file": "SELECT id AS file_id FROM bank_files WHERE id = :id",
     "bank_entry": """
         SELECT b.id AS bank_entry_id, coalesce(max(r.id), replace(b.id, 'ben', 'sol')) AS resolution_id

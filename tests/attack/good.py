@@ -32,6 +32,7 @@ from payments import (
     money,
     payees,
     paying_accounts,
+    payout_failures,
     payouts,
     periods,
     reconciliation,
@@ -334,7 +335,10 @@ def _top_up(db: Session) -> Good:
 
 def _books(db: Session) -> Good:
     cause = factories.create_requester(db).id
-    return Good("finance", query=f"limit=1&cause_ref={cause}")
+    return Good(
+        "finance",
+        query=f"limit=1&cause_ref={cause}&kind=top_up&first_day=2026-01-01&last_day=2099-12-31",
+    )
 
 
 def _fx_rate(db: Session) -> Good:
@@ -940,6 +944,17 @@ def _drop(db: Session) -> Good:
     return Good("finance", names={"payout_id": payout_id}, body={"reason": "They asked to wait."})
 
 
+def _failing(role: str, *, said: bool = True, body: Any = None) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        _, run = _exported(db)
+        payout_id = next(iter(db.scalars(payouts.listed(run_id=run.id)))).id
+        if said:
+            payout_failures.propose(db, payout_id, reason="They wrote so.", made_by="ada")
+        return Good(role, names={"payout_id": payout_id}, body=body)
+
+    return good
+
+
 def _run_file(db: Session) -> Good:
     _, run = _exported(db)
     return Good("finance", names={"run_id": run.id}, query="format=csv&part=1", known={"?/format": 422, "?/part": 422})
@@ -1341,7 +1356,8 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/me/payouts": _paid,
     "GET /api/me/holds": _paid,
     "GET /api/me/adjustments": _paid,
-    "GET /api/payees": _staff("finance", query="limit=1"),
+    "GET /api/payees": _staff("finance", query="limit=1&owner_ref=wrk_1&country=KE"),
+    "GET /api/earnings": _of_payee("&status=paid&kind=goodwill"),
     "GET /api/payout-methods": _of_payee(),
     "POST /api/holds": _new_hold,
     "POST /api/holds/<hold_id>/end": _hold,
@@ -1370,8 +1386,9 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/payout-runs/<run_id>/release": _of_run(_approved),
     "POST /api/payout-runs/<run_id>/cancellation": _of_run(_draft),
     "GET /api/payout-runs/<run_id>/file": _run_file,
+    "GET /api/payout-runs/<run_id>/files": _of_run(_exported, "auditor", "limit=1"),
     "POST /api/payouts/<payout_id>/drop": _drop,
-    "GET /api/payouts": _of_payee("&state=exported"),
+    "GET /api/payouts": _of_payee("&state=exported&rail=paypal&currency=USD&first_day=2026-01-01&last_day=2099-12-31"),
     "GET /api/bank-files": _staff("auditor", query="limit=1"),
     "POST /api/bank-files": _staff(
         "finance",
@@ -1387,6 +1404,10 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     ),
     "POST /api/bank-entries/<bank_entry_id>/resolution/refusal": _of_line("approver", said=True),
     "GET /api/resolutions": _staff("auditor", query="limit=1&state=proposed"),
+    "POST /api/payouts/<payout_id>/failure": _failing("finance", said=False, body={"reason": "They wrote so."}),
+    "POST /api/payouts/<payout_id>/failure/confirmation": _failing("approver"),
+    "POST /api/payouts/<payout_id>/failure/refusal": _failing("finance"),
+    "GET /api/payout-failures": _staff("auditor", query="limit=1&state=proposed"),
     "POST /api/fx-purchases": _new_purchase,
     "POST /api/fx-purchases/<purchase_id>/confirmation": _purchase("approver"),
     "POST /api/fx-purchases/<purchase_id>/refusal": _purchase("finance"),

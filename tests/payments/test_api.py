@@ -14,7 +14,10 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from foundation import clock, ids
+from payments import ledger, payees
+from payments.ledger import BANK, FUNDS, HOUSE, AccountName, Entry, Line
 from tests import factories
+from tests.conftest import age
 
 Token = Callable[..., str]
 
@@ -195,6 +198,84 @@ def test_the_journal_is_newest_first_and_narrowed_by_its_cause(
     assert page["items"][0]["lines"] == [
         {"debit": "bank:house", "credit": f"funds:{owner}", "currency": "USD", "amount": "12.5000"}
     ]
+
+
+def test_the_journal_is_narrowed_by_kind_and_by_the_days_that_entries_count_for(
+    client: FlaskClient, token: Token, db: Session, books: None, owner: str
+) -> None:
+    finance = token("finance")
+    _top_up(client, finance, owner_ref=owner, bank_reference="b1")
+    today, late = clock.now(db).date(), AccountName(BANK, HOUSE, "USD")
+    line = Line(late, AccountName(FUNDS, owner, "USD"), 7)
+    ledger.post(db, [Entry("late", "found", owner, "finance", (line,), effective_on=today - timedelta(days=2))])
+    db.commit()
+
+    def keys(**query: object) -> list[str]:
+        asked = {"cause_ref": owner, **query}
+        items = client.get("/api/journal", query_string=asked, headers=_as(finance)).get_json()["items"]
+        return [entry["idempotency_key"] for entry in items]
+
+    ago = [today - timedelta(days=days) for days in range(4)]
+    assert keys(kind="found") == ["late"]
+    assert keys(first_day=ago[2], last_day=today) == ["late", "fund:b1"]
+    assert (keys(first_day=ago[1]), keys(last_day=ago[1])) == (["fund:b1"], ["late"])
+    assert (keys(last_day=ago[3]), keys(kind="top_up", last_day=ago[2])) == ([], [])
+    assert keys(first_day="0001-01-01", last_day="9999-12-31") == ["late", "fund:b1"]
+
+
+def test_finance_finds_earnings_by_payee_batch_status_kind_and_when_they_became_due(
+    client: FlaskClient, token: Token, db: Session, books: None
+) -> None:
+    worker_id = _paid_worker(db)
+    _paid_worker(db)
+    payee = payees.of_owner(db, worker_id)
+    given = owed.give_goodwill(
+        db, payee_id=payee.id, currency="USD", amount=5_000, reason="Our fault.", actor_ref="finance"
+    )
+    age(db, "earnings", "due_at", 3600)
+    db.commit()
+    half_an_hour_ago = (clock.now(db) - timedelta(minutes=30)).isoformat()
+
+    def found(**query: str) -> list[dict[str, Any]]:
+        asked = {"payee_id": payee.id, **query}
+        answer = client.get("/api/earnings", query_string=asked, headers=_as(token("auditor")))
+        assert answer.status_code == 200
+        items: list[dict[str, Any]] = answer.get_json()["items"]
+        return items
+
+    every = found()
+    assert [(one["kind"], one["status"], one["amount"], one["paid"]) for one in every] == [
+        ("goodwill", "due", "0.5000", "0.0000"),
+        ("answer", "pending", "0.0200", "0.0000"),
+        ("answer", "due", "0.0200", "0.0000"),
+    ]
+    goodwill, pending, due = every
+    assert (goodwill["id"], goodwill["cause_ref"], goodwill["payee_id"]) == (given.id, None, payee.id)
+    assert found(status="due") == [goodwill, due]
+    assert found(kind="answer") == [pending, due]
+    assert found(cause_ref=due["cause_ref"]) == [due]
+    assert (found(until=half_an_hour_ago), found(since=half_an_hour_ago)) == ([goodwill, due], [])
+    assert found(since=due["due_at"], until=due["due_at"]) == []
+    assert found(payee_id=ids.new("pye")) == []
+
+
+def test_finance_finds_payees_by_who_they_are_and_by_country(client: FlaskClient, token: Token, db: Session) -> None:
+    made = [payees.register(db, owner_ref=f"wrk_{name}", name=name, country=name) for name in ("KE", "PH")]
+    db.commit()
+
+    def found(**query: str) -> set[str]:
+        items = client.get("/api/payees", query_string=query, headers=_as(token("auditor"))).get_json()["items"]
+        return {one["id"] for one in items}
+
+    kenyan, filipino = (one.id for one in made)
+    assert (found(country="KE"), found(owner_ref="wrk_PH")) == ({kenyan}, {filipino})
+    assert found(owner_ref="wrk_PH", country="KE") == found(owner_ref="wrk_nobody") == set()
+    assert found() == {kenyan, filipino}
+
+
+@pytest.mark.parametrize("wrong", ["status=gone", "kind=gift", "payee_id=x", "since=yesterday", "until=2026-01-01"])
+def test_what_no_earning_can_be_is_refused(client: FlaskClient, token: Token, wrong: str) -> None:
+    assert _problem(client.get(f"/api/earnings?{wrong}", headers=_as(token("finance")))) == (422, "invalid")
 
 
 def test_the_payables_come_as_a_file_with_its_totals(

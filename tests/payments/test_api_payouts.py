@@ -723,3 +723,51 @@ def test_whoever_prepares_cannot_approve_and_whoever_approves_cannot_prepare(peo
     assert _problem(_approve(people, run, "finance")) == (403, "scope-missing")
     assert _problem(people.post("approver", "payout-runs", {"rail": "paypal"})) == (403, "scope-missing")
     assert _problem(people.post("approver", f"payout-runs/{run.id}/release")) == (403, "scope-missing")
+
+
+def test_finance_finds_payouts_by_rail_currency_and_the_days_on_which_they_were_prepared(
+    people: People, db: Session, books: None
+) -> None:
+    run = _draft(db, 50_000, 60_000)
+    both = {one.id for one in db.scalars(payouts.listed(run_id=run.id))}
+    today = clock.now(db).date()
+
+    def found(**query: object) -> set[str]:
+        return {one["id"] for one in _items(people.get("auditor", "payouts", **query))}
+
+    yesterday, tomorrow = today - timedelta(days=1), today + timedelta(days=1)
+    assert (found(rail="paypal"), found(rail="sepa")) == (both, set())
+    assert (found(currency="USD"), found(currency="EUR")) == (both, set())
+    assert found(first_day=today, last_day=today, state="prepared") == both
+    assert (found(last_day=yesterday), found(first_day=tomorrow)) == (set(), set())
+    assert found(first_day="0001-01-01", last_day="9999-12-31") == both
+
+
+def test_a_run_says_how_many_it_leaves_out_for_what_reason(people: People, db: Session, books: None) -> None:
+    for amount in (10_000, 20_000):
+        owed.payee(db, amount, rail=None)
+    owed.payee(db, 30_000, cooling=1)
+    run = _draft(db)
+
+    shown = people.get("approver", f"payout-runs/{run.id}").get_json()
+
+    assert shown["left_out"] == [
+        {"reason": "cooling", "currency": "USD", "payees": 1, "amount": "3.0000"},
+        {"reason": "no_method", "currency": "USD", "payees": 2, "amount": "3.0000"},
+    ]
+
+
+def test_who_made_which_file_of_a_run_is_listed(people: People, db: Session, books: None) -> None:
+    owed.payee(db, 50_000)
+    run = owed.sent(db)
+    db.commit()
+    assert _items(people.get("auditor", f"payout-runs/{run.id}/files")) == []
+
+    first = people.get("finance", f"payout-runs/{run.id}/file")
+    people.get("approver", f"payout-runs/{run.id}/file", format="csv")
+
+    newest, oldest = _items(people.get("auditor", f"payout-runs/{run.id}/files"))
+    assert (newest["format"], newest["made_by"]) == ("csv", APPROVER)
+    assert (oldest["format"], oldest["part"], oldest["rows"], oldest["made_by"]) == ("paypal", 1, 1, PREPARER)
+    assert oldest["sha256"] == first.headers["Rookery-Sha256"]
+    assert _problem(people.get("auditor", f"payout-runs/{ids.new('run')}/files")) == (404, "no-such-run")

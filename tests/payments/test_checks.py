@@ -29,6 +29,7 @@ from payments import (
     ledger,
     money,
     payees,
+    payout_failures,
     payouts,
     periods,
     rates,
@@ -134,7 +135,7 @@ def written(new_database: Callable[[], Urls]) -> Urls:
 
 
 def _come_back(db: Session) -> None:
-    """A line that was resolved, pay that nobody claims, and money that was changed."""
+    """A line that was resolved, pay that nobody claims, a payout that two people say failed, and changed money."""
     charge = document(entry(amount="0.25", refs=("", "charge")), name="st2").replace(b'"EUR"', b'"USD"')
     reconciliation.read(db, io.BytesIO(charge), format_="camt", read_by="f")
     line_id = db.scalars(text("SELECT id FROM bank_entries WHERE reference LIKE 'charge%'")).one()
@@ -148,6 +149,11 @@ def _come_back(db: Session) -> None:
     noticed = clock.now(db).date() - timedelta(days=31)
     made = unclaimed.propose(db, payout.id, noticed_on=noticed, made_by="f")
     unclaimed.confirm(db, made.id, confirmed_by="a")
+    _send(db, failed := owed.payee(db, 900))
+    (payout,) = db.scalars(payouts.listed(payee_id=failed.id, state="exported")).all()
+    payout_failures.propose(db, payout.id, reason="r", made_by="f")
+    payout_failures.confirm(db, payout.id, confirmed_by="a")
+    owed.retire(db, failed)
     _change(db)
 
 
@@ -646,12 +652,17 @@ TWO_PEOPLE = {
     "tax documents": "UPDATE tax_documents SET confirmed_by = entered_by",
     "remittances": "UPDATE remittances SET confirmed_by = entered_by",
     "credit notes": "UPDATE credit_notes SET issued_by = made_by",
+    "failures of payouts": "UPDATE payout_failures SET made_by = decided_by",
 }
+_FOUR_EYES = (
+    "refunds", "clawbacks", "contracts", "credit_limits", "credit_notes", "tax_documents", "remittances",
+    "payout_failures",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("statement", TWO_PEOPLE.values(), ids=TWO_PEOPLE.keys())
 def test_whatever_takes_two_people_and_had_one_is_found(owner: Session, statement: str) -> None:
-    for table in ("refunds", "clawbacks", "contracts", "credit_limits", "credit_notes", "tax_documents", "remittances"):
+    for table in _FOUR_EYES:
         owner.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT ck_{table}_four_eyes"))
     owner.execute(text("ALTER TABLE clawbacks DROP CONSTRAINT ck_clawbacks_written_off_by_two"))
     owner.execute(text(statement))
