@@ -18,6 +18,7 @@ from payments import ledger, payees
 from payments.ledger import BANK, FUNDS, HOUSE, AccountName, Entry, Line
 from tests import factories
 from tests.conftest import age
+from tests.payments import owed
 
 Token = Callable[..., str]
 
