@@ -81,9 +81,7 @@ def sentences() -> Iterator[None]:
     except SQLAlchemyError as error:
         if not db.is_passing(error):
             raise
-        raise OneSentence(
-            "The database is away, or others hold what this needs. Nothing was changed; try again."
-        ) from error
+        raise OneSentence("The database is away, or others hold what this needs; try again.") from error
 
 
 class _Sentences(click.Group):

@@ -269,7 +269,7 @@ def searched(
     rows = rows if currency is None else rows.where(Payout.currency == currency)
     # Ids tell when they were made, and are what pages go by.
     rows = rows if first_day is None else rows.where(Payout.id >= ids.earliest("pyo", _midnight(first_day)))
-    if last_day is None or last_day == date.max:
+    if last_day is None:
         return rows
     return rows.where(Payout.id < ids.earliest("pyo", _midnight(last_day + timedelta(days=1))))
 

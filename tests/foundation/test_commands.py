@@ -164,6 +164,4 @@ def test_what_others_hold_for_too_long_is_one_sentence_too(run: Run, house: Hous
         done = run("token", "revoke", token_id)
 
     assert done.exit_code == 2
-    assert (
-        done.output == "Error: The database is away, or others hold what this needs. Nothing was changed; try again.\n"
-    )
+    assert done.output == "Error: The database is away, or others hold what this needs; try again.\n"
