@@ -165,7 +165,7 @@ _FIND = text("""
 _ENTRIES = text("""
     INSERT INTO journal_entries (id, idempotency_key, request_hash, kind, lines, cause_ref, actor_ref, reverses_id,
                                  effective_on, event_at)
-    SELECT id, key, hash, kind, lines, cause, actor, reverses, coalesce(effective_on, current_date), event_at
+    SELECT id, key, hash, kind, lines, cause, actor, reverses, coalesce(effective_on, CAST(now() AS date)), event_at
       FROM unnest(CAST(:ids AS text[]), CAST(:keys AS text[]), CAST(:hashes AS bytea[]), CAST(:kinds AS text[]),
                   CAST(:lines AS smallint[]), CAST(:causes AS text[]), CAST(:actors AS text[]),
                   CAST(:reverses AS text[]), CAST(:days AS date[]), CAST(:moments AS timestamptz[]))

@@ -26,6 +26,7 @@ from payments import (
     funding,
     holds,
     ledger,
+    methods,
     money,
     payees,
     payouts,
@@ -39,7 +40,8 @@ from payments.holds import HoldOver
 from payments.ledger import InsufficientFunds
 from payments.models import Payee
 from payments.payouts import Outcome
-from payments.runs import RunChanged, RunMoveNotAllowed
+from payments.runs import APPROVAL_LASTS, RunChanged, RunMoveNotAllowed
+from tests import travel
 from tests.payments import owed
 from tests.payments.owed import APPROVER, PREPARER
 
@@ -122,6 +124,7 @@ class Run:
     rail: str
     cut_off: datetime
     state: str = "preparing"
+    approved_at: datetime | None = None
     through: str = ""
     payouts: list[str] = field(default_factory=list)
 
@@ -132,20 +135,27 @@ class Held:
 
     payee: str
     earning: str | None
-    is_legal: bool
+    until: datetime | None
+
+    @property
+    def is_legal(self) -> bool:
+        return self.until is None
 
 
 @dataclass(slots=True)
 class Method:
-    """Where a payee is paid to."""
+    """Where a payee is paid to, from when on."""
 
     id: str
     rail: str
-    is_cooling: bool
+    cooling_until: datetime
 
 
 class Model:
-    """The books as they should be. Its session is the driver's, who may give it another one between two operations."""
+    """The books as they should be. Its session is the driver's, who may give it another one between two operations.
+
+    Its database has a clock that can be moved: see `travel`.
+    """
 
     def __init__(self, db: Session, n_payees: int = 3) -> None:
         self.db = db
@@ -168,6 +178,21 @@ class Model:
         self.paid_of_late: deque[str] = deque(maxlen=20)
         self.told: tuple[Any, list[Outcome]] | None = None
         self.free = self.bank = self.fees = self.goodwill = 0
+        # How far the clock is ahead of the one there was when all began.
+        self.ahead = timedelta(0)
+
+    # When it is
+
+    def pass_time(self, rng: random.Random) -> None:
+        """Time goes on by some seconds or weeks, or the clock is put back a little."""
+        by = timedelta(seconds=rng.choice(_PASSING))
+        if self.ahead + by < timedelta(0):
+            return
+        travel.move(self.db, by)
+        self.ahead += by
+
+    def _now(self) -> datetime:
+        return clock.now(self.db)
 
     # What is owed
 
@@ -354,18 +379,19 @@ class Model:
     def set_method(self, rng: random.Random) -> None:
         """Somebody is to be paid elsewhere."""
         payee, rail, is_cooling = rng.choice(self.payees), rng.choice(RAILS), rng.random() < 0.1
-        made = owed.set_method(self.db, self.db.get_one(Payee, payee), rail=rail, cooling=int(is_cooling))
-        self.methods[payee] = Method(made.id, rail, is_cooling)
+        cooling = methods.COOLING // timedelta(hours=1) if is_cooling else 0
+        made = owed.set_method(self.db, self.db.get_one(Payee, payee), rail=rail, cooling=cooling)
+        self.methods[payee] = Method(made.id, rail, made.cooling_until)
 
     def hold(self, rng: random.Random) -> None:
         """Keep something from being paid."""
         payee, is_legal = rng.choice(self.payees), rng.random() < 0.5
         earning = rng.choice(sorted(self.due[payee]) or [None]) if rng.random() < 0.8 else None
-        until = None if is_legal else clock.now(self.db) + timedelta(days=30)
+        until = None if is_legal else self._now() + timedelta(days=rng.choice([1, 30]))
         made = holds.place(
             self.db, payee_id=payee, earning_id=earning, reason="r", made_by=PREPARER, until=until, is_legal=is_legal
         )
-        self.holds[made.id] = Held(payee, earning, is_legal)
+        self.holds[made.id] = Held(payee, earning, until)
 
     def end_hold(self, rng: random.Random) -> None:
         """End a hold, mostly one that holds, by either of two people."""
@@ -373,7 +399,7 @@ class Model:
         if not names:
             return
         name, person = rng.choice(names), rng.choice([PREPARER, APPROVER])
-        over = name not in self.holds
+        over = name not in self.holds or not self._holds_now(self.holds[name])
         same = not over and self.holds[name].is_legal and person == PREPARER
         self._expect(
             HoldOver if over else SamePerson if same else None,
@@ -384,7 +410,11 @@ class Model:
             self.ended.append(name)
 
     def _is_held(self, payee: str, names: Collection[str]) -> bool:
-        return any(h.payee == payee and (h.earning is None or h.earning in names) for h in self.holds.values())
+        held = [h for h in self.holds.values() if h.payee == payee and (h.earning is None or h.earning in names)]
+        return any(map(self._holds_now, held))
+
+    def _holds_now(self, hold: Held) -> bool:
+        return hold.until is None or hold.until > self._now()
 
     # Runs
 
@@ -453,7 +483,7 @@ class Model:
     def _owed_to(self, payee: str, run: Run) -> tuple[dict[str, int], dict[tuple[str, str], int]] | None:
         """What a run pays somebody of which earnings, and what of these goes to what they owe."""
         method, least = self.methods.get(payee), rails.find(run.rail).least
-        if method is None or method.rail != run.rail or method.is_cooling:
+        if method is None or method.rail != run.rail or method.cooling_until > self._now():
             return None
         untaken = [n for n in self.due[payee] if self.earned[n].taken_by is None and not self._is_held(payee, [n])]
         free = [name for name in untaken if self.earned[name].due_at <= run.cut_off]
@@ -529,7 +559,8 @@ class Model:
         seen = self.db.scalar(_HASH, {"id": run_id}) if is_right else "00"
         problem = SamePerson if person == PREPARER else None if is_right and not self._stale(run_id) else RunChanged
         act = partial(runs.approve, self.db, run_id, content_hash=seen or "00", approved_by=person)
-        self._order(run_id, {"draft"}, act, problem, "approved")
+        if self._order(run_id, {"draft"}, act, problem, "approved"):
+            self.runs[run_id].approved_at = self._now()
 
     def release(self, rng: random.Random) -> None:
         """Let an approved run go."""
@@ -537,8 +568,9 @@ class Model:
             self._release(run_id)
 
     def _release(self, run_id: str) -> None:
-        act = partial(runs.release, self.db, run_id, released_by=PREPARER)
-        self._order(run_id, {"approved"}, act, RunChanged if self._stale(run_id) else None, "releasing")
+        act, approved_at = partial(runs.release, self.db, run_id, released_by=PREPARER), self.runs[run_id].approved_at
+        lapsed = approved_at is not None and approved_at < self._now() - APPROVAL_LASTS
+        self._order(run_id, {"approved"}, act, RunChanged if lapsed or self._stale(run_id) else None, "releasing")
 
     def reopen(self, rng: random.Random) -> None:
         """Take an approval back."""
@@ -577,13 +609,14 @@ class Model:
 
     def _order(
         self, run_id: str, where: set[str], act: Callable[[], object], problem: type[Problem] | None, to: str | None
-    ) -> None:
+    ) -> bool:
         """Have something done with a run: refused where it cannot be, or by the problem, else it brings it there."""
         run = self.runs[run_id]
         expected = problem if run.state in where else RunMoveNotAllowed
         self._expect(expected, act)
         if expected is None and to is not None:
             run.state = to
+        return expected is None
 
     def _stale(self, run_id: str) -> list[str]:
         def is_stale(one: Sent) -> bool:
@@ -738,8 +771,11 @@ _PAID_TWICE = text("""
      WHERE p.state IN ('prepared', 'exported', 'settled')
      GROUP BY i.earning_id, e.amount HAVING sum(i.amount) > e.amount
 """)
+# By which the clock moves at once: what comes in a run's life, holds, cooling off, approvals that lapse.
+_PASSING = [-3600, -2, 1, 60, 3600, 7 * 3600, 7 * 3600, 25 * 3600, 73 * 3600, 31 * 86_400]
 # How often each is tried, among all.
 OPERATIONS = {
+    "pass_time": 2,
     "owe": 6,
     "give_bonus": 2,
     "give_goodwill": 1,

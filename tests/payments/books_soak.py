@@ -13,13 +13,14 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from foundation import db as database
 from foundation import embedded, logs
 from foundation.installation import migrate
 from payments import preparing, runs
+from tests import travel
 from tests.payments.books_model import AT_ONCE, NAMES, Model
 
 # The books are read in whole so often, and as they grow, whenever they are a twentieth longer.
@@ -39,6 +40,7 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="rookery-soak-") as folder,
         embedded.engines(Path(folder), conf=_CONF) as engines,
     ):
+        travel.install(engines.superuser, make_url(engines.database_url).database or "")
         migrate(engines.database_owner_url, engines.database_url)
         engine = database.make_engine(engines.database_url, patient=True)
         soak(database.sessions(engine), wanted.seed, wanted.operations, wanted.payees)

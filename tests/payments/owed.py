@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import func, select, text, update
@@ -52,7 +52,10 @@ _TO = {
 
 
 def payee(db: Session, *amounts: int, currency: str = "USD", rail: str | None = "paypal", cooling: int = 0) -> Payee:
-    """Somebody who is owed so much, in ledger units, for one answer each; with a destination that is this long new."""
+    """Somebody who is owed so much, in ledger units, for one answer each.
+
+    cooling : for so many hours more nothing is paid to their destination.
+    """
     number = next(_numbers)
     made = payees.register(db, owner_ref=f"wrk_{number:04}", name=f"Person {number}", country="KE")
     owe(db, made, *amounts, currency=currency)
@@ -123,7 +126,7 @@ def retire(db: Session, of: Payee) -> None:
 def set_method(
     db: Session, of: Payee, *, rail: str = "paypal", cooling: int = 0, set_by: str | None = None, mark: bytes = b""
 ) -> PayoutMethod:
-    """A destination in place of the one there was, sealed if the session can."""
+    """A destination in place of the one there was, sealed if the session can. cooling : for so many hours more."""
     retire(db, of)
     keys = sealing.keys_of(db)
     kind, given = _TO.get(rail, ("email", {"email": f"{of.id}@example.com"}))
@@ -133,7 +136,7 @@ def set_method(
         sealed=sealing.seal(to, keys, owner=of.id) if keys else b"sealed",
         fingerprint=mark or of.id.encode(), account_fingerprint=mark or f"account of {of.id}".encode(),
         set_by=set_by or of.owner_ref,
-        cooling_until=clock.now(db).replace(microsecond=0) if not cooling else clock.now(db).replace(year=2200),
+        cooling_until=clock.now(db).replace(microsecond=0) + timedelta(hours=cooling),
     )  # fmt: skip
     db.add(made)
     db.flush()
@@ -175,7 +178,7 @@ def settle(db: Session, run: PayoutRun) -> None:
 def booked_on(day: date) -> Iterator[None]:
     """What is posted in here carries this date, as if the books had been written then; nobody can date them later."""
     usual = ledger._ENTRIES
-    dated = str(usual).replace("current_date", f"DATE '{day}'")
+    dated = str(usual).replace("CAST(now() AS date)", f"DATE '{day}'")
     ledger._ENTRIES = text(dated)
     try:
         yield

@@ -1,17 +1,24 @@
 """Payout runs beside a model of them, whatever is done in whatever order, and everything again."""
 
+import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Engine
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
+from foundation import db as database
+from foundation import embedded
+from foundation.installation import migrate
 from payments import payouts, preparing, runs
 from payments.payouts import Outcome
+from tests import travel
+from tests.conftest import _named
 from tests.payments.books_model import AT_ONCE, NAMES, OPERATIONS, Model
 
 _RANDOM = st.randoms(use_true_random=False)
@@ -23,6 +30,35 @@ def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preparing, "AT_ONCE", AT_ONCE)
 
 
+@pytest.fixture(scope="module")
+def travelling(engines: embedded.Engines, worker_name: str) -> Iterator[Engine]:
+    """The application's engine on a database whose clock can be moved."""
+    name = f"travelling_{worker_name}_{os.getpid()}"
+    embedded.create_database(engines.superuser, name)
+    travel.install(engines.superuser, name)
+    migrate(_named(engines.database_owner_url, name), _named(engines.database_url, name))
+    engine = database.make_engine(_named(engines.database_url, name))
+    yield engine
+    engine.dispose()
+    embedded.drop_database(engines.superuser, name)
+
+
+@pytest.fixture
+def db(travelling: Engine) -> Iterator[Session]:
+    """A session in a transaction that is rolled back."""
+    with _rolled_back(travelling) as session:
+        yield session
+
+
+@contextmanager
+def _rolled_back(engine: Engine) -> Iterator[Session]:
+    with engine.connect() as connection:
+        outer = connection.begin()
+        with Session(connection, join_transaction_mode="create_savepoint", autoflush=False) as session:
+            yield session
+        outer.rollback()
+
+
 class Runs(RuleBasedStateMachine):
     """Any operation of the model, then another."""
 
@@ -30,15 +66,11 @@ class Runs(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.connection = self.engine.connect()
-        self.outer = self.connection.begin()
-        self.db = sessionmaker(self.connection, join_transaction_mode="create_savepoint", autoflush=False)()
-        self.model = Model(self.db)
+        self.open = ExitStack()
+        self.model = Model(self.open.enter_context(_rolled_back(self.engine)))
 
     def teardown(self) -> None:
-        self.db.close()
-        self.outer.rollback()
-        self.connection.close()
+        self.open.close()
 
     @initialize(rng=_RANDOM)
     def everybody_has_somewhere_to_be_paid_to(self, rng: random.Random) -> None:
@@ -56,8 +88,8 @@ class Runs(RuleBasedStateMachine):
         self.model.check_all()
 
 
-def test_runs_agree_with_a_model_whatever_is_done_and_done_again(shared_engine: Engine) -> None:
-    machine = type("RunsHere", (Runs,), {"engine": shared_engine})
+def test_runs_agree_with_a_model_whatever_is_done_and_done_again(travelling: Engine) -> None:
+    machine = type("RunsHere", (Runs,), {"engine": travelling})
 
     run_state_machine_as_test(
         machine,

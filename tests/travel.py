@@ -1,0 +1,40 @@
+"""A database whose clock can be moved: the house asks no other, so that a month passes between two statements.
+
+The functions that tell the time are hidden behind others of the same names, which add what is said. They have to be
+there before the tables, whose defaults are bound to what is found first.
+"""
+
+from datetime import timedelta
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+_CLOCK = """
+    CREATE SCHEMA travel;
+    CREATE TABLE travel.ahead (by interval NOT NULL);
+    INSERT INTO travel.ahead VALUES (interval '0');
+    CREATE FUNCTION travel.now() RETURNS timestamptz LANGUAGE sql STABLE
+        AS 'SELECT pg_catalog.now() + (SELECT by FROM travel.ahead)';
+    CREATE FUNCTION travel.statement_timestamp() RETURNS timestamptz LANGUAGE sql STABLE
+        AS 'SELECT pg_catalog.statement_timestamp() + (SELECT by FROM travel.ahead)';
+    CREATE FUNCTION travel.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
+        AS 'SELECT pg_catalog.clock_timestamp() + (SELECT by FROM travel.ahead)';
+    GRANT USAGE ON SCHEMA travel TO PUBLIC;
+    GRANT SELECT, UPDATE ON travel.ahead TO PUBLIC;
+"""
+_MOVE = text("UPDATE travel.ahead SET by = by + :by")
+
+
+def install(superuser: str, database: str) -> None:
+    """Give a database that is still empty such a clock. superuser : a connection string to any database beside it."""
+    with psycopg.connect(superuser, dbname=database, autocommit=True) as connection:
+        connection.execute(_CLOCK)
+        path = sql.SQL("ALTER DATABASE {} SET search_path = public, travel, pg_catalog")
+        connection.execute(path.format(sql.Identifier(database)))
+
+
+def move(db: Session, by: timedelta) -> None:
+    """Move the clock, also for what else this transaction does; for others when it is committed."""
+    db.execute(_MOVE, {"by": by})
