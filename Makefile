@@ -46,7 +46,7 @@ faults: $(READY) ## Every fault under load, in minutes; nothing acknowledged may
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only "$(ONLY)") $(if $(MINUTES),--minutes $(MINUTES))
 
 soak: $(READY) ## The same for hours: HOURS=8; or the books beside a model of them: OPERATIONS=1000000 SEED=1
-	$(if $(OPERATIONS),$(BIN)/python -m tests.payments.books_soak --operations $(OPERATIONS) --seed $(or $(SEED),1),$(BIN)/python -m tests.faults --hours $(or $(HOURS),2) --kills 100 --writes 20000 --minutes 10 $(if $(SEED),--seed $(SEED)))
+	$(if $(OPERATIONS),$(BIN)/python -m tests.payments.soak --operations $(OPERATIONS) --seed $(or $(SEED),1),$(BIN)/python -m tests.faults --hours $(or $(HOURS),2) --kills 100 --writes 20000 --minutes 10 $(if $(SEED),--seed $(SEED)))
 
 drill: $(READY) ## Lose a house under load and restore it, upgrade one under load; SIZE=1 for 1 GB
 	$(BIN)/python -m tests.drills.restore $(if $(SIZE),--size-gb $(SIZE) --seconds 45)

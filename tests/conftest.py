@@ -27,7 +27,7 @@ from foundation import app as foundation_app
 from foundation import auth, embedded, http, jobs, outbox
 from foundation import db as database
 from foundation.installation import migrate
-from tests import factories
+from tests import factories, travel
 from workforce.models import WorkerStatus
 
 # Speed over durability: a test machine may lose its data.
@@ -130,6 +130,36 @@ def shared_engine(new_database: Callable[[], Urls]) -> Iterator[Engine]:
     engine = database.make_engine(new_database().app)
     yield engine
     engine.dispose()
+
+
+@contextmanager
+def travelling_house(engines: embedded.Engines, name: str) -> Iterator[str]:
+    """The application's login to a fresh database whose clock can be moved."""
+    embedded.create_database(engines.superuser, name)
+    travel.install(engines.superuser, name)
+    url = _named(engines.database_url, name)
+    migrate(_named(engines.database_owner_url, name), url)
+    yield url
+    embedded.drop_database(engines.superuser, name)
+
+
+@pytest.fixture(scope="session")
+def travelling(engines: embedded.Engines, worker_name: str) -> Iterator[Engine]:
+    """An engine on such a database, whose changes are always rolled back."""
+    with travelling_house(engines, f"travelling_{worker_name}_{os.getpid()}") as url:
+        engine = database.make_engine(url)
+        yield engine
+        engine.dispose()
+
+
+@contextmanager
+def rolled_back(engine: Engine) -> Iterator[Session]:
+    """A session whose commits are savepoints of one transaction that is rolled back."""
+    with engine.connect() as connection:
+        outer = connection.begin()
+        with Session(connection, join_transaction_mode="create_savepoint", autoflush=False) as session:
+            yield session
+        outer.rollback()
 
 
 @pytest.fixture

@@ -11,20 +11,28 @@ from psycopg import sql
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+# A transaction keeps the time at which it first asked, as it does without travelling.
 _CLOCK = """
     CREATE SCHEMA travel;
     CREATE TABLE travel.ahead (by interval NOT NULL);
     INSERT INTO travel.ahead VALUES (interval '0');
+    CREATE FUNCTION travel.by() RETURNS interval LANGUAGE plpgsql STABLE AS $$
+        BEGIN
+            RETURN coalesce(
+                nullif(current_setting('travel.by', true), ''),
+                set_config('travel.by', (SELECT CAST(by AS text) FROM travel.ahead), true)
+            );
+        END $$;
     CREATE FUNCTION travel.now() RETURNS timestamptz LANGUAGE sql STABLE
-        AS 'SELECT pg_catalog.now() + (SELECT by FROM travel.ahead)';
+        AS 'SELECT pg_catalog.now() + travel.by()';
     CREATE FUNCTION travel.statement_timestamp() RETURNS timestamptz LANGUAGE sql STABLE
-        AS 'SELECT pg_catalog.statement_timestamp() + (SELECT by FROM travel.ahead)';
+        AS 'SELECT pg_catalog.statement_timestamp() + travel.by()';
     CREATE FUNCTION travel.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
-        AS 'SELECT pg_catalog.clock_timestamp() + (SELECT by FROM travel.ahead)';
+        AS 'SELECT pg_catalog.clock_timestamp() + travel.by()';
     GRANT USAGE ON SCHEMA travel TO PUBLIC;
     GRANT SELECT, UPDATE ON travel.ahead TO PUBLIC;
 """
-_MOVE = text("UPDATE travel.ahead SET by = by + :by")
+_MOVE = text("UPDATE travel.ahead SET by = by + :by RETURNING set_config('travel.by', CAST(by AS text), true)")
 
 
 def install(superuser: str, database: str) -> None:
@@ -36,5 +44,5 @@ def install(superuser: str, database: str) -> None:
 
 
 def move(db: Session, by: timedelta) -> None:
-    """Move the clock, also for what else this transaction does; for others when it is committed."""
+    """Move the clock, also for what else this transaction does; for others, in their next one, when it is committed."""
     db.execute(_MOVE, {"by": by})

@@ -1,7 +1,7 @@
 """What payout runs should do, in plain Python beside the product: everything is done in both, and both must agree.
 
 An operation picks what it acts on at random, whatever state it is in, so that most things are tried where they are
-refused too, and every one again. Seeds and bounds are the drivers': `test_runs_machine.py` and `books_soak.py`.
+refused too, and every one again. Seeds and bounds are the drivers': `test_runs_machine.py` and `soak`.
 """
 
 import itertools

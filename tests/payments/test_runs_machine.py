@@ -1,9 +1,8 @@
 """Payout runs beside a model of them, whatever is done in whatever order, and everything again."""
 
-import os
 import random
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,13 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from foundation import db as database
-from foundation import embedded
-from foundation.installation import migrate
 from payments import payouts, preparing, runs
 from payments.payouts import Outcome
-from tests import travel
-from tests.conftest import _named
+from tests.conftest import rolled_back
 from tests.payments.books_model import AT_ONCE, NAMES, OPERATIONS, Model
 
 _RANDOM = st.randoms(use_true_random=False)
@@ -30,33 +25,11 @@ def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preparing, "AT_ONCE", AT_ONCE)
 
 
-@pytest.fixture(scope="module")
-def travelling(engines: embedded.Engines, worker_name: str) -> Iterator[Engine]:
-    """The application's engine on a database whose clock can be moved."""
-    name = f"travelling_{worker_name}_{os.getpid()}"
-    embedded.create_database(engines.superuser, name)
-    travel.install(engines.superuser, name)
-    migrate(_named(engines.database_owner_url, name), _named(engines.database_url, name))
-    engine = database.make_engine(_named(engines.database_url, name))
-    yield engine
-    engine.dispose()
-    embedded.drop_database(engines.superuser, name)
-
-
 @pytest.fixture
 def db(travelling: Engine) -> Iterator[Session]:
     """A session in a transaction that is rolled back."""
-    with _rolled_back(travelling) as session:
+    with rolled_back(travelling) as session:
         yield session
-
-
-@contextmanager
-def _rolled_back(engine: Engine) -> Iterator[Session]:
-    with engine.connect() as connection:
-        outer = connection.begin()
-        with Session(connection, join_transaction_mode="create_savepoint", autoflush=False) as session:
-            yield session
-        outer.rollback()
 
 
 class Runs(RuleBasedStateMachine):
@@ -67,7 +40,7 @@ class Runs(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.open = ExitStack()
-        self.model = Model(self.open.enter_context(_rolled_back(self.engine)))
+        self.model = Model(self.open.enter_context(rolled_back(self.engine)))
 
     def teardown(self) -> None:
         self.open.close()

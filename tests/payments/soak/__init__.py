@@ -1,0 +1,1 @@
+"""Houses that live for very long; see `__main__`."""
