@@ -64,8 +64,9 @@ def draft(
     following = invoices.next_month(month)
     if following > clock.now(db).date():
         raise periods.MonthNotOver("A month gets its credit note once it is over.")
-    end = datetime(following.year, following.month, 1, tzinfo=UTC) - timedelta(microseconds=1)
-    contract = contracts.in_force(db, owner_ref, end)
+    end = datetime(following.year, following.month, 1, tzinfo=UTC)
+    periods.require_booked(db, end)
+    contract = contracts.in_force(db, owner_ref, end - timedelta(microseconds=1))
     which = {"owner_ref": owner_ref, "currency": currency.code}
     _refuse_taken(db, month, **which)
     note_id = ids.new("crn")

@@ -88,8 +88,9 @@ def draft(
     following = next_month(month)
     if following > clock.now(db).date():
         raise periods.MonthNotOver("A month is invoiced once it is over.")
-    end = datetime(following.year, following.month, 1, tzinfo=UTC) - timedelta(microseconds=1)
-    contract = contracts.in_force(db, owner_ref, end)
+    end = datetime(following.year, following.month, 1, tzinfo=UTC)
+    periods.require_booked(db, end)
+    contract = contracts.in_force(db, owner_ref, end - timedelta(microseconds=1))
     which = {"owner_ref": owner_ref, "currency": currency.code}
     if db.scalar(select(Invoice.id).filter_by(**which, period=month).where(Invoice.state != InvoiceState.VOID)):
         raise InvoiceExists("This month has been invoiced already; make that one void first.")

@@ -8,7 +8,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, text
@@ -30,6 +30,10 @@ class NoSuchMonth(NotFound):
 
 class MonthNotOver(Conflict):
     """The month is not over."""
+
+
+class StillBooking(Conflict):
+    """What began in the month may still be on its way into the books."""
 
 
 class EarlierMonthOpen(Conflict):
@@ -161,6 +165,21 @@ _FIRST_OPEN = text("""
 def _take_turns(db: Session) -> None:
     """One at a time decides about months: each looks at those before and after."""
     db.execute(_TURN)
+
+
+_UNDER_WAY = text("""
+    SELECT EXISTS (SELECT FROM pg_stat_activity
+                    WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start < :moment)
+""")
+
+
+def require_booked(db: Session, before: datetime) -> None:
+    """Refuse while anything may still be booked for a time before this moment, which is over.
+
+    What is posted carries the day on which its transaction began, and may be committed after midnight.
+    """
+    if db.scalar(_UNDER_WAY, {"moment": before}):
+        raise StillBooking("Something that began in this month is still at work; try again in a moment.")
 
 
 def _require_over(db: Session, month: date) -> None:

@@ -1,7 +1,8 @@
 """A database whose clock can be moved: the house asks no other, so that a month passes between two statements.
 
 The functions that tell the time are hidden behind others of the same names, which add what is said. They have to be
-there before the tables, whose defaults are bound to what is found first.
+there before the tables, whose defaults are bound to what is found first. The clock moves between transactions: whoever
+moves it waits for those that have asked, as none takes a month.
 """
 
 from datetime import timedelta
@@ -16,12 +17,13 @@ _CLOCK = """
     CREATE SCHEMA travel;
     CREATE TABLE travel.ahead (by interval NOT NULL);
     INSERT INTO travel.ahead VALUES (interval '0');
-    CREATE FUNCTION travel.by() RETURNS interval LANGUAGE plpgsql STABLE AS $$
+    CREATE FUNCTION travel.by() RETURNS interval LANGUAGE plpgsql VOLATILE AS $$
         BEGIN
-            RETURN coalesce(
-                nullif(current_setting('travel.by', true), ''),
-                set_config('travel.by', (SELECT CAST(by AS text) FROM travel.ahead), true)
-            );
+            IF coalesce(current_setting('travel.by', true), '') = '' THEN
+                PERFORM pg_advisory_xact_lock_shared(7265099);
+                PERFORM set_config('travel.by', (SELECT CAST(by AS text) FROM travel.ahead), true);
+            END IF;
+            RETURN current_setting('travel.by');
         END $$;
     CREATE FUNCTION travel.now() RETURNS timestamptz LANGUAGE sql STABLE
         AS 'SELECT pg_catalog.now() + travel.by()';
@@ -29,9 +31,14 @@ _CLOCK = """
         AS 'SELECT pg_catalog.statement_timestamp() + travel.by()';
     CREATE FUNCTION travel.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
         AS 'SELECT pg_catalog.clock_timestamp() + travel.by()';
+    -- Which transactions there are, and since when by this clock.
+    CREATE VIEW travel.pg_stat_activity AS
+        SELECT datname, pid, xact_start + travel.by() AS xact_start FROM pg_catalog.pg_stat_activity;
+    GRANT SELECT ON travel.pg_stat_activity TO PUBLIC;
     GRANT USAGE ON SCHEMA travel TO PUBLIC;
     GRANT SELECT, UPDATE ON travel.ahead TO PUBLIC;
 """
+_ALONE = text("SELECT pg_advisory_xact_lock(7265099)")
 _MOVE = text("UPDATE travel.ahead SET by = by + :by RETURNING set_config('travel.by', CAST(by AS text), true)")
 
 
@@ -45,4 +52,5 @@ def install(superuser: str, database: str) -> None:
 
 def move(db: Session, by: timedelta) -> None:
     """Move the clock, also for what else this transaction does; for others, in their next one, when it is committed."""
+    db.execute(_ALONE)
     db.execute(_MOVE, {"by": by})

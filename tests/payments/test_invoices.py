@@ -1,7 +1,9 @@
 """Contracts, credit and invoices: what was spent in a month, by the books, numbered without gaps, and paid for once."""
 
+import os
 from datetime import date, timedelta
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from foundation import clock
+from foundation import clock, embedded
+from foundation import db as database
 from foundation.errors import NotFound
 from foundation.pagination import PageRequest
 from payments import adjustments, clawbacks, contracts, earnings, funding, invoices, ledger, money, periods
@@ -26,7 +29,8 @@ from payments.invoices import (
 )
 from payments.ledger import FUNDS, RECEIVABLE_REQUESTER, SALES_TAX, EntryConflict
 from payments.models import Billing, Currency, Earning, Invoice, Payee, Presentation
-from tests.conftest import House, held_up
+from tests import travel
+from tests.conftest import House, held_up, travelling_house
 from tests.payments import owed
 from tests.payments.owed import OWNER
 
@@ -326,6 +330,28 @@ def test_a_month_in_which_more_came_back_than_was_spent_is_not_invoiced(db: Sess
         _draft(db, month)
 
     assert db.scalar(text("SELECT count(*) FROM invoice_lines")) == 0
+
+
+def test_a_month_is_not_invoiced_while_what_began_in_it_is_at_work(engines: embedded.Engines, worker_name: str) -> None:
+    with travelling_house(engines, f"midnight_{worker_name}_{os.getpid()}") as url:
+        engine = database.make_engine(url)
+        with database.sessions(engine)() as late, database.sessions(engine)() as db:
+            # Whose transaction began when is told by the usual clock, so that a month passes while one is open.
+            with psycopg.connect(engines.superuser, dbname=engine.url.database) as connection:
+                connection.execute("DROP VIEW travel.pg_stat_activity")
+            month = clock.now(db).date().replace(day=1)
+            _postpaid(db, month, 10_000)
+            db.commit()
+            late.execute(text("SELECT 1"))
+            travel.move(db, timedelta(days=40))
+            db.commit()
+
+            with pytest.raises(periods.StillBooking):
+                _draft(db, month)
+            late.rollback()
+            db.rollback()
+            assert _draft(db, month).work == 10_000
+        engine.dispose()
 
 
 def test_goodwill_is_not_invoiced(db: Session, books: None, month: date) -> None:
