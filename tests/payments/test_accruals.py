@@ -48,7 +48,13 @@ from tests.payments.owed import APPROVER, OWNER, PREPARER, go_through
 
 CENT = 100
 SHILLING = 10_000
-KENYA = {"currency": "KES", "threshold": "24000", "period": "month", "catch_up": True, "unit_exponent": 0}
+KENYA: dict[str, Any] = {
+    "currency": "KES",
+    "threshold": "24000",
+    "period": "month",
+    "catch_up": True,
+    "unit_exponent": 0,
+}
 
 
 def _levy(db: Session, basis_points: int = 500, *, authority: str = "KRA", **terms: Any) -> None:
