@@ -327,6 +327,17 @@ def test_what_is_accepted_or_looked_at_twice_is_taxed_once(db: Session, books: N
     assert _held(db) == 5000
 
 
+def test_what_is_looked_at_twice_counts_once_against_a_threshold(db: Session, books: None) -> None:
+    _levy(db, threshold="15", period="month", catch_up=True)
+    ada = owed.payee(db, 10_0000)
+
+    accruals.take(db, [earning.id for earning in _earnings(db, ada)])
+    accruals.take_late(db, [ada.id])
+    owed.owe(db, ada, 4_0000)
+
+    assert _held(db) == 0
+
+
 def test_what_two_batches_accept_at_once_adds_up(house: House) -> None:
     with house.sessions() as db:
         _levy(db, 1_000, threshold="10", period="month", catch_up=True)
@@ -341,6 +352,25 @@ def test_what_two_batches_accept_at_once_adds_up(house: House) -> None:
             db.commit()
             assert acting.result() == 1
 
+        assert _held(db) == 1_6000
+
+
+def test_what_is_accepted_while_a_run_looks_at_what_is_late_waits_for_it(house: House) -> None:
+    with house.sessions() as db:
+        ada = _untaxed(db, 8_0000)
+        _levy(db, 1_000, threshold="10", period="month", catch_up=True)
+        owed.pay_in(db, 100_0000)
+        funding.reserve(db, owner_ref=OWNER, cause_ref="b", key="b", currency="USD", amount=40_0000)
+        earnings.pend(db, [Work("ans_0", ada.id, "b", "USD", 8_0000)])
+        db.commit()
+    with house.sessions() as db:
+        payees.lock(db, [ada.id])
+        accruals.take_late(db, [ada.id])
+        with held_up(house, lambda other: earnings.accept(other, ["ans_0"])) as acting:
+            db.commit()
+            assert acting.result() == 1
+
+        # Neither of the two crosses the threshold by itself.
         assert _held(db) == 1_6000
 
 
