@@ -42,6 +42,8 @@ _UNUSUAL = {
     "watch_list_rows": "SELECT, INSERT",
     "watch_lists": "SELECT, INSERT",
     # Whose state moves on while what they say stays.
+    "accrued_months": "SELECT, INSERT, UPDATE (gross, base, taken)",
+    "accrued_taxes": "SELECT, INSERT, UPDATE (counts)",
     "answers": "SELECT, INSERT, UPDATE (status)",
     "assignments": "SELECT, INSERT, UPDATE (status, lease_expires_at)",
     "balances": "SELECT, INSERT, UPDATE (debits, credits)",
@@ -57,7 +59,7 @@ _UNUSUAL = {
     "credit_note_numbers": "SELECT, INSERT, UPDATE (last)",
     "credit_notes": "SELECT, INSERT, UPDATE (state, year, serial, issued_by, issued_at, entry_id, voided_by, "
     "voided_at, void_reason)",
-    "earnings": "SELECT, INSERT, UPDATE (status, due_at, entry_id, amount, paid, revision)",
+    "earnings": "SELECT, INSERT, UPDATE (status, due_at, entry_id, amount, paid, withheld, revision)",
     "floor_rules": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     "floor_weeks": "SELECT, INSERT, UPDATE",
     "holds": "SELECT, INSERT, UPDATE (ended_by, ended_at, end_reason)",

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from foundation import ids, pagination
 from foundation.errors import Conflict, NotFound, within
-from payments import earnings, funding, ledger, money, payees
+from payments import accruals, earnings, funding, ledger, money, payees
 from payments.funding import Rest
 from payments.ledger import FUNDS, GOODWILL, HOUSE, PAYABLE, RESERVE, AccountName, Entry, EntryConflict, Line
 from payments.models import (
@@ -75,8 +75,8 @@ class Effect:
 
 
 _LOCKED = text("""
-    SELECT e.id, e.payee_id, e.answer_ref, e.cause_ref, e.kind, e.currency, e.amount, e.paid, e.revision, e.status,
-           e.entry_id, c.ledger_exponent AS exponent, r.owner_ref, r.fee_basis_points,
+    SELECT e.id, e.payee_id, e.answer_ref, e.cause_ref, e.kind, e.currency, e.amount, e.paid, e.withheld,
+           e.revision, e.status, e.entry_id, c.ledger_exponent AS exponent, r.owner_ref, r.fee_basis_points,
            (SELECT coalesce(sum(l.amount), 0) FROM journal_lines l WHERE l.entry_id = e.entry_id)::bigint AS cost,
            EXISTS (SELECT FROM payout_items i WHERE i.earning_id = e.id AND i.open)
            OR EXISTS (SELECT FROM nettings n WHERE n.earning_id = e.id AND n.open) AS is_open,
@@ -133,6 +133,7 @@ def repair(db: Session, earning_id: str, *, amount: str, reason: str, actor_ref:
     funding.book(db, spent=[Rest(row.cause_ref, key, row.cost - effect.returned)])
     funding.release(db, [Rest(row.cause_ref, key, max(effect.returned, 0))], actor_ref=actor_ref)
     db.execute(_REPAIRED, {"id": row.id, "amount": units, "revision": revision, "entry_id": entry_id})
+    accruals.take(db, [row.id])
     _note(db, AdjustmentKind.REPAIR, [effect], reason=reason, actor_ref=actor_ref)
     return effect
 
@@ -267,17 +268,21 @@ def _refuse_gone(row: Any) -> None:
     # Even if its payout came back: its requester has the money again, and the payee's debt stands against it.
     if row.is_asked_back:
         raise EarningAskedBack(f"{row.id} was asked back; what is owed for it now settles that.")
-    if row.paid:
+    # What authorities took when it was earned has not gone for good.
+    if row.paid > row.withheld:
         raise EarningPaid(f"{row.id} has been paid; what went out is asked back, not taken back.")
-    if row.status != EarningStatus.DUE:
+    if row.status != EarningStatus.DUE and not row.withheld:
         raise EarningNotDue(f"{row.id} is {row.status}.")
     if row.is_blocked:
         raise PayeeBlocked(f"{row.payee_id} is blocked; what lies apart is not changed before the block is lifted.")
 
 
 def _take_back(db: Session, rows: Sequence[Any], *, actor_ref: str) -> None:
-    mirrored = ledger.reversals(db, [row.entry_id for row in rows], actor_ref=actor_ref)
+    """Turn round what made these earnings due and what authorities took of them, in one posting."""
+    taxes = accruals.entries_of(db, [row.id for row in rows])
+    mirrored = ledger.reversals(db, [*(row.entry_id for row in rows), *taxes], actor_ref=actor_ref)
     ledger.post(db, list(mirrored.values()))
+    accruals.untax(db, [row.id for row in rows])
     spent = [Rest(row.cause_ref, row.entry_id, -row.cost) for row in rows if row.cause_ref]
     funding.book(db, spent=spent)
 

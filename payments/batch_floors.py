@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from foundation import clock, ids
 from foundation.errors import NotFound
-from payments import active_time, floors, funding, ledger, money, payees
+from payments import accruals, active_time, floors, funding, ledger, money, payees
 from payments.funding import Rest
 from payments.ledger import PAYABLE, RESERVE, AccountName, Entry, InsufficientFunds, Line
 from payments.models import BatchFloor, BatchFloorPay, BatchFloorState, Currency, Reserve
@@ -318,6 +318,7 @@ def _pay(db: Session, row: BatchFloor, parts: Sequence[Any]) -> int:
         "ids": [ids.new("ern") for _ in entry_of],
     }
     db.execute(_WRITE, {"id": row.id, "cause_ref": row.cause_ref, "currency": row.currency, **columns})
+    accruals.take(db, columns["ids"])
     return total
 
 

@@ -78,7 +78,7 @@ CHECKS = {
                               UNION ALL
                              SELECT earning_id, amount, true FROM redenomination_items) AS items
                       GROUP BY earning_id) i ON i.earning_id = e.id
-         WHERE e.paid <> coalesce(i.gone, 0) OR coalesce(i.taken, 0) > e.amount""",
+         WHERE e.paid <> coalesce(i.gone, 0) + e.withheld OR coalesce(i.taken, 0) + e.withheld > e.amount""",
     "I8 a payout is what it pays and what is taken of it": """
         SELECT p.id FROM payouts p
           LEFT JOIN (SELECT payout_id, sum(amount) AS amount, min(base) AS least, max(base) AS most FROM withholdings
@@ -306,7 +306,7 @@ CHECKS = {
             ON b.cause_ref = c.id
          WHERE c.recovered <> coalesce(n.gone, 0) OR c.recovered <> coalesce(b.booked, 0)
             OR coalesce(n.taken, 0) + c.written_off > c.amount""",
-    "I39 what is owed to authorities is what payouts withheld and was not sent": """
+    "I39 what is owed to authorities is what was withheld for them and was not sent": """
         SELECT coalesce(b.authority, w.authority)
           FROM (SELECT a.owner_ref AS authority, a.currency, sum(-o.amount) AS held
                   FROM postings o JOIN accounts a ON a.id = o.account_id AND a.role = 'withheld' GROUP BY 1, 2) b
@@ -314,6 +314,9 @@ CHECKS = {
                          SELECT w.authority, p.currency, w.amount
                            FROM withholdings w JOIN payouts p ON p.id = w.payout_id
                           WHERE p.state IN ('exported', 'settled')
+                          UNION ALL
+                         SELECT t.authority, e.currency, t.amount
+                           FROM accrued_taxes t JOIN earnings e ON e.id = t.earning_id WHERE t.counts AND t.amount > 0
                           UNION ALL
                          SELECT authority, currency, -amount FROM remittances WHERE entry_id IS NOT NULL) AS each
                       GROUP BY 1, 2) w USING (authority, currency)
@@ -456,6 +459,33 @@ CHECKS = {
          UNION ALL
         SELECT e.id FROM journal_entries e
          WHERE e.kind = 'credit_note' AND NOT EXISTS (SELECT FROM credit_notes n WHERE n.entry_id = e.id)""",
+    "A1 what authorities took of an earning is what it says, and no more than it is": """
+        SELECT coalesce(e.id, t.earning_id)
+          FROM (SELECT id, withheld, amount FROM earnings WHERE withheld > 0) e
+          FULL JOIN (SELECT a.earning_id, sum(a.amount) AS amount FROM accrued_taxes a
+                       JOIN earnings o ON o.id = a.earning_id AND o.revision = a.revision AND o.status <> 'reversed'
+                      WHERE a.amount > 0 GROUP BY a.earning_id) t ON t.earning_id = e.id
+         WHERE e.withheld IS DISTINCT FROM t.amount OR e.withheld > e.amount""",
+    "A2 tax that was taken of an earning is posted, and counts until it is taken back": """
+        SELECT coalesce(a.id, l.entry_id)
+          FROM (SELECT t.*, e.currency FROM accrued_taxes t JOIN earnings e ON e.id = t.earning_id
+                 WHERE t.amount > 0) a
+          FULL JOIN (SELECT l.entry_id, d.owner_ref AS payee_id, c.owner_ref AS authority, l.currency, l.amount
+                       FROM journal_lines l JOIN journal_entries j ON j.id = l.entry_id AND j.kind = 'withholding'
+                       JOIN accounts d ON d.id = l.debit_id JOIN accounts c ON c.id = l.credit_id) l
+            ON l.entry_id = a.entry_id AND l.authority = a.authority
+         WHERE (a.payee_id, a.currency, a.amount) IS DISTINCT FROM (l.payee_id, l.currency, l.amount)
+            OR a.counts = (EXISTS (SELECT FROM journal_entries r WHERE r.reverses_id = a.entry_id)
+                           OR EXISTS (SELECT FROM clawbacks c WHERE c.earning_id = a.earning_id
+                                         AND c.entry_id IS NOT NULL))""",
+    "A3 what is counted of a month's pay is the sum of its earnings' taxes": """
+        SELECT coalesce(m.payee_id, t.payee_id)
+          FROM (SELECT * FROM accrued_months WHERE (gross, base, taken) <> (0, 0, 0)) m
+          FULL JOIN (SELECT a.payee_id, a.rule_id, e.currency, a.month, sum(e.amount) AS gross, sum(a.base) AS base,
+                            sum(a.amount) AS taken
+                       FROM accrued_taxes a JOIN earnings e ON e.id = a.earning_id WHERE a.counts
+                      GROUP BY 1, 2, 3, 4) t USING (payee_id, rule_id, currency, month)
+         WHERE (m.gross, m.base, m.taken) IS DISTINCT FROM (t.gross, t.base, t.taken)""",
     # Their hash only of those that are few pieces: all of them would be read whole.
     "E1 a finished export has all its bytes": """
         SELECT e.id FROM exports e

@@ -1,7 +1,8 @@
 """Clawbacks: what was paid out and is asked back, such as pay for answers that turn out to be fraud.
 
-The requester has their money back as soon as two people say so; the payee owes it to the house from then on. It comes
-back out of later pay, within a cap (`netting`), or is given up by two people.
+The requester has their money back as soon as two people say so; the payee owes what they got of it to the house from
+then on. That comes back out of later pay, within a cap (`netting`), or is given up by two people; what authorities took
+when it was earned is taken back from them.
 """
 
 from collections import defaultdict
@@ -14,9 +15,9 @@ from sqlalchemy.orm import Session
 
 from foundation import clock, ids
 from foundation.errors import Conflict, NotFound
-from payments import active_time, floors, four_eyes, ledger, payees
+from payments import accruals, active_time, floors, four_eyes, ledger, payees
 from payments.adjustments import NoSuchEarning
-from payments.ledger import FUNDS, PAYABLE, RECEIVABLE_PAYEE, RESERVE, WRITE_OFF, AccountName, Entry, Line
+from payments.ledger import FUNDS, PAYABLE, RECEIVABLE_PAYEE, RESERVE, WITHHELD, WRITE_OFF, AccountName, Entry, Line
 from payments.models import Clawback, ClawbackState, Earning, EarningKind, EarningStatus, Reserve
 
 # How much of a payout may go to what its payee owes: a quarter, in hundredths of a per cent.
@@ -57,7 +58,7 @@ def propose(db: Session, earning_id: str, *, reason: str, made_by: str) -> Clawb
         raise ClawbackExists("This earning is asked back already.")
     clawback = Clawback(
         id=ids.new("clw"), earning_id=earning.id, payee_id=earning.payee_id, currency=earning.currency,
-        amount=earning.amount, reason=reason, made_by=made_by,
+        amount=earning.paid_out, reason=reason, made_by=made_by,
     )  # fmt: skip
     db.add(clawback)
     db.flush()
@@ -66,14 +67,15 @@ def propose(db: Session, earning_id: str, *, reason: str, made_by: str) -> Clawb
 
 
 def confirm(db: Session, clawback_id: str, *, confirmed_by: str) -> Clawback:
-    """Ask back for good, by another person: the requester has price and fee again, and the payee owes the price."""
+    """Ask back for good, by another person: the requester has price and fee again, and the payee owes what they got."""
     clawback = _lock(db, clawback_id, ClawbackState.PROPOSED)
     four_eyes.other_person(clawback.made_by, confirmed_by)
     earning = _lock_earning(db, clawback.earning_id)
-    if earning.amount != clawback.amount:
+    if earning.paid_out != clawback.amount:
         raise EarningChanged("It came back, was repaired and paid again since; refuse this one and ask for it anew.")
     entry = _turned_round(db, earning, key=f"claw:{clawback.id}", actor_ref=confirmed_by)
     entry_id, now = ledger.post(db, [entry]).ids[entry.key], clock.now(db)
+    accruals.forget(db, [earning.id])
     clawback.returned = sum(line.amount for line in entry.lines if line.credit.role == FUNDS)
     clawback.state, clawback.decided_by, clawback.decided_at = ClawbackState.OPEN, confirmed_by, now
     clawback.entry_id = entry_id
@@ -82,18 +84,26 @@ def confirm(db: Session, clawback_id: str, *, confirmed_by: str) -> Clawback:
 
 
 def _turned_round(db: Session, earning: Earning, *, key: str, actor_ref: str) -> Entry:
-    """What the earning's entry moved, moved back: but from the payee's debt, and to the requester's free funds."""
+    """What the earning's entry moved, moved back: but from the payee's debt, and to the requester's free funds.
+
+    What authorities took of it comes from them.
+    """
     assert earning.entry_id is not None, "what was paid is in the books"
     mirror = ledger.reversals(db, [earning.entry_id], actor_ref=actor_ref)[earning.entry_id]
     reserve = db.get(Reserve, earning.cause_ref) if earning.cause_ref is not None else None
-
-    def moved(name: AccountName) -> AccountName:
-        if name.role == PAYABLE:
-            return AccountName(RECEIVABLE_PAYEE, name.owner_ref, name.currency)
-        return AccountName(FUNDS, reserve.owner_ref, name.currency) if reserve and name.role == RESERVE else name
-
-    lines = tuple(Line(moved(line.debit), moved(line.credit), line.amount) for line in mirror.lines)
-    return Entry(key, "clawback", mirror.cause_ref, actor_ref, lines)
+    taxes = accruals.shares_of(db, earning.id)
+    lines: list[Line] = []
+    for line in mirror.lines:
+        to, currency = line.credit, line.credit.currency
+        if reserve and to.role == RESERVE:
+            to = AccountName(FUNDS, reserve.owner_ref, currency)
+        if line.debit.role == PAYABLE:
+            debt = AccountName(RECEIVABLE_PAYEE, earning.payee_id, currency)
+            lines.append(Line(debt, to, line.amount - sum(amount for _, amount in taxes)))
+            lines += [Line(AccountName(WITHHELD, authority, currency), to, amount) for authority, amount in taxes]
+        else:
+            lines.append(Line(line.debit, to, line.amount))
+    return Entry(key, "clawback", mirror.cause_ref, actor_ref, tuple(lines))
 
 
 def refuse(db: Session, clawback_id: str, *, refused_by: str) -> Clawback:
@@ -220,6 +230,8 @@ def _lock_earning(db: Session, earning_id: str) -> Earning:
     earning = db.get_one(Earning, earning_id, with_for_update={"of": Earning}, populate_existing=True)
     if earning.status != EarningStatus.PAID:
         raise EarningNotPaid(f"This earning is {earning.status}; what has not left whole is taken back or held.")
+    if not earning.paid_out:
+        raise EarningNotPaid("All of it went to authorities when it was earned; take it back instead.")
     if earning.kind == EarningKind.REDENOMINATION:
         raise EarningNotPaid("It stands for earnings in a currency that is over; settle it outside.")
     if db.scalar(_UNDER_WAY, {"earning_id": earning_id}):

@@ -9,7 +9,7 @@ from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids, pagination
-from payments import funding, ledger
+from payments import accruals, funding, ledger
 from payments.funding import Rest
 from payments.ledger import HOUSE, PAYABLE, PLATFORM_FEE, RESERVE, AccountName, Entry, Line
 from payments.models import Earning, EarningKind, EarningStatus
@@ -63,8 +63,10 @@ def accept(db: Session, answer_refs: Sequence[str], *, rests: Sequence[Rest] = (
     """Make pending earnings due, and give back what their causes will not need; returns how many became due.
 
     One posting for both, reserve -> payable and fee beside reserve -> funds, so that every balance is locked once and
-    in one order however many others post at the same time.
+    in one order however many others post at the same time. Where pay is taxed when it is earned, payees are locked
+    first, and their tax is taken of what was just posted.
     """
+    taxed = set(accruals.hold(db, answer_refs))
     taken = db.execute(_TAKE, {"answers": list(answer_refs)}).all() if answer_refs else []
     due = {_entry(row): row for row in taken}
     given_back = funding.release_entries(db, rests, actor_ref=actor_ref)
@@ -74,6 +76,7 @@ def accept(db: Session, answer_refs: Sequence[str], *, rests: Sequence[Rest] = (
         db.execute(_DUE, {"ids": list(ids_of), "entries": list(ids_of.values())})
     spent = [Rest(row.cause_ref, row.id, funding.with_fee(row.amount, row.fee_basis_points)) for row in taken]
     funding.book(db, spent=spent, released=[rest for entry, rest in given_back.items() if entry.key in posted.fresh])
+    accruals.take(db, [row.id for row in taken if row.payee_id in taxed])
     return len(taken)
 
 
@@ -94,7 +97,7 @@ def pay_lines(source: AccountName, *, payee_id: str, amount: int, basis_points: 
 def make_due(
     db: Session, *, payee_id: str, ref: str, kind: EarningKind, currency: str, amount: int, entry_id: str
 ) -> Earning:
-    """An earning that is for no answer and in the books already."""
+    """An earning that is for no answer and in the books already, less what is taxed of it; the payee is locked."""
     made = Earning(
         id=ids.new("ern"),
         payee_id=payee_id,
@@ -108,6 +111,7 @@ def make_due(
     )
     db.add(made)
     db.flush()
+    accruals.take(db, [made.id])
     db.refresh(made)
     return made
 
@@ -120,7 +124,7 @@ _TOTALS = text("""
                SELECT FROM holds h WHERE h.payee_id = e.payee_id AND h.ended_at IS NULL
                   AND (h.until IS NULL OR h.until > now())
                   AND (h.earning_id IS NULL OR h.earning_id = e.id))), 0) AS held,
-           sum(e.paid - coalesce(r.amount, 0)) AS paid
+           sum(e.withheld) AS withheld, sum(e.paid - e.withheld - coalesce(r.amount, 0)) AS paid
       FROM earnings e JOIN currencies c ON c.code = e.currency
       LEFT JOIN (SELECT earning_id, sum(amount) AS amount FROM redenomination_items GROUP BY earning_id) r
         ON r.earning_id = e.id
@@ -129,7 +133,7 @@ _TOTALS = text("""
 
 
 def totals(db: Session, payee_id: str) -> Sequence[Any]:
-    """A payee's pending, due and paid sums in every currency, and what of the due is held."""
+    """A payee's pending, due and paid sums in every currency, what of the due is held, and what was taxed when due."""
     return db.execute(_TOTALS, {"payee_id": payee_id}).all()
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from foundation import clock, ids, pagination
 from foundation.errors import Conflict, Invalid, NotFound
-from payments import active_time, floors, ledger
+from payments import accruals, active_time, floors, ledger
 from payments.ledger import FLOOR_TOPUP, HOUSE, PAYABLE, AccountName, Entry, Line
 from payments.models import FloorWeek, FloorWeekState
 
@@ -209,6 +209,7 @@ def _entry(week: str, one: _Week) -> Entry | None:
 
 
 def _write(db: Session, week: str, counted: Sequence[_Week], entries: Sequence[str | None]) -> None:
+    made = [ids.new("ern") for _ in counted]
     db.execute(
         _WRITE,
         {
@@ -222,9 +223,10 @@ def _write(db: Session, week: str, counted: Sequence[_Week], entries: Sequence[s
             "floors": [one.floor for one in counted],
             "top_ups": [one.top_up for one in counted],
             "entries": list(entries),
-            "ids": [ids.new("ern") for _ in counted],
+            "ids": made,
         },
     )
+    accruals.take(db, [each for each, entry_id in zip(made, entries, strict=True) if entry_id is not None])
 
 
 # Lists

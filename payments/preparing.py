@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from foundation import ids
-from payments import clawbacks, clearance, money, orders, payouts, rails, screening, withholding
+from payments import accruals, clawbacks, clearance, money, orders, payouts, rails, screening, withholding
 from payments.clawbacks import Debt
 from payments.models import Currency, PayoutRun
 from payments.rails import Rail
@@ -139,6 +139,7 @@ def prepare_some(db: Session, run: PayoutRun) -> bool:
     found = db.execute(_WITH_DUE, {"after": run.prepared_through, "most": AT_ONCE}).all()
     if not found:
         return False
+    accruals.take_late(db, [row.id for row in found])
     decisions = _decide_all(db, run, [Taxpayer(row.id, row.country) for row in found])
     rates, numbers = read_rates(db, run), Counter[str]()
     made: list[_Made] = []
@@ -255,6 +256,8 @@ def _barrier(row: Any, rate: Rate | None, account: Account | str) -> str | None:
         return NO_METHOD
     if isinstance(account, str):
         return account
+    if not account.covers(row.currency):
+        return withholding.NO_RULE
     if row.is_cooling:
         return COOLING
     return NO_RATE if rate is None else None

@@ -4,9 +4,10 @@ Nothing here is advice, and no rule is shipped in force: laws are data that an o
 in which nothing is withheld needs a rule that says so, of zero basis points. Rows from a file are `rule_files.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Select, select, text
@@ -128,17 +129,31 @@ class Rule:
     unit: int
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """For whom and when rules are looked up: a country, a day of its calendar, and a document or none."""
+
+    country: str
+    day: date
+    document: str | None = None
+
+
 # Of each authority one rule: for this document before for everybody, in each the newest that has begun, and of those
 # that began together the last one entered. One that has ended is not followed by what it had replaced.
 _IN_FORCE = text("""
-    SELECT DISTINCT ON (authority) * FROM (
-        SELECT DISTINCT ON (t.authority, t.document) t.*, c.ledger_exponent
-          FROM tax_rules t JOIN currencies c ON c.code = t.currency
-         WHERE t.country = :country AND t.kind = :kind AND t.confirmed_by IS NOT NULL AND t.valid_from <= :day
-           AND (t.document IS NULL OR t.document = :document)
-         ORDER BY t.authority, t.document, t.valid_from DESC, t.id DESC) AS newest
-     WHERE valid_to IS NULL OR valid_to >= :day
-     ORDER BY authority, document NULLS LAST
+    SELECT g.number, r.*
+      FROM unnest(CAST(:countries AS text[]), CAST(:days AS date[]), CAST(:documents AS text[]))
+           WITH ORDINALITY AS g(country, day, document, number)
+     CROSS JOIN LATERAL (
+        SELECT DISTINCT ON (authority) * FROM (
+            SELECT DISTINCT ON (t.authority, t.document) t.*, c.ledger_exponent
+              FROM tax_rules t JOIN currencies c ON c.code = t.currency
+             WHERE t.country = g.country AND t.kind = :kind AND t.confirmed_by IS NOT NULL AND t.valid_from <= g.day
+               AND (t.document IS NULL OR t.document = g.document)
+             ORDER BY t.authority, t.document, t.valid_from DESC, t.id DESC) AS newest
+         WHERE valid_to IS NULL OR valid_to >= g.day
+         ORDER BY authority, document NULLS LAST) AS r
+     ORDER BY g.number, r.authority
 """)
 
 
@@ -149,23 +164,38 @@ def rules_in_force(
 
     on : aware; the day is the country's. Raises `TaxRuleMissing` where there is none, not even one of zero.
     """
-    day = local_day(country, on)
-    asked = {"country": country, "kind": kind.value, "day": day, "document": document}
-    rows = db.execute(_IN_FORCE, asked).all()
+    place = Place(country, local_day(country, on), document)
+    rows = rules_at(db, [place], kind=kind)[place]
     if not rows:
         held = f"with the document {document}" if document else "without a document"
         raise TaxRuleMissing(
-            f"No {kind} rule is in force in {country} on {day} for somebody {held}. Enter one, of zero basis points if "
-            "nothing is due, and let another person confirm it."
+            f"No {kind} rule is in force in {country} on {place.day} for somebody {held}. Enter one, of zero basis "
+            "points if nothing is due, and let another person confirm it."
         )
-    return [
-        Rule(
-            id=row.id, authority=row.authority, basis=TaxBasis(row.basis), basis_points=row.basis_points,
-            currency=row.currency, threshold=row.threshold or 0, period=TaxPeriod(row.period), catch_up=row.catch_up,
-            rounding=Rounding(row.rounding), unit=10 ** (row.ledger_exponent - row.unit_exponent),
-        )
-        for row in rows
-    ]  # fmt: skip
+    return rows
+
+
+def rules_at(db: Session, places: Collection[Place], *, kind: TaxKind = TaxKind.WITHHOLDING) -> dict[Place, list[Rule]]:
+    """The rules in force at each of these, in the authorities' order; or none."""
+    asked = list(dict.fromkeys(places))
+    where = {
+        "countries": [place.country for place in asked],
+        "days": [place.day for place in asked],
+        "documents": [place.document for place in asked],
+        "kind": kind.value,
+    }
+    found: dict[Place, list[Rule]] = {place: [] for place in asked}
+    for row in db.execute(_IN_FORCE, where):
+        found[asked[row.number - 1]].append(_rule(row))
+    return found
+
+
+def _rule(row: Any) -> Rule:
+    return Rule(
+        id=row.id, authority=row.authority, basis=TaxBasis(row.basis), basis_points=row.basis_points,
+        currency=row.currency, threshold=row.threshold or 0, period=TaxPeriod(row.period), catch_up=row.catch_up,
+        rounding=Rounding(row.rounding), unit=10 ** (row.ledger_exponent - row.unit_exponent),
+    )  # fmt: skip
 
 
 # The calendar of a country
@@ -195,11 +225,17 @@ def local_day(country: str, at: datetime) -> date:
 def period_begin(country: str, period: TaxPeriod, at: datetime) -> datetime:
     """When the month or tax year began that a moment lies in, by the country's calendar; in UTC."""
     assert period != TaxPeriod.NONE, "a single payment has no period"
-    day = local_day(country, at).replace(day=1)
-    if period == TaxPeriod.YEAR:
-        first = _YEAR_BEGINS.get(country, 1)
-        day = day.replace(year=day.year - (day.month < first), month=first)
+    day = first_day(country, period, local_day(country, at))
     return datetime(day.year, day.month, day.day, tzinfo=zone(country)).astimezone(UTC)
+
+
+def first_day(country: str, period: TaxPeriod, day: date) -> date:
+    """The first day of the month or tax year that a day of a country's calendar lies in."""
+    month = day.replace(day=1)
+    if period != TaxPeriod.YEAR:
+        return month
+    first = _YEAR_BEGINS.get(country, 1)
+    return month.replace(year=month.year - (month.month < first), month=first)
 
 
 def zone(country: str) -> ZoneInfo:
@@ -268,3 +304,48 @@ def _tax(rule: Rule, amount: int) -> int:
         Rounding.HALF_EVEN: 2 * rest > step or (2 * rest == step and whole % 2 == 1),
     }
     return (whole + up[rule.rounding]) * rule.unit
+
+
+# What they take of what is earned
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What of a period's pay was counted before, in ledger units: all pay, what of it is taxed, and its tax."""
+
+    gross: int = 0
+    base: int = 0
+    taken: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Accrued:
+    """What a rule takes of an earning, in ledger units. base : the pay that is taxed with it and was not before."""
+
+    base: int
+    amount: int
+
+
+def accrue(rule: Rule, amount: int, *, before: Counted, by_rule: Counted, left: int) -> Accrued:
+    """What a rule takes of an earning: the tax on its period so far less what was taken; no more than is left of it.
+
+    So many small earnings are taxed as their sum is, and what one of them is too small for is taken of the next.
+    before : what the rule's authority has counted in the period, by whatever rule; by_rule : what this rule has.
+    """
+    assert 0 <= left <= amount, "no more is left of an earning than it is"
+    taxable = _taxable(rule, before.gross + amount)
+    if not taxable:
+        return Accrued(0, 0)
+    base = max(taxable - before.base, 0)
+    if rule.catch_up:
+        had = before
+    else:
+        # What was earned before stays as it was taxed then, by this rule or by another.
+        base, had = min(base, amount), by_rule
+    return Accrued(base, min(max(_tax(rule, had.base + base) - had.taken, 0), left))
+
+
+def _taxable(rule: Rule, total: int) -> int:
+    """What of a period's pay is taxed: nothing up to the threshold; above it all with catching up, or what is above."""
+    above = max(total - rule.threshold, 0)
+    return total if above and rule.catch_up else above

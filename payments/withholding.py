@@ -1,7 +1,7 @@
 """What authorities take of payouts: where payees stand with them, payment by payment, and what is sent to them.
 
 A country's rules are those in force when a run was begun, by its calendar; without any, nobody there is paid. Pay in
-one currency counts against thresholds in that currency alone.
+one currency counts against thresholds in that currency alone. What is taken when pay is earned is in `accruals.py`.
 """
 
 from collections import defaultdict
@@ -19,7 +19,7 @@ from payments.models import Currency, Payout, PayoutRun, PayoutState, TaxBasis, 
 from payments.taxes import Rule, TaxRuleMissing, Withheld
 
 # Why somebody is not paid.
-NO_RULE, ON_ACCRUAL = "no_tax_rule", "tax_on_accrual"
+NO_RULE = "no_tax_rule"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,19 @@ class Payment:
 
 @dataclass(slots=True)
 class Account:
-    """Where a payee stands with authorities in a currency: rules, and by rule id what was paid and taken before."""
+    """Where a payee stands with authorities in a currency: rules, and by rule id what was paid and taken before.
+
+    earned_in : the currencies of thresholds that pay counts against when it is earned.
+    """
 
     rules: Sequence[Rule] = ()
     gross: dict[str, int] = field(default_factory=dict)
     withheld: dict[str, int] = field(default_factory=dict)
+    earned_in: frozenset[str] = frozenset()
+
+    def covers(self, earned: str) -> bool:
+        """Whether the rules can say what was due of pay in this currency: a threshold in another cannot."""
+        return self.earned_in <= {earned}
 
     def fit(self, most: int, unit: int) -> Payment:
         """The payment of at most so much that leaves whole units of a rail after tax; what is paid is what is taxed.
@@ -84,33 +92,46 @@ def accounts(db: Session, payees: Sequence[Taxpayer], currency: Currency, *, at:
     for (country, document), payee_ids in groups.items():
         rules = _rules(db, country, document, currency, at)
         for payee_id in payee_ids:
-            found[payee_id] = rules if isinstance(rules, str) else Account(rules)
+            found[payee_id] = rules if isinstance(rules, str) else replace(rules, gross={}, withheld={})
             if not isinstance(rules, str):
-                periods = [(rule, rule.period) for rule in rules if rule.period != TaxPeriod.NONE]
+                periods = [(rule, rule.period) for rule in rules.rules if rule.period != TaxPeriod.NONE]
                 cumulative += [(payee_id, rule, taxes.period_begin(country, each, at)) for rule, each in periods]
     _read_before(db, found, cumulative, currency)
     return found
 
 
-def _rules(db: Session, country: str, document: str | None, currency: Currency, at: datetime) -> Sequence[Rule] | str:
-    """The rules for pay in a currency, or why there are none."""
+def _rules(db: Session, country: str, document: str | None, currency: Currency, at: datetime) -> Account | str:
+    """The rules for pay in a currency, of which nothing was paid yet; or why there are none."""
     try:
         rules = taxes.rules_in_force(db, country, at, document)
     except TaxRuleMissing:
         return NO_RULE
-    if any(rule.basis == TaxBasis.ACCRUAL and rule.basis_points for rule in rules):
-        return ON_ACCRUAL
-    fitting = [_in_currency(rule, currency) for rule in rules]
-    return NO_RULE if None in fitting else [rule for rule in fitting if rule is not None]
+    fitting = [in_currency(rule, currency) for rule in rules if rule.basis == TaxBasis.PAYMENT]
+    if None in fitting:
+        return NO_RULE
+    thresholds = frozenset(rule.currency for rule in rules if is_accrued(rule) and rule.threshold)
+    return Account([rule for rule in fitting if rule is not None], earned_in=thresholds)
 
 
-def _in_currency(rule: Rule, currency: Currency) -> Rule | None:
+def is_accrued(rule: Rule) -> bool:
+    """Whether a rule takes something of pay when it is earned."""
+    return rule.basis == TaxBasis.ACCRUAL and rule.basis_points > 0
+
+
+def in_currency(rule: Rule, currency: Currency) -> Rule | None:
     """The rule for pay in this currency: a percentage is one in any, to the currency's own unit; a threshold is not."""
     if rule.currency == currency.code:
         return rule
     if rule.threshold:
         return None
     return replace(rule, currency=currency.code, unit=10 ** (currency.ledger_exponent - currency.iso_exponent))
+
+
+def _documents(db: Session, payees: Sequence[Taxpayer], at: datetime) -> dict[str, str]:
+    """The document that is good now, the newest one, of each payee who has one."""
+    days = {payee.payee_id: taxes.local_day(payee.country, at) for payee in payees}
+    found = {each: good_on(rows, days[each]) for each, rows in shown(db, list(days)).items()}
+    return {payee_id: document for payee_id, document in found.items() if document is not None}
 
 
 _DOCUMENTS = text("""
@@ -120,11 +141,17 @@ _DOCUMENTS = text("""
 """)
 
 
-def _documents(db: Session, payees: Sequence[Taxpayer], at: datetime) -> dict[str, str]:
-    """The document that is good now, the newest one, of each payee who has one."""
-    days = {payee.payee_id: taxes.local_day(payee.country, at) for payee in payees}
-    rows = db.execute(_DOCUMENTS, {"payees": list(days)})
-    return {row.payee_id: row.document for row in rows if _is_good(row, days[row.payee_id])}
+def shown(db: Session, payee_ids: Sequence[str]) -> dict[str, list[Any]]:
+    """The documents of payees that count, the newest last, for `good_on`."""
+    found: dict[str, list[Any]] = defaultdict(list)
+    for row in db.execute(_DOCUMENTS, {"payees": list(payee_ids)}):
+        found[row.payee_id].append(row)
+    return found
+
+
+def good_on(rows: Sequence[Any], day: date) -> str | None:
+    """The newest of these documents that is good on a day of its payee's calendar."""
+    return next((row.document for row in reversed(rows) if _is_good(row, day)), None)
 
 
 def _is_good(row: Any, day: date) -> bool:
@@ -206,12 +233,12 @@ def has_moved(db: Session, run: PayoutRun) -> bool:
 
 _COUNTS = text("""
     SELECT EXISTS (SELECT FROM tax_rules WHERE country = ANY(:countries) AND kind = 'withholding'
-                      AND confirmed_by IS NOT NULL AND period <> 'none')
+                      AND basis = 'payment' AND confirmed_by IS NOT NULL AND period <> 'none')
 """)
 
 
 def _counts(db: Session, countries: Sequence[str]) -> bool:
-    """Whether anything adds up over months or years there. A year begins with a month."""
+    """Whether payments add up over months or years there. A year begins with a month."""
     return bool(db.scalar(_COUNTS, {"countries": list(countries)}))
 
 

@@ -4,6 +4,7 @@ from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call
 from payments import (
+    accruals,
     adjustments,
     earnings,
     holds,
@@ -16,7 +17,7 @@ from payments import (
     withholding,
 )
 from payments.api.edge import routes
-from payments.models import Hold, Payee, Payout, PayoutMethod, TaxDocument, Withholding
+from payments.models import AccruedTax, Hold, Payee, Payout, PayoutMethod, TaxDocument, Withholding
 
 
 @routes.get("/me/statement", allow=allow("work"), returns=schemas.Statement)
@@ -90,3 +91,9 @@ def my_tax_documents(call: Call) -> pagination.Page:
 def my_withholdings(call: Call) -> pagination.Page:
     """What authorities have taken of your payouts, newest first."""
     return pagination.read(call.db, withholding.of_payee(_payee(call).id), Withholding.place, call.page)
+
+
+@routes.get("/me/accrued-taxes", allow=allow("work"), returns=schemas.MyAccruedTax, paged=True)
+def my_accrued_taxes(call: Call) -> pagination.Page:
+    """What authorities have taken of your pay when it was earned, newest first."""
+    return pagination.read(call.db, accruals.listed(payee_id=_payee(call).id), AccruedTax.id, call.page)

@@ -3,9 +3,9 @@
 from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call
-from payments import fx, remittances, schemas, tax_documents, taxes, withholding
+from payments import accruals, fx, remittances, schemas, tax_documents, taxes, withholding
 from payments.api.edge import READ, amount_in, routes
-from payments.models import FxRate, Remittance, TaxDocument, TaxRule, Withholding
+from payments.models import AccruedTax, FxRate, Remittance, TaxDocument, TaxRule, Withholding
 from payments.tax_documents import Shown
 from payments.taxes import Terms
 
@@ -71,6 +71,12 @@ def list_tax_documents(call: Call) -> pagination.Page:
 def list_withholdings(call: Call) -> pagination.Page:
     """What authorities take of payouts, newest first; by payee, run and authority."""
     return pagination.read(call.db, withholding.listed(**call.query), Withholding.place, call.page)
+
+
+@routes.get("/accrued-taxes", allow=READ, query=schemas.AccruedTaxQuery, returns=schemas.AccruedTax, paged=True)
+def list_accrued_taxes(call: Call) -> pagination.Page:
+    """What authorities took of pay when it was earned, newest first; by payee and authority."""
+    return pagination.read(call.db, accruals.listed(**call.query), AccruedTax.id, call.page)
 
 
 @routes.get("/withheld", allow=READ, returns=schemas.Withheld)

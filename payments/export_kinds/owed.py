@@ -57,13 +57,15 @@ _EARNINGS = Layout(
         "status": TEXT,
         "currency": TEXT,
         "amount": MONEY,
+        "withheld": MONEY,
         "paid": MONEY,
         "entry_id": TEXT,
     },
 )
 _EARNED = f"""
     SELECT e.id AS earning_id, {iso("e.due_at")} AS due_at, p.id AS payee_id, p.name, e.kind, e.answer_ref, e.cause_ref,
-           e.status, e.currency, c.ledger_exponent AS exponent, e.amount, e.paid, e.entry_id
+           e.status, e.currency, c.ledger_exponent AS exponent, e.amount, e.withheld, e.paid - e.withheld AS paid,
+           e.entry_id
       FROM earnings e JOIN payees p ON p.id = e.payee_id JOIN currencies c ON c.code = e.currency
      WHERE e.due_at >= :since AND e.due_at < :until
 """

@@ -73,7 +73,8 @@ _MOVED = f"""
         SELECT currency, 2, 'closing', CAST(:last AS date), '', '', 0, 0 FROM moved GROUP BY currency)
     SELECT l.currency, k.ledger_exponent AS exponent, l.type, l.place, l.day, l.reference, l.amount, l.entry_id,
            sum(l.carried) OVER (PARTITION BY l.currency ORDER BY l.place, l.day, l.entry_id) AS balance,
-           coalesce(o.gross, 0) AS gross, coalesce(o.fee, 0) AS fee, w.amount AS withheld, w.authorities AS withheld_by,
+           coalesce(o.gross, 0) AS gross, coalesce(o.fee, 0) AS fee, w.amount + t.amount AS withheld,
+           w.authorities || t.authorities AS withheld_by,
            coalesce(o.currency, l.currency) AS net_currency, n.ledger_exponent AS net_exponent,
            coalesce(o.net, 0) AS net, {FX_RATE} AS fx_rate, f.source AS fx_source,
            coalesce(o.reason, j.reason) AS reason
@@ -82,6 +83,7 @@ _MOVED = f"""
       LEFT JOIN fx_rates f ON f.id = o.fx_rate_id
       JOIN currencies n ON n.code = coalesce(o.currency, l.currency)
      CROSS JOIN LATERAL {withheld.of_payout("o.id", "n.ledger_exponent")} AS w
+     CROSS JOIN LATERAL {withheld.of_entry("l.entry_id", "l.reference", "n.ledger_exponent")} AS t
       LEFT JOIN LATERAL (SELECT j.reason FROM earnings e JOIN adjustments j ON j.earning_id = e.id
                           WHERE l.type IN ('reversal', 'bonus', 'goodwill') AND e.answer_ref = l.reference
                           ORDER BY j.id DESC LIMIT 1) j ON true
@@ -145,14 +147,19 @@ _YEAR = Layout(
         "gross": _EARNED,
     },
 )
+# What was withheld when pay was earned is pay of the month in which it was, beside what was paid then.
 _BY_PAYEE = f"""
     SELECT p.id AS payee_id, p.name, p.country, {iso(":since")} AS begins, {iso(":until")} AS ends_before, y.currency,
            c.ledger_exponent AS exponent, sum(y.sign * y.net) AS paid, count(*) FILTER (WHERE y.sign > 0) AS payments,
            count(*) FILTER (WHERE y.sign < 0) AS returns, y.earned_currency, k.ledger_exponent AS earned_exponent,
-           sum(y.sign * y.gross) AS gross, sum(y.sign * y.fee) AS fee, sum(y.sign * w.amount) AS withheld
-      FROM ({_PAYMENTS}) y JOIN payees p ON p.id = y.payee_id
+           sum(y.gross) AS gross, sum(y.sign * y.fee) AS fee, sum(y.withheld) AS withheld
+      FROM (SELECT o.payee_id, o.currency, o.earned_currency, o.sign, o.net, o.fee, o.sign * o.gross AS gross,
+                   o.sign * w.amount AS withheld
+              FROM ({_PAYMENTS}) o CROSS JOIN LATERAL {withheld.of_payout("o.payout_id", "0")} AS w
+             UNION ALL
+            SELECT payee_id, currency, currency, 0, 0, 0, amount, amount FROM ({withheld.ACCRUED}) a) y
+      JOIN payees p ON p.id = y.payee_id
       JOIN currencies c ON c.code = y.currency JOIN currencies k ON k.code = y.earned_currency
-     CROSS JOIN LATERAL {withheld.of_payout("y.payout_id", "c.ledger_exponent")} AS w
      WHERE p.country = :country
      GROUP BY p.id, y.currency, c.ledger_exponent, y.earned_currency, k.ledger_exponent
 """
@@ -160,7 +167,8 @@ _BY_PAYEE = f"""
 
 def _year_of(country: str, year: int) -> Mapping[str, Any]:
     since, until = tax_year(country, year)
-    return {"since": since, "until": until}
+    months = {"first_month": taxes.local_day(country, since), "next_year": taxes.local_day(country, until)}
+    return {"since": since, "until": until, **months}
 
 
 def _draw_year(_db: Session, given: Parameters) -> Drawing:
@@ -190,6 +198,7 @@ _CERTIFICATE = Layout(
         "gross": _EARNED,
     },
 )
+# A month's tax on what was earned in it stands on its last day.
 _ONE_BY_ONE = f"""
     SELECT p.id AS payee_id, p.name, p.country, y.at, (y.at AT TIME ZONE :zone)::date AS day, y.kind AS type,
            y.payout_id, y.currency, c.ledger_exponent AS exponent, y.sign * y.net AS paid, y.earned_currency,
@@ -199,6 +208,15 @@ _ONE_BY_ONE = f"""
       JOIN currencies c ON c.code = y.currency JOIN currencies k ON k.code = y.earned_currency
      CROSS JOIN LATERAL {withheld.of_payout("y.payout_id", "c.ledger_exponent")} AS w
      WHERE p.id = :payee_id
+     UNION ALL
+    SELECT p.id, p.name, p.country, a.month + interval '1 month' - interval '1 day',
+           (a.month + interval '1 month' - interval '1 day')::date, 'earned', '', a.currency, c.ledger_exponent, 0,
+           a.currency, c.ledger_exponent, sum(a.amount), 0, sum(a.amount),
+           string_agg(a.authority || ' ' || {withheld.decimal("a.amount", "c.ledger_exponent")}, ', '
+                      ORDER BY a.authority)
+      FROM ({withheld.ACCRUED}) a JOIN payees p ON p.id = a.payee_id JOIN currencies c ON c.code = a.currency
+     WHERE p.id = :payee_id
+     GROUP BY p.id, a.currency, a.month, c.ledger_exponent
 """
 
 
@@ -207,7 +225,7 @@ def _draw_certificate(db: Session, given: Parameters) -> Drawing:
     values = {
         **_year_of(payee.country, given["year"]), "payee_id": payee.id, "zone": taxes.zone(payee.country).key,
     }  # fmt: skip
-    return _CERTIFICATE.drawing(_ONE_BY_ONE, "at, payout_id, type", values)
+    return _CERTIFICATE.drawing(_ONE_BY_ONE, "at, payout_id, type, currency", values)
 
 
 TAX_CERTIFICATE = Kind(

@@ -1,5 +1,6 @@
 """The tables, one file a capability. Owners, payees' people and causes are opaque references of other packages."""
 
+from payments.models.accruals import AccruedMonth, AccruedTax
 from payments.models.banking import BankBalance, BankEntry, BankEntryState, BankFile
 from payments.models.books import (
     Account,
@@ -91,6 +92,8 @@ __all__ = [
     "Account",
     "AccountCode",
     "AccountKind",
+    "AccruedMonth",
+    "AccruedTax",
     "ActiveTime",
     "Adjustment",
     "AdjustmentKind",

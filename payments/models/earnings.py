@@ -85,8 +85,8 @@ class Payee(Base):
 class Earning(Base):
     """What one answer is worth to its payee: pending until the answer is accepted, then due, then paid.
 
-    paid : how much of it has left in payouts or was redenominated; the rest of a due one is still owed. revision : how
-    often its amount was repaired, from 1.
+    paid : how much of it has left in payouts, was redenominated or went to authorities when it was earned; the rest of
+    a due one is still owed. withheld : what of that these took. revision : how often its amount was repaired, from 1.
     """
 
     __tablename__ = "earnings"
@@ -100,6 +100,7 @@ class Earning(Base):
     currency: Mapped[str] = mapped_column(IdText, ForeignKey("currencies.code"))
     amount: Mapped[int] = mapped_column(BigInteger)
     paid: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    withheld: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     revision: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
     status: Mapped[str]
     entry_id: Mapped[str | None] = mapped_column(IdText, ForeignKey("journal_entries.id"))
@@ -112,6 +113,11 @@ class Earning(Base):
     def exponent(self) -> int:
         return self.books.ledger_exponent
 
+    @property
+    def paid_out(self) -> int:
+        """What of it is paid without what authorities took when it was earned."""
+        return self.paid - self.withheld
+
     __table_args__ = (
         Index(None, "payee_id", "id"),
         Index(None, "payee_id", "due_at"),
@@ -119,6 +125,7 @@ class Earning(Base):
         CheckConstraint("amount > 0", name="amount_positive"),
         CheckConstraint("status = 'pending' OR entry_id IS NOT NULL", name="due_is_posted"),
         CheckConstraint("paid BETWEEN 0 AND amount", name="paid_range"),
+        CheckConstraint("withheld BETWEEN 0 AND paid", name="withheld_range"),
         CheckConstraint("(status IN ('paid', 'redenominated')) = (paid = amount)", name="paid_is_whole"),
         CheckConstraint("kind <> 'answer' OR cause_ref IS NOT NULL", name="answer_has_reserve"),
         Index("ix_earnings_due", "payee_id", "currency", "id", postgresql_where=text("status = 'due'")),

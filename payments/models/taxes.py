@@ -3,7 +3,17 @@
 from datetime import date, datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, CheckConstraint, Date, DateTime, ForeignKey, Index, SmallInteger, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Date,
+    DateTime,
+    ForeignKey,
+    Index,
+    SmallInteger,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from foundation.db import Base, Created, Id, IdText, Ref, one_of
@@ -72,6 +82,8 @@ class TaxRule(Base):
 
     __table_args__ = (
         Index(None, "country", "kind", "valid_from"),
+        # Asked whenever something is accepted.
+        Index("ix_tax_rules_accrual", "country", postgresql_where=text("basis = 'accrual'")),
         CheckConstraint("basis_points BETWEEN 0 AND 10000", name="basis_points_range"),
         CheckConstraint("threshold > 0", name="threshold_positive"),
         CheckConstraint("threshold IS NOT NULL OR (period = 'none' AND NOT catch_up)", name="period_of_threshold"),

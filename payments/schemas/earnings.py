@@ -25,6 +25,7 @@ class EarningTotals(Schema):
     pending = amount_of("pending")
     due = amount_of("due")
     held = amount_of("held")
+    withheld = amount_of("withheld")
     paid = amount_of("paid")
 
 
@@ -39,6 +40,7 @@ class Earning(Schema):
     answer_ref = Text(metadata={"description": "The answer that it is for, if it is for one."})
     currency = Currency()
     amount = amount_of("amount")
+    withheld = amount_of("withheld")
     status = Text()
     created_at = Timestamp()
     due_at = Timestamp(allow_none=True)
@@ -48,7 +50,7 @@ class EarningOfPayee(Earning):
     payee_id = Identifier("pye")
     kind = Choice(EarningKind)
     cause_ref = Text(allow_none=True, metadata={"description": "The batch that it is paid out of, if it is of one."})
-    paid = amount_of("paid")
+    paid = amount_of("paid_out")
 
 
 class EarningQuery(OfPayee):

@@ -156,6 +156,27 @@ class Withholding(MyWithholding):
     rule_id = Identifier("txr")
 
 
+class MyAccruedTax(Schema):
+    id = Identifier("wht")
+    earning_id = Identifier("ern")
+    authority = Text()
+    currency = Currency()
+    base = amount_of("base")
+    amount = amount_of("amount")
+    counts = Flag(metadata={"description": "Until it is taken back, with its earning."})
+    created_at = Timestamp()
+
+
+class AccruedTax(MyAccruedTax):
+    payee_id = Identifier("pye")
+    rule_id = Identifier("txr")
+    entry_id = Identifier("jnl")
+
+
+class AccruedTaxQuery(OfPayee):
+    authority = Shaped(_AUTHORITY, "Must be a short code in capitals such as KRA.", "KRA")
+
+
 class WithholdingQuery(OfPayee):
     run_id = Identifier("run")
     authority = Shaped(_AUTHORITY, "Must be a short code in capitals such as KRA.", "KRA")

@@ -26,6 +26,7 @@ from payments import (
 from payments.models import BankEntry, BankEntryState, BankFile, Payee, Payout, PayoutRun
 from payments.payouts import Outcome
 from payments.tax_documents import Shown
+from tests import factories
 from tests.payments import owed
 from workforce.models import Worker
 
@@ -52,6 +53,7 @@ def things(session: Session, workers: Mapping[str, Worker], approver: str) -> It
     yield from _payouts(session, made)
     yield from _remittances(session, approver)
     yield from _earnings(session, people)
+    _accrue(session, [people[name] for name in _PAID])
     yield from _exports(session)
     _files(session, made["closed"])
 
@@ -171,6 +173,18 @@ def _earnings(session: Session, people: Mapping[str, Payee]) -> Iterator[Found]:
         found[status] = session.scalars(_OF_STATUS, {"status": status, "payee_id": ""}).first()
     found["leaving"] = session.scalars(_IN_PAYOUT).one()
     yield from (("earning", state, "", earning_id) for state, earning_id in found.items())
+
+
+def _accrue(session: Session, paid: list[Payee]) -> None:
+    """Pay that is taxed when it is earned, by rules that take nothing any more of what comes later."""
+    for country in sorted({payee.country for payee in paid}):
+        terms: dict[str, Any] = {"country": country, "authority": "BIR", "currency": "USD", "unit_exponent": 2}
+        factories.enter_tax_rule(session, **terms, basis="accrual", basis_points=1_000, confirmed=True)
+        for payee in paid:
+            given = {"payee_id": payee.id, "currency": "USD", "reason": "Our fault.", "actor_ref": "finance"}
+            for amount in (5_000, 6_000) if payee.country == country else ():
+                owed.give_goodwill(session, amount=amount, **given)
+        factories.enter_tax_rule(session, **terms, basis="payment", basis_points=0, confirmed=True)
 
 
 def _exports(session: Session) -> Iterator[Found]:

@@ -102,6 +102,11 @@ LISTS = (
         ("worker", "other_worker"),
         id="payout_id",
     ),
+    List(
+        "/api/me/accrued-taxes",
+        "SELECT t.id FROM accrued_taxes t JOIN payees p ON p.id = t.payee_id WHERE p.owner_ref = :me AND t.amount > 0",
+        ("worker", "other_worker"),
+    ),
     List("/api/payees", "SELECT id FROM payees", _READERS),
     List("/api/payees?country=KE", "SELECT id FROM payees WHERE country = 'KE'", ("auditor",)),
     List("/api/earnings", "SELECT id FROM earnings", _READERS),
@@ -151,6 +156,8 @@ LISTS = (
     List("/api/tax-rules?country=PH", "SELECT id FROM tax_rules WHERE country = 'PH'", ("auditor",)),
     List("/api/tax-documents", "SELECT id FROM tax_documents", _READERS),
     List("/api/withholdings", "SELECT payout_id FROM withholdings", _READERS, id="payout_id"),
+    List("/api/accrued-taxes", "SELECT id FROM accrued_taxes WHERE amount > 0", _READERS),
+    List("/api/accrued-taxes?authority=BIR", "SELECT id FROM accrued_taxes WHERE authority = 'BIR'", ("auditor",)),
     List("/api/remittances", "SELECT id FROM remittances", _READERS),
     List("/api/remittances?authority=KRA", "SELECT id FROM remittances WHERE authority = 'KRA'", ("auditor",)),
     List("/api/journal", "SELECT id FROM journal_entries", ("finance",)),
@@ -418,7 +425,7 @@ _FUNDS = """
 """
 _EARNED = """
     SELECT count(*) AS answers, coalesce(sum(amount) FILTER (WHERE status = 'pending'), 0) AS pending,
-           coalesce(sum(amount) FILTER (WHERE status = 'due'), 0) AS due
+           coalesce(sum(amount - withheld) FILTER (WHERE status = 'due'), 0) AS due
       FROM earnings e JOIN payees p ON p.id = e.payee_id WHERE p.owner_ref = :me
 """
 

@@ -437,6 +437,20 @@ def _my_tax(db: Session) -> Good:
     return Good("worker", payee.owner_ref)
 
 
+def _accrued(db: Session) -> Payee:
+    owed.levy(db, 1_000, authority="KRA", basis="accrual")
+    return owed.payee(db, 10_000)
+
+
+def _accrued_taxes(db: Session) -> Good:
+    query = f"limit=1&payee_id={_accrued(db).id}&authority=KRA"
+    return Good("auditor", query=query, known={"?/payee_id": 200, "?/authority": 200})
+
+
+def _my_accrued_taxes(db: Session) -> Good:
+    return Good("worker", _accrued(db).owner_ref)
+
+
 _REMITTANCE = {"authority": "KRA", "currency": "USD", "amount": "0.01"}
 
 
@@ -1344,6 +1358,8 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/tax-documents": _tax_documents,
     "GET /api/withholdings": _withholdings,
     "GET /api/withheld": _withheld_list,
+    "GET /api/accrued-taxes": _accrued_taxes,
+    "GET /api/me/accrued-taxes": _my_accrued_taxes,
     "POST /api/remittances": _remittance,
     "POST /api/remittances/<remittance_id>/confirmation": _remittance_waiting,
     "GET /api/remittances": _remittances,

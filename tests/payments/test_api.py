@@ -498,7 +498,15 @@ def test_a_worker_sees_what_is_pending_and_due(client: FlaskClient, token: Token
     earnings = client.get("/api/me/earnings", headers=_as(secret)).get_json()["items"]
 
     assert statement["totals"] == [
-        {"currency": "USD", "answers": 2, "pending": "0.0200", "due": "0.0200", "held": "0.0000", "paid": "0.0000"}
+        {
+            "currency": "USD",
+            "answers": 2,
+            "pending": "0.0200",
+            "due": "0.0200",
+            "held": "0.0000",
+            "withheld": "0.0000",
+            "paid": "0.0000",
+        }
     ]
     assert [(row["status"], row["amount"]) for row in earnings] == [("pending", "0.0200"), ("due", "0.0200")]
     assert earnings[0]["due_at"] is None

@@ -112,6 +112,7 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         _refund(db)
         _ask_back(db)
         _tax(db)
+        _accrue(db)
         _invoice(db)
         rates.publish(db, "prj_1", [Price(tier=0, amount="0.02", currency="USD")])
         db.execute(text("INSERT INTO workers (id, name, country, status, payee_id) SELECT 'w','n','KE','active','p'"))
@@ -309,6 +310,20 @@ def _tax(db: Session) -> None:
         db, authority="KRA", currency=money.currency(db, "USD"), amount=1_000, filing="1", entered_by="f"
     )
     remittances.confirm(db, sent.id, confirmed_by="a")
+
+
+def _accrue(db: Session) -> None:
+    """Pay that is taxed when it is earned: some is due, some was taken back, some was asked back."""
+    owed.levy(db, 500, authority="BIR", country="PH", basis="accrual")
+    mia = payees.register(db, owner_ref="wrk_mia", name="Mia", country="PH")
+    owed.owe(db, mia, 40_000)
+    owed.set_method(db, mia)
+    owed.pay_out(db)
+    owed.owe(db, mia, 50_000, 60_000)
+    paid, back, _ = db.scalars(text("SELECT id FROM earnings WHERE payee_id = :id ORDER BY id"), {"id": mia.id}).all()
+    adjustments.reverse(db, [back], reason="r", actor_ref="f")
+    made = clawbacks.propose(db, paid, reason="r", made_by="f")
+    clawbacks.confirm(db, made.id, confirmed_by="a")
 
 
 def _refund(db: Session) -> None:
@@ -538,8 +553,14 @@ BREAKS = {
         UPDATE clawbacks SET recovered = 1 WHERE state = 'open'""",
     "I24b what has come back of clawbacks was netted, and booked so": """
         UPDATE nettings SET amount = amount - 1""",
-    "I39 what is owed to authorities is what payouts withheld and was not sent": """
+    "I39 what is owed to authorities is what was withheld for them and was not sent": """
         UPDATE remittances SET amount = amount - 1""",
+    "A1 what authorities took of an earning is what it says, and no more than it is": """
+        UPDATE earnings SET withheld = withheld - 1 WHERE withheld > 0""",
+    "A2 tax that was taken of an earning is posted, and counts until it is taken back": """
+        UPDATE accrued_taxes SET counts = NOT counts""",
+    "A3 what is counted of a month's pay is the sum of its earnings' taxes": """
+        UPDATE accrued_months SET taken = taken + 1""",
     "I25 what a clawback gave back is what its earning cost": """
         UPDATE clawbacks SET returned = returned + 1""",
     "I26 an issued invoice is what its owner spent in its month": """

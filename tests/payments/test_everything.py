@@ -61,7 +61,7 @@ from tests.payments.owed import APPROVER, OWNER, PREPARER
 KINDS = {
     "top_up", "reserve", "earning", "release", "reversal", "bonus", "goodwill", "floor", "refund", "clawback",
     "write_off", "draw", "invoice", "payment", "payout", "settled", "failed", "returned", "suspense", "sent_back",
-    "own", "netting", "remittance", "fx_purchase", "block", "unclaimed", "claim", "hand_over",
+    "own", "netting", "remittance", "withholding", "fx_purchase", "block", "unclaimed", "claim", "hand_over",
 }  # fmt: skip
 
 
@@ -73,6 +73,8 @@ def found(db: Session) -> None:
     usd, long_ago = money.currency(db, "USD"), clock.now(db) - timedelta(days=300)
     factories.enter_fx_rate(db, confirmed=True)
     owed.levy(db, 500, authority="KRA")
+    # Another takes its share when pay is earned, from a threshold on that is soon crossed and caught up with.
+    owed.levy(db, 300, authority="NHIF", basis="accrual", threshold="3", period="month", catch_up=True)
     terms = floors.Terms("KE", "USD", "9.00", date(2026, 1, 1), "an act")
     floors.confirm(db, floors.enter(db, terms, entered_by=PREPARER).id, confirmed_by=APPROVER)
     contract = contracts.propose(
@@ -347,13 +349,10 @@ class Books:
 
     def remit(self) -> None:
         """Some of what was withheld goes to its authority."""
-        held = self.db.execute(
-            text("SELECT currency, sum(w.amount) FROM withholdings w JOIN payouts p ON p.id = w.payout_id GROUP BY 1")
-        ).all()
-        for currency, amount in held:
-            some = self.rng.randint(1, max(int(amount) // 100, 1)) * 100
+        for held in remittances.due(self.db):
+            some = self.rng.randint(1, max(int(held.amount) // 100, 1)) * 100
             made = remittances.enter(
-                self.db, authority="KRA", currency=money.currency(self.db, currency), amount=some,
+                self.db, authority=held.authority, currency=money.currency(self.db, held.currency), amount=some,
                 filing=self.next("filing"), entered_by=PREPARER,
             )  # fmt: skip
             remittances.confirm(self.db, made.id, confirmed_by=APPROVER)

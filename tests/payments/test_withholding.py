@@ -84,13 +84,6 @@ def test_where_no_rule_is_in_force_nobody_is_paid(db: Session, books: None) -> N
     assert _why(db, _begun(db)) == [("no_tax_rule", 10_0000)]
 
 
-def test_a_tax_that_is_due_when_pay_is_earned_stops_payment(db: Session, books: None) -> None:
-    owed.levy(db, 500, authority="KRA", basis="accrual")
-    owed.payee(db, 10_0000)
-
-    assert _why(db, _begun(db)) == [("tax_on_accrual", 10_0000)]
-
-
 def test_a_threshold_in_another_currency_than_is_paid_stops_payment(db: Session, books: None) -> None:
     owed.levy(db, 500, authority="KRA", currency="KES", threshold="24000")
     owed.payee(db, 10_0000)

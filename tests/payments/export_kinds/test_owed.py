@@ -84,6 +84,16 @@ def test_an_earning_shows_how_much_of_it_is_paid(db: Session, books: None, this_
     assert row["answer_ref"].startswith("ans_")
 
 
+def test_an_earning_shows_what_of_it_authorities_took(db: Session, books: None, this_month: str) -> None:
+    owed.levy(db, 1_000, authority="KRA", basis="accrual")
+    owed.payee(db, 20_000)
+    owed.pay_out(db)
+
+    (row,) = exported.rows(make(db, "earnings", month=this_month)[1])
+
+    assert (row["status"], row["amount"], row["withheld"], row["paid"]) == ("paid", "2.0000", "0.2000", "1.8000")
+
+
 def test_days_of_earnings_are_those_on_which_they_became_due(db: Session, this_month: str) -> None:
     owed.payee(db, 100, 200, 300)
     moment = "timestamptz '2026-03-01 00:00:00+00'"

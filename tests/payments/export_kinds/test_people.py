@@ -22,6 +22,7 @@ from payments import (
     payees,
     payouts,
     statements,
+    taxes,
 )
 from payments.export_kinds import people, withheld
 from payments.ledger import BANK, IN_TRANSIT, AccountName, Entry, Line
@@ -72,6 +73,27 @@ def test_a_statement_goes_from_what_was_owed_to_what_is_owed(db: Session, books:
     assert (paid["gross"], paid["fee"], paid["withheld"], paid["net"]) == ("1.3000", "0.0000", "0.0000", "1.3000")
     assert paid["reference"].startswith("pyo_")
     assert export.sums == {"USD": "-0.0700"}
+
+
+def test_a_statement_says_what_was_taken_of_pay_when_it_was_earned(db: Session, books: None, today: date) -> None:
+    owed.levy(db, 500, authority="KRA", basis="accrual")
+    owed.levy(db, 100, authority="NHIF", basis="accrual")
+    ada = owed.payee(db, 10_0000)
+    owed.pay_out(db)
+
+    _, content = make(db, "payee-statement", payee_id=ada.id, month=_month(today))
+
+    found = exported.rows(content)
+    assert _moved(found) == [
+        ("opening", "0.0000", "0.0000"),
+        ("earning", "10.0000", "10.0000"),
+        ("withholding", "-0.6000", "9.4000"),
+        ("payout", "-9.4000", "0.0000"),
+        ("closing", "0.0000", "0.0000"),
+    ]
+    shown = [(row["withheld"], row["withheld_by"]) for row in found[1:4]]
+    assert shown == [("0.0000", ""), ("0.6000", "KRA 0.5000, NHIF 0.1000"), ("0.0000", "")]
+    assert found[2]["reference"] == found[1]["reference"]
 
 
 def test_a_statement_ties_to_the_account_in_every_currency(db: Session, books: None, today: date) -> None:
@@ -222,6 +244,26 @@ def test_a_certificate_lists_the_payments_of_one_person_by_their_own_days(db: Se
     assert shown == [("2026-04-01", early.id, "5.0000", "0.0000"), ("2026-04-02", late.id, "5.0000", "0.0000")]
     assert export.sums == {"USD": "10.0000"}
     assert _year(db, "IN", 2026) == [("2", "0", "10.0000")]
+
+
+def test_a_year_and_its_certificate_hold_what_was_taken_when_pay_was_earned(db: Session, books: None) -> None:
+    owed.levy(db, 500, authority="KRA", basis="accrual")
+    ada = owed.payee(db, 10_0000)
+    owed.pay_out(db)
+    owed.owe(db, ada, 2_0000, currency="EUR")
+    today = taxes.local_day("KE", clock.now(db))
+
+    year = exported.rows(make(db, "tax-year", country="KE", year=today.year)[1])
+    _, content = make(db, "tax-certificate", "json", payee_id=ada.id, year=today.year)
+
+    shown = [(row["currency"], row["paid"], row["withheld"], row["gross"], row["payments"]) for row in year]
+    assert shown == [("EUR", "0.0000", "0.1000", "0.1000", "0"), ("USD", "9.5000", "0.5000", "10.0000", "1")]
+    month_ends = (today.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+    taken = [row for row in json.loads(content) if row["type"] == "earned"]
+    assert [(row["day"], row["currency"], row["withheld"], row["withheld_by"]) for row in taken] == [
+        (str(month_ends), "EUR", "0.1000", "KRA 0.1000"), (str(month_ends), "USD", "0.5000", "KRA 0.5000")
+    ]  # fmt: skip
+    assert exported.rows(make(db, "tax-year", country="KE", year=today.year + 1)[1]) == []
 
 
 def test_a_year_far_away_is_refused(db: Session) -> None:
