@@ -277,6 +277,16 @@ def test_a_payee_freezes_all_of_their_pay_until_finance_ends_it(db: Session, boo
     assert holds.freeze(db, ada.id, made_by=ada.owner_ref).id != frozen.id
 
 
+def test_a_freeze_holds_for_ninety_days(db: Session) -> None:
+    ada = owed.payee(db, 50_000)
+
+    frozen = holds.freeze(db, ada.id, made_by=ada.owner_ref)
+
+    db.refresh(frozen)
+    assert frozen.until is not None
+    assert frozen.until - frozen.created_at == timedelta(days=holds.DAYS_MAX)
+
+
 def test_a_hold_of_finance_is_no_freeze(db: Session) -> None:
     ada = owed.payee(db, 50_000)
     placed = holds.place(db, payee_id=ada.id, reason="A court.", made_by="finance", is_legal=True)
