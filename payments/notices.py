@@ -19,24 +19,27 @@ class Notice:
     body: str
 
 
+# Lines that no mail program breaks.
 _IF_NOT_YOU = """\
 If this was you, there is nothing to do.
 
-If it was not you, somebody else can act in your name. Freeze your pay, and nothing is paid out until it has been
-looked into:
+If it was not you, somebody else can act in your name. Freeze your pay,
+and nothing is paid out until it has been looked into:
 
     POST /api/me/payout-method/freeze, with your token
 
-Then tell those who run the service, by a way that you know from before; nobody reads what is sent to this address.
+Then tell those who run the service, by a way that you know from before;
+nobody reads answers to this mail.
 
-You get this because this address is where you are told of changes to your pay, or was within the last 72 hours.
+You get it because you are told of changes to your pay at this address,
+or were within the last 72 hours.
 """
 
 
 def of_method(method: PayoutMethod) -> Notice:
     """That pay is to go to another place."""
     body = (
-        "Your pay is to go to this place from now on:\n\n"
+        "From now on your pay is to go to:\n\n"
         f"    {method.rail}: {method.masked}\n"
         f"    set at {_written(method.created_at)}\n"
         f"    nothing is paid there before {_written(method.cooling_until)}\n\n"
@@ -47,7 +50,7 @@ def of_method(method: PayoutMethod) -> Notice:
 def of_contact(contact: PayeeContact) -> Notice:
     """That somebody is told elsewhere of changes."""
     body = (
-        "You are told of changes to your pay at this address from now on:\n\n"
+        "From now on you are told of changes to your pay at:\n\n"
         f"    {contact.masked}\n"
         f"    set at {_written(contact.created_at)}\n\n"
     )
