@@ -184,9 +184,6 @@ def _deliver(transport: Transport, letter: Letter) -> NotSent | None:
         transport.deliver(letter)
     except NotSent as failure:
         return failure
-    except ValueError:
-        # It would stop all behind it again and again.
-        return Refused("It cannot be written down as a letter.")
     return None
 
 

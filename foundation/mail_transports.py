@@ -51,15 +51,18 @@ class Letter:
     written_at: datetime
 
     def bytes_from(self, sender: str) -> bytes:
-        """The letter by RFC 5322."""
+        """The letter by RFC 5322; `Refused` if it cannot be written as one."""
         message = EmailMessage(policy=_POLICY)
-        message["From"], message["To"], message["Subject"] = sender, self.to, self.subject
-        message["Date"] = format_datetime(self.written_at)
-        message["Message-ID"] = f"<{self.id}@{addresses.domain(sender)}>"
-        # RFC 3834: nobody's absence is told to a program.
-        message["Auto-Submitted"] = "auto-generated"
-        message.set_content(self.body)
-        return message.as_bytes()
+        try:
+            message["From"], message["To"], message["Subject"] = sender, self.to, self.subject
+            message["Date"] = format_datetime(self.written_at)
+            message["Message-ID"] = f"<{self.id}@{addresses.domain(sender)}>"
+            # RFC 3834: nobody's absence is told to a program.
+            message["Auto-Submitted"] = "auto-generated"
+            message.set_content(self.body)
+            return message.as_bytes()
+        except ValueError as error:
+            raise Refused("It cannot be written down as a letter.") from error
 
 
 class Transport(Protocol):
@@ -103,9 +106,10 @@ class Server:
     password: str = field(default="", repr=False)
 
     def deliver(self, letter: Letter) -> None:
+        written = letter.bytes_from(self.sender)
         with self._connected() as smtp:
             try:
-                smtp.sendmail(self.sender, [letter.to], letter.bytes_from(self.sender))
+                smtp.sendmail(self.sender, [letter.to], written)
             except smtplib.SMTPRecipientsRefused as error:
                 raise _failure(*error.recipients[letter.to]) from error
             except smtplib.SMTPDataError as error:
@@ -123,7 +127,7 @@ class Server:
             smtp = self._greeted()
         except smtplib.SMTPResponseException as error:
             raise Unreachable(_said(error.smtp_code, error.smtp_error)) from error
-        except (smtplib.SMTPException, OSError) as error:
+        except (smtplib.SMTPException, OSError, UnicodeError) as error:
             raise Unreachable(_broke(error)) from error
         try:
             yield smtp
