@@ -37,6 +37,7 @@ DAYS_MAX = 3
 # What was sent or given up is kept without its text and its address after this.
 KEPT = timedelta(days=7)
 _AT_ONCE = 500
+_ERROR_LONGEST = 200
 
 log = structlog.get_logger()
 
@@ -191,8 +192,8 @@ def _note(db: Session, letter: Letter, attempts: int, failure: NotSent | None) -
     if failure is None:
         db.execute(_SENT, {"id": letter.id})
         return
-    # Servers repeat the address.
-    told = re.sub(re.escape(letter.to), addresses.mask(letter.to), str(failure), flags=re.IGNORECASE)
+    # Servers repeat the address. It is masked before the rest is cut off, or half of it might stay.
+    told = re.sub(re.escape(letter.to), addresses.mask(letter.to), str(failure), flags=re.IGNORECASE)[:_ERROR_LONGEST]
     given = {
         "id": letter.id, "attempts": attempts, "error": told, "final": isinstance(failure, Refused),
         "attempts_max": ATTEMPTS_MAX, "pause": _PAUSE, "longest": _PAUSE_LONGEST,

@@ -25,7 +25,7 @@ _PORTS = {"smtp": 587, "smtps": 465}
 # Seven bits alone: the next server need not be able to do more.
 _POLICY = SMTP.clone(cte_type="7bit")
 _FINAL = 500
-_SAID_LONGEST = 200
+_SAID_LONGEST = 2_000
 
 
 class NotSent(Exception):
@@ -206,5 +206,5 @@ def _broke(error: Exception) -> str:
 
 
 def _plain(told: str) -> str:
-    """What a server answered, on one short line, in letters that can be stored and shown."""
+    """What a server answered, on one line, in letters that can be stored and shown."""
     return "".join(character if character.isprintable() else " " for character in told[:_SAID_LONGEST])

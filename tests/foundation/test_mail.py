@@ -123,6 +123,16 @@ def test_a_refusal_for_good_is_the_end_at_once(db: Session, office: PostOffice) 
     assert other.state == "sent"
 
 
+def test_a_long_answer_is_cut_off_behind_the_mask(db: Session, office: PostOffice) -> None:
+    made = _queue(db)
+    office.refuses["ada@example.com"] = f"450 4.2.1 {'x' * 184} <ada@example.com> {'y' * 300}"
+
+    _send(db, office.url)
+
+    assert made.last_error is not None
+    assert (len(made.last_error), made.last_error[-8:]) == (200, "xx <a***")
+
+
 def test_a_password_that_is_wrong_is_nothing_against_the_mail(db: Session, office: PostOffice) -> None:
     made = _queue(db)
     office.answers["MAIL"] = "530 5.7.0 Authentication required"
