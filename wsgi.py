@@ -1,4 +1,4 @@
-"""The composition root and the map of the system: every route, reaction, sweep, work, check and command hangs here."""
+"""The composition root and the map of the system: all routes, reactions, sweeps, works, checks and commands."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ import quality.commands
 import workforce.api
 import workforce.checks
 import workforce.dialects.scale
-from foundation import api, commands, idempotency, jobs, metrics, outbox, settings, trail
+from foundation import api, commands, idempotency, jobs, mail, metrics, outbox, settings, trail
 from foundation.outbox import On
 from foundation.program import Program
 from payments import (
@@ -45,7 +45,14 @@ program = Program(
         workforce.dialects.scale.routes,
         api.routes,
         api.monitoring(
-            gauges=(metrics.database, outbox.gauges, jobs.gauges, workforce.assignment.gauges, quarantine.gauges)
+            gauges=(
+                metrics.database,
+                outbox.gauges,
+                jobs.gauges,
+                mail.gauges,
+                workforce.assignment.gauges,
+                quarantine.gauges,
+            )
         ),
     ),
     # When this happens, that reacts.
@@ -73,6 +80,7 @@ program = Program(
         seals.seal_due,
         statements.take_snapshots,
         exports.expire,
+        mail.erase,
         trail.tell_head,
     ),
     # What is due and takes minutes, step by step.
@@ -85,6 +93,8 @@ program = Program(
         redenomination.go_on,
         tasks.lift_finished,
     ),
+    # What waits for servers of others, beside all that.
+    errands=(mail.send_due,),
     # What must always be true.
     checks=(payments.checks.check, seals.check, workforce.checks.check, quality.checks.check, trail.check),
     commands=(

@@ -1,11 +1,11 @@
-"""The ground's own routes, for those who run the house: parked events, the trail, metrics. Parse, call, serialise."""
+"""The ground's own routes, for those who run the house: parked events, mails, the trail, metrics."""
 
 from collections.abc import Sequence
 from itertools import chain
 
 from flask import Response
 
-from foundation import metrics, outbox, pagination, schemas, trail
+from foundation import mail, metrics, outbox, pagination, schemas, trail
 from foundation.auth import allow
 from foundation.http import Call, Routes
 
@@ -28,6 +28,18 @@ def retry_parked_event(call: Call, event_id: str) -> dict[str, int]:
 def retry_parked_events(call: Call) -> dict[str, int]:
     """Deliver every parked event again."""
     return {"retried": outbox.retry_parked(call.db)}
+
+
+@routes.get("/mails", allow=allow("ops"), query=schemas.MailQuery, returns=schemas.Mail, paged=True)
+def list_mails(call: Call) -> pagination.Page:
+    """Mails that wait, were sent or were given up, newest first; `state` narrows the list. Never what is in them."""
+    return pagination.read(call.db, mail.listed(**call.query), mail.Mail.id, call.page)
+
+
+@routes.post("/mails/<mail_id>/retry", allow=allow("ops"), returns=schemas.Mail)
+def retry_mail(call: Call, mail_id: str) -> mail.Mail:
+    """Send a mail after all that was given up; mend the cause first."""
+    return mail.retry(call.db, mail_id)
 
 
 @routes.get("/trail", allow=allow("audit"), returns=schemas.TrailEntry, paged=True)

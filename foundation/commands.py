@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import structlog
 from flask import Flask
 from rich.console import Console
 from rich.table import Table
@@ -38,6 +39,8 @@ from foundation.installation import InstallationError, migrate, open_installatio
 from foundation.limits import STRANGERS, Limits
 from foundation.program import Program
 from foundation.settings import Settings, SettingsError
+
+log = structlog.get_logger()
 
 
 class OneSentence(click.ClickException):
@@ -261,10 +264,13 @@ def _run_job(program: Program, configured: Settings, only: str) -> None:
         reactions=outbox.reactions(program.reactions),
         sweeps=program.sweeps,
         works=program.works,
+        errands=program.errands,
     )
     pulse = processes.Pulse(configured.pulse_fd)
     pulse.beat()
     if only == "sweeper":
+        if not configured.mail_url:
+            log.warning("no mail is sent: ROOKERY_MAIL_URL is not set")
         pulse.keep()
         jobs.run_sweeper(work)
     elif configured.redis_url is None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import structlog
 from alembic import command
@@ -44,6 +45,7 @@ class Installation:
     redis_url: str | None
     tend: Callable[[], None] = _nothing
     destination_keys: str = ""
+    mail_url: str = ""
 
     def environment(self) -> dict[str, str]:
         """The same as environment variables, for child processes; the owner's login stays here."""
@@ -52,6 +54,7 @@ class Installation:
             "DATABASE_OWNER_URL": "",
             "REDIS_URL": self.redis_url or "",
             "ROOKERY_DESTINATION_KEYS": self.destination_keys,
+            "ROOKERY_MAIL_URL": self.mail_url,
         }
 
 
@@ -63,7 +66,8 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
         _reach(settings.database_url, "DATABASE_URL")
         if owner != settings.database_url:
             _reach(owner, "DATABASE_OWNER_URL")
-        yield Installation(settings.database_url, owner, settings.redis_url, destination_keys=settings.destination_keys)
+        keys, mail_url = settings.destination_keys, settings.mail_url
+        yield Installation(settings.database_url, owner, settings.redis_url, destination_keys=keys, mail_url=mail_url)
         return
     data_dir = data_folder_of(settings)
 
@@ -79,7 +83,9 @@ def open_installation(settings: Settings) -> Iterator[Installation]:
         with embedded.engines(data_dir) as engines:
             redis_url = settings.redis_url or engines.redis_url
             keys = settings.destination_keys or engines.destination_keys
-            yield Installation(engines.database_url, engines.database_owner_url, redis_url, tend, keys)
+            # Nobody has said where mail should go: whoever tries the house finds it beside its data.
+            mail_url = settings.mail_url or f"file:{quote(str(data_dir.expanduser().resolve() / 'mails'))}"
+            yield Installation(engines.database_url, engines.database_owner_url, redis_url, tend, keys, mail_url)
     except embedded.EnginesError as error:
         raise InstallationError(str(error)) from error
 

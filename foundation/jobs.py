@@ -64,6 +64,8 @@ class Background:
     reactions: outbox.Reactions
     sweeps: Sequence[Sweep]
     works: Sequence[Work] = ()
+    # Works that wait for servers of others, so that nothing of ours waits behind them.
+    errands: Sequence[Work] = ()
 
 
 class Bell:
@@ -161,7 +163,8 @@ def run_sweeper(background: Background) -> NoReturn:
     thaws it does nothing more before it leads again; what it had begun was rolled back.
     """
     leads = threading.Event()
-    threading.Thread(target=_work_along, args=(background, leads), name="works", daemon=True).start()
+    for name, act in {"works": work, "errands": run_errands}.items():
+        threading.Thread(target=_work_along, args=(background, leads, act), name=name, daemon=True).start()
     while True:
         try:
             with _own_connection(background.engine) as connection:
@@ -221,16 +224,25 @@ def sweep(background: Background, *, still_leads: Callable[[], object] = bool) -
     return {**done, "delivered": deliver_all(background, seconds=_SWEEP_DELIVER_SECONDS)}
 
 
-def _work_along(background: Background, leads: threading.Event) -> None:
+def _work_along(background: Background, leads: threading.Event, act: Callable[[Background], object]) -> None:
     """Do what takes long, beside the sweeps, while this process leads. Two may for a while: works allow for it."""
     while leads.wait():
-        work(background)
+        act(background)
         time.sleep(_TICK_SECONDS)
 
 
 def work(background: Background) -> dict[str, int | None]:
     """Everything that takes long and is due; how many steps each took. None stands for one that failed."""
-    return {f"{act.__module__}.{act.__name__}": _attempt(background, _all_of(act)) for act in background.works}
+    return _attempt_all(background, background.works)
+
+
+def run_errands(background: Background) -> dict[str, int | None]:
+    """The same for what waits for servers of others."""
+    return _attempt_all(background, background.errands)
+
+
+def _attempt_all(background: Background, acts: Sequence[Work]) -> dict[str, int | None]:
+    return {f"{act.__module__}.{act.__name__}": _attempt(background, _all_of(act)) for act in acts}
 
 
 def _all_of(act: Work) -> Sweep:

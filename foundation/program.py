@@ -15,12 +15,13 @@ Check = Callable[[Session], dict[str, list[str]]]
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Every route, reaction, sweep, work, check and command of the house."""
+    """Every route, reaction, sweep, work, errand, check and command of the house."""
 
     version: str
     routes: Sequence[Routes]
     reactions: Sequence[On]
     sweeps: Sequence[Sweep]
     works: Sequence[Work]
+    errands: Sequence[Work]
     checks: Sequence[Check]
     commands: Sequence[click.Command]

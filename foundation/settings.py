@@ -10,7 +10,11 @@ from environs import Env, EnvError
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from foundation import addresses, mail_transports
+
 _ESCAPE = "in a password write @ as %40, : as %3A and / as %2F, and the port as a number"
+# For whoever sends nothing anywhere: no such domain can be (RFC 2606).
+MAIL_FROM = "rookery@rookery.invalid"
 _LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -39,6 +43,9 @@ class Settings:
     screening_url: str = ""
     screening_days: int = 30
     shared_destination_max: int = 5
+    # How mail leaves and whom it is from; `foundation/mail_transports.py` reads them.
+    mail_url: str = ""
+    mail_from: str = MAIL_FROM
     # Where a child process tells its supervisor that it works; set by that supervisor alone.
     pulse_fd: int | None = None
 
@@ -55,6 +62,7 @@ class Settings:
             "ROOKERY_SCREENING_URL": self.screening_url,
             "ROOKERY_SCREENING_DAYS": str(self.screening_days),
             "ROOKERY_SHARED_DESTINATION_MAX": str(self.shared_destination_max),
+            "ROOKERY_MAIL_FROM": self.mail_from,
         }
 
     def carried(self) -> dict[str, Any]:
@@ -64,6 +72,8 @@ class Settings:
             "screening_url": self.screening_url,
             "screening_days": self.screening_days,
             "shared_destination_max": self.shared_destination_max,
+            "mail_url": self.mail_url,
+            "mail_from": self.mail_from,
         }
 
 
@@ -89,6 +99,8 @@ def read() -> Settings:
             screening_url=_http_url("ROOKERY_SCREENING_URL", env.str("SCREENING_URL", "")),
             screening_days=env.int("SCREENING_DAYS", 30),
             shared_destination_max=env.int("SHARED_DESTINATION_MAX", 5),
+            mail_url=env.str("MAIL_URL", ""),
+            mail_from=env.str("MAIL_FROM", "") or MAIL_FROM,
             pulse_fd=env.int("PULSE_FD", None),
         )
     except EnvError as error:
@@ -107,6 +119,7 @@ def read() -> Settings:
         )
     if settings.screening_days < 1 or settings.shared_destination_max < 1:
         raise SettingsError("ROOKERY_SCREENING_DAYS and ROOKERY_SHARED_DESTINATION_MAX must be at least 1.")
+    _check_mail(settings)
     if settings.log_level not in _LOG_LEVELS:
         raise SettingsError(f"ROOKERY_LOG_LEVEL must be one of {', '.join(_LOG_LEVELS)}.")
     return settings
@@ -138,6 +151,22 @@ def _http_url(name: str, url: str) -> str:
     if url and not (urlsplit(url).scheme in {"http", "https"} and urlsplit(url).hostname):
         raise SettingsError(f"{name} must look like http://127.0.0.1:8000/match/default.")
     return url
+
+
+def _check_mail(settings: Settings) -> None:
+    try:
+        addresses.parse(settings.mail_from)
+    except addresses.AddressMalformed:
+        raise SettingsError("ROOKERY_MAIL_FROM must be a plain address such as rookery@example.org.") from None
+    try:
+        transport = mail_transports.read_url(settings.mail_url, settings.mail_from)
+    except ValueError:
+        # Without its cause, which may show the password.
+        raise SettingsError(
+            f"ROOKERY_MAIL_URL must look like smtp://user:password@host:587, smtps://… or file:folder; {_ESCAPE}."
+        ) from None
+    if isinstance(transport, mail_transports.Server) and settings.mail_from == MAIL_FROM:
+        raise SettingsError("ROOKERY_MAIL_URL names a server; say in ROOKERY_MAIL_FROM whom its mails are from.")
 
 
 def _redis_url(url: str | None) -> str | None:

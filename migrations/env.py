@@ -5,7 +5,7 @@ from alembic import context
 import payments.models  # noqa: F401 - these imports fill the metadata
 import quality.models  # noqa: F401
 import workforce.models  # noqa: F401
-from foundation import auth, idempotency, outbox, pagination, trail  # noqa: F401
+from foundation import auth, idempotency, mail, outbox, pagination, trail  # noqa: F401
 from foundation.db import Base
 from migrations import grants
 

@@ -103,6 +103,9 @@ _UNUSUAL = {
     "export_rows": "SELECT, INSERT, DELETE",
     "exports": "SELECT, INSERT, UPDATE (state, as_of, n_drawn, n_done, attempt, taken_until, n_rows, n_bytes, sums, "
     "sha256, finished_at, failure, is_cleared)",
+    # Address and text go a week after the end; that it was sent, or not, stays.
+    "mails": "SELECT, INSERT, UPDATE (address, body, state, attempts, waiting_since, due_at, last_error, ended_at)",
+    "payee_contacts": "SELECT, INSERT, UPDATE (retired_at)",
     # Never deleted.
     "batches": "SELECT, INSERT, UPDATE",
     "gold_proposals": "SELECT, INSERT, UPDATE",

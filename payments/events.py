@@ -7,7 +7,7 @@ from foundation.outbox import Event
 
 @dataclass(frozen=True, slots=True)
 class DestinationChanged(Event):
-    """A payee is to be paid elsewhere from now on: whoever reads the old channel should hear of it."""
+    """A payee is to be paid elsewhere from now on. They are told by mail already; this is for whoever watches."""
 
     payee_id: str
     old_method_id: str

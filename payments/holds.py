@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import structlog
 from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
@@ -12,6 +13,7 @@ from payments import four_eyes, payees
 from payments.adjustments import NoSuchEarning
 from payments.models import Earning, Hold
 
+log = structlog.get_logger()
 # Longer than this nobody is kept waiting without a court.
 DAYS_MAX = 90
 
@@ -51,6 +53,22 @@ def place(
     db.add(hold)
     db.flush()
     return hold
+
+
+def freeze(db: Session, payee_id: str, *, made_by: str) -> Hold:
+    """Hold all pay of a payee because they ask for it: somebody else may act in their name.
+
+    It holds for ninety days unless finance ends it before. While one holds, asking again changes nothing.
+    """
+    payees.lock(db, [payee_id])
+    theirs = listed(payee_id=payee_id, active=True).where(Hold.made_by == made_by, Hold.earning_id.is_(None))
+    found = db.scalar(theirs.order_by(Hold.id).limit(1))
+    if found is not None:
+        return found
+    until = clock.now(db) + timedelta(days=DAYS_MAX)
+    made = place(db, payee_id=payee_id, reason="Frozen by the payee.", made_by=made_by, until=until)
+    log.warning("pay frozen by its payee", payee_id=payee_id, hold_id=made.id)
+    return made
 
 
 def _check_end(db: Session, until: datetime | None, *, is_legal: bool) -> None:

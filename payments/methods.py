@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from foundation import clock, ids
 from foundation.errors import Invalid, NotFound, within
 from foundation.outbox import publish
-from payments import destinations, payees, rails, sealing
+from payments import contacts, destinations, notices, payees, rails, sealing
 from payments.destinations import Destination
 from payments.events import DestinationChanged, DestinationShared
 from payments.models import MethodStatus, PayoutMethod
@@ -36,6 +36,7 @@ def choose(
 ) -> PayoutMethod:
     """Pay somebody to this destination from now on, once it has cooled off. The same again changes nothing.
 
+    Their contacts are told by mail, also those that were contacts until lately, and also of the first destination.
     Raises subclasses of `Invalid` for what cannot be one, with pointers below /destination.
     """
     chosen = rails.find(rail)
@@ -72,6 +73,7 @@ def choose(
 
 
 def _tell(db: Session, made: PayoutMethod, before: PayoutMethod | None) -> None:
+    contacts.tell(db, made.payee_id, notices.of_method(made))
     if before is not None:
         publish(db, DestinationChanged(made.payee_id, before.id, made.id))
     same = PayoutMethod.account_fingerprint == made.account_fingerprint

@@ -2,12 +2,12 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import Session
 
 from foundation import ids
 from foundation.errors import NotFound
-from payments.models import Payee
+from payments.models import Payee, PayeeContact
 
 
 class NoPayee(NotFound):
@@ -41,13 +41,16 @@ def find(db: Session, payee_id: str) -> Payee:
     return found
 
 
-def listed(*, owner_ref: str | None = None, country: str | None = None) -> Select[Payee]:
-    """All payees, or who a person is to payments, or those of a country."""
+def listed(
+    *, owner_ref: str | None = None, country: str | None = None, has_contact: bool | None = None
+) -> Select[Payee]:
+    """All payees, or who a person is to payments, those of a country, those whom a notice reaches or does not."""
     wanted = {"owner_ref": owner_ref, "country": country}
     rows = select(Payee)
     for column, value in wanted.items():
         rows = rows if value is None else rows.where(getattr(Payee, column) == value)
-    return rows
+    told = exists().where(PayeeContact.payee_id == Payee.id, PayeeContact.retired_at.is_(None))
+    return rows if has_contact is None else rows.where(told if has_contact else ~told)
 
 
 def of_owner(db: Session, owner_ref: str) -> Payee:

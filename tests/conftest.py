@@ -212,6 +212,7 @@ class House:
             outbox.reactions(wsgi.program.reactions),
             wsgi.program.sweeps,
             wsgi.program.works,
+            wsgi.program.errands,
         )
 
     def settle(self) -> int:

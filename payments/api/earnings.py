@@ -11,7 +11,7 @@ from payments.models import Clawback, Earning, Hold, Payee
 
 @routes.get("/payees", allow=READ, query=schemas.PayeeQuery, returns=schemas.Payee, paged=True)
 def list_payees(call: Call) -> pagination.Page:
-    """Everybody whom money may be owed to, newest first; `owner_ref` and `country` narrow the list."""
+    """Everybody whom money may be owed to, newest first; `owner_ref`, `country` and `has_contact` narrow the list."""
     return pagination.read(call.db, payees.listed(**call.query), Payee.id, call.page)
 
 

@@ -3,9 +3,11 @@
 from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call
+from foundation.limits import DAY, Limit
 from payments import (
     accruals,
     adjustments,
+    contacts,
     earnings,
     holds,
     methods,
@@ -17,7 +19,7 @@ from payments import (
     withholding,
 )
 from payments.api.edge import routes
-from payments.models import AccruedTax, Hold, Payee, Payout, PayoutMethod, TaxDocument, Withholding
+from payments.models import AccruedTax, Hold, Payee, PayeeContact, Payout, PayoutMethod, TaxDocument, Withholding
 
 
 @routes.get("/me/statement", allow=allow("work"), returns=schemas.Statement)
@@ -34,7 +36,17 @@ def my_earnings(call: Call) -> pagination.Page:
     return earnings.page(call.db, payee.id, call.page)
 
 
-@routes.put("/me/payout-method", allow=allow("work"), body=schemas.NewPayoutMethod, returns=schemas.PayoutMethod)
+# Each tells every contact that is known; an address may be somebody's who never asked.
+_METHODS = Limit("payout-methods", 20, DAY)
+
+
+@routes.put(
+    "/me/payout-method",
+    allow=allow("work"),
+    quota=_METHODS,
+    body=schemas.NewPayoutMethod,
+    returns=schemas.PayoutMethod,
+)
 def choose_method(call: Call) -> PayoutMethod:
     """Say where your pay should go. A new place is paid to after 72 hours; the same one again changes nothing."""
     return methods.choose(call.db, _payee(call).id, **call.body, set_by=call.actor.subject_id)
@@ -50,6 +62,24 @@ def my_method(call: Call) -> PayoutMethod:
 def my_methods(call: Call) -> pagination.Page:
     """Every place that your pay was ever to go to, newest first. Tell ops of one that you have not set."""
     return pagination.read(call.db, methods.listed(payee_id=_payee(call).id), PayoutMethod.id, call.page)
+
+
+@routes.post("/me/payout-method/freeze", allow=allow("work"), returns=schemas.MyHold)
+def freeze_pay(call: Call) -> Hold:
+    """Stop all of your pay, if somebody else may change where it goes; for 90 days, unless finance ends that before."""
+    return holds.freeze(call.db, _payee(call).id, made_by=call.actor.subject_id)
+
+
+@routes.put("/me/contact", allow=allow("work"), body=schemas.NewContact, returns=schemas.Contact)
+def choose_contact(call: Call) -> PayeeContact:
+    """Say at which address you are told of changes to your pay. The address before is told too, for 72 hours."""
+    return contacts.choose(call.db, _payee(call).id, **call.body, set_by=call.actor.subject_id)
+
+
+@routes.get("/me/contact", allow=allow("work"), returns=schemas.Contact)
+def my_contact(call: Call) -> PayeeContact:
+    """Where you are told of changes to your pay, masked."""
+    return contacts.find_active(call.db, _payee(call).id)
 
 
 @routes.get("/me/next-payout", allow=allow("work"), returns=schemas.NextPayouts)

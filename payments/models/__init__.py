@@ -30,6 +30,7 @@ from payments.models.clearance import (
     WatchList,
     WatchListRow,
 )
+from payments.models.contacts import PayeeContact
 from payments.models.credit_notes import CreditNote, CreditNoteLine, CreditNoteNumber, CreditNoteState
 from payments.models.earnings import (
     Adjustment,
@@ -151,6 +152,7 @@ __all__ = [
     "Outcome",
     "Owner",
     "Payee",
+    "PayeeContact",
     "PayingAccount",
     "Payout",
     "PayoutFailure",

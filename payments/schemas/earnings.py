@@ -72,6 +72,7 @@ class Payee(Schema):
 class PayeeQuery(Schema):
     owner_ref = Text(longest=64)
     country = Country()
+    has_contact = QueryFlag(metadata={"description": "Whether a notice would reach them."})
 
 
 class NewHold(Reason):

@@ -48,6 +48,16 @@ class MyPayoutMethod(PayoutMethod):
     retired_at = Timestamp(allow_none=True)
 
 
+class NewContact(Schema):
+    email = Text(required=True, shortest=1, longest=254)
+
+
+class Contact(Schema):
+    id = Identifier("pct")
+    masked = Text(metadata={"description": "Enough of the address for you to know it by."})
+    created_at = Timestamp()
+
+
 class Wait(Schema):
     reason = Text(metadata={"description": "no_method, kyc, cooling, held, too_little or not_ready."})
     amount = amount_of("amount")

@@ -11,6 +11,7 @@ from foundation import clock, ids
 from payments import (
     account_codes,
     adjustments,
+    contacts,
     export_making,
     exports,
     holds,
@@ -27,6 +28,7 @@ from payments.models import BankEntry, BankEntryState, BankFile, Payee, Payout, 
 from payments.payouts import Outcome
 from payments.tax_documents import Shown
 from tests import factories
+from tests.access import canaries
 from tests.payments import owed
 from workforce.models import Worker
 
@@ -47,6 +49,9 @@ def things(session: Session, workers: Mapping[str, Worker], approver: str) -> It
         # The one before is kept, as one that is no longer used.
         owed.set_method(session, people[name], cooling=1)
         owed.set_method(session, people[name])
+        for _ in range(2):
+            email = f"{canaries.new()}@example.com"
+            contacts.choose(session, people[name].id, email=email, set_by=people[name].owner_ref)
     their_own = payees.of_owner(session, workers["party"].id)
     made = dict(_runs(session, [people[name] for name in _PAID], their_own, approver))
     yield from (("run", state, "", run.id) for state, run in made.items())

@@ -32,6 +32,7 @@ class List:
 _WORKERS = ("worker", "other_worker", "suspended", "applicant", "expert")
 _REQUESTERS = ("requester", "other_requester")
 _READERS = ("finance", "approver", "auditor", "admin")
+_TOLD = "EXISTS (SELECT FROM payee_contacts c WHERE c.payee_id = p.id AND c.retired_at IS NULL)"
 _HOLDS_NOW = "ended_at IS NULL AND (until IS NULL OR until > now())"
 LISTS = (
     List("/api/me/assignments", "SELECT id FROM assignments WHERE worker_id = :me AND status = 'leased'", _WORKERS),
@@ -109,6 +110,8 @@ LISTS = (
     ),
     List("/api/payees", "SELECT id FROM payees", _READERS),
     List("/api/payees?country=KE", "SELECT id FROM payees WHERE country = 'KE'", ("auditor",)),
+    List("/api/payees?has_contact=true", f"SELECT id FROM payees p WHERE {_TOLD}", ("finance",)),
+    List("/api/payees?has_contact=false", f"SELECT id FROM payees p WHERE NOT {_TOLD}", ("auditor",)),
     List("/api/earnings", "SELECT id FROM earnings", _READERS),
     List("/api/earnings?status=due", "SELECT id FROM earnings WHERE status = 'due'", ("finance",)),
     List("/api/earnings?kind=goodwill", "SELECT id FROM earnings WHERE kind = 'goodwill'", ("auditor",)),
@@ -223,6 +226,8 @@ LISTS = (
     List("/api/exports?kind=journal", "SELECT id FROM exports WHERE kind = 'journal'", ("auditor",)),
     List("/api/account-codes", "SELECT account FROM account_codes", _READERS, id="account"),
     List("/api/parked-events", "SELECT id::text FROM outbox_events WHERE parked_at IS NOT NULL", ("ops", "admin")),
+    List("/api/mails", "SELECT id FROM mails", ("ops",)),
+    List("/api/mails?state=given_up", "SELECT id FROM mails WHERE state = 'given_up'", ("ops",)),
     List("/api/trail", "SELECT seq FROM trail_entries", ("auditor", "admin"), id="seq"),
 )
 

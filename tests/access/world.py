@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Engine, select, text, update
 from sqlalchemy.orm import Session
 
-from foundation import auth, clock, db, ids, outbox
+from foundation import auth, clock, db, ids, mail, outbox
 from payments import (
     active_time,
     adjustments,
@@ -230,6 +230,7 @@ _VALUES = {
     "export": "SELECT id AS export_id FROM exports WHERE id = :id",
     "account": "SELECT id AS account_id FROM accounts WHERE id = :id",
     "event": "SELECT id AS event_id FROM outbox_events WHERE id = CAST(:id AS bigint)",
+    "mail": "SELECT id AS mail_id FROM mails WHERE id = :id",
 }
 _PREFIXES = {
     "assignment_id": "asg", "project_id": "prj", "batch_id": "bat", "task_id": "tsk", "worker_id": "wrk",
@@ -243,6 +244,7 @@ _PREFIXES = {
     "floor_id": "flr",
     "file_id": "bfl", "bank_entry_id": "ben", "resolution_id": "sol", "purchase_id": "fxp", "unclaimed_id": "unc",
     "kyc_rule_id": "kyr", "screening_id": "scr", "block_id": "blk", "account_id": "acc", "export_id": "exp",
+    "mail_id": "mal",
 }  # fmt: skip
 
 
@@ -333,6 +335,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     yield from _floors(session, cast)
     yield from _persons(session, cast)
     yield from _events(session)
+    yield from _mails(session)
     yield from _months(session, cast)
     bank = session.scalars(text("SELECT id FROM accounts WHERE role = 'bank' AND currency = 'USD'")).one()
     yield Thing("account", "known", "", bank)
@@ -822,6 +825,20 @@ def _events(session: Session) -> Iterator[Thing]:
     outbox.publish(session, told)
     for event in session.scalars(select(outbox.OutboxEvent)):
         yield Thing("event", "waiting" if event.parked_at is None else "parked", "", str(event.id))
+
+
+def _mails(session: Session) -> Iterator[Thing]:
+    """What payees were told of, in every state; one that was given up is without its text by now."""
+    told = session.scalars(select(mail.Mail).order_by(mail.Mail.id)).all()
+    states = ("waiting", "sent", "given_up", "erased")
+    for state, one in zip(states, told[: len(states)], strict=True):
+        if state != "waiting":
+            one.state = mail.MailState.SENT if state == "sent" else mail.MailState.GIVEN_UP
+            one.ended_at, one.last_error = clock.now(session), None if state == "sent" else "550 Nobody"
+        if state == "erased":
+            one.address = one.body = None
+        yield Thing("mail", state, "", one.id)
+    session.flush()
 
 
 def _months(session: Session, cast: Cast) -> Iterator[Thing]:

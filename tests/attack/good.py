@@ -14,11 +14,12 @@ import marshmallow as ma
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from foundation import auth, clock, fields, ids, trail
+from foundation import auth, clock, fields, ids, mail, trail
 from payments import (
     adjustments,
     blocks,
     clawbacks,
+    contacts,
     contracts,
     credit_notes,
     exchange,
@@ -490,6 +491,29 @@ def _paid(db: Session) -> Good:
     _hold_on(db, payee)
     _give(db, payee)
     return Good("worker", payee.owner_ref)
+
+
+def _contact(db: Session) -> Good:
+    return Good("worker", factories.create_worker(db).id, body={"email": "ada@example.com"}, known={"/email": 422})
+
+
+def _told(db: Session) -> Good:
+    payee = _payee(db)
+    contacts.choose(db, payee.id, email="ada@example.com", set_by=payee.owner_ref)
+    return Good("worker", payee.owner_ref)
+
+
+def _mail(db: Session) -> Good:
+    """A mail that was given up."""
+    made = mail.queue(db, to="ada@example.com", subject="A subject", body="A line.", about="thg_1")
+    made.state, made.ended_at = mail.MailState.GIVEN_UP, clock.now(db)
+    db.flush()
+    return Good("ops", names={"mail_id": made.id})
+
+
+def _mails(db: Session) -> Good:
+    _mail(db)
+    return Good("ops", query="state=given_up")
 
 
 def _give(db: Session, to: Payee, amount: int = 5_000) -> Earning:
@@ -1370,9 +1394,12 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/me/payout-methods": _paid,
     "GET /api/me/next-payout": _paid,
     "GET /api/me/payouts": _paid,
+    "POST /api/me/payout-method/freeze": _paid,
+    "PUT /api/me/contact": _contact,
+    "GET /api/me/contact": _told,
     "GET /api/me/holds": _paid,
     "GET /api/me/adjustments": _paid,
-    "GET /api/payees": _staff("finance", query="limit=1&owner_ref=wrk_1&country=KE"),
+    "GET /api/payees": _staff("finance", query="limit=1&owner_ref=wrk_1&country=KE&has_contact=false"),
     "GET /api/earnings": _of_payee("&status=paid&kind=goodwill"),
     "GET /api/payout-methods": _of_payee(),
     "POST /api/holds": _new_hold,
@@ -1528,6 +1555,8 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/me/statements/<month>": _own_month("limit=1"),
     "GET /api/me/statements/<month>.csv": _own_month(),
     "GET /api/me/invoices/<invoice_id>.csv": _invoice("requester"),
+    "GET /api/mails": _mails,
+    "POST /api/mails/<mail_id>/retry": _mail,
     "GET /api/parked-events": _parked("admin"),
     "POST /api/parked-events/retry": _parked("ops"),
     "POST /api/parked-events/<event_id>/retry": _parked("ops"),

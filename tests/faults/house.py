@@ -254,8 +254,8 @@ def housed(folder: Path, build: Path = CHECKOUT, *, wired: bool = False) -> Iter
 def _environment() -> dict[str, str]:
     theirs = ("ROOKERY_", "PG", "DATABASE_", "REDIS_")
     ours = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
-    # A crowd that never rests would soon have used up what one worker may ask in a minute.
-    unlimited = ",".join(f"{name}={_UNLIMITED}" for name in _ROLES)
+    # A crowd that never rests would soon have used up what one worker may ask in a minute, or move in a day.
+    unlimited = ",".join(f"{name}={_UNLIMITED}" for name in (*_ROLES, "payout-methods"))
     return {**ours, "ROOKERY_LOG_LEVEL": "warning", "ROOKERY_LIMITS": unlimited}
 
 

@@ -177,4 +177,5 @@ def test_child_processes_never_get_the_owners_login() -> None:
         "DATABASE_OWNER_URL": "",
         "REDIS_URL": "",
         "ROOKERY_DESTINATION_KEYS": "",
+        "ROOKERY_MAIL_URL": "",
     }

@@ -9,6 +9,7 @@ from foundation.settings import SettingsError
 
 _NAMES = ["DATABASE_URL", "DATABASE_OWNER_URL", "REDIS_URL"]
 _PREFIXED = ["DATA_DIR", "HOST", "PORT", "WEB_PROCESSES", "WEB_THREADS", "LOG_LEVEL", "TRUSTED_PROXIES", "LIMITS"]
+_PREFIXED += ["MAIL_URL", "MAIL_FROM"]
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +29,7 @@ def test_a_child_process_reads_the_settings_of_its_parent(monkeypatch: pytest.Mo
     monkeypatch.setenv("ROOKERY_LIMITS", "worker=60,applications=5")
     monkeypatch.setenv("ROOKERY_TRUSTED_PROXIES", "2")
     monkeypatch.setenv("ROOKERY_PORT", "8090")
+    monkeypatch.setenv("ROOKERY_MAIL_FROM", "rookery@example.org")
     parent = settings.read()
 
     for name, value in parent.environment().items():
@@ -47,6 +49,16 @@ BAD = {
     "DATABASE_URL": ["mysql://localhost/x", "sqlite:///x.db", "localhost", "postgres", "postgresql+psycopg2://x/y"],
     "DATABASE_OWNER_URL": ["mysql://localhost/x", "localhost"],
     "REDIS_URL": ["http://localhost", "localhost:6379", "redis", "redis:localhost"],
+    "ROOKERY_MAIL_URL": [
+        "smtp://",
+        "smtp://post:none",
+        "mail.example.org",
+        "http://mail.example.org",
+        "file:",
+        "smtp://h/path",
+        "smtp://mail.example.org",
+    ],
+    "ROOKERY_MAIL_FROM": ["Rookery <rookery@example.org>", "rookery", "rookery@example.org\nBcc: eve@example.org"],
 }
 
 
@@ -61,7 +73,8 @@ def test_a_bad_value_is_refused_by_the_name_of_its_variable(
 
 
 def test_no_complaint_repeats_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, url in [("DATABASE_URL", "mysql://u:hunter2@h/d"), ("REDIS_URL", "http://u:hunter2@h")]:
+    bad = {"DATABASE_URL": "mysql://u:hunter2@h/d", "REDIS_URL": "http://u:hunter2@h"}
+    for name, url in {**bad, "ROOKERY_MAIL_URL": "smtp://u:hunter2@h:port"}.items():
         monkeypatch.setenv(name, url)
 
         with pytest.raises(SettingsError) as refused:

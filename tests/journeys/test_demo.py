@@ -39,3 +39,6 @@ def test_the_recorded_crowd_is_labelled_paid_and_reported(tmp_path: Path, root: 
         "payable", "reserve", "stored",
     ]  # fmt: skip
     assert ran.stdout.count("curl -s ") == 5
+    told = [file.read_text() for file in (tmp_path / "data" / "mails").glob("*.eml")]
+    assert len(told) == 40
+    assert all("Subject: The address for notices about your pay" in letter for letter in told)

@@ -25,7 +25,7 @@ import wsgi
 from foundation import db as database
 from foundation import embedded, installation
 from foundation.installation import InstallationError
-from payments import holds, paying_accounts, periods, runs
+from payments import contacts, holds, paying_accounts, periods, runs
 from tests import factories
 from tests.conftest import House, Urls, _named
 from tests.drills import catalog
@@ -119,6 +119,7 @@ def _prepare_pay(session: Session) -> None:
     held = owed.payee(session, 50_000)
     owed.payee(session, 70_000)
     holds.place(session, payee_id=held.id, reason="A court.", made_by="finance", is_legal=True)
+    contacts.choose(session, held.id, email="held@example.com", set_by=held.owner_ref)
     paying_accounts.enter(session, rail="ach", details=owed.ACCOUNTS["ach"], entered_by="finance")
     run = owed.go_through(session, runs.begin(session, rail="paypal", prepared_by="finance"))
     assert (run.n_payouts, run.state) == (1, "draft")

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-revision = "0054b"
+revision = "0055"
 down_revision = "0054"
 branch_labels = None
 depends_on = None
