@@ -247,6 +247,13 @@ CHECKS = {
            AND (t.rail IS NULL OR mod(p.net, power(CAST(10 AS numeric), c.ledger_exponent - t.decimals)) <> 0
                 OR p.net NOT BETWEEN t.least * power(CAST(10 AS numeric), c.ledger_exponent)
                                  AND t.most * power(CAST(10 AS numeric), c.ledger_exponent))""",
+    "I42 a rail's fee is of a payout that has left, in its currency and no more than it": """
+        SELECT e.id FROM journal_entries e
+          LEFT JOIN payouts p ON p.id = e.cause_ref AND p.state IN ('settled', 'returned')
+          LEFT JOIN journal_lines l ON l.entry_id = e.id AND l.currency = p.currency AND l.amount <= p.net
+          LEFT JOIN accounts d ON d.id = l.debit_id AND d.role = 'rail_fee'
+          LEFT JOIN accounts c ON c.id = l.credit_id AND c.role = 'bank'
+         WHERE e.kind = 'fee' AND (d.id IS NULL OR c.id IS NULL OR e.idempotency_key <> 'fee:' || p.id)""",
     "F1 nobody confirmed an exchange rate of their own": """
         SELECT id FROM fx_rates WHERE confirmed_by = entered_by""",
     "F2 nobody confirmed a tax rule of their own": """

@@ -168,6 +168,7 @@ from payments.schemas.payouts import (
     RunQuery,
     RunWithTotals,
 )
+from payments.schemas.rail_fees import RailFee, RailFees, UnplacedFee, UnplacedFeeQuery
 from payments.schemas.redenominations import (
     NewRedenomination,
     Redenomination,
@@ -335,6 +336,8 @@ __all__ = [
     "PayoutsQuery",
     "Period",
     "ProposalQuery",
+    "RailFee",
+    "RailFees",
     "Reason",
     "Redenomination",
     "RedenominationPreview",
@@ -370,6 +373,8 @@ __all__ = [
     "Unclaimed",
     "UnclaimedAges",
     "UnclaimedQuery",
+    "UnplacedFee",
+    "UnplacedFeeQuery",
     "Wages",
     "WagesQuery",
     "WagesReport",

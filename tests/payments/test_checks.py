@@ -64,7 +64,7 @@ APPEND_ONLY = [
     "invoice_lines", "credit_note_lines",
     "active_time", "weekly_pay", "seals", "balance_snapshots", "withholdings", "bank_balances",
     "kyc_records", "watch_lists", "watch_list_rows", "blocked_amounts",
-    "export_downloads",
+    "export_downloads", "unplaced_fees",
 ]  # fmt: skip
 CHANGES = ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}", "TRUNCATE {table} CASCADE"]
 _COLUMN = {
@@ -82,6 +82,7 @@ _COLUMN = {
     "watch_list_rows": "name",
     "blocked_amounts": "amount",
     "bank_balances": "closing",
+    "unplaced_fees": "told",
 }
 
 
@@ -154,7 +155,18 @@ def _come_back(db: Session) -> None:
     payout_failures.propose(db, payout.id, reason="r", made_by="f")
     payout_failures.confirm(db, payout.id, confirmed_by="a")
     owed.retire(db, failed)
+    _cost(db)
     _change(db)
+
+
+def _cost(db: Session) -> None:
+    """A payout whose provider told a fee, and then another one."""
+    _send(db, paid := owed.payee(db, 10_000))
+    (payout,) = db.scalars(payouts.listed(payee_id=paid.id, state="exported")).all()
+    for fee in ("0.25", "0.30"):
+        told = f"sender_item_id\ttransaction_status\tpayout_item_fee\terrors\n{payout.end_to_end_id}\tSUCCESS\t{fee}\t-"
+        reconciliation.read(db, io.BytesIO(told.encode()), format_="paypal", read_by="f")
+    owed.retire(db, paid)
 
 
 def _change(db: Session) -> None:
@@ -495,6 +507,9 @@ BREAKS = {
         UPDATE fx_purchases SET gain = gain - 10""",
     "I18c gain and loss of exchange by the books is that of purchases": """
         UPDATE fx_purchases SET gain = gain + 1""",
+    "I42 a rail's fee is of a payout that has left, in its currency and no more than it": """
+        ALTER TABLE journal_entries DISABLE TRIGGER append_only;
+        UPDATE journal_entries SET cause_ref = 'pyo_x' WHERE kind = 'fee'""",
     "I40 what is unclaimed by the books is what is kept of it": """
         UPDATE unclaimed SET amount = amount + 1 WHERE state = 'kept'""",
     "I41 unclaimed pay is the sum of its items, which count until it is claimed": """

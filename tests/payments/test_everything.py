@@ -57,7 +57,7 @@ MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 KINDS = {
     "top_up", "reserve", "earning", "release", "reversal", "bonus", "goodwill", "floor", "refund", "clawback",
     "write_off", "draw", "invoice", "payment", "payout", "settled", "failed", "returned", "suspense", "sent_back",
-    "own", "netting", "remittance", "fx_purchase", "block", "unclaimed", "claim", "hand_over",
+    "own", "netting", "remittance", "fx_purchase", "block", "unclaimed", "claim", "hand_over", "fee",
 }  # fmt: skip
 
 
@@ -249,6 +249,16 @@ class Books:
             if told == "returned":
                 payouts.take_returns(self.db, [back])
 
+    def take_fee(self) -> None:
+        """A provider says that a payout has arrived and what it took for it, whatever has become of the payout."""
+        name, fee = (
+            self.one_of("SELECT end_to_end_id FROM payouts"),
+            self.rng.choice(["0.02", "0.30", "-0.02", "99999"]),
+        )
+        head = "sender_item_id\ttransaction_status\tpayout_item_fee\terrors"
+        told = f"{head}\n{name}\tSUCCESS\t{fee}\t{self.next('told')}"
+        reconciliation.read(self.db, io.BytesIO(told.encode()), format_="paypal", read_by=PREPARER)
+
     def prepare(self) -> None:
         """A run that is prepared and given up, or left lying."""
         run = owed.go_through(self.db, runs.begin(self.db, rail="paypal", prepared_by=PREPARER))
@@ -356,7 +366,7 @@ EVENTS: tuple[Callable[[Books], None], ...] = (
     Books.ask_back, Books.ask_back, Books.write_off, Books.lift_week, Books.pay_out, Books.pay_out, Books.hear,
     Books.prepare, Books.read_bank, Books.close_month, Books.resolve, Books.resolve, Books.buy, Books.remit,
     Books.block, Books.lift_block, Books.lift_block, Books.keep_unclaimed, Books.claim, Books.hand_over,
-    Books.note_credit,
+    Books.note_credit, Books.take_fee,
 )  # fmt: skip
 
 
