@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from foundation.errors import Invalid
 from payments import ledger, money
-from payments.ledger import BANK, FUNDS, HOUSE, RESERVE, AccountName, Entry, Line
+from payments.ledger import BANK, FUNDS, HOUSE, RAIL_FEE, RESERVE, AccountName, Entry, Line
 from payments.models import Owner, Reserve
 
 # The platform's fee on every answer where no contract says another, in hundredths of a per cent.
@@ -19,6 +19,10 @@ FEE_BASIS_POINTS = 2_000
 
 class OwnerUnknown(Invalid):
     """Nobody keeps money here under this name."""
+
+
+class FeeTooHigh(Invalid):
+    """A processor keeps less than what it was paid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +56,23 @@ def register(db: Session, owner_ref: str) -> None:
     db.execute(_OPEN, {"owner_ref": owner_ref})
 
 
-def top_up(db: Session, *, owner_ref: str, currency: str, amount: int, bank_reference: str, actor_ref: str) -> str:
-    """Book money that the bank says has arrived. The bank's reference books once, however often it is sent."""
+def top_up(
+    db: Session, *, owner_ref: str, currency: str, amount: int, bank_reference: str, actor_ref: str, fee: int = 0
+) -> str:
+    """Book money that the bank says has arrived. The bank's reference books once, however often it is sent.
+
+    fee : what a processor kept of it, at the house's cost: the owner has the whole amount, and the bank the rest.
+    """
     if db.get(Owner, owner_ref) is None:
         wrong = {"pointer": "/owner_ref", "reason": "Is nobody's."}
         raise OwnerUnknown("Money for nobody would be hard to find again; look the requester up.", errors=[wrong])
-    line = Line(AccountName(BANK, HOUSE, currency), AccountName(FUNDS, owner_ref, currency), amount)
-    entry = Entry(f"fund:{bank_reference}", "top_up", owner_ref, actor_ref, (line,))
+    if fee >= amount:
+        wrong = {"pointer": "/fee", "reason": "Must be less than the amount."}
+        raise FeeTooHigh("The amount is what was paid in; the fee is what the processor kept of it.", errors=[wrong])
+    funds = AccountName(FUNDS, owner_ref, currency)
+    lines = [Line(AccountName(BANK, HOUSE, currency), funds, amount - fee)]
+    lines += [Line(AccountName(RAIL_FEE, HOUSE, currency), funds, fee)] if fee else []
+    entry = Entry(f"fund:{bank_reference}", "top_up", owner_ref, actor_ref, tuple(lines))
     return ledger.post(db, [entry]).ids[entry.key]
 
 

@@ -121,6 +121,16 @@ class Books:
     def pay_in(self) -> None:
         owed.pay_in(self.db, self.rng.randint(1, 300_000), self.rng.choice(["USD", "USD", "KES"]))
 
+    def pay_by_card(self) -> None:
+        """Money over a processor that has kept a fee of it; told twice."""
+        amount, reference = self.rng.randint(2, 300_000), self.next("charge")
+        fee = self.rng.randint(1, amount - 1)
+        for _ in range(2):
+            funding.top_up(
+                self.db, owner_ref=OWNER, currency="USD", amount=amount, bank_reference=reference, actor_ref=PREPARER,
+                fee=fee,
+            )  # fmt: skip
+
     def draw(self) -> None:
         amount, key = self.rng.randint(1, 300_000), self.next("draw")
         for _ in range(2):
@@ -366,7 +376,7 @@ EVENTS: tuple[Callable[[Books], None], ...] = (
     Books.ask_back, Books.ask_back, Books.write_off, Books.lift_week, Books.pay_out, Books.pay_out, Books.hear,
     Books.prepare, Books.read_bank, Books.close_month, Books.resolve, Books.resolve, Books.buy, Books.remit,
     Books.block, Books.lift_block, Books.lift_block, Books.keep_unclaimed, Books.claim, Books.hand_over,
-    Books.note_credit, Books.take_fee,
+    Books.note_credit, Books.take_fee, Books.pay_by_card,
 )  # fmt: skip
 
 
@@ -380,11 +390,12 @@ def test_whatever_happens_in_whatever_order_every_check_holds(db: Session, books
 def test_a_long_life_comes_to_every_kind_of_entry(db: Session, books: None) -> None:
     life, found = Books(db, 11), set[str]()
 
-    for _ in range(10):
+    for _ in range(20):
         life.live(100)
         found = set(db.scalars(text("SELECT DISTINCT kind FROM journal_entries"))) - {"credit_note"}
         if found >= KINDS:
             break
 
     assert found == KINDS
+    assert db.scalar(text("SELECT count(*) FROM journal_entries WHERE kind = 'top_up' AND lines = 2"))
     assert {row.currency for row in ledger.trial_balance(db)} == {"USD", "KES"}
