@@ -114,6 +114,7 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         _ask_back(db)
         _tax(db)
         _invoice(db)
+        _sell(db)
         rates.publish(db, "prj_1", [Price(tier=0, amount="0.02", currency="USD")])
         db.execute(text("INSERT INTO workers (id, name, country, status, payee_id) SELECT 'w','n','KE','active','p'"))
         db.execute(text("INSERT INTO tier_moves SELECT 'm', 'w', 's', 1, 2, 'why', 'ops', now()"))
@@ -293,6 +294,19 @@ def _invoice(db: Session) -> None:
         issued.append(invoices.issue(db, draft.id, issued_by="f"))
     invoices.pay(db, issued[1].id, currency="USD", amount=issued[1].due or 0, bank_reference="p", actor_ref="f")
     invoices.void(db, issued[2].id, reason="r", voided_by="f")
+
+
+def _sell(db: Session) -> None:
+    """A bonus that a principal has sold."""
+    made = contracts.propose(
+        db, owner_ref="req_1", entity="ROOK", presentation=Presentation.PRINCIPAL, billing=Billing.PREPAID,
+        valid_from=clock.now(db), made_by="f",
+    )  # fmt: skip
+    contracts.confirm(db, made.id, confirmed_by="a")
+    owed.give_bonus(
+        db, owner_ref="req_1", payee_id=owed.payee(db, rail=None).id, currency="USD", amount=100, reason="r",
+        actor_ref="f",
+    )  # fmt: skip
 
 
 def _ask_back(db: Session) -> None:
@@ -510,6 +524,13 @@ BREAKS = {
     "I42 a rail's fee is of a payout that has left, in its currency and no more than it": """
         ALTER TABLE journal_entries DISABLE TRIGGER append_only;
         UPDATE journal_entries SET cause_ref = 'pyo_x' WHERE kind = 'fee'""",
+    "I43 what a principal sells is an owner's money, and its labour is its payee's pay": """
+        ALTER TABLE journal_lines DISABLE TRIGGER append_only;
+        UPDATE journal_lines SET amount = amount + 1000000
+         WHERE debit_id IN (SELECT id FROM accounts WHERE role = 'labour')""",
+    "I43b a principal pays nobody with an owner's money but as its own labour": """
+        UPDATE contracts SET presentation = 'principal', confirmed_at = confirmed_at - interval '1 hour'
+         WHERE presentation = 'agent'""",
     "I40 what is unclaimed by the books is what is kept of it": """
         UPDATE unclaimed SET amount = amount + 1 WHERE state = 'kept'""",
     "I41 unclaimed pay is the sum of its items, which count until it is claimed": """

@@ -182,6 +182,14 @@ class Books:
             for _ in range(2):
                 earnings.accept(self.db, answers, rests=[Rest(batch, f"{batch}:rest", spare)])
 
+    def change_contract(self) -> None:
+        """From now on the house is an agent, or a principal, for what comes."""
+        made = contracts.propose(
+            self.db, owner_ref=OWNER, entity="ROOK", presentation=self.rng.choice(list(Presentation)),
+            billing=Billing.POSTPAID, valid_from=clock.now(self.db), made_by=PREPARER,
+        )  # fmt: skip
+        contracts.confirm(self.db, made.id, confirmed_by=APPROVER)
+
     def bonus(self) -> None:
         owed.give_bonus(
             self.db, owner_ref=OWNER, payee_id=self.person().id, currency="USD", amount=self.rng.randint(1, 9_999),
@@ -377,6 +385,7 @@ EVENTS: tuple[Callable[[Books], None], ...] = (
     Books.prepare, Books.read_bank, Books.close_month, Books.resolve, Books.resolve, Books.buy, Books.remit,
     Books.block, Books.lift_block, Books.lift_block, Books.keep_unclaimed, Books.claim, Books.hand_over,
     Books.note_credit, Books.take_fee, Books.pay_by_card,
+    Books.change_contract, Books.change_contract,
 )  # fmt: skip
 
 
@@ -399,3 +408,4 @@ def test_a_long_life_comes_to_every_kind_of_entry(db: Session, books: None) -> N
     assert found == KINDS
     assert db.scalar(text("SELECT count(*) FROM journal_entries WHERE kind = 'top_up' AND lines = 2"))
     assert {row.currency for row in ledger.trial_balance(db)} == {"USD", "KES"}
+    assert {"platform_fee", "labour", "labour_revenue"} <= {row.role for row in ledger.trial_balance(db)}
