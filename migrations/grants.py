@@ -34,6 +34,7 @@ _UNUSUAL = {
     "seals": "SELECT, INSERT",
     "tier_moves": "SELECT, INSERT",
     "trail_entries": "SELECT, INSERT",
+    "unplaced_fees": "SELECT, INSERT",
     "votes": "SELECT, INSERT",
     "weekly_pay": "SELECT, INSERT",
     "withholdings": "SELECT, INSERT",

@@ -24,6 +24,7 @@ from payments.models import (
     EarningKind,
     EarningStatus,
     JournalEntry,
+    Presentation,
 )
 
 # So many earnings at once: what a person can answer for.
@@ -77,7 +78,11 @@ class Effect:
 _LOCKED = text("""
     SELECT e.id, e.payee_id, e.answer_ref, e.cause_ref, e.kind, e.currency, e.amount, e.paid, e.withheld,
            e.revision, e.status, e.entry_id, c.ledger_exponent AS exponent, r.owner_ref, r.fee_basis_points,
-           (SELECT coalesce(sum(l.amount), 0) FROM journal_lines l WHERE l.entry_id = e.entry_id)::bigint AS cost,
+           -- What left its source; a principal's labour is its own.
+           (SELECT coalesce(sum(l.amount), 0) FROM journal_lines l JOIN accounts a ON a.id = l.debit_id
+             WHERE l.entry_id = e.entry_id AND a.role <> 'labour')::bigint AS cost,
+           CASE WHEN EXISTS (SELECT FROM journal_lines l JOIN accounts a ON a.id = l.debit_id AND a.role = 'labour'
+                              WHERE l.entry_id = e.entry_id) THEN 'principal' ELSE 'agent' END AS presentation,
            EXISTS (SELECT FROM payout_items i WHERE i.earning_id = e.id AND i.open)
            OR EXISTS (SELECT FROM nettings n WHERE n.earning_id = e.id AND n.open) AS is_open,
            EXISTS (SELECT FROM clawbacks b WHERE b.earning_id = e.id AND b.entry_id IS NOT NULL) AS is_asked_back,
@@ -127,7 +132,11 @@ def repair(db: Session, earning_id: str, *, amount: str, reason: str, actor_ref:
             amount=-effect.returned,
         )  # fmt: skip
     source = AccountName(RESERVE, row.cause_ref, row.currency)
-    lines = earnings.pay_lines(source, payee_id=row.payee_id, amount=units, basis_points=row.fee_basis_points)
+    # Presented as it was when it was accepted, whatever the contract says by now.
+    lines = earnings.pay_lines(
+        source, payee_id=row.payee_id, amount=units, basis_points=row.fee_basis_points,
+        presentation=Presentation(row.presentation),
+    )  # fmt: skip
     entry = Entry(f"earn:{row.answer_ref}:{revision}", "earning", row.answer_ref, actor_ref, lines)
     entry_id = ledger.post(db, [entry]).ids[entry.key]
     funding.book(db, spent=[Rest(row.cause_ref, key, row.cost - effect.returned)])
@@ -196,8 +205,10 @@ def preview_bonus(db: Session, gift: Gift, *, owner_ref: str) -> BonusCost:
 
 def give_bonus(db: Session, gift: Gift, *, owner_ref: str, actor_ref: str) -> Earning:
     """Pay somebody out of a requester's funds, with the fee, once per reference. Raises `InsufficientFunds`."""
-    fee, source = funding.fee_in_force(db, owner_ref), AccountName(FUNDS, owner_ref, gift.currency)
-    lines = earnings.pay_lines(source, payee_id=gift.payee_id, amount=gift.amount, basis_points=fee)
+    terms, source = funding.terms_in_force(db, owner_ref), AccountName(FUNDS, owner_ref, gift.currency)
+    lines = earnings.pay_lines(
+        source, payee_id=gift.payee_id, amount=gift.amount, basis_points=terms.fee, presentation=terms.presentation
+    )
     return _give(db, gift, EarningKind.BONUS, f"bonus:{owner_ref}:{gift.reference}", lines, actor_ref=actor_ref)
 
 

@@ -18,10 +18,10 @@ from sqlalchemy.orm import Session
 
 from foundation import clock, ids
 from foundation.errors import NotFound
-from payments import accruals, active_time, floors, funding, ledger, money, payees
+from payments import accruals, active_time, earnings, floors, funding, ledger, money, payees
 from payments.funding import Rest
-from payments.ledger import PAYABLE, RESERVE, AccountName, Entry, InsufficientFunds, Line
-from payments.models import BatchFloor, BatchFloorPay, BatchFloorState, Currency, Reserve
+from payments.ledger import RESERVE, AccountName, Entry, InsufficientFunds
+from payments.models import BatchFloor, BatchFloorPay, BatchFloorState, Currency, Presentation, Reserve
 
 # Payees of one step.
 _AT_ONCE = 1000
@@ -302,7 +302,8 @@ def _pay(db: Session, row: BatchFloor, parts: Sequence[Any]) -> int:
     sums: dict[str, int] = defaultdict(int)
     for part, top_up in given:
         sums[part.payee_id] += top_up
-    entries = {payee_id: _entry(row, payee_id, amount) for payee_id, amount in sums.items()}
+    presentation = funding.presentation_of(db, row.cause_ref)
+    entries = {payee_id: _entry(row, payee_id, amount, presentation) for payee_id, amount in sums.items()}
     posted = ledger.post(db, list(entries.values()))
     total = sum(sums.values())
     funding.draw_contingency(db, row.cause_ref, total)
@@ -322,12 +323,12 @@ def _pay(db: Session, row: BatchFloor, parts: Sequence[Any]) -> int:
     return total
 
 
-def _entry(row: BatchFloor, payee_id: str, amount: int) -> Entry:
+def _entry(row: BatchFloor, payee_id: str, amount: int, presentation: Presentation) -> Entry:
     """The payee is owed so much out of the batch's reserve, without a fee: nobody earns by paying too little."""
     key = f"flr:{row.cause_ref}:{payee_id}" + ("" if row.round == 1 else f":{row.round}")
     source = AccountName(RESERVE, row.cause_ref, row.currency)
-    line = Line(source, AccountName(PAYABLE, payee_id, row.currency), amount)
-    return Entry(key, "floor", row.cause_ref, _ACTOR, (line,))
+    lines = earnings.pay_lines(source, payee_id=payee_id, amount=amount, basis_points=0, presentation=presentation)
+    return Entry(key, "floor", row.cause_ref, _ACTOR, lines)
 
 
 # Reading

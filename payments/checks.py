@@ -247,6 +247,13 @@ CHECKS = {
            AND (t.rail IS NULL OR mod(p.net, power(CAST(10 AS numeric), c.ledger_exponent - t.decimals)) <> 0
                 OR p.net NOT BETWEEN t.least * power(CAST(10 AS numeric), c.ledger_exponent)
                                  AND t.most * power(CAST(10 AS numeric), c.ledger_exponent))""",
+    "I42 a rail's fee is of a payout that has left, in its currency and no more than it": """
+        SELECT e.id FROM journal_entries e
+          LEFT JOIN payouts p ON p.id = e.cause_ref AND p.state IN ('settled', 'returned')
+          LEFT JOIN journal_lines l ON l.entry_id = e.id AND l.currency = p.currency AND l.amount <= p.net
+          LEFT JOIN accounts d ON d.id = l.debit_id AND d.role = 'rail_fee'
+          LEFT JOIN accounts c ON c.id = l.credit_id AND c.role = 'bank'
+         WHERE e.kind = 'fee' AND (d.id IS NULL OR c.id IS NULL OR e.idempotency_key <> 'fee:' || p.id)""",
     "F1 nobody confirmed an exchange rate of their own": """
         SELECT id FROM fx_rates WHERE confirmed_by = entered_by""",
     "F2 nobody confirmed a tax rule of their own": """
@@ -343,9 +350,13 @@ CHECKS = {
     "I26 an issued invoice is what its owner spent in its month": """
         SELECT i.id FROM invoices i
           LEFT JOIN (SELECT owner_ref, currency, CAST(date_trunc('month', effective_on) AS date) AS period,
-                            sum(work) AS work, sum(fee) AS fee FROM spending GROUP BY 1, 2, 3) s
+                            sum(work) AS work, sum(fee) AS fee,
+                            coalesce(sum(work) FILTER (WHERE presentation = 'agent'), 0) AS agent_work
+                       FROM spending GROUP BY 1, 2, 3) s
          USING (owner_ref, currency, period)
-         WHERE i.state IN ('issued', 'paid') AND (i.work, i.fee) IS DISTINCT FROM (s.work, s.fee)""",
+         WHERE i.state IN ('issued', 'paid')
+           AND (i.work, i.fee, coalesce(i.agent_work, s.agent_work))
+               IS DISTINCT FROM (s.work, s.fee, s.agent_work)""",
     "I27 an invoice is the sum of its lines": """
         SELECT i.id FROM invoices i LEFT JOIN invoice_lines l ON l.invoice_id = i.id
          GROUP BY i.id, i.work, i.fee
@@ -410,7 +421,8 @@ CHECKS = {
                        FROM journal_lines l
                        JOIN journal_entries j ON j.id = l.entry_id AND j.kind = 'floor'
                        JOIN accounts d ON d.id = l.debit_id AND d.role = 'reserve'
-                       JOIN accounts c ON c.id = l.credit_id) l USING (entry_id)
+                       LEFT JOIN (journal_lines y JOIN accounts c ON c.id = y.credit_id AND c.role = 'payable')
+                         ON y.entry_id = l.entry_id AND y.amount = l.amount) l USING (entry_id)
          WHERE (p.payee_id, p.cause_ref, p.currency, p.amount)
                IS DISTINCT FROM (l.payee_id, l.cause_ref, l.currency, l.amount)""",
     "I33 a batch's floor is the sum of what payees lack and got, and what is set aside for it is there": """
@@ -421,20 +433,60 @@ CHECKS = {
         SELECT cause_ref FROM reserves WHERE contingency NOT BETWEEN 0 AND reserved - spent - released""",
     "I34 an answer cost its price and the fee that stands on its reserve": """
         SELECT e.id FROM earnings e JOIN reserves r ON r.cause_ref = e.cause_ref
-          LEFT JOIN (SELECT l.entry_id, sum(l.amount) AS amount FROM journal_lines l
-                       JOIN accounts a ON a.id = l.credit_id AND a.role = 'platform_fee' GROUP BY l.entry_id) f
+          LEFT JOIN (SELECT entry_id, sum(amount) AS amount FROM (
+                         SELECT l.entry_id, l.amount FROM journal_lines l
+                           JOIN accounts a ON a.id = l.credit_id AND a.role IN ('platform_fee', 'labour_revenue')
+                          UNION ALL
+                         SELECT l.entry_id, -l.amount FROM journal_lines l
+                           JOIN accounts a ON a.id = l.debit_id AND a.role = 'labour') AS parts GROUP BY entry_id) f
             ON f.entry_id = e.entry_id
          WHERE e.status IN ('due', 'paid')
            -- Half a unit of rounding at most, and none for what lifted pay to the floor.
            AND abs(coalesce(f.amount, 0) * 10000
                    - CASE e.kind WHEN 'answer' THEN CAST(e.amount AS numeric) * r.fee_basis_points
                                  ELSE 0 END) > 5000""",
+    "I43 what a principal sells is an owner's money, and its labour is its payee's pay": """
+        SELECT l.entry_id FROM journal_lines l
+          JOIN accounts d ON d.id = l.debit_id JOIN accounts c ON c.id = l.credit_id
+         WHERE l.entry_id IN (SELECT x.entry_id FROM accounts a
+                                JOIN journal_lines x ON a.id IN (x.debit_id, x.credit_id)
+                               WHERE a.role IN ('labour', 'labour_revenue'))
+         GROUP BY l.entry_id
+        HAVING NOT coalesce(
+                   array_agg(d.role || ' ' || c.role ORDER BY l.line) IN (
+                       ARRAY['reserve labour_revenue', 'labour payable'],
+                       ARRAY['funds labour_revenue', 'labour payable'],
+                       ARRAY['labour_revenue reserve', 'payable labour'],
+                       ARRAY['labour_revenue funds', 'payable labour'],
+                       ARRAY['labour_revenue funds', 'receivable_payee labour'])
+                   AND max(l.amount) FILTER (WHERE l.line = 1) >= max(l.amount) FILTER (WHERE l.line = 2), false)""",
+    # Since it posts anything so. A contract that was being confirmed when an answer was accepted may have come late,
+    # and what is repaired stays as it was accepted.
+    "I43b a principal pays nobody with an owner's money but as its own labour": """
+        SELECT l.entry_id
+          FROM (SELECT DISTINCT owner_ref FROM contracts
+                 WHERE presentation = 'principal' AND confirmed_by IS NOT NULL) w
+          JOIN (SELECT cause_ref AS name, 'reserve' AS role, owner_ref FROM reserves
+                 UNION ALL SELECT owner_ref, 'funds', owner_ref FROM owners) o USING (owner_ref)
+          JOIN accounts a ON a.role = o.role AND a.owner_ref = o.name JOIN journal_lines l ON l.debit_id = a.id
+          JOIN accounts y ON y.id = l.credit_id AND y.role = 'payable' JOIN journal_entries e ON e.id = l.entry_id
+         WHERE e.created_at >= (SELECT min(x.created_at) FROM accounts b JOIN journal_lines m ON m.debit_id = b.id
+                                  JOIN journal_entries x ON x.id = m.entry_id WHERE b.role = 'labour')
+           AND (e.kind <> 'earning' OR split_part(e.idempotency_key, ':', 3) = '1')
+           AND (SELECT c.presentation = 'principal' AND c.confirmed_at < e.created_at - interval '1 minute'
+                  FROM contracts c
+                 WHERE c.owner_ref = w.owner_ref AND c.confirmed_at <= e.created_at AND c.valid_from <= e.created_at
+                 ORDER BY c.valid_from DESC, c.id DESC LIMIT 1)""",
     "I35 an issued credit note is what came back to its owner in its month": """
         SELECT n.id FROM credit_notes n
           LEFT JOIN (SELECT owner_ref, currency, CAST(date_trunc('month', effective_on) AS date) AS period,
-                            -sum(work) AS work, -sum(fee) AS fee FROM spending GROUP BY 1, 2, 3) s
+                            -sum(work) AS work, -sum(fee) AS fee,
+                            -coalesce(sum(work) FILTER (WHERE presentation = 'agent'), 0) AS agent_work
+                       FROM spending GROUP BY 1, 2, 3) s
          USING (owner_ref, currency, period)
-         WHERE n.state = 'issued' AND ((n.work, n.fee) IS DISTINCT FROM (s.work, s.fee)
+         WHERE n.state = 'issued'
+           AND ((n.work, n.fee, coalesce(n.agent_work, s.agent_work))
+                IS DISTINCT FROM (s.work, s.fee, s.agent_work)
                 OR EXISTS (SELECT FROM invoices i WHERE i.owner_ref = n.owner_ref AND i.currency = n.currency
                                                     AND i.period = n.period AND i.state <> 'void'))""",
     "I36 a credit note is the sum of its lines": """

@@ -40,16 +40,18 @@ class CreditNoteStale(Conflict):
 # Writing
 
 _LINES = text("""
-    WITH written AS (
-        INSERT INTO credit_note_lines (note_id, line, kind, cause_ref, entries, work, fee)
-        SELECT :note_id, row_number() OVER (ORDER BY cause_ref, kind), kind, cause_ref, count(DISTINCT entry_id),
-               sum(work), sum(fee)
+    WITH spent AS (
+        SELECT kind, cause_ref, count(DISTINCT entry_id) AS entries, sum(work) AS work, sum(fee) AS fee,
+               sum(work) FILTER (WHERE presentation = 'agent') AS agent_work
           FROM spending
          WHERE owner_ref = :owner_ref AND currency = :currency AND effective_on >= :first AND effective_on < :next
          GROUP BY kind, cause_ref
-        RETURNING work, fee
+    ), written AS (
+        INSERT INTO credit_note_lines (note_id, line, kind, cause_ref, entries, work, fee)
+        SELECT :note_id, row_number() OVER (ORDER BY cause_ref, kind), kind, cause_ref, entries, work, fee FROM spent
     )
-    SELECT -coalesce(sum(work), 0) AS work, -coalesce(sum(fee), 0) AS fee FROM written
+    SELECT -coalesce(sum(work), 0) AS work, -coalesce(sum(fee), 0) AS fee, -coalesce(sum(agent_work), 0) AS agent_work
+      FROM spent
 """)
 
 
@@ -77,7 +79,8 @@ def draft(
     vat = invoices.tax(fee, vat_basis_points, currency)
     note = CreditNote(
         id=note_id, **which, period=month, entity=contract.entity, presentation=contract.presentation, work=work,
-        fee=fee, vat_basis_points=vat_basis_points, vat=vat, total=work + fee + vat, made_by=made_by,
+        fee=fee, agent_work=int(back.agent_work), vat_basis_points=vat_basis_points, vat=vat, total=work + fee + vat,
+        made_by=made_by,
     )  # fmt: skip
     db.add(note)
     db.flush()
@@ -93,7 +96,8 @@ def _refuse_taken(db: Session, month: date, *, owner_ref: str, currency: str) ->
 
 
 _BACK = text("""
-    SELECT -coalesce(sum(work), 0) AS work, -coalesce(sum(fee), 0) AS fee FROM spending
+    SELECT -coalesce(sum(work), 0) AS work, -coalesce(sum(fee), 0) AS fee,
+           -coalesce(sum(work) FILTER (WHERE presentation = 'agent'), 0) AS agent_work FROM spending
      WHERE owner_ref = :owner_ref AND currency = :currency AND effective_on >= :first AND effective_on < :next
 """)
 _NUMBER = text("""
@@ -108,7 +112,7 @@ def issue(db: Session, note_id: str, *, issued_by: str) -> CreditNote:
     four_eyes.other_person(note.made_by, issued_by)
     where = {"owner_ref": note.owner_ref, "currency": note.currency}
     back = db.execute(_BACK, {**where, "first": note.period, "next": invoices.next_month(note.period)}).one()
-    if (back.work, back.fee) != (note.work, note.fee):
+    if (back.work, back.fee) != (note.work, note.fee) or note.agent_work not in {None, back.agent_work}:
         raise CreditNoteStale("More has been booked for this month since; make the draft void and another one.")
     now = clock.now(db)
     year = now.astimezone(UTC).year

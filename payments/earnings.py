@@ -11,8 +11,18 @@ from sqlalchemy.orm import Session
 from foundation import clock, ids, pagination
 from payments import accruals, funding, ledger
 from payments.funding import Rest
-from payments.ledger import HOUSE, PAYABLE, PLATFORM_FEE, RESERVE, AccountName, Entry, Line
-from payments.models import Earning, EarningKind, EarningStatus
+from payments.ledger import (
+    HOUSE,
+    LABOUR,
+    LABOUR_REVENUE,
+    PAYABLE,
+    PLATFORM_FEE,
+    RESERVE,
+    AccountName,
+    Entry,
+    Line,
+)
+from payments.models import Earning, EarningKind, EarningStatus, Presentation
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +42,9 @@ _PEND = text("""
                          CAST(:causes AS text[]), CAST(:currencies AS text[]), CAST(:amounts AS bigint[]))
     ON CONFLICT (answer_ref) DO NOTHING
 """)
-_TAKE = text("""
-    SELECT e.id, e.payee_id, e.answer_ref, e.cause_ref, e.currency, e.amount, r.fee_basis_points
+_TAKE = text(f"""
+    SELECT e.id, e.payee_id, e.answer_ref, e.cause_ref, e.currency, e.amount, r.fee_basis_points,
+           {funding.presentation_sql("r.owner_ref")} AS presentation
       FROM earnings e JOIN reserves r ON r.cause_ref = e.cause_ref
      WHERE e.answer_ref = ANY(:answers) AND e.status = 'pending' ORDER BY e.id FOR UPDATE OF e
 """)
@@ -62,9 +73,9 @@ def pend(db: Session, work: Sequence[Work]) -> None:
 def accept(db: Session, answer_refs: Sequence[str], *, rests: Sequence[Rest] = (), actor_ref: str = HOUSE) -> int:
     """Make pending earnings due, and give back what their causes will not need; returns how many became due.
 
-    One posting for both, reserve -> payable and fee beside reserve -> funds, so that every balance is locked once and
-    in one order however many others post at the same time. Where pay is taxed when it is earned, payees are locked
-    first, and their tax is taken of what was just posted.
+    One posting for both, what is earned (`pay_lines`) beside reserve -> funds, so that every balance is locked once and
+    in one order however many others post at the same time. Presented as contracts say at this moment. Where pay is
+    taxed when it is earned, payees are locked first, and their tax is taken of what was just posted.
     """
     taxed = set(accruals.hold(db, answer_refs))
     taken = db.execute(_TAKE, {"answers": list(answer_refs)}).all() if answer_refs else []
@@ -82,14 +93,26 @@ def accept(db: Session, answer_refs: Sequence[str], *, rests: Sequence[Rest] = (
 
 def _entry(row: Any) -> Entry:
     source = AccountName(RESERVE, row.cause_ref, row.currency)
-    lines = pay_lines(source, payee_id=row.payee_id, amount=row.amount, basis_points=row.fee_basis_points)
+    lines = pay_lines(
+        source, payee_id=row.payee_id, amount=row.amount, basis_points=row.fee_basis_points,
+        presentation=Presentation(row.presentation),
+    )  # fmt: skip
     return Entry(f"earn:{row.answer_ref}:1", "earning", row.answer_ref, HOUSE, lines)
 
 
-def pay_lines(source: AccountName, *, payee_id: str, amount: int, basis_points: int) -> tuple[Line, ...]:
-    """Owe a payee so much, and earn the fee for it, out of a requester's money."""
-    lines = [Line(source, AccountName(PAYABLE, payee_id, source.currency), amount)]
-    if fee := funding.with_fee(amount, basis_points) - amount:
+def pay_lines(
+    source: AccountName, *, payee_id: str, amount: int, basis_points: int, presentation: Presentation
+) -> tuple[Line, ...]:
+    """Owe a payee so much, and earn the fee for it, out of a requester's money.
+
+    An agent passes the pay on and earns the fee. A principal sells both, and the pay is its cost (PAYMENTS, section 8).
+    """
+    payable, cost = AccountName(PAYABLE, payee_id, source.currency), funding.with_fee(amount, basis_points)
+    if presentation == Presentation.PRINCIPAL:
+        sold = Line(source, AccountName(LABOUR_REVENUE, HOUSE, source.currency), cost)
+        return (sold, Line(AccountName(LABOUR, HOUSE, source.currency), payable, amount))
+    lines = [Line(source, payable, amount)]
+    if fee := cost - amount:
         lines.append(Line(source, AccountName(PLATFORM_FEE, HOUSE, source.currency), fee))
     return tuple(lines)
 

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from foundation.errors import Invalid
 from payments import ledger, money
-from payments.ledger import BANK, FUNDS, HOUSE, RESERVE, AccountName, Entry, Line
-from payments.models import Owner, Reserve
+from payments.ledger import BANK, FUNDS, HOUSE, RAIL_FEE, RESERVE, AccountName, Entry, Line
+from payments.models import Owner, Presentation, Reserve
 
 # The platform's fee on every answer where no contract says another, in hundredths of a per cent.
 FEE_BASIS_POINTS = 2_000
@@ -19,6 +19,10 @@ FEE_BASIS_POINTS = 2_000
 
 class OwnerUnknown(Invalid):
     """Nobody keeps money here under this name."""
+
+
+class FeeTooHigh(Invalid):
+    """A processor keeps less than what it was paid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +56,42 @@ def register(db: Session, owner_ref: str) -> None:
     db.execute(_OPEN, {"owner_ref": owner_ref})
 
 
-def top_up(db: Session, *, owner_ref: str, currency: str, amount: int, bank_reference: str, actor_ref: str) -> str:
-    """Book money that the bank says has arrived. The bank's reference books once, however often it is sent."""
+def top_up(
+    db: Session, *, owner_ref: str, currency: str, amount: int, bank_reference: str, actor_ref: str, fee: int = 0
+) -> str:
+    """Book money that the bank says has arrived. The bank's reference books once, however often it is sent.
+
+    fee : what a processor kept of it, at the house's cost: the owner has the whole amount, and the bank the rest.
+    """
     if db.get(Owner, owner_ref) is None:
         wrong = {"pointer": "/owner_ref", "reason": "Is nobody's."}
         raise OwnerUnknown("Money for nobody would be hard to find again; look the requester up.", errors=[wrong])
-    line = Line(AccountName(BANK, HOUSE, currency), AccountName(FUNDS, owner_ref, currency), amount)
-    entry = Entry(f"fund:{bank_reference}", "top_up", owner_ref, actor_ref, (line,))
+    if fee >= amount:
+        wrong = {"pointer": "/fee", "reason": "Must be less than the amount."}
+        raise FeeTooHigh("The amount is what was paid in; the fee is what the processor kept of it.", errors=[wrong])
+    funds = AccountName(FUNDS, owner_ref, currency)
+    lines = [Line(AccountName(BANK, HOUSE, currency), funds, amount - fee)]
+    lines += [Line(AccountName(RAIL_FEE, HOUSE, currency), funds, fee)] if fee else []
+    entry = Entry(f"fund:{bank_reference}", "top_up", owner_ref, actor_ref, tuple(lines))
     return ledger.post(db, [entry]).ids[entry.key]
+
+
+def presentation_sql(owner_ref: str) -> str:
+    """SQL: how what this owner pays for is presented now, for whoever posts many: by the contract in force, or agent's.
+
+    A contract that is confirmed later, or is for later, has no say.
+    """
+    return f"""coalesce((SELECT c.presentation FROM contracts c
+                WHERE c.owner_ref = {owner_ref} AND c.confirmed_by IS NOT NULL AND c.valid_from <= now()
+                ORDER BY c.valid_from DESC, c.id DESC LIMIT 1), 'agent')"""
 
 
 # Of the contract in force now; a contract that is confirmed later, or is for later, has no say.
 _TERMS = f"""
     SELECT coalesce(max(fee_basis_points), {FEE_BASIS_POINTS}) AS fee,
-           coalesce(max(contingency_basis_points), 0) AS contingency
-      FROM (SELECT c.fee_basis_points, c.contingency_basis_points FROM contracts c
+           coalesce(max(contingency_basis_points), 0) AS contingency,
+           coalesce(max(presentation), 'agent') AS presentation
+      FROM (SELECT c.fee_basis_points, c.contingency_basis_points, c.presentation FROM contracts c
              WHERE c.owner_ref = :owner_ref AND c.confirmed_by IS NOT NULL AND c.valid_from <= now()
              ORDER BY c.valid_from DESC, c.id DESC LIMIT 1) newest"""
 _IN_FORCE = text(_TERMS)
@@ -78,9 +103,23 @@ _FIX = text(f"""
 _FEES = text("SELECT cause_ref, fee_basis_points FROM reserves WHERE cause_ref = ANY(:causes)")
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What holds for what an owner pays for now. fee : in hundredths of a per cent."""
+
+    fee: int
+    presentation: Presentation
+
+
+def terms_in_force(db: Session, owner_ref: str) -> Terms:
+    """Fee and presentation of what an owner pays for now: their contract's."""
+    row = db.execute(_IN_FORCE, {"owner_ref": owner_ref}).one()
+    return Terms(int(row.fee), Presentation(row.presentation))
+
+
 def fee_in_force(db: Session, owner_ref: str) -> int:
     """The fee of what an owner pays for now, in hundredths of a per cent: their contract's."""
-    return int(db.execute(_IN_FORCE, {"owner_ref": owner_ref}).one().fee)
+    return terms_in_force(db, owner_ref).fee
 
 
 def contingency_in_force(db: Session, owner_ref: str) -> int:
@@ -163,6 +202,14 @@ class Rest:
     cause_ref: str
     key: str
     amount: int
+
+
+_PRESENTED = text(f"SELECT {presentation_sql('r.owner_ref')} FROM reserves r WHERE r.cause_ref = :cause_ref")
+
+
+def presentation_of(db: Session, cause_ref: str) -> Presentation:
+    """How what is paid out of a cause's reserve is presented now."""
+    return Presentation(db.execute(_PRESENTED, {"cause_ref": cause_ref}).scalar_one())
 
 
 _OWNERS = text("SELECT cause_ref, owner_ref, currency FROM reserves WHERE cause_ref = ANY(:causes)")

@@ -1,8 +1,8 @@
 """Invoices: what an owner spent in a month, by the books, with tax on the fee; numbered without gaps when issued.
 
 What was spent is read from the journal (the view `spending`): answers and bonuses, less what was taken back. It is
-presented as the owner's contract says: an agent sells its fee and passes the work on, a principal sells both. The
-acceptance of an answer posts the same either way.
+presented as it was posted, by the contract of that moment (`earnings.pay_lines`): an agent sells its fee and passes the
+work on, a principal sells both. Tax is on the fee either way, and is posted when the invoice is issued.
 """
 
 from dataclasses import dataclass
@@ -64,16 +64,18 @@ def _unit(currency: Currency) -> int:
 # Writing
 
 _LINES = text("""
-    WITH written AS (
-        INSERT INTO invoice_lines (invoice_id, line, kind, cause_ref, entries, work, fee)
-        SELECT :invoice_id, row_number() OVER (ORDER BY cause_ref, kind), kind, cause_ref, count(DISTINCT entry_id),
-               sum(work), sum(fee)
+    WITH spent AS (
+        SELECT kind, cause_ref, count(DISTINCT entry_id) AS entries, sum(work) AS work, sum(fee) AS fee,
+               sum(work) FILTER (WHERE presentation = 'agent') AS agent_work
           FROM spending
          WHERE owner_ref = :owner_ref AND currency = :currency AND effective_on >= :first AND effective_on < :next
          GROUP BY kind, cause_ref
-        RETURNING work, fee
+    ), written AS (
+        INSERT INTO invoice_lines (invoice_id, line, kind, cause_ref, entries, work, fee)
+        SELECT :invoice_id, row_number() OVER (ORDER BY cause_ref, kind), kind, cause_ref, entries, work, fee FROM spent
     )
-    SELECT coalesce(sum(work), 0) AS work, coalesce(sum(fee), 0) AS fee FROM written
+    SELECT coalesce(sum(work), 0) AS work, coalesce(sum(fee), 0) AS fee, coalesce(sum(agent_work), 0) AS agent_work
+      FROM spent
 """)
 
 
@@ -104,8 +106,8 @@ def draft(
     vat = tax(fee, vat_basis_points, currency)
     invoice = Invoice(
         id=invoice_id, **which, period=month, entity=contract.entity, presentation=contract.presentation,
-        billing=contract.billing, work=work, fee=fee, vat_basis_points=vat_basis_points, vat=vat,
-        total=work + fee + vat, made_by=made_by,
+        billing=contract.billing, work=work, fee=fee, agent_work=int(spent.agent_work),
+        vat_basis_points=vat_basis_points, vat=vat, total=work + fee + vat, made_by=made_by,
     )  # fmt: skip
     db.add(invoice)
     db.flush()
@@ -114,7 +116,8 @@ def draft(
 
 
 _SPENT = text("""
-    SELECT coalesce(sum(work), 0) AS work, coalesce(sum(fee), 0) AS fee FROM spending
+    SELECT coalesce(sum(work), 0) AS work, coalesce(sum(fee), 0) AS fee,
+           coalesce(sum(work) FILTER (WHERE presentation = 'agent'), 0) AS agent_work FROM spending
      WHERE owner_ref = :owner_ref AND currency = :currency AND effective_on >= :first AND effective_on < :next
 """)
 _NUMBER = text("""
@@ -128,7 +131,7 @@ def issue(db: Session, invoice_id: str, *, issued_by: str) -> Invoice:
     invoice = _lock(db, invoice_id, InvoiceState.DRAFT)
     where = {"owner_ref": invoice.owner_ref, "currency": invoice.currency}
     spent = db.execute(_SPENT, {**where, "first": invoice.period, "next": next_month(invoice.period)}).one()
-    if (spent.work, spent.fee) != (invoice.work, invoice.fee):
+    if (spent.work, spent.fee) != (invoice.work, invoice.fee) or invoice.agent_work not in {None, spent.agent_work}:
         raise InvoiceStale("More has been booked for this month since; make the draft void and another one.")
     now, due = clock.now(db), _on_credit(db, invoice) + invoice.vat
     year = now.astimezone(UTC).year
@@ -243,7 +246,7 @@ def lines(
 
 @dataclass(frozen=True, slots=True)
 class Revenue:
-    """What a month brought in one currency from owners who are presented alike, in ledger units.
+    """What a month brought in one currency of what is presented alike, in ledger units.
 
     revenue : the house's own sales. labour : what of them is the cost of work; an agent has none, it only passes on.
     """
@@ -257,20 +260,15 @@ class Revenue:
 
 
 _REVENUE = text("""
-    SELECT s.currency, k.ledger_exponent AS exponent, coalesce(c.presentation, 'agent') AS presentation,
-           sum(s.work) AS work, sum(s.fee) AS fee
+    SELECT s.currency, k.ledger_exponent AS exponent, s.presentation, sum(s.work) AS work, sum(s.fee) AS fee
       FROM spending s JOIN currencies k ON k.code = s.currency
-      LEFT JOIN LATERAL (
-            SELECT presentation FROM contracts
-             WHERE owner_ref = s.owner_ref AND confirmed_by IS NOT NULL AND valid_from < :next
-             ORDER BY valid_from DESC, id DESC LIMIT 1) c ON true
      WHERE s.effective_on >= :first AND s.effective_on < :next
      GROUP BY 1, 2, 3 ORDER BY 1, 3
 """)
 
 
 def revenue(db: Session, month: date) -> list[Revenue]:
-    """What a month brought, as contracts say it is presented; without one, as an agent's. The books say only fees.
+    """What a month brought by the books: an agent's fees, and a principal's sales and what they cost in labour.
 
     month : its first day.
     """

@@ -55,6 +55,9 @@ PAYABLE = Role("payable", AccountKind.LIABILITY, bounded=True)
 # What is owed to somebody who may not be paid, by a sanction or a court.
 PAYABLE_BLOCKED = Role("payable_blocked", AccountKind.LIABILITY, bounded=True)
 PLATFORM_FEE = Role("platform_fee", AccountKind.INCOME, bounded=False)
+# What a principal sells, work and fee in one, and what the work has cost: an agent's pay passes by both.
+LABOUR_REVENUE = Role("labour_revenue", AccountKind.INCOME, bounded=False)
+LABOUR = Role("labour", AccountKind.EXPENSE, bounded=False)
 # What has left for a rail and has not been booked by its bank: by rail.
 IN_TRANSIT = Role("in_transit", AccountKind.LIABILITY, bounded=False)
 # Money that a bank has booked and nobody can place.
@@ -87,7 +90,7 @@ ROLES = {
     for role in (
         BANK, FUNDS, RESERVE, PAYABLE, PLATFORM_FEE, IN_TRANSIT, SUSPENSE, GOODWILL, RAIL_FEE, FX_CLEARING,
         RECEIVABLE_REQUESTER, RECEIVABLE_PAYEE, WRITE_OFF, SALES_TAX, WITHHELD, FLOOR_TOPUP, PAYABLE_BLOCKED, UNCLAIMED,
-        BANK_INTEREST, FX_GAIN, FX_LOSS, REDENOMINATION,
+        BANK_INTEREST, FX_GAIN, FX_LOSS, REDENOMINATION, LABOUR_REVENUE, LABOUR,
     )
 }  # fmt: skip
 # Where a bigint ends.

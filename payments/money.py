@@ -56,6 +56,11 @@ def parse(amount: str, of: Currency) -> int:
     return int(units)
 
 
+def parse_or_zero(amount: str, of: Currency) -> int:
+    """As `parse`, where nothing is an amount too."""
+    return parse(amount, of) if Decimal(amount) else 0
+
+
 def format_amount(amount: int, exponent: int) -> str:
     """A decimal string with every digit of the ledger's scale: 12500 at 4 is "1.2500"."""
     return f"{Decimal(amount).scaleb(-exponent):.{exponent}f}"

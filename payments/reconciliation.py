@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from foundation import ids, outbox
 from foundation.errors import Conflict, Invalid, NotFound
-from payments import ledger, money, payouts
+from payments import ledger, money, payouts, rail_fees
 from payments.files import camt, dialects, nacha, pain002, results
 from payments.files.camt import Transaction
 from payments.files.reading import Unreadable
@@ -99,7 +99,10 @@ def _sha256(file: IO[bytes]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One movement of money as a bank booked it. amount : in ledger units, above zero if it came in."""
+    """One movement of money as a bank booked it. amount : in ledger units, above zero if it came in.
+
+    charges : what the bank took for it, which may be in the amount.
+    """
 
     account: str
     reference: str
@@ -108,6 +111,7 @@ class _Line:
     amount: int
     end_to_end_id: str | None
     return_reason: str | None
+    charges: int = 0
 
 
 def _read_camt(db: Session, file_id: str, file: IO[bytes]) -> Counter[str]:
@@ -176,13 +180,20 @@ def _movements(entry: camt.Entry, exponents: dict[str, int]) -> Iterator[_Line]:
                 amount=units,
                 end_to_end_id=one.end_to_end_id,
                 return_reason=(one.return_reason or "returned") if one.returned else None,
+                charges=_charges(one.charges, moved.currency, exponents),
             )
+
+
+def _charges(taken: camt.Money | None, currency: str, exponents: dict[str, int]) -> int:
+    """What a bank took for a transfer, in the ledger units of its currency; in another one it is in no amount of it."""
+    return taken.at(exponents[currency]) if taken is not None and taken.currency == currency else 0
 
 
 def _transfers(entry: camt.Entry) -> tuple[Transaction, ...]:
     """What an entry consists of, where its bank's details come to what it booked; else the entry as a whole."""
     if len(entry.transactions) == 1:
-        return (replace(entry.transactions[0], amount=entry.amount),)
+        (one,) = entry.transactions
+        return (replace(one, amount=entry.amount, charges=one.charges or entry.charges),)
     told = [one.amount for one in entry.transactions if one.amount is not None]
     is_whole = {one.currency for one in told} == {entry.amount.currency} and len(told) == len(entry.transactions)
     if is_whole and sum(one.amount for one in told) == entry.amount.amount:
@@ -202,12 +213,30 @@ def _take_in(db: Session, file_id: str, lines: Sequence[_Line]) -> Counter[str]:
     distinct = {(one.account, one.reference): one for one in lines}
     fresh = [one for name, one in distinct.items() if name not in known]
     placed = _place(db, fresh)
-    _move(db, [(payout_id, fresh[place]) for place, about in placed.items() for payout_id in about])
+    moved = [(payout_id, fresh[place]) for place, about in placed.items() for payout_id in about]
+    _move(db, moved)
+    fees = _book_charges(db, file_id, [(name, line) for name, line in moved if line.charges and line.amount < 0])
     rows = [_row(file_id, one, placed.get(place)) for place, one in enumerate(fresh)]
     db.add_all(rows)
     db.flush()
     _suspend(db, [row for row in rows if row.state == BankEntryState.SUSPENSE])
-    return Counter({"known": len(lines) - len(fresh)}) + Counter(row.state for row in rows)
+    return Counter({"known": len(lines) - len(fresh)}) + Counter(row.state for row in rows) + fees
+
+
+_NETS = text("""
+    SELECT p.id, p.net, c.ledger_exponent AS exponent FROM payouts p JOIN currencies c ON c.code = p.currency
+     WHERE p.id = ANY(:ids)
+""")
+
+
+def _book_charges(db: Session, file_id: str, charged: Sequence[tuple[str, "_Line"]]) -> Counter[str]:
+    """Book by what lines moved more than their payouts: what their bank took, and said that it took."""
+    rows = {row.id: row for row in db.execute(_NETS, {"ids": [name for name, _ in charged]})} if charged else {}
+    told = []
+    for name, line in charged:
+        fee = money.format_amount(-line.amount - int(rows[name].net), rows[name].exponent)
+        told.append(rail_fees.Told(name, fee, event_at=moment(line.booked_on)))
+    return rail_fees.book(db, file_id, told) if told else Counter()
 
 
 def _move(db: Session, told: Sequence[tuple[str, "_Line | BankEntry"]]) -> None:
@@ -262,7 +291,7 @@ def _place(db: Session, lines: Sequence[_Line]) -> dict[int, tuple[str, ...]]:
     placed: dict[int, tuple[str, ...]] = {}
     for place, line in enumerate(lines):
         row = named.get(line.end_to_end_id or "")
-        about: tuple[str, ...] = (row.id,) if row is not None and _fits(line, row) else ()
+        about: tuple[str, ...] = (row.id,) if row is not None and _fits(line, row, charges=line.charges) else ()
         if _is_nameless(line):
             about = _whole_run(db, line, runs)
         moves = {(payout_id, line.amount > 0) for payout_id in about}
@@ -279,10 +308,15 @@ def _named(db: Session, names: Iterable[str]) -> dict[str, Any]:
 _GONE = {PayoutState.EXPORTED, PayoutState.SETTLED, PayoutState.RETURNED}
 
 
-def _fits(line: "_Line | BankEntry", payout: Any) -> bool:
-    """Whether a line may be a payout's. Of one that came back, as somebody else has told, all must have come back."""
+def _fits(line: "_Line | BankEntry", payout: Any, *, charges: int = 0) -> bool:
+    """Whether a line may be a payout's. Of one that came back, as somebody else has told, all must have come back.
+
+    charges : what of a payment may be its bank's own.
+    """
     if line.currency != payout.currency or payout.state not in _GONE:
         return False
+    if charges and -line.amount == payout.net + charges:
+        return True
     if line.amount < 0 or payout.state == PayoutState.RETURNED:
         return bool(abs(line.amount) == payout.net)
     return bool(line.amount <= payout.net)
@@ -437,13 +471,14 @@ def _read_nacha(db: Session, _file_id: str, file: IO[bytes]) -> Counter[str]:
 
 
 def _as_results(name: str) -> "Callable[[Session, str, IO[bytes]], Counter[str]]":
-    def take(db: Session, _file_id: str, file: IO[bytes]) -> Counter[str]:
+    def take(db: Session, file_id: str, file: IO[bytes]) -> Counter[str]:
         found: Counter[str] = Counter()
         for some in _batches(dialects.read_results(dialects.DIALECTS[name], file)):
             found += Counter(one.outcome.value for one in some)
             named = _named(db, [one.end_to_end_id for one in some])
             told = [(named[one.end_to_end_id], one) for one in some if one.end_to_end_id in named]
             _hear(db, told)
+            found += _book_fees(db, file_id, told)
         return found
 
     return take
@@ -459,6 +494,13 @@ def _hear(db: Session, told: Sequence[tuple[Any, results.Result]]) -> None:
     # What nobody claimed comes back without ever having been paid.
     payouts.fail(db, [*by.get(results.Outcome.FAILED, []), *back])
     payouts.take_returns(db, back)
+
+
+def _book_fees(db: Session, file_id: str, told: Sequence[tuple[Any, results.Result]]) -> Counter[str]:
+    """Book what a provider took for payouts that it says are paid."""
+    paid = [(row, one) for row, one in told if one.outcome == results.Outcome.SETTLED and one.fee]
+    fees = [rail_fees.Told(row.id, str(one.fee), one.fee_currency) for row, one in paid]
+    return rail_fees.book(db, file_id, fees) if fees else Counter()
 
 
 _READERS: dict[str, Callable[[Session, str, IO[bytes]], Counter[str]]] = {

@@ -122,6 +122,8 @@ _MOVED = text("""
       JOIN postings p ON p.entry_id = e.id AND p.currency = :currency
       JOIN accounts a ON a.id = p.account_id AND a.role = 'bank'
      WHERE e.id = :id AND e.kind <> ALL(:but) AND e.reverses_id IS NULL
+       -- A fee that a bank has booked came with its payout's line.
+       AND NOT (e.kind = 'fee' AND e.event_at IS NOT NULL)
        AND NOT EXISTS (SELECT FROM journal_entries r WHERE r.reverses_id = e.id)
 """)
 

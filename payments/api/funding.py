@@ -7,14 +7,18 @@ from foundation.auth import allow
 from foundation.errors import within
 from foundation.http import Call
 from payments import contracts, funding, invoices, money, refunds, schemas
-from payments.api.edge import READ, amount_in, in_units, routes
+from payments.api.edge import READ, amount_in, routes
 from payments.models import Contract, CreditLimit, Invoice, Refund
 
 
 @routes.post("/top-ups", allow=allow("finance"), body=schemas.TopUp, returns=schemas.TopUpBooked, status=201)
 def top_up(call: Call) -> dict[str, str]:
     """Book money that has arrived at the bank. The bank's reference is the key: it books once for ever."""
-    entry_id = funding.top_up(call.db, **in_units(call), actor_ref=call.actor.subject_id)
+    currency, units = amount_in(call)
+    with within("/fee"):
+        fee = money.parse_or_zero(call.body["fee"], currency)
+    given = {**call.body, "amount": units, "fee": fee}
+    entry_id = funding.top_up(call.db, **given, actor_ref=call.actor.subject_id)
     return {**call.body, "entry_id": entry_id}
 
 

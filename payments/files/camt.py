@@ -66,7 +66,8 @@ class Transaction:
     """One transfer within an entry. end_to_end_id : ours, if the transfer was.
 
     returned : it comes back, for return_reason, a code such as AC04 or the bank's own, and return_text.
-    counterparty_iban : whose account is at the other end, if the bank says so.
+    counterparty_iban : whose account is at the other end, if the bank says so. charges : what the bank took,
+    above zero; it may be part of what was booked.
     """
 
     end_to_end_id: str | None
@@ -75,6 +76,7 @@ class Transaction:
     return_reason: str | None
     return_text: str | None
     counterparty_iban: str | None
+    charges: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class Entry:
     reversal: bool
     booked_on: date | None
     transactions: tuple[Transaction, ...]
+    charges: Money | None = None
 
 
 def read(file: BinaryIO) -> Iterator[Statement | Entry]:
@@ -129,6 +132,7 @@ class _Line:
     booked_on: date | None
     reference: str | None
     number: str | None
+    charges: Money | None
 
 
 @dataclass(slots=True)
@@ -216,6 +220,7 @@ class _Document:
             reversal=line.reversal,
             booked_on=line.booked_on,
             transactions=transactions,
+            charges=line.charges,
         )
         self.line, self.transactions = None, []
 
@@ -239,6 +244,7 @@ def _line(head: Any) -> _Line:
         booked_on=_day(head, "BookgDt"),
         reference=_reference(head, "AcctSvcrRef"),
         number=_reference(head, "NtryRef"),
+        charges=_charges(head),
     )
 
 
@@ -255,6 +261,7 @@ def _transaction(element: Any, sign: int, account: str) -> Transaction:
         return_text=words[:TEXT_MAX] or None,
         # Where a transfer comes back, debtor and creditor are still those of the way out.
         counterparty_iban=_counterparty(element, account, outgoing=(sign < 0) != returned),
+        charges=_charges(element),
     )
 
 
@@ -264,6 +271,24 @@ def _counterparty(element: Any, account: str, *, outgoing: bool) -> str | None:
     near, far = (debtor, creditor) if outgoing else (creditor, debtor)
     # Some banks turn them round when a transfer comes back.
     return far if far != account else near
+
+
+def _charges(element: Any) -> Money | None:
+    """What a bank says that it took, of one currency; None if it took nothing, or said that it books that by itself.
+
+    Up to version 3 each charge is an element, later a record in one.
+    """
+    records = [*reading.elements(element, "Chrgs/Rcrd"), *reading.elements(element, "Chrgs")]
+    taken = [
+        _money(each, "Amt", 1)
+        for each in records
+        if reading.only(each, "Amt") is not None
+        and reading.value(each, "CdtDbtInd") != "CRDT"
+        and reading.value(each, "ChrgInclInd") not in {"false", "0"}
+    ]
+    currencies = {one.currency for one in taken}
+    total = sum(one.amount for one in taken)
+    return Money(total, currencies.pop()) if total and len(currencies) == 1 else None
 
 
 def _reference(element: Any, path: str) -> str | None:

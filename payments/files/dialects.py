@@ -215,6 +215,7 @@ _PAYPAL = Dialect(
         word="transaction_status",
         reason="errors",
         fee="payout_item_fee",
+        fee_currency="payout_item_fee_currency",
         words={
             "SUCCESS": Outcome.SETTLED,
             "PENDING": Outcome.EXPORTED,

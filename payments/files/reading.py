@@ -127,6 +127,11 @@ def values(element: Any, path: str, *, longest: int) -> list[str]:
     return [text for each in _all(element, path) if (text := _text(each, path, longest))]
 
 
+def elements(element: Any, path: str) -> list[Any]:
+    """All elements at a path of local names."""
+    return _all(element, path)
+
+
 def only(element: Any, path: str) -> Any:
     """The element at a path where the schema has one at most; None if it is missing."""
     found = _all(element, path)

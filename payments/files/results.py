@@ -24,7 +24,8 @@ class Outcome(StrEnum):
 class Results:
     """The columns of a result file, and what its words mean. Words are compared without case.
 
-    others : a pattern of words that are not listed but known to mean one thing, such as error codes, and what.
+    fee_currency : a column that some files have beside the fee. others : a pattern of words that are not listed but
+    known to mean one thing, such as error codes, and what.
     """
 
     id: str
@@ -32,14 +33,16 @@ class Results:
     reason: str
     words: Mapping[str, Outcome]
     fee: str | None = None
+    fee_currency: str | None = None
     others: tuple[str, Outcome] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a provider says of one payout. end_to_end_id : empty where a row has none. fee : a decimal string.
+    """What a provider says of one payout. end_to_end_id : empty where a row has none.
 
-    word : as the provider wrote it; all that is known where the outcome is unknown.
+    fee : a decimal string with the provider's sign; fee_currency : a code, if the row has one. word : as the provider
+    wrote it; all that is known where the outcome is unknown.
     """
 
     end_to_end_id: str
@@ -47,6 +50,7 @@ class Result:
     fee: str | None
     reason: str
     word: str
+    fee_currency: str | None = None
 
 
 def read(told: Results, file: IO[bytes], delimiter: str) -> Iterator[Result]:
@@ -61,13 +65,17 @@ def read(told: Results, file: IO[bytes], delimiter: str) -> Iterator[Result]:
     for name in wanted:
         if names.count(name.lower()) != 1:
             raise Unreadable(f"one column {name} is needed", line)
+    in_currency = told.fee_currency.lower() if told.fee_currency else None
+    if in_currency and names.count(in_currency) > 1:
+        raise Unreadable(f"one column {told.fee_currency} is enough", line)
     for line, row in rows:
         if len(row) != len(names):
             raise Unreadable(f"the header has {len(names)} columns and this row {len(row)}", line)
         found = dict(zip(names, (cell.strip() for cell in row), strict=True))
         word = found[told.word.lower()]
         fee = _fee(found[told.fee.lower()], line) if told.fee else None
-        yield Result(found[told.id.lower()], _outcome(told, word), fee, found[told.reason.lower()], word)
+        currency = _currency(found[in_currency], line) if in_currency and in_currency in found else None
+        yield Result(found[told.id.lower()], _outcome(told, word), fee, found[told.reason.lower()], word, currency)
 
 
 def _outcome(told: Results, word: str) -> Outcome:
@@ -81,7 +89,14 @@ def _outcome(told: Results, word: str) -> Outcome:
 def _fee(text: str, line: int | None) -> str | None:
     if not text:
         return None
-    # Reports show a fee as what leaves the account.
     if not re.fullmatch(r"-?[0-9]{1,15}(\.[0-9]{1,6})?", text):
         raise Unreadable("the fee is no amount", line)
-    return text.removeprefix("-")
+    return text
+
+
+def _currency(text: str, line: int | None) -> str | None:
+    if not text:
+        return None
+    if not re.fullmatch(r"[A-Z]{3}", text):
+        raise Unreadable("the fee's currency is none", line)
+    return text

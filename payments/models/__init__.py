@@ -84,6 +84,7 @@ from payments.models.payouts import (
     RunState,
     Withholding,
 )
+from payments.models.rail_fees import FeeReason, UnplacedFee
 from payments.models.redenominations import Redenomination, RedenominationItem, RedenominationState
 from payments.models.resolutions import ProposalState, Resolution, ResolutionKind
 from payments.models.taxes import Remittance, Rounding, TaxBasis, TaxDocument, TaxKind, TaxPeriod, TaxRule
@@ -129,6 +130,7 @@ __all__ = [
     "ExportDownload",
     "ExportRow",
     "ExportState",
+    "FeeReason",
     "FloorRule",
     "FloorWeek",
     "FloorWeekState",
@@ -190,6 +192,7 @@ __all__ = [
     "Unclaimed",
     "UnclaimedItem",
     "UnclaimedState",
+    "UnplacedFee",
     "WatchList",
     "WatchListRow",
     "WeeklyPay",

@@ -106,7 +106,8 @@ class InvoiceState(StrEnum):
 class BilledMonth:
     """What an owner's month in one currency comes to, with tax, on an invoice or a credit note; its sums never change.
 
-    work : what went to payees, or came back from them. All in ledger units.
+    work : what went to payees, or came back from them; agent_work : what of it was posted as an agent's, unless the
+    month was billed before the books told. presentation : of the contract at the month's end. All in ledger units.
     """
 
     id: Mapped[Id]
@@ -132,6 +133,7 @@ class BilledMonth:
     voided_by: Mapped[str | None] = mapped_column(IdText)
     voided_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     void_reason: Mapped[str | None]
+    agent_work: Mapped[int | None] = mapped_column(BigInteger)
 
     @declared_attr
     def books(cls) -> Mapped[Currency]:  # noqa: N805 - a declared attribute is of the class
@@ -144,12 +146,14 @@ class BilledMonth:
     @property
     def sold(self) -> int:
         """What of it is the house's own sale: the fee of an agent, all of a principal's."""
-        return self.fee if self.presentation == Presentation.AGENT else self.work + self.fee
+        return self.work + self.fee - self.passed_on
 
     @property
     def passed_on(self) -> int:
         """What of it an agent only passes on, or back."""
-        return self.work + self.fee - self.sold
+        if self.agent_work is not None:
+            return self.agent_work
+        return self.work if self.presentation == Presentation.AGENT else 0
 
 
 class InvoiceNumber(Base):

@@ -170,6 +170,7 @@ from payments.schemas.payouts import (
     RunQuery,
     RunWithTotals,
 )
+from payments.schemas.rail_fees import RailFee, RailFees, UnplacedFee, UnplacedFeeQuery
 from payments.schemas.redenominations import (
     NewRedenomination,
     Redenomination,
@@ -345,6 +346,8 @@ __all__ = [
     "PayoutsQuery",
     "Period",
     "ProposalQuery",
+    "RailFee",
+    "RailFees",
     "Reason",
     "Redenomination",
     "RedenominationPreview",
@@ -380,6 +383,8 @@ __all__ = [
     "Unclaimed",
     "UnclaimedAges",
     "UnclaimedQuery",
+    "UnplacedFee",
+    "UnplacedFeeQuery",
     "Wages",
     "WagesQuery",
     "WagesReport",

@@ -13,6 +13,7 @@ class TopUp(Schema):
     currency = Currency(required=True)
     amount = Amount(required=True)
     bank_reference = Text(required=True, shortest=1, longest=140, name=True)
+    fee = Amount(load_default="0", metadata={"description": "What a processor kept of the amount; the house bears it."})
 
 
 class TopUpBooked(Schema):
@@ -20,6 +21,7 @@ class TopUpBooked(Schema):
     owner_ref = Identifier("req")
     currency = Currency()
     amount = Amount()
+    fee = Amount()
 
 
 class Funds(Schema):

@@ -9,7 +9,17 @@ from sqlalchemy.orm import Session
 from foundation import auth, clock, ids
 from payments import exchange, fx, ledger, money, payees, payout_failures, payouts, suspense, unclaimed
 from payments.ledger import BANK, HOUSE, SUSPENSE, AccountName, Entry, Line
-from payments.models import BankBalance, BankEntry, BankEntryState, BankFile, Payout, PayoutRun, ResolutionKind
+from payments.models import (
+    BankBalance,
+    BankEntry,
+    BankEntryState,
+    BankFile,
+    FeeReason,
+    Payout,
+    PayoutRun,
+    ResolutionKind,
+    UnplacedFee,
+)
 from payments.payouts import Outcome
 from tests import factories
 from tests.payments import owed
@@ -42,6 +52,7 @@ def _lines(session: Session, approver: str) -> Iterator[Found]:
     yield "bank_file", "known", "", file.id
     awaited = session.scalars(select(Payout.net).where(Payout.state == "exported", Payout.currency == "USD")).first()
     assert awaited is not None, "some payout is under way, for which a line may be"
+    _fees(session, file.id)
     for state in ("suspense", "proposed", "theirs", "refused", "resolved"):
         line = BankEntry(
             id=ids.new("ben"), file_id=file.id, account="a", reference=state, booked_on=clock.now(session).date(),
@@ -61,6 +72,14 @@ def _lines(session: Session, approver: str) -> Iterator[Found]:
         if state == "resolved":
             suspense.confirm(session, line.id, resolution_id=made.id, confirmed_by="ops")
         yield "bank_entry", state, "", line.id
+
+
+def _fees(session: Session, file_id: str) -> None:
+    """Fees that were told of a payout and not booked."""
+    payout_id = session.scalars(select(Payout.id)).first()
+    for told, reason in (("-0.25", FeeReason.NEGATIVE), ("0.30", FeeReason.DIFFERS), ("0.40", FeeReason.DIFFERS)):
+        session.add(UnplacedFee(id=ids.new("ufe"), file_id=file_id, payout_id=payout_id, told=told, reason=reason))
+    session.flush()
 
 
 def _purchases(session: Session, approver: str) -> Iterator[Found]:

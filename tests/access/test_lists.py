@@ -150,6 +150,10 @@ LISTS = (
     ),
     List("/api/bank-balances", "SELECT id FROM bank_balances", _READERS),
     List("/api/bank-balances?currency=EUR", "SELECT id FROM bank_balances WHERE currency = 'EUR'", ("auditor",)),
+    List("/api/rail-fees/unplaced", "SELECT id FROM unplaced_fees", _READERS),
+    List(
+        "/api/rail-fees/unplaced?reason=differs", "SELECT id FROM unplaced_fees WHERE reason = 'differs'", ("auditor",)
+    ),
     List("/api/fx-rates", "SELECT id FROM fx_rates", _READERS),
     List(
         "/api/fx-rates?base=EUR&quote=KES", "SELECT id FROM fx_rates WHERE (base, quote) = ('EUR', 'KES')", ("auditor",)

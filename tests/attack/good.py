@@ -1468,6 +1468,8 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/me/unclaimed": _all_unclaimed("worker"),
     "POST /api/me/unclaimed/<unclaimed_id>/claim": _unclaimed("worker", kept=True),
     "GET /api/bank-balances": _staff("auditor", query="limit=1&closed_on=2026-01-01"),
+    "GET /api/rail-fees": _staff("auditor", query="month=2026-01"),
+    "GET /api/rail-fees/unplaced": _staff("auditor", query="limit=1&reason=differs"),
     "GET /api/bank-entries": _staff("auditor", query="limit=1&state=suspense"),
     "POST /api/kyc-rules": _staff("finance", body=_KYC_RULE),
     "POST /api/kyc-rules/<kyc_rule_id>/confirmation": _kyc_rule_waiting,

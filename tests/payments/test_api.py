@@ -107,6 +107,12 @@ BAD = {
     "retired currency": ({"currency": "BGN"}, "currency-retired"),
     "small letters": ({"currency": "usd"}, "invalid"),
     "currency of the books alone": ({"currency": "VES.2018"}, "invalid"),
+    "all of it a fee": ({"fee": "12.50"}, "fee-too-high"),
+    "a fee of more": ({"fee": "12.5001"}, "fee-too-high"),
+    "a fee below zero": ({"fee": "-0.01"}, "invalid"),
+    "a fee that is too fine": ({"fee": "0.00001"}, "amount-invalid"),
+    "a fee that is too much": ({"fee": "999999999999"}, "amount-invalid"),
+    "a fee that is no text": ({"fee": 0.5}, "invalid"),
     "no owner": ({"owner_ref": "me"}, "invalid"),
     "nobody": ({"owner_ref": f"req_{'0' * 26}"}, "owner-unknown"),
     "no reference": ({"bank_reference": ""}, "invalid"),
@@ -123,6 +129,18 @@ def test_a_top_up_that_cannot_be_is_refused(
 
     assert _problem(refused) == (422, problem)
     assert [error["pointer"] for error in refused.get_json()["errors"]] == [f"/{field}" for field in changes]
+
+
+def test_a_top_up_over_a_processor_is_booked_with_what_it_kept(
+    client: FlaskClient, db: Session, token: Token, owner: str, books: None
+) -> None:
+    booked = _top_up(client, token("finance"), owner_ref=owner, fee="0.65", bank_reference="ch_1")
+
+    assert (booked.status_code, booked.get_json()["fee"]) == (201, "0.65")
+    plain = _top_up(client, token("finance"), owner_ref=owner, bank_reference="ch_1")
+    assert _problem(plain) == (409, "entry-conflict")
+    sums = {row.role: (int(row.debits), int(row.credits)) for row in ledger.trial_balance(db)}
+    assert sums == {"bank": (118_500, 0), "rail_fee": (6_500, 0), "funds": (0, 125_000)}
 
 
 @pytest.mark.parametrize("member", ["owner_ref", "currency", "amount", "bank_reference"])

@@ -34,9 +34,9 @@ def _upload(
     return people._client.post(f"/api/bank-files?format={format_}", data=content, headers=given)
 
 
-def _read(people: People, content: bytes) -> dict[str, Any]:
+def _read(people: People, content: bytes, format_: str = "camt") -> dict[str, Any]:
     """A file that was taken in."""
-    answer = _upload(people, content)
+    answer = _upload(people, content, format_=format_)
     assert answer.status_code == 201
     shown: dict[str, Any] = answer.get_json()
     return shown
@@ -299,3 +299,25 @@ def test_what_a_bank_says_of_a_day_is_shown_beside_the_books(people: People, db:
         "87.5000", "0.0000", "50.0000", "-37.5000",
     )  # fmt: skip
     assert _items(people.get("auditor", "bank-balances", account="another")) == []
+
+
+# Fees
+
+
+def test_what_a_provider_took_is_shown_by_month_and_what_does_not_fit_apart(
+    people: People, db: Session, books: None
+) -> None:
+    owed.payee(db, 100_000)
+    run = owed.sent(db, "paypal")
+    (payout,) = db.scalars(payouts.listed(run_id=run.id))
+    told = f"sender_item_id\ttransaction_status\tpayout_item_fee\terrors\n{payout.end_to_end_id}\tSUCCESS"
+    for fee in ("0.25", "-0.25"):
+        _read(people, f"{told}\t{fee}\t".encode(), "paypal")
+    month = f"{clock.now(db):%Y-%m}"
+
+    (cost,) = people.get("auditor", "rail-fees", month=month).get_json()["items"]
+    (apart,) = _items(people.get("approver", "rail-fees/unplaced", payout_id=payout.id, reason="negative"))
+
+    assert cost == {"rail": "paypal", "kind": "fee", "currency": "USD", "entries": 1, "amount": "0.2500"}
+    assert (apart["told"], apart["payout_id"]) == ("-0.25", payout.id)
+    assert _items(people.get("finance", "rail-fees/unplaced", reason="differs")) == []

@@ -64,7 +64,7 @@ APPEND_ONLY = [
     "invoice_lines", "credit_note_lines",
     "active_time", "weekly_pay", "seals", "balance_snapshots", "withholdings", "bank_balances",
     "kyc_records", "watch_lists", "watch_list_rows", "blocked_amounts",
-    "export_downloads",
+    "export_downloads", "unplaced_fees",
 ]  # fmt: skip
 CHANGES = ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}", "TRUNCATE {table} CASCADE"]
 _COLUMN = {
@@ -82,6 +82,7 @@ _COLUMN = {
     "watch_list_rows": "name",
     "blocked_amounts": "amount",
     "bank_balances": "closing",
+    "unplaced_fees": "told",
 }
 
 
@@ -114,6 +115,7 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         _tax(db)
         _accrue(db)
         _invoice(db)
+        _sell(db)
         rates.publish(db, "prj_1", [Price(tier=0, amount="0.02", currency="USD")])
         db.execute(text("INSERT INTO workers (id, name, country, status, payee_id) SELECT 'w','n','KE','active','p'"))
         db.execute(text("INSERT INTO tier_moves SELECT 'm', 'w', 's', 1, 2, 'why', 'ops', now()"))
@@ -155,7 +157,18 @@ def _come_back(db: Session) -> None:
     payout_failures.propose(db, payout.id, reason="r", made_by="f")
     payout_failures.confirm(db, payout.id, confirmed_by="a")
     owed.retire(db, failed)
+    _cost(db)
     _change(db)
+
+
+def _cost(db: Session) -> None:
+    """A payout whose provider told a fee, and then another one."""
+    _send(db, paid := owed.payee(db, 10_000))
+    (payout,) = db.scalars(payouts.listed(payee_id=paid.id, state="exported")).all()
+    for fee in ("0.25", "0.30"):
+        told = f"sender_item_id\ttransaction_status\tpayout_item_fee\terrors\n{payout.end_to_end_id}\tSUCCESS\t{fee}\t-"
+        reconciliation.read(db, io.BytesIO(told.encode()), format_="paypal", read_by="f")
+    owed.retire(db, paid)
 
 
 def _change(db: Session) -> None:
@@ -282,6 +295,19 @@ def _invoice(db: Session) -> None:
         issued.append(invoices.issue(db, draft.id, issued_by="f"))
     invoices.pay(db, issued[1].id, currency="USD", amount=issued[1].due or 0, bank_reference="p", actor_ref="f")
     invoices.void(db, issued[2].id, reason="r", voided_by="f")
+
+
+def _sell(db: Session) -> None:
+    """A bonus that a principal has sold."""
+    made = contracts.propose(
+        db, owner_ref="req_1", entity="ROOK", presentation=Presentation.PRINCIPAL, billing=Billing.PREPAID,
+        valid_from=clock.now(db), made_by="f",
+    )  # fmt: skip
+    contracts.confirm(db, made.id, confirmed_by="a")
+    owed.give_bonus(
+        db, owner_ref="req_1", payee_id=owed.payee(db, rail=None).id, currency="USD", amount=100, reason="r",
+        actor_ref="f",
+    )  # fmt: skip
 
 
 def _ask_back(db: Session) -> None:
@@ -510,6 +536,16 @@ BREAKS = {
         UPDATE fx_purchases SET gain = gain - 10""",
     "I18c gain and loss of exchange by the books is that of purchases": """
         UPDATE fx_purchases SET gain = gain + 1""",
+    "I42 a rail's fee is of a payout that has left, in its currency and no more than it": """
+        ALTER TABLE journal_entries DISABLE TRIGGER append_only;
+        UPDATE journal_entries SET cause_ref = 'pyo_x' WHERE kind = 'fee'""",
+    "I43 what a principal sells is an owner's money, and its labour is its payee's pay": """
+        ALTER TABLE journal_lines DISABLE TRIGGER append_only;
+        UPDATE journal_lines SET amount = amount + 1000000
+         WHERE debit_id IN (SELECT id FROM accounts WHERE role = 'labour')""",
+    "I43b a principal pays nobody with an owner's money but as its own labour": """
+        UPDATE contracts SET presentation = 'principal', confirmed_at = confirmed_at - interval '1 hour'
+         WHERE presentation = 'agent'""",
     "I40 what is unclaimed by the books is what is kept of it": """
         UPDATE unclaimed SET amount = amount + 1 WHERE state = 'kept'""",
     "I41 unclaimed pay is the sum of its items, which count until it is claimed": """

@@ -61,7 +61,7 @@ from tests.payments.owed import APPROVER, OWNER, PREPARER
 KINDS = {
     "top_up", "reserve", "earning", "release", "reversal", "bonus", "goodwill", "floor", "refund", "clawback",
     "write_off", "draw", "invoice", "payment", "payout", "settled", "failed", "returned", "suspense", "sent_back",
-    "own", "netting", "remittance", "withholding", "fx_purchase", "block", "unclaimed", "claim", "hand_over",
+    "own", "netting", "remittance", "withholding", "fx_purchase", "block", "unclaimed", "claim", "hand_over", "fee",
 }  # fmt: skip
 
 
@@ -158,6 +158,16 @@ class Books:
     def pay_in(self) -> None:
         owed.pay_in(self.db, self.rng.randint(1, 300_000), self.rng.choice(["USD", "USD", "KES"]))
 
+    def pay_by_card(self) -> None:
+        """Money over a processor that has kept a fee of it; told twice."""
+        amount, reference = self.rng.randint(2, 300_000), self.next("charge")
+        fee = self.rng.randint(1, amount - 1)
+        for _ in range(2):
+            funding.top_up(
+                self.db, owner_ref=OWNER, currency="USD", amount=amount, bank_reference=reference, actor_ref=PREPARER,
+                fee=fee,
+            )  # fmt: skip
+
     def draw(self) -> None:
         amount, key = self.rng.randint(1, 300_000), self.next("draw")
         for _ in range(2):
@@ -207,6 +217,14 @@ class Books:
         for _ in range(2):
             self.between()
             earnings.accept(self.db, answers, rests=[Rest(batch, f"{batch}:rest", spare)])
+
+    def change_contract(self) -> None:
+        """From now on the house is an agent, or a principal, for what comes."""
+        made = contracts.propose(
+            self.db, owner_ref=OWNER, entity="ROOK", presentation=self.rng.choice(list(Presentation)),
+            billing=Billing.POSTPAID, valid_from=clock.now(self.db), made_by=PREPARER,
+        )  # fmt: skip
+        contracts.confirm(self.db, made.id, confirmed_by=APPROVER)
 
     def bonus(self) -> None:
         owed.give_bonus(
@@ -296,6 +314,16 @@ class Books:
                 self.between()
                 payouts.take_returns(self.db, [back])
             self.between()
+
+    def take_fee(self) -> None:
+        """A provider says that a payout has arrived and what it took for it, whatever has become of the payout."""
+        name, fee = (
+            self.one_of("SELECT end_to_end_id FROM payouts"),
+            self.rng.choice(["0.02", "0.30", "-0.02", "99999"]),
+        )
+        head = "sender_item_id\ttransaction_status\tpayout_item_fee\terrors"
+        told = f"{head}\n{name}\tSUCCESS\t{fee}\t{self.next('told')}"
+        reconciliation.read(self.db, io.BytesIO(told.encode()), format_="paypal", read_by=PREPARER)
 
     def prepare(self) -> None:
         """A run that is prepared and given up, or left lying."""
@@ -421,7 +449,8 @@ EVENTS: tuple[Callable[[Books], None], ...] = (
     Books.ask_back, Books.ask_back, Books.write_off, Books.work_slowly, Books.work_slowly, Books.lift_week,
     Books.pay_out, Books.pay_out, Books.pay_out, Books.hear, Books.prepare, Books.go_on, Books.buy, Books.remit,
     Books.read_bank, Books.resolve, Books.resolve, Books.block, Books.lift_block, Books.lift_block,
-    Books.keep_unclaimed, Books.claim, Books.hand_over, Books.note_credit, Books.close_month,
+    Books.keep_unclaimed, Books.claim, Books.hand_over, Books.note_credit, Books.close_month, Books.take_fee,
+    Books.pay_by_card, Books.change_contract,
 )  # fmt: skip
 
 
@@ -464,4 +493,6 @@ def test_a_long_life_comes_to_every_kind_of_entry(long_lived: Session) -> None:
             break
 
     assert seen == KINDS
+    assert db.scalar(text("SELECT count(*) FROM journal_entries WHERE kind = 'top_up' AND lines = 2"))
     assert {row.currency for row in ledger.trial_balance(db)} == {"USD", "KES"}
+    assert {"platform_fee", "labour", "labour_revenue"} <= {row.role for row in ledger.trial_balance(db)}

@@ -5,16 +5,16 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from payments import funding, ledger
-from payments.funding import Rest
-from payments.ledger import FUNDS, RESERVE, AccountFull, EntryConflict, InsufficientFunds
+from payments.funding import FeeTooHigh, Rest
+from payments.ledger import BANK, FUNDS, HOUSE, RAIL_FEE, RESERVE, AccountFull, EntryConflict, InsufficientFunds
 
 OWNER = "req_owner"
 
 
-def _top_up(db: Session, amount: int, reference: str = "bank 1", currency: str = "USD") -> str:
+def _top_up(db: Session, amount: int, reference: str = "bank 1", currency: str = "USD", fee: int = 0) -> str:
     funding.register(db, OWNER)
     return funding.top_up(
-        db, owner_ref=OWNER, currency=currency, amount=amount, bank_reference=reference, actor_ref="finance"
+        db, owner_ref=OWNER, currency=currency, amount=amount, bank_reference=reference, actor_ref="finance", fee=fee
     )
 
 
@@ -47,6 +47,37 @@ def test_a_bank_reference_books_once(db: Session, books: None) -> None:
 
     assert _top_up(db, 900) == first
     assert _standing(db) == (900, 0, 0)
+
+
+def _on(db: Session, role: ledger.Role) -> int:
+    return ledger.debit_balance(db, role, HOUSE, "USD")
+
+
+def test_what_a_processor_kept_is_the_houses_cost_and_not_the_owners(db: Session, books: None) -> None:
+    first = _top_up(db, 10_000, fee=320)
+
+    assert _top_up(db, 10_000, fee=320) == first
+    assert (_standing(db), _on(db, BANK), _on(db, RAIL_FEE)) == ((10_000, 0, 0), 9_680, 320)
+
+
+@pytest.mark.parametrize(("amount", "fee"), [(10_000, 321), (10_000, 0), (9_680, 0), (10_001, 320)])
+def test_a_reference_that_comes_with_another_fee_is_refused(db: Session, books: None, amount: int, fee: int) -> None:
+    _top_up(db, 10_000, fee=320)
+
+    with pytest.raises(EntryConflict), db.begin_nested():
+        _top_up(db, amount, fee=fee)
+
+    assert (_standing(db), _on(db, RAIL_FEE)) == ((10_000, 0, 0), 320)
+
+
+@pytest.mark.parametrize("fee", [900, 901])
+def test_a_processor_does_not_keep_all(db: Session, books: None, fee: int) -> None:
+    with pytest.raises(FeeTooHigh):
+        _top_up(db, 900, fee=fee)
+
+    assert funding.of_owner(db, OWNER) == []
+    _top_up(db, 900, fee=899)
+    assert _on(db, BANK) == 1
 
 
 def test_a_bank_reference_with_another_amount_is_refused(db: Session, books: None) -> None:

@@ -653,7 +653,7 @@ def test_paypals_words_settle_fail_and_return_what_was_sent(db: Session, books: 
 
     outcome = _read(db, _paypal(*told, ("nobody", "SUCCESS", "")), "paypal")
 
-    assert outcome == {"exported": 1, "failed": 1, "returned": 1, "settled": 2, "unknown": 1}
+    assert outcome == {"exported": 1, "failed": 1, "fees": 1, "returned": 1, "settled": 2, "unknown": 1}
     # What nobody has claimed was never paid.
     assert _states(db, run) == ["settled", "failed", "exported", "failed", "exported"]
     assert [one.reason for one in _payouts(db, run)] == [None, "why", None, "RETURNED", None]

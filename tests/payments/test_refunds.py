@@ -25,10 +25,10 @@ from tests.conftest import House, held_up
 OWNER, BANK_REFERENCE = "req_owner", "bank 1"
 
 
-def _top_up(db: Session, amount: int, reference: str = BANK_REFERENCE, currency: str = "USD") -> str:
+def _top_up(db: Session, amount: int, reference: str = BANK_REFERENCE, currency: str = "USD", fee: int = 0) -> str:
     funding.register(db, OWNER)
     return funding.top_up(
-        db, owner_ref=OWNER, currency=currency, amount=amount, bank_reference=reference, actor_ref="finance"
+        db, owner_ref=OWNER, currency=currency, amount=amount, bank_reference=reference, actor_ref="finance", fee=fee
     )
 
 
@@ -57,6 +57,18 @@ def test_a_refund_that_is_approved_leaves_the_funds_and_the_bank(db: Session, bo
     assert (refund.state, refund.decided_by, _free(db)) == ("approved", "oscar", 40_000)
     turnover = {row.role: (int(row.debits), int(row.credits)) for row in ledger.trial_balance(db)}
     assert turnover == {"bank": (90_000, 50_000), "funds": (50_000, 90_000)}
+
+
+def test_all_that_was_paid_in_over_a_processor_can_go_back(db: Session, books: None) -> None:
+    _top_up(db, 90_000, fee=3_000)
+    with pytest.raises(RefundTooMuch):
+        _propose(db, 90_100)
+
+    refunds.approve(db, _propose(db, 90_000).id, approved_by="oscar")
+
+    # What the processor kept is not given back.
+    turnover = {row.role: (int(row.debits), int(row.credits)) for row in ledger.trial_balance(db)}
+    assert turnover == {"bank": (87_000, 90_000), "funds": (90_000, 90_000), "rail_fee": (3_000, 0)}
 
 
 def test_who_asked_for_a_refund_does_not_approve_it(db: Session, books: None) -> None:

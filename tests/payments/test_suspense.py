@@ -120,6 +120,20 @@ def test_a_top_up_that_finance_has_booked_by_hand_counts_once(db: Session, books
     assert ledger.balance(db, FUNDS, "req_a", "EUR") == 5000 * CENT
 
 
+def test_a_top_up_over_a_processor_answers_for_the_line_of_what_arrived(db: Session, books: None) -> None:
+    funding.register(db, "req_a")
+    entry_id = funding.top_up(
+        db, owner_ref="req_a", currency="EUR", amount=5150 * CENT, bank_reference="r", actor_ref="f", fee=150 * CENT
+    )
+    with pytest.raises(ResolutionUnfit):
+        _propose(db, _line(db, 5150, reference="b2"), "booked", booked_id=entry_id)
+
+    _resolve(db, _line(db, 5000), "booked", booked_id=entry_id)
+
+    assert (_cents(db, "bank"), _cents(db, "suspense")) == (5000 + 5150, -5150)
+    assert ledger.balance(db, FUNDS, "req_a", "EUR") == 5150 * CENT
+
+
 def test_an_entry_answers_for_one_line(db: Session, books: None) -> None:
     funding.register(db, "req_a")
     entry_id = funding.top_up(

@@ -317,7 +317,7 @@ MPESA = "OriginatorConversationID,ResultCode,ResultDesc\r\n"
 def test_paypals_words_mean_what_the_table_says(word: str, outcome: Outcome) -> None:
     (found,) = _read("paypal", (PAYPAL + f"pay1\t{word}\t-0.25\tnone\tX1\r\n").encode())
 
-    assert found == Result("pay1", outcome, "0.25", "none", word)
+    assert found == Result("pay1", outcome, "-0.25", "none", word)
 
 
 @pytest.mark.parametrize(
