@@ -13,8 +13,9 @@ from sqlalchemy import Select, func, literal, select, text
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids, pagination
+from foundation.db import patience
 from foundation.errors import Conflict, NotFound
-from payments import contracts, ledger, money, periods
+from payments import contracts, ledger, money, periods, spending
 from payments.ledger import BANK, HOUSE, RECEIVABLE_REQUESTER, SALES_TAX, AccountName, Entry, Line
 from payments.models import CreditNote, Currency, Invoice, InvoiceLine, InvoiceState, Presentation
 
@@ -43,11 +44,6 @@ class PaymentDiffers(Conflict):
     """The payment is not what is due."""
 
 
-def next_month(month: date) -> date:
-    """The first day of the month after."""
-    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
-
-
 def tax(fee: int, basis_points: int, currency: Currency) -> int:
     """Tax on a fee, in ledger units: rounded once, half to even, to what a bank can pay."""
     if not basis_points:
@@ -63,13 +59,13 @@ def _unit(currency: Currency) -> int:
 
 # Writing
 
-_LINES = text("""
+_LINES = text(f"""
     WITH written AS (
         INSERT INTO invoice_lines (invoice_id, line, kind, cause_ref, entries, work, fee)
         SELECT :invoice_id, row_number() OVER (ORDER BY cause_ref, kind), kind, cause_ref, count(DISTINCT entry_id),
                sum(work), sum(fee)
-          FROM spending
-         WHERE owner_ref = :owner_ref AND currency = :currency AND effective_on >= :first AND effective_on < :next
+          FROM {spending.OF_MONTH} s
+         WHERE owner_ref = :owner_ref AND currency = :currency
          GROUP BY kind, cause_ref
         RETURNING work, fee
     )
@@ -85,7 +81,7 @@ def draft(
     month : its first day. vat_basis_points : the tax on the fee that was in force, in hundredths of a per cent.
     """
     contracts.hold_turn(db, owner_ref)
-    following = next_month(month)
+    following = spending.next_month(month)
     if following > clock.now(db).date():
         raise periods.MonthNotOver("A month is invoiced once it is over.")
     end = datetime(following.year, following.month, 1, tzinfo=UTC) - timedelta(microseconds=1)
@@ -96,7 +92,7 @@ def draft(
     if db.scalar(select(CreditNote.id).filter_by(**which, period=month).where(CreditNote.state != InvoiceState.VOID)):
         raise InvoiceExists("This month has a credit note; make that one void first.")
     invoice_id = ids.new("inv")
-    spent = db.execute(_LINES, {**which, "invoice_id": invoice_id, "first": month, "next": following}).one()
+    spent = db.execute(_LINES, {**which, "invoice_id": invoice_id, **spending.month_of(month)}).one()
     work, fee = int(spent.work), int(spent.fee)
     if work + fee <= 0 or fee < 0:
         raise NothingToInvoice("No more was spent in this month than came back; it may have a credit note.")
@@ -112,9 +108,9 @@ def draft(
     return invoice
 
 
-_SPENT = text("""
-    SELECT coalesce(sum(work), 0) AS work, coalesce(sum(fee), 0) AS fee FROM spending
-     WHERE owner_ref = :owner_ref AND currency = :currency AND effective_on >= :first AND effective_on < :next
+_SPENT = text(f"""
+    SELECT coalesce(sum(work), 0) AS work, coalesce(sum(fee), 0) AS fee FROM {spending.OF_MONTH} s
+     WHERE owner_ref = :owner_ref AND currency = :currency
 """)
 _NUMBER = text("""
     INSERT INTO invoice_numbers AS n (entity, year, last) VALUES (:entity, :year, 1)
@@ -126,7 +122,7 @@ def issue(db: Session, invoice_id: str, *, issued_by: str) -> Invoice:
     """Give a draft its number and post its tax. Of the rest, what the owner had on credit is due; if nothing, paid."""
     invoice = _lock(db, invoice_id, InvoiceState.DRAFT)
     where = {"owner_ref": invoice.owner_ref, "currency": invoice.currency}
-    spent = db.execute(_SPENT, {**where, "first": invoice.period, "next": next_month(invoice.period)}).one()
+    spent = db.execute(_SPENT, {**where, **spending.month_of(invoice.period)}).one()
     if (spent.work, spent.fee) != (invoice.work, invoice.fee):
         raise InvoiceStale("More has been booked for this month since; make the draft void and another one.")
     now, due = clock.now(db), _on_credit(db, invoice) + invoice.vat
@@ -255,15 +251,17 @@ class Revenue:
     passed_on: int
 
 
-_REVENUE = text("""
+_REVENUE = text(f"""
+    WITH s AS MATERIALIZED (
+        SELECT owner_ref, currency, sum(work) AS work, sum(fee) AS fee FROM {spending.OF_MONTH} spent GROUP BY 1, 2
+    )
     SELECT s.currency, k.ledger_exponent AS exponent, coalesce(c.presentation, 'agent') AS presentation,
            sum(s.work) AS work, sum(s.fee) AS fee
-      FROM spending s JOIN currencies k ON k.code = s.currency
+      FROM s JOIN currencies k ON k.code = s.currency
       LEFT JOIN LATERAL (
             SELECT presentation FROM contracts
              WHERE owner_ref = s.owner_ref AND confirmed_by IS NOT NULL AND valid_from < :next
              ORDER BY valid_from DESC, id DESC LIMIT 1) c ON true
-     WHERE s.effective_on >= :first AND s.effective_on < :next
      GROUP BY 1, 2, 3 ORDER BY 1, 3
 """)
 
@@ -273,7 +271,9 @@ def revenue(db: Session, month: date) -> list[Revenue]:
 
     month : its first day.
     """
-    found = db.execute(_REVENUE, {"first": month, "next": next_month(month)})
+    # However much a month holds: all owners are in it.
+    with patience(db):
+        found = db.execute(_REVENUE, spending.month_of(month)).all()
     return [_presented(row, int(row.work), int(row.fee)) for row in found]
 
 

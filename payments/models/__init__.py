@@ -1,6 +1,6 @@
 """The tables, one file a capability. Owners, payees' people and causes are opaque references of other packages."""
 
-from payments.models.banking import BankBalance, BankEntry, BankEntryState, BankFile
+from payments.models.banking import BankBalance, BankDay, BankEntry, BankEntryState, BankFile
 from payments.models.books import (
     Account,
     AccountKind,
@@ -97,6 +97,7 @@ __all__ = [
     "Balance",
     "BalanceSnapshot",
     "BankBalance",
+    "BankDay",
     "BankEntry",
     "BankEntryState",
     "BankFile",

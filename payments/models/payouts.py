@@ -185,6 +185,8 @@ class Payout(Base):
     run_id: Mapped[str] = mapped_column(IdText, ForeignKey("payout_runs.id"))
     payee_id: Mapped[str] = mapped_column(IdText, ForeignKey("payees.id"))
     method_id: Mapped[str] = mapped_column(IdText, ForeignKey("payout_methods.id"))
+    # Of its payee, as it was when it was prepared: files say it whenever they are written. None before 0057.
+    name: Mapped[str | None]
     # Of the destination, so that an approval is for where the money goes too.
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
     part: Mapped[int] = mapped_column(SmallInteger)
@@ -220,6 +222,8 @@ class Payout(Base):
         Index(None, "payee_id", "id"),
         Index(None, "payee_id", "created_at"),
         Index(None, "run_id", "id"),
+        # By which banks' returns name it.
+        Index("ix_payouts_trace", text("upper(right(end_to_end_id, 15))")),
         Index("ix_payouts_in_transit", "run_id", postgresql_where=text("state = 'exported'")),
         one_of("state", PayoutState),
         CheckConstraint("net > 0 AND gross > 0 AND fee >= 0 AND withheld >= 0", name="above_zero"),

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from foundation import clock
 from foundation.errors import NotFound
 from foundation.pagination import PageRequest
-from payments import adjustments, clawbacks, contracts, earnings, funding, invoices, ledger, money, periods
+from payments import adjustments, clawbacks, contracts, earnings, funding, invoices, ledger, money, periods, spending
 from payments.contracts import AlreadyInForce, ContractMissing, CreditExceeded, DateTooFar, NotPostpaid
 from payments.four_eyes import SamePerson
 from payments.funding import OwnerUnknown
@@ -269,10 +269,10 @@ def test_an_invoice_is_what_was_spent_in_its_month(db: Session, books: None, mon
         ada = owed.payee(db, 10_000, 5_000)
     with owed.booked_on(_month_before(month)):
         owed.payee(db, 700)
-    with owed.booked_on(invoices.next_month(month)):
+    with owed.booked_on(spending.next_month(month)):
         owed.payee(db, 900)
     owed.pay_in(db, 2_400)
-    with owed.booked_on(invoices.next_month(month) - timedelta(days=1)):
+    with owed.booked_on(spending.next_month(month) - timedelta(days=1)):
         owed.give_bonus(db, owner_ref=OWNER, payee_id=ada.id, currency="USD", amount=2_000, reason="r", actor_ref="f")
 
     invoice = _draft(db, month, 1_600)
@@ -341,7 +341,7 @@ def test_goodwill_is_not_invoiced(db: Session, books: None, month: date) -> None
 def test_only_a_month_that_is_over_is_invoiced_and_once(db: Session, books: None, month: date) -> None:
     _postpaid(db, month, 10_000)
     with pytest.raises(periods.MonthNotOver):
-        _draft(db, invoices.next_month(month))
+        _draft(db, spending.next_month(month))
     _draft(db, month)
 
     with pytest.raises(InvoiceExists):
@@ -366,7 +366,7 @@ def test_an_invoice_needs_a_contract_of_its_time(db: Session, books: None, month
     ],
 )
 def test_one_month_follows_another(day: date, following: date) -> None:
-    assert invoices.next_month(day) == following
+    assert spending.next_month(day) == following
 
 
 @pytest.mark.parametrize(
