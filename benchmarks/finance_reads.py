@@ -7,10 +7,13 @@ waits for an answer may do. HTTP ends a statement after five seconds.
 """
 
 import argparse
+import json
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -23,8 +26,17 @@ from sqlalchemy.orm import Session
 from foundation import db as database
 from foundation import embedded, ids, logs, pagination
 from foundation.installation import migrate
-from payments import bank_balances, contracts, export_making, horizon, invoices, ledger, money, remittances
-from payments import statements, wages
+from payments import (
+    bank_balances,
+    export_making,
+    horizon,
+    invoices,
+    ledger,
+    money,
+    remittances,
+    statements,
+    wages,
+)
 from payments.ledger import RECEIVABLE_REQUESTER, WITHHELD
 
 # Lines of the journal.
@@ -45,6 +57,9 @@ _FILL = """
     INSERT INTO payees (id, owner_ref, name, country)
     SELECT 'pye_' || lpad(n::text, 26, '0'), 'wrk_' || n, 'Person ' || n, 'FR' FROM generate_series(0, {payees} - 1) n;
     INSERT INTO owners (owner_ref) SELECT 'req_' || n FROM generate_series(0, {owners} - 1) n;
+    INSERT INTO contracts (id, owner_ref, entity, presentation, billing, valid_from, made_by, confirmed_by,
+                           confirmed_at)
+    VALUES ('ctr_1', 'req_0', 'BENCH', 'agent', 'prepaid', '2020-01-01', 'a', 'b', now());
     INSERT INTO reserves (cause_ref, owner_ref, currency, reserved, spent)
     SELECT 'bat_' || lpad(c::text, 26, '0'), 'req_' || CASE WHEN c % 10 = 0 THEN 0 ELSE c % {owners} END, 'USD',
            sum(amount + amount / 5), sum(amount + amount / 5) FROM answers GROUP BY c;
@@ -156,7 +171,7 @@ def _write(connection: psycopg.Connection, n_lines: int) -> None:
 
 def _live_a_day(db: Session) -> None:
     """What the house does by itself: tell the horizon, and keep what went through accounts before it."""
-    for sweep in (horizon.advance, statements.take_snapshots):
+    for sweep in (horizon.advance, statements.take_snapshots, bank_balances.add_up_days):
         while sweep(db):
             db.commit()
         db.commit()
@@ -200,14 +215,20 @@ READS: dict[str, Callable[[Session], object]] = {
     "owed by an owner": lambda db: ledger.debit_balance(db, RECEIVABLE_REQUESTER, _OWNER, "USD"),
     "held for an authority": lambda db: ledger.debit_balance(db, WITHHELD, "DGFIP", "USD"),
 }
+_FLOOR_NAME = "floor: all lines added up"
 _FLOOR = text("SELECT sum(amount) FROM journal_lines")
 
 
-def measure(db: Session) -> dict[str, float]:
-    """How long each takes, in seconds."""
-    return {"floor: all lines added up": _seconds(db, lambda db: db.scalar(_FLOOR))} | {
-        name: _seconds(db, read) for name, read in READS.items()
-    }
+def measure(n_lines: int) -> None:
+    """Print how long each takes on books of so many lines, as JSON, in seconds."""
+    logs.configure("error")
+    with books(n_lines) as db:
+        taken = {name: _seconds(db, read) for name, read in {_FLOOR_NAME: _add_up, **READS}.items()}
+    print(json.dumps(taken), flush=True)
+
+
+def _add_up(db: Session) -> object:
+    return db.scalar(_FLOOR)
 
 
 def _seconds(db: Session, read: Callable[[Session], object]) -> float:
@@ -219,3 +240,33 @@ def _seconds(db: Session, read: Callable[[Session], object]) -> float:
         taken.append(time.perf_counter() - begun)
     # The first one warms what the others find.
     return statistics.median(taken[1:])
+
+
+def run(sizes: Sequence[int] = SIZES) -> None:
+    """Every read at every size, and the last size as a multiple of the first."""
+    columns = [_measured(size) for size in sizes]
+    heads = " ".join(f"{f'{size:,} lines':>16}" for size in sizes)
+    print(f"{'seconds':32} {heads} {'growth':>7} {'of the floor':>13}")
+    for name in columns[0]:
+        taken = [column[name] for column in columns]
+        figures = " ".join(f"{seconds:16.3f}" for seconds in taken)
+        share = taken[-1] / columns[-1][_FLOOR_NAME]
+        print(f"{name:32} {figures} {taken[-1] / taken[0]:6.1f}x {share:12.2f}x", flush=True)
+
+
+def _measured(n_lines: int) -> dict[str, float]:
+    """In a process of its own, so that one size leaves nothing behind for the next."""
+    line = f"from benchmarks import finance_reads; finance_reads.measure({n_lines})"
+    done = subprocess.run([sys.executable, "-c", line], check=True, capture_output=True, text=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.finance_reads", description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    run(parser.parse_args().sizes)
+
+
+if __name__ == "__main__":
+    main()

@@ -184,15 +184,8 @@ class Outlook:
     sentence: str
 
 
-def warn(db: Session, *, region: str, amount: int, currency: str, exponent: int, seconds: int) -> Outlook:
-    """Whether an answer at this price, in ledger units, pays the floor in force if it takes so many seconds."""
-    hourly = floors.hourly_today(db, region, currency)
-    if hourly is None:
-        return Outlook(is_below=False, sentence=f"No floor in {currency} is in force in {region}.")
-    return _outlook(hourly, region=region, amount=amount, currency=currency, exponent=exponent, seconds=seconds)
-
-
-def _outlook(hourly: int, *, region: str, amount: int, currency: str, exponent: int, seconds: int) -> Outlook:
+def outlook(hourly: int, *, region: str, amount: int, currency: str, exponent: int, seconds: int) -> Outlook:
+    """Whether an answer at this price pays a floor an hour, both in ledger units, if it takes so many seconds."""
     least = floors.price(hourly, seconds * 1000, exponent)
     paid, floor, wanted, wage = (
         money.format_amount(each, exponent) for each in (amount, hourly, least, amount * 3600 // seconds)
@@ -227,8 +220,8 @@ def warn_of_card(db: Session, card: Card, *, tier_min: int, tier_max: int, secon
         if price is None:
             continue
         place = {"region": region, "currency": card.currency}
-        outlook = _outlook(hourly, **place, amount=price, exponent=card.exponent, seconds=seconds)
-        if outlook.is_below:
+        told = outlook(hourly, **place, amount=price, exponent=card.exponent, seconds=seconds)
+        if told.is_below:
             least = floors.price(hourly, seconds * 1000, card.exponent)
             found.append(
                 Below(
@@ -237,7 +230,7 @@ def warn_of_card(db: Session, card: Card, *, tier_min: int, tier_max: int, secon
                     seconds=seconds,
                     price=price,
                     least=least,
-                    sentence=outlook.sentence,
+                    sentence=told.sentence,
                 )
             )
     return found

@@ -1,7 +1,8 @@
-"""what moved at banks day by day, entries of another day than they were written on, traces, and names in payouts."""
+"""what moved at banks day by day, entries of another day than they were written on, traces, names and manifests."""
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0057"
 down_revision = "0053"
@@ -30,6 +31,9 @@ def upgrade() -> None:
     )
     # The version before writes none, and its files go by the name of now.
     op.add_column("payouts", sa.Column("name", sa.Text(), nullable=True))
+    op.add_column("payout_files", sa.Column("n_parts", sa.Integer(), nullable=True))
+    op.add_column("payout_files", sa.Column("sums", JSONB(), nullable=True))
+    op.add_column("payout_files", sa.Column("as_of", sa.DateTime(timezone=True), nullable=True))
     # By which a bank's return names a payout: the last characters of its name, as `files/nacha.py` writes them.
     op.create_index("ix_payouts_trace", "payouts", [sa.text("upper(right(end_to_end_id, 15))")])
     # Nearly empty; whoever looks for a month's entries finds all others by their ids. Reading a million takes a second.

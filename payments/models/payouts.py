@@ -16,6 +16,7 @@ from sqlalchemy import (
     text,
     true,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from foundation.db import Base, Created, Id, IdText, Json, Moment, Ref, one_of
@@ -340,7 +341,11 @@ class LeftOut(Base):
 
 
 class PayoutFile(Base):
-    """That somebody made a run's file: which, when, and the hash of its bytes. Append-only."""
+    """That somebody made a run's file: which, when, and its manifest. Append-only.
+
+    sums : control totals, decimal strings by currency. as_of : when its run left. n_parts, sums and as_of are not known
+    of files from before 0057.
+    """
 
     __tablename__ = "payout_files"
 
@@ -348,7 +353,10 @@ class PayoutFile(Base):
     run_id: Mapped[str] = mapped_column(IdText, ForeignKey("payout_runs.id"))
     format: Mapped[str]
     part: Mapped[int]
+    n_parts: Mapped[int | None]
     rows: Mapped[int]
+    sums: Mapped[dict[str, str] | None] = mapped_column(JSONB(none_as_null=True))
+    as_of: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     sha256: Mapped[bytes] = mapped_column(LargeBinary)
     made_by: Mapped[Ref]
     created_at: Mapped[Created]
