@@ -150,7 +150,9 @@ def _in_columns(dialect: Dialect) -> Callable[[Path, int], list[str]]:
         read = {"header": False, "skiprows": int(dialect.header), "names": names, "sep": dialect.delimiter}
         with duckdb.connect() as judge:
             rows = judge.read_csv(parts, all_varchar=True, filename=True, **read)  # type: ignore[arg-type]
-            n, total, most = rows.query("rows", sums).fetchall()[0]
+            found = rows.query("rows", sums)
+            assert found is not None, "it was asked for rows"
+            n, total, most = found.fetchall()[0]
         expected = size * int(_WRITTEN[dialect.unit].partition(b".")[0])
         return (
             _unless(n == size, "the number of payments")
