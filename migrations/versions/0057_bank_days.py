@@ -1,8 +1,7 @@
-"""what moved at banks day by day, entries of another day than they were written on, traces, names and manifests."""
+"""what moved at banks, day by day."""
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0057"
 down_revision = "0053"
@@ -29,18 +28,6 @@ def upgrade() -> None:
     op.execute(
         "CREATE TRIGGER no_truncate BEFORE TRUNCATE ON bank_days FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
     )
-    # The version before writes none, and its files go by the name of now.
-    op.add_column("payouts", sa.Column("name", sa.Text(), nullable=True))
-    op.add_column("payout_files", sa.Column("n_parts", sa.Integer(), nullable=True))
-    op.add_column("payout_files", sa.Column("sums", JSONB(), nullable=True))
-    op.add_column("payout_files", sa.Column("as_of", sa.DateTime(timezone=True), nullable=True))
-    # By which a bank's return names a payout: the last characters of its name, as `files/nacha.py` writes them.
-    op.create_index("ix_payouts_trace", "payouts", [sa.text("upper(right(end_to_end_id, 15))")])
-    # Nearly empty; whoever looks for a month's entries finds all others by their ids. Reading a million takes a second.
-    op.create_index(
-        "ix_journal_entries_another_day", "journal_entries", ["effective_on"],
-        postgresql_where=sa.text("effective_on <> CAST(created_at AT TIME ZONE 'UTC' AS date)"),
-    )  # fmt: skip
 
 
 def downgrade() -> None:
