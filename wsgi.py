@@ -17,6 +17,7 @@ from foundation import api, commands, idempotency, jobs, mail, metrics, outbox, 
 from foundation.outbox import On
 from foundation.program import Program
 from payments import (
+    bank_balances,
     export_making,
     exports,
     floor_weeks,
@@ -79,6 +80,7 @@ program = Program(
         horizon.advance,
         seals.seal_due,
         statements.take_snapshots,
+        bank_balances.add_up_days,
         exports.expire,
         mail.erase,
         trail.tell_head,

@@ -16,6 +16,7 @@ _UNUSUAL = {
     "adjustments": "SELECT, INSERT",
     "balance_snapshots": "SELECT, INSERT",
     "bank_balances": "SELECT, INSERT",
+    "bank_days": "SELECT, INSERT",
     "credit_note_lines": "SELECT, INSERT",
     "evidence": "SELECT, INSERT",
     "invoice_lines": "SELECT, INSERT",

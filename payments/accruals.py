@@ -15,7 +15,7 @@ from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
 from foundation import ids
-from payments import ledger, payees, taxes, withholding
+from payments import ledger, payees, spending, taxes, withholding
 from payments.ledger import HOUSE, PAYABLE, WITHHELD, AccountName, Entry, Line
 from payments.models import AccruedTax, Currency, TaxPeriod
 from payments.taxes import Accrued, Counted, Place, Rule
@@ -196,7 +196,7 @@ def _weigh(row: Any, rules: Sequence[Rule], tallies: _Tallies) -> _Taxed:
     for rule in rules:
         first = taxes.first_day(row.country, rule.period, day)
         # The same day of the next period's first month.
-        until = first.replace(year=first.year + 1) if rule.period == TaxPeriod.YEAR else _next_month(first)
+        until = first.replace(year=first.year + 1) if rule.period == TaxPeriod.YEAR else spending.next_month(first)
         so_far = [each for each in mine if each.authority == rule.authority and first <= each.month < until]
         by_rule = _sum(each for each in so_far if each.rule_id == rule.id)
         share = taxes.accrue(rule, int(row.amount), before=_sum(so_far), by_rule=by_rule, left=left)
@@ -204,10 +204,6 @@ def _weigh(row: Any, rules: Sequence[Rule], tallies: _Tallies) -> _Taxed:
         _count(mine, rule, day.replace(day=1), int(row.amount), share)
         shares.append((rule, share))
     return _Taxed(row, day.replace(day=1), shares)
-
-
-def _next_month(first: date) -> date:
-    return first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
 
 
 def _count(mine: list[_Tally], rule: Rule, month: date, gross: int, share: Accrued) -> None:

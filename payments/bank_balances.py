@@ -12,6 +12,7 @@ from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
 from foundation import pagination
+from payments import horizon, snapshots
 from payments.models import BankBalance
 
 
@@ -50,16 +51,32 @@ def listed(
     return rows
 
 
-# One pass over what has moved at banks, whatever number of days is asked for.
-_BOOKS = text("""
+# The day on which something moved at a bank: `e` is its entry.
+_DAY = "coalesce(CAST(e.event_at AT TIME ZONE 'UTC' AS date), e.effective_on)"
+# What moved at an account from one id on and before another, line by line: all three are SQL expressions.
+_MOVED = f"""
+    (SELECT {_DAY} AS day, l.amount FROM journal_lines l JOIN journal_entries e ON e.id = l.entry_id
+      WHERE l.debit_id = {{account}} AND l.entry_id >= {{since}} AND l.entry_id < {{until}}
+      UNION ALL
+     SELECT {_DAY}, -l.amount FROM journal_lines l JOIN journal_entries e ON e.id = l.entry_id
+      WHERE l.credit_id = {{account}} AND l.entry_id >= {{since}} AND l.entry_id < {{until}})
+"""
+# Days that were added up, and the lines since: a few days of them, however much has moved before.
+_BOOKS = text(f"""
     WITH asked AS MATERIALIZED (
         SELECT DISTINCT currency, closed_on FROM bank_balances WHERE id = ANY(:ids)
+    ), banks AS MATERIALIZED (
+        SELECT a.id, a.currency, coalesce(max(d.up_to_entry), '') AS since
+          FROM accounts a LEFT JOIN bank_days d ON d.account_id = a.id
+         WHERE a.role = 'bank' AND a.currency IN (SELECT currency FROM asked) GROUP BY a.id
     ), moved AS MATERIALIZED (
-        SELECT p.currency, coalesce(CAST(e.event_at AT TIME ZONE 'UTC' AS date), e.effective_on) AS day,
-               sum(p.amount) AS amount
-          FROM postings p JOIN accounts a ON a.id = p.account_id AND a.role = 'bank'
-          JOIN journal_entries e ON e.id = p.entry_id
-         WHERE p.currency IN (SELECT currency FROM asked) GROUP BY 1, 2
+        SELECT currency, day, sum(amount) AS amount
+          FROM (SELECT b.currency, d.day, d.amount FROM banks b JOIN bank_days d ON d.account_id = b.id
+                 UNION ALL
+                SELECT b.currency, m.day, m.amount FROM banks b
+                 CROSS JOIN LATERAL {_MOVED.format(account="b.id", since="b.since", until=f"'{snapshots.END}'")} AS m
+               ) AS each
+         GROUP BY 1, 2
     )
     SELECT q.currency, q.closed_on, coalesce(sum(m.amount), 0) AS amount
       FROM asked q LEFT JOIN moved m ON m.currency = q.currency AND m.day <= q.closed_on GROUP BY 1, 2
@@ -102,3 +119,44 @@ def compare(db: Session, told: Sequence[BankBalance]) -> list[Compared]:
         )
         for one in told
     ]  # fmt: skip
+
+
+# Days, added up
+
+
+# Lines of each side that are added up at once; more than one entry has.
+_AT_ONCE = 50_000
+_TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(7265007)")
+_NEXT = text("""
+    SELECT a.id AS account_id, s.since, least(CAST(:before AS text), d.entry_id, c.entry_id) AS until
+      FROM accounts a
+     CROSS JOIN LATERAL (SELECT coalesce(max(up_to_entry), '') AS since FROM bank_days WHERE account_id = a.id) AS s
+      LEFT JOIN LATERAL (SELECT entry_id FROM journal_lines WHERE debit_id = a.id AND entry_id >= s.since
+                          ORDER BY entry_id OFFSET :most LIMIT 1) AS d ON true
+      LEFT JOIN LATERAL (SELECT entry_id FROM journal_lines WHERE credit_id = a.id AND entry_id >= s.since
+                          ORDER BY entry_id OFFSET :most LIMIT 1) AS c ON true
+     WHERE a.role = 'bank'
+       AND (EXISTS (SELECT FROM journal_lines WHERE debit_id = a.id AND entry_id >= s.since AND entry_id < :before)
+            OR EXISTS (SELECT FROM journal_lines WHERE credit_id = a.id AND entry_id >= s.since AND entry_id < :before))
+     ORDER BY a.id LIMIT 1
+""")
+_ADD_UP = text(f"""
+    INSERT INTO bank_days (account_id, up_to_entry, day, amount)
+    SELECT :account, :until, day, sum(amount)
+      FROM {_MOVED.format(account=":account", since=":since", until=":until")} AS moved GROUP BY day
+    ON CONFLICT DO NOTHING
+""")
+
+
+def add_up_days(db: Session, *, at_once: int = _AT_ONCE) -> int:
+    """Keep what moved at banks before the horizon by its day, a part of an account's lines at once; how many. A sweep.
+
+    Nothing is ever added before the horizon, so that no line has to be added up again. at_once : lines of each side.
+    """
+    before = horizon.final(db) if db.scalar(_TRY_LOCK) else None
+    # After the lock: what another one has just added up is seen.
+    found = None if before is None else db.execute(_NEXT, {"before": before, "most": at_once}).one_or_none()
+    if found is None:
+        return 0
+    db.execute(_ADD_UP, {"account": found.account_id, "since": found.since, "until": found.until})
+    return 1

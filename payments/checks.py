@@ -45,6 +45,19 @@ CHECKS = {
          CROSS JOIN LATERAL (SELECT sum(amount) AS amount FROM journal_lines
                               WHERE credit_id = s.account_id AND entry_id >= s.since AND entry_id < s.up_to_entry) c
          WHERE s.debits <> coalesce(d.amount, 0) OR s.credits <> coalesce(c.amount, 0)""",
+    "I4c what banks moved day by day is what the lines before add up to": """
+        WITH counted AS (SELECT account_id, max(up_to_entry) AS up_to_entry FROM bank_days GROUP BY 1),
+        moved AS (
+            SELECT c.account_id, coalesce(CAST(e.event_at AT TIME ZONE 'UTC' AS date), e.effective_on) AS day,
+                   sum(p.amount) AS amount
+              FROM counted c JOIN postings p ON p.account_id = c.account_id AND p.entry_id < c.up_to_entry
+              JOIN journal_entries e ON e.id = p.entry_id GROUP BY 1, 2),
+        kept AS (SELECT account_id, day, sum(amount) AS amount FROM bank_days GROUP BY 1, 2)
+        SELECT coalesce(m.account_id, k.account_id)
+          FROM moved m FULL JOIN kept k ON k.account_id = m.account_id AND k.day = m.day
+         WHERE m.amount IS DISTINCT FROM k.amount
+         UNION ALL
+        SELECT d.account_id FROM bank_days d JOIN accounts a ON a.id = d.account_id WHERE a.role <> 'bank'""",
     "I5 no bounded account is below zero": """
         SELECT account_id FROM balances WHERE credits < debits""",
     "I6 payable equals unpaid due earnings": """
@@ -107,6 +120,17 @@ CHECKS = {
           FULL JOIN (SELECT r.rail, p.currency, sum(p.net) AS sent FROM payouts p JOIN payout_runs r ON r.id = p.run_id
                       WHERE p.state = 'exported' GROUP BY 1, 2) p USING (rail, currency)
          WHERE coalesce(held, 0) <> coalesce(sent, 0)""",
+    "I12d a payout has the entries of its state, and no others": """
+        SELECT coalesce(p.id, e.cause_ref)
+          FROM (SELECT o.id, k.key FROM payouts o
+                 CROSS JOIN LATERAL (VALUES ('out:' || o.id, ARRAY['exported', 'settled', 'failed', 'returned']),
+                                            ('set:' || o.id, ARRAY['settled', 'returned']),
+                                            ('fail:' || o.id, ARRAY['failed']),
+                                            ('ret:' || o.id, ARRAY['returned'])) AS k(key, states)
+                 WHERE o.state = ANY(k.states)) p
+          FULL JOIN (SELECT idempotency_key AS key, cause_ref FROM journal_entries
+                      WHERE kind IN ('payout', 'settled', 'failed', 'returned')) e ON e.key = p.key
+         WHERE p.id IS DISTINCT FROM e.cause_ref""",
     "I12b suspense by the books is what banks have booked and nobody can place": """
         SELECT coalesce(l.currency, b.currency)
           FROM (SELECT a.currency, sum(-o.amount) AS held
@@ -238,12 +262,13 @@ CHECKS = {
                      WHERE t.month = q.month)), 'UTF8'))""",
     "I16 no entry without a key": """
         SELECT id FROM journal_entries WHERE idempotency_key IS NULL OR request_hash IS NULL""",
+    # Of what no bank has told of yet: limits change, and what has arrived went by those of its day.
     "I17 a payout is what its rail takes of one payment": f"""
         SELECT p.id FROM payouts p JOIN payout_runs r ON r.id = p.run_id
           JOIN payout_methods m ON m.id = p.method_id JOIN currencies c ON c.code = p.currency
           LEFT JOIN (VALUES {_LIMITS}) AS t(rail, kind, currency, least, most, decimals)
             ON (t.rail, t.kind, t.currency) = (r.rail, m.kind, p.currency)
-         WHERE p.state <> 'dropped'
+         WHERE p.state IN ('prepared', 'exported')
            AND (t.rail IS NULL OR mod(p.net, power(CAST(10 AS numeric), c.ledger_exponent - t.decimals)) <> 0
                 OR p.net NOT BETWEEN t.least * power(CAST(10 AS numeric), c.ledger_exponent)
                                  AND t.most * power(CAST(10 AS numeric), c.ledger_exponent))""",
@@ -453,13 +478,15 @@ CHECKS = {
                                WHERE a.role IN ('labour', 'labour_revenue'))
          GROUP BY l.entry_id
         HAVING NOT coalesce(
-                   array_agg(d.role || ' ' || c.role ORDER BY l.line) IN (
-                       ARRAY['reserve labour_revenue', 'labour payable'],
+                   array_agg(DISTINCT d.role || ' ' || c.role) IN (
+                       ARRAY['labour payable', 'reserve labour_revenue'],
                        ARRAY['funds labour_revenue', 'labour payable'],
                        ARRAY['labour_revenue reserve', 'payable labour'],
                        ARRAY['labour_revenue funds', 'payable labour'],
-                       ARRAY['labour_revenue funds', 'receivable_payee labour'])
-                   AND max(l.amount) FILTER (WHERE l.line = 1) >= max(l.amount) FILTER (WHERE l.line = 2), false)""",
+                       ARRAY['labour_revenue funds', 'receivable_payee labour'],
+                       ARRAY['labour_revenue funds', 'receivable_payee labour', 'withheld labour'])
+                   AND sum(l.amount) FILTER (WHERE 'labour_revenue' IN (d.role, c.role))
+                       >= sum(l.amount) FILTER (WHERE 'labour' IN (d.role, c.role)), false)""",
     # Since it posts anything so. A contract that was being confirmed when an answer was accepted may have come late,
     # and what is repaired stays as it was accepted.
     "I43b a principal pays nobody with an owner's money but as its own labour": """

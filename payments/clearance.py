@@ -93,7 +93,7 @@ def barred(db: Session, payee_ids: Collection[str], *, run: PayoutRun | None = N
 
 def _screened_out(db: Session, payee_ids: Collection[str]) -> dict[str, str]:
     version, found = screening.version_in_force(db), {}
-    for one in screening.standings(db, payee_ids, version):
+    for one in screening.unsettled(db, payee_ids, version):
         # Where there is no list nobody has to be held against it; what was found otherwise still waits.
         if one.waits or (version is not None and not one.is_fresh):
             found[one.snapshot.payee_id] = SCREENING
@@ -136,8 +136,7 @@ def _standings(rules: Sequence[Rule], counted: _Counted) -> list[Standing]:
 
 
 _IN_RUN = text("""
-    SELECT DISTINCT payee_id FROM payouts WHERE run_id = :run_id AND state = 'prepared' AND payee_id > :after
-     ORDER BY payee_id LIMIT :most
+    SELECT DISTINCT payee_id FROM payouts WHERE run_id = :run_id AND state = 'prepared' ORDER BY payee_id
 """)
 _OF = text("""
     SELECT id, payee_id FROM payouts WHERE run_id = :run_id AND state = 'prepared' AND payee_id = ANY(:payees)
@@ -146,9 +145,9 @@ _OF = text("""
 
 def stale(db: Session, run_id: str) -> Iterator[tuple[str, str]]:
     """Payouts of a run whose payees may not be paid out any more, with why; a thousand payees are asked at a time."""
-    after = ""
-    while payee_ids := list(db.scalars(_IN_RUN, {"run_id": run_id, "after": after, "most": _AT_ONCE})):
-        after = payee_ids[-1]
+    # Read once, and not anew for each thousand: all that are left would be sorted each time.
+    found = db.scalars(_IN_RUN, {"run_id": run_id}, execution_options={"yield_per": _AT_ONCE})
+    for payee_ids in found.partitions():
         if reasons := barred(db, payee_ids):
             for row in db.execute(_OF, {"run_id": run_id, "payees": list(reasons)}).all():
                 yield row.id, reasons[row.payee_id]

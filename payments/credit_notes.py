@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from foundation import clock, ids, pagination
 from foundation.errors import Conflict, NotFound
-from payments import contracts, four_eyes, invoices, ledger, periods
+from payments import contracts, four_eyes, invoices, ledger, periods, spending
 from payments.ledger import FUNDS, SALES_TAX, AccountName, Entry, Line
 from payments.models import CreditNote, CreditNoteLine, CreditNoteState, Currency, Invoice, InvoiceState
 
@@ -39,12 +39,12 @@ class CreditNoteStale(Conflict):
 
 # Writing
 
-_LINES = text("""
+_LINES = text(f"""
     WITH spent AS (
         SELECT kind, cause_ref, count(DISTINCT entry_id) AS entries, sum(work) AS work, sum(fee) AS fee,
                sum(work) FILTER (WHERE presentation = 'agent') AS agent_work
-          FROM spending
-         WHERE owner_ref = :owner_ref AND currency = :currency AND effective_on >= :first AND effective_on < :next
+          FROM {spending.OF_MONTH} s
+         WHERE owner_ref = :owner_ref AND currency = :currency
          GROUP BY kind, cause_ref
     ), written AS (
         INSERT INTO credit_note_lines (note_id, line, kind, cause_ref, entries, work, fee)
@@ -63,7 +63,7 @@ def draft(
     month : its first day. vat_basis_points : the tax on the fee when it was invoiced, in hundredths of a per cent.
     """
     contracts.hold_turn(db, owner_ref)
-    following = invoices.next_month(month)
+    following = spending.next_month(month)
     if following > clock.now(db).date():
         raise periods.MonthNotOver("A month gets its credit note once it is over.")
     end = datetime(following.year, following.month, 1, tzinfo=UTC)
@@ -72,7 +72,7 @@ def draft(
     which = {"owner_ref": owner_ref, "currency": currency.code}
     _refuse_taken(db, month, **which)
     note_id = ids.new("crn")
-    back = db.execute(_LINES, {**which, "note_id": note_id, "first": month, "next": following}).one()
+    back = db.execute(_LINES, {**which, "note_id": note_id, **spending.month_of(month)}).one()
     work, fee = int(back.work), int(back.fee)
     if work + fee <= 0 or fee < 0:
         raise NothingToCredit("No more came back in this month than was spent; it may have an invoice.")
@@ -95,10 +95,10 @@ def _refuse_taken(db: Session, month: date, *, owner_ref: str, currency: str) ->
             raise CreditNoteExists("This month has one already, or an invoice; make that void first.")
 
 
-_BACK = text("""
+_BACK = text(f"""
     SELECT -coalesce(sum(work), 0) AS work, -coalesce(sum(fee), 0) AS fee,
-           -coalesce(sum(work) FILTER (WHERE presentation = 'agent'), 0) AS agent_work FROM spending
-     WHERE owner_ref = :owner_ref AND currency = :currency AND effective_on >= :first AND effective_on < :next
+           -coalesce(sum(work) FILTER (WHERE presentation = 'agent'), 0) AS agent_work FROM {spending.OF_MONTH} s
+     WHERE owner_ref = :owner_ref AND currency = :currency
 """)
 _NUMBER = text("""
     INSERT INTO credit_note_numbers AS n (entity, year, last) VALUES (:entity, :year, 1)
@@ -111,7 +111,7 @@ def issue(db: Session, note_id: str, *, issued_by: str) -> CreditNote:
     note = _lock(db, note_id, CreditNoteState.DRAFT)
     four_eyes.other_person(note.made_by, issued_by)
     where = {"owner_ref": note.owner_ref, "currency": note.currency}
-    back = db.execute(_BACK, {**where, "first": note.period, "next": invoices.next_month(note.period)}).one()
+    back = db.execute(_BACK, {**where, **spending.month_of(note.period)}).one()
     if (back.work, back.fee) != (note.work, note.fee) or note.agent_work not in {None, back.agent_work}:
         raise CreditNoteStale("More has been booked for this month since; make the draft void and another one.")
     now = clock.now(db)

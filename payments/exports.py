@@ -122,8 +122,10 @@ def take(db: Session, export_id: str, *, taken_by: str) -> NamedFile:
 
 def named(export: Export, file: IO[bytes]) -> NamedFile:
     assert export.n_rows is not None, "a finished export has a manifest"
+    assert export.as_of is not None, "a finished export has a manifest"
     name = f"{export.kind}-{export.id}.{export.format}"
-    return NamedFile(file, export.n_rows, str(export.hash_text), name, CONTENT_TYPES[Format(export.format)])
+    manifest = export.n_rows, str(export.hash_text), export.sums or {}, export.as_of
+    return NamedFile(file, *manifest, name, CONTENT_TYPES[Format(export.format)])
 
 
 def note(db: Session, export: Export, *, taken_by: str) -> None:

@@ -108,15 +108,6 @@ def in_force(region: str, currency: str, day: str) -> str:
          WHERE newest.valid_to IS NULL OR newest.valid_to >= {day}"""
 
 
-_TODAY = text(in_force(":region", ":currency", "(now() AT TIME ZONE 'UTC')::date"))
-
-
-def hourly_today(db: Session, region: str, currency: str) -> int | None:
-    """The floor in force for pay in a currency, in ledger units an hour; None where nobody has confirmed any."""
-    row = db.execute(_TODAY, {"region": region, "currency": currency}).one_or_none()
-    return None if row is None else int(row.hourly)
-
-
 _REGIONS_TODAY = text(f"""
     SELECT regions.region, today.hourly
       FROM (SELECT DISTINCT region FROM floor_rules WHERE currency = :currency AND confirmed_by IS NOT NULL) regions

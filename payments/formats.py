@@ -13,9 +13,10 @@ from payments.files.writing import Hashing
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """rows, sha256 : of the part that was asked for."""
+    """rows, total, sha256 : of the part that was asked for. total : in the orders' units."""
 
     rows: int
+    total: int
     n_parts: int
     sha256: str
 
@@ -35,14 +36,14 @@ def _as_pain001(version: pain001.Version) -> Writer:
         pain001.write(
             batch, orders, cast("BinaryIO", out), version=version, currencies={batch.currency: batch.exponent}
         )
-        return Written(batch.n_orders, 1, out.sha256)
+        return Written(batch.n_orders, batch.total, 1, out.sha256)
 
     return Writer("xml", "application/xml", write)
 
 
 def _as_nacha(batch: Batch, orders: Iterable[Order], file: IO[bytes], _part: int) -> Written:
     written = nacha.write(batch, orders, file)
-    return Written(batch.n_orders, 1, written.sha256)
+    return Written(batch.n_orders, written.total, 1, written.sha256)
 
 
 def _as_dialect(name: str) -> Writer:
@@ -52,7 +53,7 @@ def _as_dialect(name: str) -> Writer:
 
         parts = dialects.write(dialects.DIALECTS[name], batch, orders, open_part)
         asked = parts[min(max(part, 1), len(parts)) - 1]
-        return Written(asked.rows, len(parts), asked.sha256)
+        return Written(asked.rows, asked.total, len(parts), asked.sha256)
 
     return Writer("csv", "text/csv; charset=utf-8", write)
 
@@ -64,12 +65,16 @@ def nowhere() -> IO[bytes]:
 
 def _as_xlsx(batch: Batch, orders: Iterable[Order], file: IO[bytes], _part: int) -> Written:
     written = xlsx.write(tables.payouts(batch, orders), file, created_at=batch.created_at)
-    return Written(written.rows, 1, written.sha256)
+    return _whole(written)
 
 
 def _as_parquet(batch: Batch, orders: Iterable[Order], file: IO[bytes], _part: int) -> Written:
     written = parquet.write(tables.payouts(batch, orders), file)
-    return Written(written.rows, 1, written.sha256)
+    return _whole(written)
+
+
+def _whole(written: tables.Written) -> Written:
+    return Written(written.rows, sum(written.totals.values()), 1, written.sha256)
 
 
 WRITERS = {

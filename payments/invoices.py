@@ -13,8 +13,9 @@ from sqlalchemy import Select, func, literal, select, text
 from sqlalchemy.orm import Session
 
 from foundation import clock, ids, pagination
+from foundation.db import patience
 from foundation.errors import Conflict, NotFound
-from payments import contracts, ledger, money, periods
+from payments import contracts, ledger, money, periods, spending
 from payments.ledger import BANK, HOUSE, RECEIVABLE_REQUESTER, SALES_TAX, AccountName, Entry, Line
 from payments.models import CreditNote, Currency, Invoice, InvoiceLine, InvoiceState, Presentation
 
@@ -43,11 +44,6 @@ class PaymentDiffers(Conflict):
     """The payment is not what is due."""
 
 
-def next_month(month: date) -> date:
-    """The first day of the month after."""
-    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
-
-
 def tax(fee: int, basis_points: int, currency: Currency) -> int:
     """Tax on a fee, in ledger units: rounded once, half to even, to what a bank can pay."""
     if not basis_points:
@@ -63,12 +59,12 @@ def _unit(currency: Currency) -> int:
 
 # Writing
 
-_LINES = text("""
+_LINES = text(f"""
     WITH spent AS (
         SELECT kind, cause_ref, count(DISTINCT entry_id) AS entries, sum(work) AS work, sum(fee) AS fee,
                sum(work) FILTER (WHERE presentation = 'agent') AS agent_work
-          FROM spending
-         WHERE owner_ref = :owner_ref AND currency = :currency AND effective_on >= :first AND effective_on < :next
+          FROM {spending.OF_MONTH} s
+         WHERE owner_ref = :owner_ref AND currency = :currency
          GROUP BY kind, cause_ref
     ), written AS (
         INSERT INTO invoice_lines (invoice_id, line, kind, cause_ref, entries, work, fee)
@@ -87,7 +83,7 @@ def draft(
     month : its first day. vat_basis_points : the tax on the fee that was in force, in hundredths of a per cent.
     """
     contracts.hold_turn(db, owner_ref)
-    following = next_month(month)
+    following = spending.next_month(month)
     if following > clock.now(db).date():
         raise periods.MonthNotOver("A month is invoiced once it is over.")
     end = datetime(following.year, following.month, 1, tzinfo=UTC)
@@ -99,7 +95,7 @@ def draft(
     if db.scalar(select(CreditNote.id).filter_by(**which, period=month).where(CreditNote.state != InvoiceState.VOID)):
         raise InvoiceExists("This month has a credit note; make that one void first.")
     invoice_id = ids.new("inv")
-    spent = db.execute(_LINES, {**which, "invoice_id": invoice_id, "first": month, "next": following}).one()
+    spent = db.execute(_LINES, {**which, "invoice_id": invoice_id, **spending.month_of(month)}).one()
     work, fee = int(spent.work), int(spent.fee)
     if work + fee <= 0 or fee < 0:
         raise NothingToInvoice("No more was spent in this month than came back; it may have a credit note.")
@@ -115,10 +111,10 @@ def draft(
     return invoice
 
 
-_SPENT = text("""
+_SPENT = text(f"""
     SELECT coalesce(sum(work), 0) AS work, coalesce(sum(fee), 0) AS fee,
-           coalesce(sum(work) FILTER (WHERE presentation = 'agent'), 0) AS agent_work FROM spending
-     WHERE owner_ref = :owner_ref AND currency = :currency AND effective_on >= :first AND effective_on < :next
+           coalesce(sum(work) FILTER (WHERE presentation = 'agent'), 0) AS agent_work FROM {spending.OF_MONTH} s
+     WHERE owner_ref = :owner_ref AND currency = :currency
 """)
 _NUMBER = text("""
     INSERT INTO invoice_numbers AS n (entity, year, last) VALUES (:entity, :year, 1)
@@ -130,7 +126,7 @@ def issue(db: Session, invoice_id: str, *, issued_by: str) -> Invoice:
     """Give a draft its number and post its tax. Of the rest, what the owner had on credit is due; if nothing, paid."""
     invoice = _lock(db, invoice_id, InvoiceState.DRAFT)
     where = {"owner_ref": invoice.owner_ref, "currency": invoice.currency}
-    spent = db.execute(_SPENT, {**where, "first": invoice.period, "next": next_month(invoice.period)}).one()
+    spent = db.execute(_SPENT, {**where, **spending.month_of(invoice.period)}).one()
     if (spent.work, spent.fee) != (invoice.work, invoice.fee) or invoice.agent_work not in {None, spent.agent_work}:
         raise InvoiceStale("More has been booked for this month since; make the draft void and another one.")
     now, due = clock.now(db), _on_credit(db, invoice) + invoice.vat
@@ -259,10 +255,9 @@ class Revenue:
     passed_on: int
 
 
-_REVENUE = text("""
+_REVENUE = text(f"""
     SELECT s.currency, k.ledger_exponent AS exponent, s.presentation, sum(s.work) AS work, sum(s.fee) AS fee
-      FROM spending s JOIN currencies k ON k.code = s.currency
-     WHERE s.effective_on >= :first AND s.effective_on < :next
+      FROM {spending.OF_MONTH} s JOIN currencies k ON k.code = s.currency
      GROUP BY 1, 2, 3 ORDER BY 1, 3
 """)
 
@@ -272,7 +267,9 @@ def revenue(db: Session, month: date) -> list[Revenue]:
 
     month : its first day.
     """
-    found = db.execute(_REVENUE, {"first": month, "next": next_month(month)})
+    # However much a month holds: all owners are in it.
+    with patience(db):
+        found = db.execute(_REVENUE, spending.month_of(month)).all()
     return [_presented(row, int(row.work), int(row.fee)) for row in found]
 
 

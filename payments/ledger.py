@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from foundation import db as database
 from foundation import ids, pagination
 from foundation.errors import Conflict, Problem, Unavailable
+from payments import snapshots
 from payments.models import AccountKind, JournalEntry
 
 
@@ -431,14 +432,15 @@ def balance(db: Session, role: Role, owner_ref: str, currency: str) -> int:
     return int(db.execute(BALANCE, {"role": role.name, "owner_ref": owner_ref, "currency": currency}).scalar_one())
 
 
-_DEBIT_BALANCE = text("""
-    SELECT coalesce(sum(p.amount), 0) FROM accounts a JOIN postings p ON p.account_id = a.id
+_DEBIT_BALANCE = text(f"""
+    SELECT coalesce(sum(b.debits - b.credits), 0)
+      FROM accounts a CROSS JOIN LATERAL {snapshots.until_now(account="a.id")} AS b
      WHERE a.owner_ref = :owner_ref AND a.role = :role AND a.currency = :currency
 """)
 
 
 def debit_balance(db: Session, role: Role, owner_ref: str, currency: str) -> int:
-    """What is on an account that keeps no live balance, from its lines: debits less credits, in ledger units."""
+    """What is on an account that keeps no live balance: debits less credits, in ledger units, all lines counted."""
     which = {"role": role.name, "owner_ref": owner_ref, "currency": currency}
     return int(db.execute(_DEBIT_BALANCE, which).scalar_one())
 

@@ -39,8 +39,10 @@ def _whole(amount: int, of: Currency) -> int:
     return int(units)
 
 
+# To whom it was prepared; what was prepared before 0060 does not say, and goes to who they are now.
 _ROWS = text("""
-    SELECT p.id, p.end_to_end_id, p.net, y.name FROM payouts p JOIN payees y ON y.id = p.payee_id
+    SELECT p.id, p.end_to_end_id, p.net, coalesce(p.name, y.name) AS name
+      FROM payouts p JOIN payees y ON y.id = p.payee_id
      WHERE p.run_id = :run_id AND p.state <> 'dropped' AND p.id > :after ORDER BY p.id LIMIT :most
 """)
 
@@ -89,7 +91,8 @@ def _methods(db: Session, payout_ids: list[str]) -> dict[str, PayoutMethod]:
 
 
 _GIVEN = text("""
-    SELECT p.id, p.end_to_end_id, p.net, y.name FROM payouts p JOIN payees y ON y.id = p.payee_id
+    SELECT p.id, p.end_to_end_id, p.net, coalesce(p.name, y.name) AS name
+      FROM payouts p JOIN payees y ON y.id = p.payee_id
      WHERE p.id = ANY(:ids) ORDER BY p.id
 """)
 

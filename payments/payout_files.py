@@ -3,14 +3,14 @@
 from contextlib import ExitStack
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from typing import IO, Any
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from foundation import ids
 from foundation.errors import Conflict, Invalid
-from payments import formats, orders, rails, runs
+from payments import formats, money, orders, rails, runs
 from payments.files.orders import Unfit
 from payments.formats import Written
 from payments.made_files import NamedFile
@@ -68,11 +68,13 @@ def write(db: Session, run_id: str, *, made_by: str, format_: str | None = None,
         if not 1 <= part <= written.n_parts:
             raise _wrong(PartUnknown, "/part", f"Must be from 1 to {written.n_parts}.")
         file.seek(0)
-        _note(db, run, chosen, part, written, made_by=made_by)
+        sums = {head.currency: money.format_amount(written.total, head.exponent)}
+        _note(db, run, written, format=chosen, part=part, sums=sums, made_by=made_by)
         # From here on it is the caller's, who closes it.
         until_finished.pop_all()
     name = f"{run.id}{'' if written.n_parts == 1 else f'-{part}'}.{writer.extension}"
-    return PayoutExport(file, written.rows, written.sha256, name, writer.content_type, written.n_parts)
+    manifest = written.rows, written.sha256, sums, run.exported_at
+    return PayoutExport(file, *manifest, name, writer.content_type, written.n_parts)
 
 
 def listed(run_id: str) -> Select[PayoutFile]:
@@ -84,15 +86,15 @@ def _wrong(problem: type[Invalid], pointer: str, reason: str) -> Invalid:
     return problem(reason, errors=[{"pointer": pointer, "reason": reason}])
 
 
-def _note(db: Session, run: PayoutRun, format_: str, part: int, written: Written, *, made_by: str) -> None:
+def _note(db: Session, run: PayoutRun, written: Written, **told: Any) -> None:
     made = PayoutFile(
         id=ids.new("pfl"),
         run_id=run.id,
-        format=format_,
-        part=part,
+        n_parts=written.n_parts,
         rows=written.rows,
+        as_of=run.exported_at,
         sha256=bytes.fromhex(written.sha256),
-        made_by=made_by,
+        **told,
     )
     db.add(made)
     db.flush()

@@ -312,15 +312,16 @@ def _take(waiting: list[Item], wanted: int) -> tuple[Item, ...]:
 
 _WRITE = text("""
     WITH made AS (
-        INSERT INTO payouts (id, run_id, payee_id, method_id, fingerprint, part, currency, earned_currency, fx_rate_id,
-                             gross, withheld, net, end_to_end_id)
-        SELECT id, CAST(:run_id AS text), payee, method, fingerprint, part, CAST(:currency AS text), earned, rate,
-               gross, withheld, net, replace(id, '_', '')
+        INSERT INTO payouts (id, run_id, payee_id, name, method_id, fingerprint, part, currency, earned_currency,
+                             fx_rate_id, gross, withheld, net, end_to_end_id)
+        SELECT given.id, CAST(:run_id AS text), payee, y.name, method, fingerprint, part, CAST(:currency AS text),
+               earned, rate, gross, withheld, net, replace(given.id, '_', '')
           FROM unnest(CAST(:ids AS text[]), CAST(:payees AS text[]), CAST(:methods AS text[]),
                       CAST(:fingerprints AS bytea[]), CAST(:parts AS smallint[]), CAST(:earned AS text[]),
                       CAST(:rates AS text[]), CAST(:grosses AS bigint[]), CAST(:withheld AS bigint[]),
                       CAST(:nets AS bigint[]))
                AS given(id, payee, method, fingerprint, part, earned, rate, gross, withheld, net)
+          JOIN payees y ON y.id = payee
     )
     INSERT INTO payout_items (payout_id, earning_id, part, amount)
     SELECT * FROM unnest(CAST(:item_payouts AS text[]), CAST(:item_earnings AS text[]), CAST(:item_parts AS smallint[]),

@@ -15,8 +15,7 @@ from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
 
 from foundation import ids
-from payments import ledger
-from payments.invoices import next_month
+from payments import ledger, spending
 from payments.ledger import BANK, HOUSE, RAIL_FEE, AccountName, Entry, Line
 from payments.models import FeeReason, PayoutState, UnplacedFee
 
@@ -144,5 +143,5 @@ def costs(db: Session, month: date) -> Sequence[Any]:
     month : its first day. What is no payout's has no rail: a bank's charges, and what processors kept of top-ups.
     """
     began = datetime.combine(month, time(), UTC) - timedelta(days=1)
-    given = {"least": ids.earliest("jnl", began), "first": month, "next": next_month(month)}
+    given = {"least": ids.earliest("jnl", began), "first": month, "next": spending.next_month(month)}
     return db.execute(_COSTS, given).all()

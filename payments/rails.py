@@ -1,7 +1,7 @@
 """Rails: the ways money leaves by, with what each takes. Limits are those their operators publish; check them first.
 
-Amounts are decimal strings in the rail's currency, as a person reads them in the operator's terms. Sources and dates
-are in docs/finance.md.
+Amounts are decimal strings in the rail's currency, as a person reads them in the operator's terms. Where each is from,
+and when that was looked up, is in docs/finance.md under "Paying people".
 """
 
 from collections.abc import Mapping

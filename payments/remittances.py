@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from foundation import clock, ids
 from foundation.errors import Conflict, NotFound
-from payments import four_eyes, ledger, money
+from payments import four_eyes, ledger, money, snapshots
 from payments.four_eyes import AlreadyConfirmed
 from payments.ledger import BANK, HOUSE, WITHHELD, AccountName, Entry, Line
 from payments.models import Currency, Remittance
@@ -86,11 +86,11 @@ def listed(*, authority: str | None = None) -> Select[Remittance]:
     return rows if authority is None else rows.where(Remittance.authority == authority)
 
 
-_DUE = text("""
-    SELECT a.owner_ref AS authority, a.currency, c.ledger_exponent AS exponent, sum(-p.amount) AS amount
-      FROM postings p JOIN accounts a ON a.id = p.account_id AND a.role = 'withheld'
-      JOIN currencies c ON c.code = a.currency
-     GROUP BY 1, 2, 3 HAVING sum(p.amount) <> 0 ORDER BY 1, 2
+_DUE = text(f"""
+    SELECT a.owner_ref AS authority, a.currency, c.ledger_exponent AS exponent, b.credits - b.debits AS amount
+      FROM accounts a JOIN currencies c ON c.code = a.currency
+     CROSS JOIN LATERAL {snapshots.until_now(account="a.id")} AS b
+     WHERE a.role = 'withheld' AND b.credits <> b.debits ORDER BY 1, 2
 """)
 
 

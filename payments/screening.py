@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import Select, TextClause, select, text
 from sqlalchemy.orm import Session, aliased
 
 from foundation import clock, ids
@@ -50,7 +50,7 @@ class Standing:
     match_hash: bytes | None
 
 
-_STANDINGS = text("""
+_STANDINGS = """
     SELECT p.id, p.name, p.country, m.account_fingerprint AS account, s.match_hash,
            coalesce(s.outcome <> 'clear' AND s.decision IS NULL, false) AS waits,
            coalesce(s.list_version = :version AND s.created_at > now() - make_interval(days => :days)
@@ -62,6 +62,10 @@ _STANDINGS = text("""
       LEFT JOIN payout_methods m ON m.payee_id = p.id AND m.status = 'active'
       LEFT JOIN LATERAL (SELECT * FROM screenings WHERE payee_id = p.id ORDER BY id DESC LIMIT 1) s ON true
      WHERE p.id = ANY(:payees) ORDER BY p.id
+"""
+_ALL = text(_STANDINGS)
+_UNSETTLED = text(f"""
+    SELECT * FROM ({_STANDINGS}) AS s WHERE waits OR is_blocked OR (:version <> '' AND NOT is_fresh) ORDER BY id
 """)
 
 
@@ -72,6 +76,15 @@ def version_in_force(db: Session) -> str | None:
 
 def standings(db: Session, payee_ids: Collection[str], version: str | None) -> list[Standing]:
     """These payees beside their last screenings, by their ids."""
+    return _read(db, _ALL, payee_ids, version)
+
+
+def unsettled(db: Session, payee_ids: Collection[str], version: str | None) -> list[Standing]:
+    """Those of them alone who are blocked, wait for a person or, where there are lists, are not fresh."""
+    return _read(db, _UNSETTLED, payee_ids, version)
+
+
+def _read(db: Session, statement: TextClause, payee_ids: Collection[str], version: str | None) -> list[Standing]:
     given = {
         "payees": list(payee_ids),
         "version": version or "",
@@ -84,7 +97,7 @@ def standings(db: Session, payee_ids: Collection[str], version: str | None) -> l
             Snapshot(row.id, row.name, row.country, None if row.account is None else bytes(row.account)),
             row.waits, row.is_fresh, row.is_blocked, None if row.match_hash is None else bytes(row.match_hash),
         )
-        for row in db.execute(_STANDINGS, given)
+        for row in db.execute(statement, given)
     ]  # fmt: skip
 
 

@@ -15,14 +15,12 @@ from sqlalchemy.orm import Session
 from foundation import ids, pagination
 from foundation.db import patience
 from foundation.errors import Invalid, NotFound
-from payments import horizon
+from payments import horizon, snapshots
 from payments.models import Account, AccountKind
 
 # Accounts of which a sweep takes snapshots at once.
 _AT_ONCE = 20
 _ROWS_AT_ONCE = 1000
-# Behind all ids there can be.
-_END = "jnl_~"
 _DEBIT_SIDE = {AccountKind.ASSET, AccountKind.EXPENSE}
 
 OPENING, LINE, CLOSING = "opening", "line", "closing"
@@ -82,25 +80,10 @@ def _signed(kind: str, debit: int, credit: int) -> int:
 # Balances
 
 
-# What went through an account before a line: `{account}`, `{entry}` and `{line}` are expressions.
-_BEFORE = """
-    (SELECT coalesce(s.debits, 0) + coalesce(d.amount, 0) AS debits,
-            coalesce(s.credits, 0) + coalesce(c.amount, 0) AS credits
-       FROM (SELECT) AS always
-       LEFT JOIN LATERAL (SELECT up_to_entry, debits, credits FROM balance_snapshots
-                           WHERE account_id = {account} AND up_to_entry <= {entry}
-                           ORDER BY up_to_entry DESC LIMIT 1) AS s ON true
-      CROSS JOIN LATERAL (SELECT sum(amount) AS amount FROM journal_lines
-                           WHERE debit_id = {account} AND entry_id >= coalesce(s.up_to_entry, '')
-                             AND (entry_id, line) < ({entry}, {line})) AS d
-      CROSS JOIN LATERAL (SELECT sum(amount) AS amount FROM journal_lines
-                           WHERE credit_id = {account} AND entry_id >= coalesce(s.up_to_entry, '')
-                             AND (entry_id, line) < ({entry}, {line})) AS c)
-"""
 _TURNOVERS = text(f"""
     SELECT a.id, a.role, a.owner_ref, a.currency, k.ledger_exponent AS exponent, a.kind, a.bounded, b.debits, b.credits
       FROM accounts a JOIN currencies k ON k.code = a.currency
-     CROSS JOIN LATERAL {_BEFORE.format(account="a.id", entry="CAST(:before AS text)", line="0")} AS b
+     CROSS JOIN LATERAL {snapshots.before(account="a.id", entry="CAST(:before AS text)")} AS b
      WHERE a.id = ANY(:accounts)
 """)
 
@@ -112,7 +95,7 @@ _TURNOVERS_NOW = text(f"""
      CROSS JOIN LATERAL (
             SELECT debits, credits FROM balances WHERE account_id = a.id AND a.bounded
              UNION ALL
-            SELECT debits, credits FROM {_BEFORE.format(account="a.id", entry="CAST(:before AS text)", line="0")} AS u
+            SELECT debits, credits FROM {snapshots.before(account="a.id", entry="CAST(:before AS text)")} AS u
              WHERE NOT a.bounded) AS b
      WHERE a.id = ANY(:accounts)
 """)
@@ -120,7 +103,7 @@ _TURNOVERS_NOW = text(f"""
 
 def turnovers(db: Session, account_ids: Sequence[str], at: datetime | None = None) -> dict[str, Turnover]:
     """What has gone through accounts before a moment, or until now, by their ids; in one statement."""
-    statement, before = (_TURNOVERS_NOW, _END) if at is None else (_TURNOVERS, ids.earliest("jnl", at))
+    statement, before = (_TURNOVERS_NOW, snapshots.END) if at is None else (_TURNOVERS, ids.earliest("jnl", at))
     rows = db.execute(statement, {"accounts": list(account_ids), "before": before})
     return {row.id: _turnover(row) for row in rows}
 
@@ -204,7 +187,7 @@ _STATEMENT = text(f"""
            b.credits AS opening_credits, m.entry_id, m.line, m.debit, m.credit, e.kind, e.cause_ref, e.effective_on,
            e.created_at, o.role || ':' || o.owner_ref AS other
       FROM accounts a JOIN currencies k ON k.code = a.currency
-     CROSS JOIN {_BEFORE.format(account=":account", entry="CAST(:entry AS text)", line="CAST(:line AS int)")} AS b
+     CROSS JOIN {snapshots.before(account=":account", entry="CAST(:entry AS text)", line="CAST(:line AS int)")} AS b
       LEFT JOIN (moves m JOIN journal_entries e ON e.id = m.entry_id JOIN accounts o ON o.id = m.other_id) ON true
      WHERE a.id = :account
      ORDER BY m.entry_id, m.line
@@ -260,7 +243,10 @@ def page(
 def _bounds(since: datetime | None, until: datetime | None) -> tuple[str, str]:
     if since is not None and until is not None and until < since:
         raise TimesReversed("Let the statement end after it begins.", errors=[_REVERSED])
-    return ("" if since is None else ids.earliest("jnl", since), _END if until is None else ids.earliest("jnl", until))
+    return (
+        "" if since is None else ids.earliest("jnl", since),
+        snapshots.END if until is None else ids.earliest("jnl", until),
+    )
 
 
 _REVERSED = {"pointer": "?/until", "reason": "Is before since."}
@@ -318,7 +304,7 @@ _MOVED = text("""
 _SNAPSHOT = text(f"""
     INSERT INTO balance_snapshots (account_id, up_to_entry, debits, credits)
     SELECT a.id, :before, b.debits, b.credits FROM accounts a
-     CROSS JOIN LATERAL {_BEFORE.format(account="a.id", entry="CAST(:before AS text)", line="0")} AS b
+     CROSS JOIN LATERAL {snapshots.before(account="a.id", entry="CAST(:before AS text)")} AS b
      WHERE a.id = ANY(:accounts)
     ON CONFLICT DO NOTHING
 """)

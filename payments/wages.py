@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from foundation import clock
+from foundation.db import patience
 from foundation.errors import Invalid
 from payments import active_time, floors, money
 from payments.rates import Card
@@ -70,23 +71,24 @@ _SIZES = text(f"""
 """)
 # The k-th smallest of n is the percentile (k - 1/2) / n: the first that at least that share does not exceed.
 _WAGES = text(f"""
-    WITH wanted AS (
-        SELECT * FROM unnest(CAST(:regions AS text[]), CAST(:tiers AS integer[]), CAST(:skills AS text[]),
-                             CAST(:currencies AS text[]), CAST(:sizes AS integer[]), CAST(:lows AS integer[]))
+    WITH wanted AS MATERIALIZED (
+        SELECT g.*, c.ledger_exponent AS exponent
+          FROM unnest(CAST(:regions AS text[]), CAST(:tiers AS integer[]), CAST(:skills AS text[]),
+                      CAST(:currencies AS text[]), CAST(:sizes AS integer[]), CAST(:lows AS integer[]))
                AS g(region, tier, skill, currency, n, low)
+          JOIN currencies c ON c.code = g.currency
     ), worked AS MATERIALIZED (
         SELECT t.region, t.tier, t.skill, t.cause_ref, t.milliseconds, e.currency, e.amount
           FROM active_time t JOIN earnings e ON e.answer_ref = t.answer_ref
          WHERE {_FILTER}
-    )
-    SELECT region, tier, skill, currency, c.ledger_exponent AS exponent, count(*) AS answers,
+    ), counted AS MATERIALIZED ({active_time.capped("worked")})
+    SELECT region, tier, skill, currency, exponent, count(*) AS answers,
            sum(counted_ms) AS milliseconds,
            percentile_disc(ARRAY[0.25, 0.5, 0.75]) WITHIN GROUP (ORDER BY {active_time.WAGE}) AS quartiles,
            percentile_disc(ARRAY[(low - 0.5) / n, (n - low + 0.5) / n]::float8[])
                WITHIN GROUP (ORDER BY {active_time.WAGE}) AS interval
-      FROM ({active_time.capped("worked")}) counted JOIN wanted USING (region, tier, skill, currency)
-      JOIN currencies c ON c.code = currency
-     GROUP BY region, tier, skill, currency, n, low, c.ledger_exponent
+      FROM counted JOIN wanted USING (region, tier, skill, currency)
+     GROUP BY region, tier, skill, currency, n, low, exponent
      ORDER BY n DESC, region, tier, skill, currency
 """)
 
@@ -113,8 +115,11 @@ def report(
         "tier": tier,
         "skill": skill,
     }
-    sizes = db.execute(_SIZES, {**narrowed, "most": GROUPS_MAX + 1}).all()
-    return Report(first, last, _of(db, narrowed, sizes[:GROUPS_MAX]), complete=len(sizes) <= GROUPS_MAX)
+    # A quarter of a year of a busy house is millions of answers.
+    with patience(db):
+        sizes = db.execute(_SIZES, {**narrowed, "most": GROUPS_MAX + 1}).all()
+        items = _of(db, narrowed, sizes[:GROUPS_MAX])
+    return Report(first, last, items, complete=len(sizes) <= GROUPS_MAX)
 
 
 def _end_of(day: date) -> datetime:
@@ -179,15 +184,8 @@ class Outlook:
     sentence: str
 
 
-def warn(db: Session, *, region: str, amount: int, currency: str, exponent: int, seconds: int) -> Outlook:
-    """Whether an answer at this price, in ledger units, pays the floor in force if it takes so many seconds."""
-    hourly = floors.hourly_today(db, region, currency)
-    if hourly is None:
-        return Outlook(is_below=False, sentence=f"No floor in {currency} is in force in {region}.")
-    return _outlook(hourly, region=region, amount=amount, currency=currency, exponent=exponent, seconds=seconds)
-
-
-def _outlook(hourly: int, *, region: str, amount: int, currency: str, exponent: int, seconds: int) -> Outlook:
+def outlook(hourly: int, *, region: str, amount: int, currency: str, exponent: int, seconds: int) -> Outlook:
+    """Whether an answer at this price pays a floor an hour, both in ledger units, if it takes so many seconds."""
     least = floors.price(hourly, seconds * 1000, exponent)
     paid, floor, wanted, wage = (
         money.format_amount(each, exponent) for each in (amount, hourly, least, amount * 3600 // seconds)
@@ -222,8 +220,8 @@ def warn_of_card(db: Session, card: Card, *, tier_min: int, tier_max: int, secon
         if price is None:
             continue
         place = {"region": region, "currency": card.currency}
-        outlook = _outlook(hourly, **place, amount=price, exponent=card.exponent, seconds=seconds)
-        if outlook.is_below:
+        told = outlook(hourly, **place, amount=price, exponent=card.exponent, seconds=seconds)
+        if told.is_below:
             least = floors.price(hourly, seconds * 1000, card.exponent)
             found.append(
                 Below(
@@ -232,7 +230,7 @@ def warn_of_card(db: Session, card: Card, *, tier_min: int, tier_max: int, secon
                     seconds=seconds,
                     price=price,
                     least=least,
-                    sentence=outlook.sentence,
+                    sentence=told.sentence,
                 )
             )
     return found

@@ -155,8 +155,8 @@ def travelling(engines: embedded.Engines, worker_name: str) -> Iterator[Engine]:
 
 @contextmanager
 def rolled_back(engine: Engine) -> Iterator[Session]:
-    """A session whose commits are savepoints of one transaction that is rolled back."""
-    with engine.connect() as connection:
+    """A session on a travelling house whose commits are savepoints of one transaction that is rolled back."""
+    with travel.ids_following(engine), engine.connect() as connection:
         outer = connection.begin()
         with Session(connection, join_transaction_mode="create_savepoint", autoflush=False) as session:
             yield session

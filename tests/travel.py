@@ -2,15 +2,20 @@
 
 The functions that tell the time are hidden behind others of the same names, which add what is said. They have to be
 there before the tables, whose defaults are bound to what is found first. The clock moves between transactions: whoever
-moves it waits for those that have asked, as none takes a month.
+moves it waits for those that have asked, as none takes a month. Ids tell the time too, and follow.
 """
 
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import text
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.orm import Session
+
+from foundation import ids
 
 # A transaction keeps the time at which it first asked, as it does without travelling.
 _CLOCK = """
@@ -40,6 +45,7 @@ _CLOCK = """
 """
 _ALONE = text("SELECT pg_advisory_xact_lock(7265099)")
 _MOVE = text("UPDATE travel.ahead SET by = by + :by RETURNING set_config('travel.by', CAST(by AS text), true)")
+_AHEAD = "SELECT CAST(1000000 * extract(epoch FROM by) AS bigint) FROM travel.ahead"
 
 
 def install(superuser: str, database: str) -> None:
@@ -54,3 +60,36 @@ def move(db: Session, by: timedelta) -> None:
     """Move the clock, also for what else this transaction does; for others, in their next one, when it is committed."""
     db.execute(_ALONE)
     db.execute(_MOVE, {"by": by})
+    _Ahead.read(db.connection())
+
+
+class _Ahead:
+    """The time that ids tell: that of the transaction which this process began last."""
+
+    microseconds = 0
+
+    @classmethod
+    def time_ns(cls) -> int:
+        return time.time_ns() + 1000 * cls.microseconds
+
+    @classmethod
+    def read(cls, connection: Connection, *_: object) -> None:
+        # Not by the connection itself, whose transaction is only about to begin.
+        with closing(connection.connection.cursor()) as cursor:
+            cursor.execute(_AHEAD)
+            (cls.microseconds,) = cursor.fetchone() or (0,)
+
+
+@contextmanager
+def ids_following(engine: Engine) -> Iterator[None]:
+    """Ids that this process makes tell the time of such a database, whatever becomes of who moves it."""
+    begun = ("begin", "rollback_savepoint")
+    for name in begun:
+        event.listen(engine, name, _Ahead.read)
+    ids.time = _Ahead  # type: ignore[assignment]  # the clock is what tests may replace
+    try:
+        yield
+    finally:
+        ids.time, _Ahead.microseconds = time, 0
+        for name in begun:
+            event.remove(engine, name, _Ahead.read)

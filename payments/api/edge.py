@@ -1,5 +1,6 @@
 """What the routes of payments have in common: who may call, and amounts as ledger units."""
 
+from datetime import UTC
 from typing import Any
 
 from flask import Response
@@ -34,11 +35,13 @@ def in_units(call: Call) -> dict[str, Any]:
 
 
 def handed_over(made: NamedFile, *, name: str | None = None) -> Response:
-    """A file as it is downloaded; header fields carry the row count and SHA-256."""
+    """A file as it is downloaded; header fields carry its manifest: rows, control totals, moment and SHA-256."""
     response = Response(made.chunks(), content_type=made.content_type)
     # Nobody may ask for the chunks: a HEAD, or a client that is gone.
     response.call_on_close(made.file.close)
     response.headers["Content-Disposition"] = f'attachment; filename="{name or made.name}"'
     response.headers["Rookery-Rows"] = str(made.rows)
+    response.headers["Rookery-Sums"] = ", ".join(f"{amount} {currency}" for currency, amount in made.sums.items())
+    response.headers["Rookery-As-Of"] = made.as_of.astimezone(UTC).isoformat()
     response.headers["Rookery-Sha256"] = made.sha256
     return response

@@ -7,7 +7,7 @@ from foundation.auth import allow
 from foundation.errors import within
 from foundation.http import Call
 from payments import methods, paying_accounts, payout_files, payouts, reconciliation, runs, schemas
-from payments.api.edge import READ, routes
+from payments.api.edge import READ, handed_over, routes
 from payments.models import BankEntry, BankFile, PayingAccount, Payout, PayoutFile, PayoutMethod, PayoutRun
 
 
@@ -105,12 +105,8 @@ def run_file(call: Call, run_id: str) -> Response:
     asked = {"format_": call.query.get("format"), "part": call.query.get("part", 1)}
     with within("?"):
         made = payout_files.write(call.db, run_id, made_by=call.actor.subject_id, **asked)
-    response = Response(made.chunks(), content_type=made.content_type)
-    response.call_on_close(made.file.close)
-    response.headers["Content-Disposition"] = f'attachment; filename="{made.name}"'
-    response.headers["Rookery-Rows"] = str(made.rows)
+    response = handed_over(made)
     response.headers["Rookery-Parts"] = str(made.n_parts)
-    response.headers["Rookery-Sha256"] = made.sha256
     return response
 
 

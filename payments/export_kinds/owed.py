@@ -111,7 +111,7 @@ _PAYOUTS = Layout(
 )
 _PAID = f"""
     SELECT o.id AS payout_id, o.run_id, r.rail, {iso("r.exported_at")} AS sent_at, o.state,
-           {iso("o.ended_at")} AS ended_at, p.id AS payee_id, p.name, p.country, o.currency,
+           {iso("o.ended_at")} AS ended_at, p.id AS payee_id, coalesce(o.name, p.name) AS name, p.country, o.currency,
            c.ledger_exponent AS exponent, o.net, o.earned_currency, k.ledger_exponent AS earned_exponent, o.gross,
            o.fee, w.amount AS withheld, w.authorities AS withheld_by, {FX_RATE} AS fx_rate, f.source AS fx_source,
            o.end_to_end_id, o.reason

@@ -1,7 +1,7 @@
 """The tables, one file a capability. Owners, payees' people and causes are opaque references of other packages."""
 
 from payments.models.accruals import AccruedMonth, AccruedTax
-from payments.models.banking import BankBalance, BankEntry, BankEntryState, BankFile
+from payments.models.banking import BankBalance, BankDay, BankEntry, BankEntryState, BankFile
 from payments.models.books import (
     Account,
     AccountKind,
@@ -102,6 +102,7 @@ __all__ = [
     "Balance",
     "BalanceSnapshot",
     "BankBalance",
+    "BankDay",
     "BankEntry",
     "BankEntryState",
     "BankFile",

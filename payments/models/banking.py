@@ -3,7 +3,17 @@
 from datetime import date
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, CheckConstraint, Date, ForeignKey, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Date,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Numeric,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from foundation.db import Base, Created, Id, IdText, Json, Ref, one_of
@@ -95,3 +105,19 @@ class BankBalance(Base):
         return self.books.ledger_exponent
 
     __table_args__ = (Index(None, "file_id"), Index(None, "currency", "closed_on"))
+
+
+class BankDay(Base):
+    """What moved at banks on a day, by the entries before one id and not before the last such id. Append-only.
+
+    day : the one a bank has booked it on, if one has said, else the one it counts for. amount : debits less credits.
+    """
+
+    __tablename__ = "bank_days"
+
+    account_id: Mapped[str] = mapped_column(IdText, ForeignKey("accounts.id"), primary_key=True)
+    # Behind it nothing was counted yet, before it nothing is ever added.
+    up_to_entry: Mapped[str] = mapped_column(IdText, primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    amount: Mapped[int] = mapped_column(Numeric(38, 0))
+    created_at: Mapped[Created]

@@ -82,6 +82,12 @@ class JournalEntry(Base):
             unique=True,
             postgresql_where=text("reverses_id IS NOT NULL"),
         ),
+        # Nearly empty: ids tell the day of all others (`payments/spending.py`).
+        Index(
+            "ix_journal_entries_another_day",
+            "effective_on",
+            postgresql_where=text("effective_on <> CAST(created_at AT TIME ZONE 'UTC' AS date)"),
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     text,
     true,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from foundation.db import Base, Created, Id, IdText, Json, Moment, Ref, one_of
@@ -185,6 +186,8 @@ class Payout(Base):
     run_id: Mapped[str] = mapped_column(IdText, ForeignKey("payout_runs.id"))
     payee_id: Mapped[str] = mapped_column(IdText, ForeignKey("payees.id"))
     method_id: Mapped[str] = mapped_column(IdText, ForeignKey("payout_methods.id"))
+    # Of its payee, as it was when it was prepared: files say it whenever they are written. None before 0060.
+    name: Mapped[str | None]
     # Of the destination, so that an approval is for where the money goes too.
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
     part: Mapped[int] = mapped_column(SmallInteger)
@@ -220,6 +223,8 @@ class Payout(Base):
         Index(None, "payee_id", "id"),
         Index(None, "payee_id", "created_at"),
         Index(None, "run_id", "id"),
+        # By which banks' returns name it.
+        Index("ix_payouts_trace", text("upper(right(end_to_end_id, 15))")),
         Index("ix_payouts_in_transit", "run_id", postgresql_where=text("state = 'exported'")),
         one_of("state", PayoutState),
         CheckConstraint("net > 0 AND gross > 0 AND fee >= 0 AND withheld >= 0", name="above_zero"),
@@ -336,7 +341,11 @@ class LeftOut(Base):
 
 
 class PayoutFile(Base):
-    """That somebody made a run's file: which, when, and the hash of its bytes. Append-only."""
+    """That somebody made a run's file: which, when, and its manifest. Append-only.
+
+    sums : control totals, decimal strings by currency. as_of : when its run left. n_parts, sums and as_of are not known
+    of files from before 0061.
+    """
 
     __tablename__ = "payout_files"
 
@@ -344,7 +353,10 @@ class PayoutFile(Base):
     run_id: Mapped[str] = mapped_column(IdText, ForeignKey("payout_runs.id"))
     format: Mapped[str]
     part: Mapped[int]
+    n_parts: Mapped[int | None]
     rows: Mapped[int]
+    sums: Mapped[dict[str, str] | None] = mapped_column(JSONB(none_as_null=True))
+    as_of: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     sha256: Mapped[bytes] = mapped_column(LargeBinary)
     made_by: Mapped[Ref]
     created_at: Mapped[Created]

@@ -11,9 +11,11 @@ from payments import bank_balances, funding, reconciliation, suspense
 from payments.bank_balances import Compared
 from payments.models import BankBalance, BankEntry, ResolutionKind
 from payments.reconciliation import FileUnreadable
+from tests.conftest import House
 from tests.payments import owed
 from tests.payments.files.test_camt import OURS, balance, document, entry
 from tests.payments.owed import APPROVER, PREPARER
+from tests.payments.posted import alone, settle
 
 OTHER = "FR7630006000011234567890189"
 EURO = 10_000
@@ -65,6 +67,37 @@ def test_days_are_the_banks_whenever_and_in_whatever_order_they_are_read(db: Ses
     _read(db, "50.00", _in("b1", "50.00"))
 
     assert _differences(db) == [0, 0]
+
+
+def test_days_that_were_added_up_are_the_lines_they_were(house: House) -> None:
+    """By an account's lines in parts as well, with lines that come later for earlier days."""
+    alone(house, lambda db: _read(db, "60.00", _in("b1", "10.00"), _in("b2", "20.00"), _in("b3", "30.00")))
+    alone(house, lambda db: _read(db, "75.00", _in("b4", "15.00"), name="st2", day="2026-02-04"))
+    before = alone(house, _compared)
+    settle(house)
+
+    parts = [alone(house, lambda db: bank_balances.add_up_days(db, at_once=1)) for _ in range(5)]
+
+    assert (parts, alone(house, _compared)) == ([1, 1, 1, 1, 0], before)
+    alone(house, lambda db: _read(db, "67.00", _in("b5", "7.00"), name="st3"))
+    assert alone(house, _differences) == [7, 7, 0]
+    settle(house)
+    assert [alone(house, bank_balances.add_up_days) for _ in range(2)] == [1, 0]
+    assert alone(house, _differences) == [7, 7, 0]
+
+
+def test_no_day_is_added_up_before_the_horizon_nor_by_two_at_once(house: House) -> None:
+    alone(house, lambda db: _read(db, "10.00", _in("b1", "10.00")))
+    assert alone(house, bank_balances.add_up_days) == 0
+    settle(house)
+
+    with house.sessions() as one:
+        assert bank_balances.add_up_days(one) == 1
+        assert alone(house, bank_balances.add_up_days) == 0
+        one.commit()
+
+    assert alone(house, bank_balances.add_up_days) == 0
+    assert alone(house, _differences) == [0]
 
 
 def test_the_accounts_of_a_currency_are_the_books_together(db: Session, books: None) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from foundation import auth, clock
 from payments import (
     adjustments,
+    bank_balances,
     batch_floors,
     blocks,
     checks,
@@ -63,6 +64,7 @@ APPEND_ONLY = [
     "journal_entries", "journal_lines", "rates", "tier_moves", "known_labels", "adjudications", "adjustments",
     "invoice_lines", "credit_note_lines",
     "active_time", "weekly_pay", "seals", "balance_snapshots", "withholdings", "bank_balances",
+    "bank_days",
     "kyc_records", "watch_lists", "watch_list_rows", "blocked_amounts",
     "export_downloads", "unplaced_fees",
 ]  # fmt: skip
@@ -83,6 +85,7 @@ _COLUMN = {
     "blocked_amounts": "amount",
     "bank_balances": "closing",
     "unplaced_fees": "told",
+    "bank_days": "amount",
 }
 
 
@@ -234,7 +237,7 @@ def _redenominate(db: Session) -> None:
 
 
 def _look_back(db: Session) -> None:
-    """A closed month with an entry, a seal, and a snapshot of what there is."""
+    """A closed month with an entry, a seal, a snapshot and the bank's days of what there is."""
     old = Entry(
         "old", "test", "cause", "f", (Line(CASH, AccountName(FUNDS, "old", "USD"), 7),), effective_on=date(2020, 1, 15)
     )
@@ -244,6 +247,7 @@ def _look_back(db: Session) -> None:
     db.execute(text("INSERT INTO seals SELECT 1, min(id), max(id), 1, '', '', '' FROM journal_entries"))
     bank = statements.find(db, "bank", "house", "USD")
     db.execute(statements._SNAPSHOT, {"before": "jnl_~", "accounts": [bank]})
+    db.execute(bank_balances._ADD_UP, {"account": bank, "since": "", "until": "jnl_~"})
 
 
 def _block(db: Session, paid: Payee) -> None:
@@ -497,6 +501,9 @@ BREAKS = {
     "I4b snapshots of balances are what the lines before them add up to": """
         ALTER TABLE balance_snapshots DISABLE TRIGGER append_only;
         UPDATE balance_snapshots SET debits = debits + 1, credits = credits + 1""",
+    "I4c what banks moved day by day is what the lines before add up to": """
+        ALTER TABLE bank_days DISABLE TRIGGER append_only;
+        UPDATE bank_days SET amount = amount + 1""",
     "I5 no bounded account is below zero": """
         ALTER TABLE balances DROP CONSTRAINT ck_balances_not_negative;
         UPDATE balances SET debits = credits + 1""",
@@ -569,6 +576,8 @@ BREAKS = {
         ALTER TABLE journal_entries ALTER idempotency_key DROP NOT NULL;
         INSERT INTO journal_entries (id, request_hash, kind, lines, cause_ref, actor_ref)
         VALUES ('jnl_x', '', 'test', 1, 'c', 'a')""",
+    "I12d a payout has the entries of its state, and no others": """
+        UPDATE payouts SET state = 'failed', reason = 'r', ended_at = now() WHERE state = 'exported'""",
     "I17 a payout is what its rail takes of one payment": """
         ALTER TABLE payouts DROP CONSTRAINT ck_payouts_adds_up;
         UPDATE payouts SET net = net + 1""",
@@ -678,6 +687,35 @@ def test_whatever_a_rail_does_not_take_is_found(owner: Session, change: str) -> 
     owner.execute(text(change))
 
     assert checks.check(owner)["I17 a payout is what its rail takes of one payment"]
+
+
+@pytest.mark.parametrize("change", UNFIT.values(), ids=UNFIT.keys())
+def test_what_has_arrived_went_by_the_limits_of_its_day(owner: Session, change: str) -> None:
+    for name in ("ck_payouts_adds_up", "ck_payouts_above_zero"):
+        owner.execute(text(f"ALTER TABLE payouts DROP CONSTRAINT {name}"))
+    owner.execute(text("UPDATE payouts SET state = 'settled' WHERE state IN ('prepared', 'exported')"))
+    owner.execute(text(change))
+
+    assert not checks.check(owner)["I17 a payout is what its rail takes of one payment"]
+
+
+_TOLD = """
+    INSERT INTO journal_entries (id, idempotency_key, request_hash, kind, lines, cause_ref, actor_ref)
+    SELECT 'jnl_x', '{key}:' || min(id), '', '{kind}', 1, min(id), 'a' FROM payouts WHERE state = 'exported'"""
+FATES = {
+    "failed by the books alone": _TOLD.format(key="fail", kind="failed"),
+    "settled by the books alone": _TOLD.format(key="set", kind="settled"),
+    "of nobody": _TOLD.format(key="fail", kind="failed").replace("min(id), 'a'", "'pyo_x', 'a'"),
+    "by its state alone": "UPDATE payouts SET state = 'settled' WHERE state = 'exported'",
+    "left, and taken into the house again": "UPDATE payouts SET state = 'prepared' WHERE state = 'exported'",
+}
+
+
+@pytest.mark.parametrize("change", FATES.values(), ids=FATES.keys())
+def test_what_became_of_a_payout_is_what_was_posted(owner: Session, change: str) -> None:
+    owner.execute(text(change))
+
+    assert checks.check(owner)["I12d a payout has the entries of its state, and no others"]
 
 
 LIFTED = {

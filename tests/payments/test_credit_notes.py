@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from foundation import clock
 from foundation.pagination import PageRequest
-from payments import adjustments, contracts, credit_notes, funding, invoices, ledger, money, periods
+from payments import adjustments, contracts, credit_notes, funding, invoices, ledger, money, periods, spending
 from payments.credit_notes import (
     CreditNoteExists,
     CreditNoteMoveNotAllowed,
@@ -191,7 +191,7 @@ def test_a_month_that_is_not_over_has_none_and_one_without_anything_neither(db: 
     _contract(db)
 
     with pytest.raises(periods.MonthNotOver):
-        _draft(db, invoices.next_month(month))
+        _draft(db, spending.next_month(month))
     with pytest.raises(NothingToCredit), db.begin_nested():
         _draft(db, month)
     with pytest.raises(NoSuchCreditNote):

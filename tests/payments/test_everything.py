@@ -467,7 +467,7 @@ def long_lived(engines: embedded.Engines, worker_name: str) -> Iterator[Session]
     """A session in a founded house of its own, which commits: what never does is planned as if there were nothing."""
     with travelling_house(engines, f"long_{worker_name}_{os.getpid()}") as url:
         engine = database.make_engine(url, patient=True)
-        with database.sessions(engine)() as session:
+        with travel.ids_following(engine), database.sessions(engine)() as session:
             found(session)
             session.commit()
             yield session

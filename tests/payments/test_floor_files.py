@@ -34,7 +34,7 @@ def test_the_samples_are_entered_once_and_none_of_them_counts(db: Session) -> No
     assert (first.entered, first.known, again.entered, again.known) == (n, 0, 0, n)
     told = db.execute(text("SELECT bool_and(citation LIKE 'SAMPLE - %'), count(confirmed_by) FROM floor_rules")).one()
     assert tuple(told) == (True, 0)
-    assert floors.hourly_today(db, "KE", "KES") is None
+    assert floors.hourly_by_region(db, "KES").get("KE") is None
 
 
 def test_an_empty_cell_is_a_rule_without_an_end(db: Session) -> None:

@@ -103,12 +103,12 @@ def _top_ups(db: Session, payee: Payee | None = None) -> list[int]:
 
 def test_a_rule_counts_from_its_confirmation_by_another_person(db: Session) -> None:
     rule = _rule(db, confirmed=False)
-    assert floors.hourly_today(db, "KE", "USD") is None
+    assert floors.hourly_by_region(db, "USD").get("KE") is None
 
     floors.confirm(db, rule.id, confirmed_by="approver")
 
-    assert floors.hourly_today(db, "KE", "USD") == 500 * CENT
-    assert (floors.hourly_today(db, "KE", "KES"), floors.hourly_today(db, "PH", "USD")) == (None, None)
+    assert floors.hourly_by_region(db, "USD").get("KE") == 500 * CENT
+    assert (floors.hourly_by_region(db, "KES").get("KE"), floors.hourly_by_region(db, "USD").get("PH")) == (None, None)
 
 
 def test_whoever_entered_a_rule_cannot_confirm_it(db: Session) -> None:
@@ -117,7 +117,7 @@ def test_whoever_entered_a_rule_cannot_confirm_it(db: Session) -> None:
     with pytest.raises(SamePerson):
         floors.confirm(db, rule.id, confirmed_by="finance")
 
-    assert floors.hourly_today(db, "KE", "USD") is None
+    assert floors.hourly_by_region(db, "USD").get("KE") is None
 
 
 def test_a_rule_is_confirmed_once(db: Session) -> None:

@@ -15,7 +15,7 @@ from foundation import clock, embedded
 from foundation import db as database
 from foundation.errors import NotFound
 from foundation.pagination import PageRequest
-from payments import adjustments, clawbacks, contracts, earnings, funding, invoices, ledger, money, periods
+from payments import adjustments, clawbacks, contracts, earnings, funding, invoices, ledger, money, periods, spending
 from payments.contracts import AlreadyInForce, ContractMissing, CreditExceeded, DateTooFar, NotPostpaid
 from payments.four_eyes import SamePerson
 from payments.funding import OwnerUnknown
@@ -273,10 +273,10 @@ def test_an_invoice_is_what_was_spent_in_its_month(db: Session, books: None, mon
         ada = owed.payee(db, 10_000, 5_000)
     with owed.booked_on(_month_before(month)):
         owed.payee(db, 700)
-    with owed.booked_on(invoices.next_month(month)):
+    with owed.booked_on(spending.next_month(month)):
         owed.payee(db, 900)
     owed.pay_in(db, 2_400)
-    with owed.booked_on(invoices.next_month(month) - timedelta(days=1)):
+    with owed.booked_on(spending.next_month(month) - timedelta(days=1)):
         owed.give_bonus(db, owner_ref=OWNER, payee_id=ada.id, currency="USD", amount=2_000, reason="r", actor_ref="f")
 
     invoice = _draft(db, month, 1_600)
@@ -335,7 +335,8 @@ def test_a_month_in_which_more_came_back_than_was_spent_is_not_invoiced(db: Sess
 def test_a_month_is_not_invoiced_while_what_began_in_it_is_at_work(engines: embedded.Engines, worker_name: str) -> None:
     with travelling_house(engines, f"midnight_{worker_name}_{os.getpid()}") as url:
         engine = database.make_engine(url)
-        with database.sessions(engine)() as late, database.sessions(engine)() as db:
+        sessions = database.sessions(engine)
+        with travel.ids_following(engine), sessions() as late, sessions() as db:
             # Whose transaction began when is told by the usual clock, so that a month passes while one is open.
             with psycopg.connect(engines.superuser, dbname=engine.url.database) as connection:
                 connection.execute("DROP VIEW travel.pg_stat_activity")
@@ -367,7 +368,7 @@ def test_goodwill_is_not_invoiced(db: Session, books: None, month: date) -> None
 def test_only_a_month_that_is_over_is_invoiced_and_once(db: Session, books: None, month: date) -> None:
     _postpaid(db, month, 10_000)
     with pytest.raises(periods.MonthNotOver):
-        _draft(db, invoices.next_month(month))
+        _draft(db, spending.next_month(month))
     _draft(db, month)
 
     with pytest.raises(InvoiceExists):
@@ -392,7 +393,7 @@ def test_an_invoice_needs_a_contract_of_its_time(db: Session, books: None, month
     ],
 )
 def test_one_month_follows_another(day: date, following: date) -> None:
-    assert invoices.next_month(day) == following
+    assert spending.next_month(day) == following
 
 
 @pytest.mark.parametrize(

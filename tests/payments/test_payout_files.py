@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC
 from decimal import Decimal
@@ -15,7 +16,7 @@ import achkit
 import duckdb
 import openpyxl
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session
 
 from payments import holds, orders, paying_accounts, payout_files, rails, runs
@@ -24,7 +25,7 @@ from payments.models import LeftOut, Payee, Payout, PayoutRun
 from payments.payout_files import FormatUnknown, PartUnknown, PayoutExport, PayoutUnfit, RunNotExported
 from payments.sealing import SealKeyUnknown
 from tests import factories
-from tests.conftest import age
+from tests.conftest import Urls, age
 from tests.payments import owed
 from tests.payments.files import judges
 from tests.payments.owed import ACCOUNTS, APPROVER, PREPARER, go_through
@@ -53,6 +54,15 @@ def _owe(db: Session, rail: str, *names: str) -> list[Payee]:
         made.append(payee)
     db.flush()
     return made
+
+
+@pytest.fixture
+def owner(db: Session, new_database: Callable[[], Urls]) -> Iterator[Session]:
+    """A session of the owner, who may change what the application may not."""
+    engine = create_engine(new_database().owner)
+    with Session(engine, info=dict(db.info)) as session:
+        yield session
+    engine.dispose()
 
 
 def _read(export: PayoutExport) -> bytes:
@@ -176,6 +186,40 @@ def test_what_changes_after_a_run_has_left_changes_nothing_of_its_file(db: Sessi
     assert _read(again) == before
 
 
+@pytest.mark.parametrize("rail", ["sepa", "ach", "wise"])
+def test_a_file_says_the_names_that_were_prepared_whatever_they_are_by_now(db: Session, books: None, rail: str) -> None:
+    run = _sent(db, rail, "Ana Lopez")
+    before = _read(_write(db, run))
+
+    for one in db.scalars(select(Payee)).all():
+        one.name = "Mallory"
+    db.flush()
+
+    assert b"ana lopez" in before.lower()
+    assert _read(_write(db, run)) == before
+
+
+def test_a_payout_from_before_names_were_kept_goes_to_who_they_are_now(owner: Session) -> None:
+    run = _sent(owner, "wise", "Ana Lopez")
+    owner.execute(text("UPDATE payouts SET name = NULL"))
+    owner.execute(text("UPDATE payees SET name = 'Ben Lopez'"))
+
+    assert _read(_write(owner, run)).count(b"Ben Lopez") == 3
+
+
+@pytest.mark.parametrize("format_", [None, "csv", "xlsx", "parquet"])
+def test_a_file_comes_with_its_manifest_which_is_kept(db: Session, books: None, format_: str | None) -> None:
+    run = _sent(db, "sepa")
+
+    made = _write(db, run, format_)
+
+    made.file.close()
+    (kept,) = db.scalars(payout_files.listed(run.id))
+    assert (made.rows, made.n_parts, made.sums, made.as_of) == (3, 1, {"EUR": "762.34"}, run.exported_at)
+    assert (kept.rows, kept.n_parts, kept.sums, kept.as_of) == (3, 1, {"EUR": "762.34"}, run.exported_at)
+    assert kept.hash_text == made.sha256
+
+
 @pytest.mark.parametrize("n_steps", range(4))
 def test_a_run_that_is_killed_while_it_leaves_has_its_file_when_all_of_it_has_left(
     db: Session, books: None, monkeypatch: pytest.MonkeyPatch, n_steps: int
@@ -244,9 +288,9 @@ def test_a_file_in_parts_holds_every_payout_once(db: Session, books: None, monke
 
     parts = [_write(db, run, part=number) for number in (1, 2)]
 
-    assert [(part.rows, part.n_parts, part.name) for part in parts] == [
-        (2, 2, f"{run.id}-1.csv"),
-        (1, 2, f"{run.id}-2.csv"),
+    assert [(part.rows, part.sums["USD"], part.n_parts, part.name) for part in parts] == [
+        (2, "62.34", 2, f"{run.id}-1.csv"),
+        (1, "700.00", 2, f"{run.id}-2.csv"),
     ]
     both = b"".join(_read(part) for part in parts).decode()
     assert [both.count(f"{one}@example.com") for one in _payee_ids(db, run)] == [1, 1, 1]
@@ -258,15 +302,15 @@ def _payee_ids(db: Session, run: PayoutRun) -> list[str]:
     return list(db.scalars(text("SELECT payee_id FROM payouts WHERE run_id = :id ORDER BY id"), {"id": run.id}))
 
 
-def test_a_name_that_a_spreadsheet_would_run_is_refused_with_its_place(db: Session, books: None) -> None:
-    run = _sent(db, "instapay", "Ada", "Bob")
-    db.execute(text("UPDATE payees SET name = '=HYPERLINK(1)' WHERE name = 'Bob'"))
+def test_a_name_that_a_spreadsheet_would_run_is_refused_with_its_place(owner: Session) -> None:
+    run = _sent(owner, "instapay", "Ada", "Bob")
+    owner.execute(text("UPDATE payouts SET name = '=HYPERLINK(1)' WHERE name = 'Bob'"))
 
     with pytest.raises(PayoutUnfit, match="order 1"):
-        _write(db, run)
+        _write(owner, run)
 
-    assert db.scalars(text("SELECT count(*) FROM payout_files")).one() == 0
-    assert "'=HYPERLINK(1)" in _read(_write(db, run, "csv")).decode()
+    assert owner.scalars(text("SELECT count(*) FROM payout_files")).one() == 0
+    assert "'=HYPERLINK(1)" in _read(_write(owner, run, "csv")).decode()
 
 
 def test_whom_the_rails_format_cannot_name_is_left_out_before_anything_leaves(db: Session, books: None) -> None:

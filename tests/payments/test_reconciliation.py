@@ -640,6 +640,24 @@ def test_an_ach_return_of_another_amount_or_of_nothing_changes_nothing(db: Sessi
     assert _states(db, run) == ["exported"]
 
 
+def test_returns_are_looked_up_by_their_traces_however_many_payouts_there_are(db: Session) -> None:
+    run = _sent(db, 700, rail="ach", currency="USD")
+    (one,) = _payouts(db, run)
+    db.execute(
+        text("""INSERT INTO payouts (id, run_id, payee_id, method_id, fingerprint, part, currency, earned_currency,
+                                     gross, net, end_to_end_id, state)
+                SELECT p.id || n, run_id, payee_id, method_id, fingerprint, n, currency, earned_currency, gross, net,
+                       'pyo' || lpad(n::text, 26, '0'), 'exported' FROM payouts p, generate_series(1, 20000) n""")
+    )
+    db.execute(text("ANALYZE payouts"))
+    told = {"names": [one.end_to_end_id[-15:].upper()], "codes": ["R03"], "amounts": [700]}
+
+    plan = "\n".join(db.scalars(text(f"EXPLAIN {reconciliation._ENDING}"), told))
+
+    assert "ix_payouts_trace" in plan
+    assert "Seq Scan on payouts" not in plan
+
+
 def _paypal(*rows: tuple[str, str, str]) -> bytes:
     lines = ["sender_item_id\ttransaction_status\tpayout_item_fee\terrors"]
     return "\r\n".join(lines + [f"{name}\t{word}\t0.02\t{reason}" for name, word, reason in rows]).encode()

@@ -1,5 +1,7 @@
 """Payout runs: who is paid and who is not, by whose word, and that nothing is paid twice whatever dies when."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from fractions import Fraction
@@ -407,7 +409,13 @@ def test_an_approval_is_for_the_hash_that_was_looked_at(db: Session, books: None
 
 
 @pytest.mark.parametrize(
-    "change", ["net = net - 100, gross = gross - 100", "fingerprint = 'elsewhere'", "end_to_end_id = 'another'"]
+    "change",
+    [
+        "net = net - 100, gross = gross - 100",
+        "fingerprint = 'elsewhere'",
+        "end_to_end_id = 'another'",
+        "name = 'Mallory'",
+    ],
 )
 def test_the_hash_of_a_run_is_over_all_that_decides_what_is_paid_where(owners: Session, change: str) -> None:
     owed.payee(owners, 5 * CENT)
@@ -417,6 +425,41 @@ def test_the_hash_of_a_run_is_over_all_that_decides_what_is_paid_where(owners: S
 
     with pytest.raises(RunChanged, match="hash"):
         runs.approve(owners, run.id, content_hash=_hash(run), approved_by=APPROVER)
+
+
+def test_a_run_is_approved_for_the_names_that_it_was_prepared_with(db: Session, books: None) -> None:
+    ada = owed.payee(db, CENT)
+    run, named = _prepared(db), ada.name
+    ada.name = "Mallory"
+    db.flush()
+
+    (payout,) = db.scalars(payouts.listed(run_id=run.id))
+    assert payout.name == named
+    assert runs.approve(db, run.id, content_hash=_hash(run), approved_by=APPROVER).state == "approved"
+
+
+def test_a_run_from_before_names_were_kept_has_the_hash_that_it_had(owners: Session) -> None:
+    owed.payee(owners, 5 * CENT)
+    run = _prepared(owners)
+    owners.execute(text("UPDATE payouts SET name = NULL, end_to_end_id = 'e', fingerprint = 'f'"))
+
+    line = f"e|{b'f'.hex()}|{5 * CENT}|USD||0\n"
+    head = f"{run.id}|paypal|USD\n"
+    assert runs._content(owners, run) == hashlib.sha256((head + line).encode()).digest()
+
+
+@pytest.mark.parametrize("name", ["A\nB", 'A"|B', "Ñandú 🦅"])
+def test_no_name_passes_for_another_line_of_a_run(db: Session, books: None, name: str) -> None:
+    ada = owed.payee(db, CENT)
+    ada.name = name
+    db.flush()
+
+    hashed = _prepared(db)
+
+    (one,) = db.scalars(payouts.listed(run_id=hashed.id))
+    said = json.dumps(name, ensure_ascii=False)
+    line = f"{one.end_to_end_id}|{bytes(one.fingerprint).hex()}|{one.net}|USD||0|{said}\n"
+    assert _hash(hashed) == hashlib.sha256(f"{hashed.id}|paypal|USD\n{line}".encode()).hexdigest()
 
 
 def _change_destination(db: Session, payee: Payee) -> None:

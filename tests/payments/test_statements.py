@@ -244,6 +244,22 @@ def test_accounts_without_a_bound_are_kept_in_snapshots_when_they_moved(house: H
     assert _snapshots(house) == [("bank", 500, 0), ("platform_fee", 0, 35), ("bank", 1_000, 0)]
 
 
+def test_what_is_on_an_account_is_its_snapshot_and_what_has_come_since(house: House) -> None:
+    def fees(db: Session) -> int:
+        return ledger.debit_balance(db, PLATFORM_FEE, HOUSE, "USD")
+
+    alone(house, lambda db: [post(db, "in"), post(db, "fees", lines=_FEES)])
+    settle(house)
+    alone(house, statements.take_snapshots)
+    kept = alone(house, fees)
+    with house.sessions() as db:
+        post(db, "more fees", lines=_FEES)
+        seen = fees(db)
+        db.rollback()
+
+    assert (kept, seen, alone(house, fees)) == (-35, -70, -35)
+
+
 def test_without_a_horizon_there_is_no_snapshot(house: House) -> None:
     alone(house, lambda db: post(db, "in"))
 

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from payments import active_time, earnings, floors, funding, payees, wages
+from payments import active_time, earnings, funding, payees, wages
 from payments.active_time import Piece
 from payments.earnings import Work
-from payments.floors import Terms
 from payments.wages import SpanInvalid, Wages
 from tests.payments import owed
 
@@ -172,38 +171,19 @@ def test_ranks_of_the_tables() -> None:
 # Warnings
 
 
-def _floor(db: Session) -> None:
-    terms = Terms(region="KE", currency="USD", hourly="5", valid_from=date(2026, 1, 1), citation="an act")
-    floors.confirm(db, floors.enter(db, terms, entered_by="f").id, confirmed_by="a")
+def _told(amount: int) -> wages.Outlook:
+    return wages.outlook(50_000, region="KE", amount=amount, currency="USD", exponent=4, seconds=20)
 
 
-def _warn(db: Session, amount: int, **changes: str) -> wages.Outlook:
-    given = {"region": "KE", "currency": "USD", **changes}
-    return wages.warn(db, **given, amount=amount, exponent=4, seconds=20)
-
-
-def test_a_price_below_the_floor_is_warned_of_with_the_least_that_is_not(db: Session) -> None:
-    _floor(db)
-
-    warned = _warn(db, 200)
+def test_a_price_below_the_floor_is_warned_of_with_the_least_that_is_not() -> None:
+    warned = _told(200)
 
     assert warned.is_below
     assert warned.sentence == (
         "At 20 seconds an answer, 0.0200 USD is 3.6000 an hour, below the floor of 5.0000 in KE; pay 0.0278 at least."
     )
-    assert (_warn(db, 277).is_below, _warn(db, 278).is_below) == (True, False)
+    assert (_told(277).is_below, _told(278).is_below) == (True, False)
 
 
-def test_a_price_at_the_floor_is_told_beside_it(db: Session) -> None:
-    _floor(db)
-
-    assert _warn(db, 278).sentence == (
-        "At 20 seconds an answer, 0.0278 USD is 5.0040 an hour; the floor in KE is 5.0000."
-    )
-
-
-def test_where_no_floor_is_in_force_nothing_is_below_it(db: Session) -> None:
-    _floor(db)
-
-    assert _warn(db, 1, region="PH") == wages.Outlook(False, "No floor in USD is in force in PH.")
-    assert not _warn(db, 1, currency="EUR").is_below
+def test_a_price_at_the_floor_is_told_beside_it() -> None:
+    assert _told(278).sentence == ("At 20 seconds an answer, 0.0278 USD is 5.0040 an hour; the floor in KE is 5.0000.")

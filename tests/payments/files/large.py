@@ -23,11 +23,12 @@ import openpyxl
 import xmlschema
 
 from payments import formats
-from payments.files import journal
+from payments.files import dialects, journal
+from payments.files.dialects import Dialect, Unit
 from payments.files.orders import Batch, Order
 from tests.payments.files import judges
 from tests.payments.files.samples import PAYER, many
-from tests.payments.files.test_journal import _COUNT, ROOTS, _entry
+from tests.payments.files.test_journal import _COUNT, CODES, ROOTS, _entry
 
 _SEPA = {"iban": "DE89370400440532013000", "bic": "COBADEFF"}
 _EUR = {"currency": "EUR", "destination": _SEPA, "remittance": "Rookery 2026-W05"}
@@ -109,6 +110,59 @@ def _duckdb(reader: str) -> Callable[[Path, int], list[str]]:
     return complains
 
 
+# Of each payment, as a dialect writes it.
+_WRITTEN = {Unit.DECIMAL: b"10.00", Unit.MINOR: b"1000", Unit.WHOLE: b"10"}
+
+
+def _rail(name: str, currency: str, **to: str) -> Trial:
+    """A provider's file, in all its parts, read by their columns; the error is in the first part."""
+    dialect = dialects.DIALECTS[name]
+    between, amount = dialect.delimiter.encode(), _WRITTEN[dialect.unit]
+    fields = {"currency": currency, "destination": to, "remittance": "Rookery"}
+
+    def write(size: int, path: Path, more: int) -> None:
+        batch, orders = _batch(size, more, **fields)
+        parts = dialects.write(dialect, batch, orders, lambda number: _part(path, number).open("wb"))
+        assert sum(part.rows for part in parts) == size
+
+    spoilt = amount[:-1] + b"1"
+    return Trial(name, write, _in_columns(dialect), between + amount + between, between + spoilt + between)
+
+
+def _part(path: Path, number: int) -> Path:
+    return path if number == 1 else path.with_name(f"{path.name}.{number}")
+
+
+def _in_columns(dialect: Dialect) -> Callable[[Path, int], list[str]]:
+    names = [column.header for column in dialect.columns]
+    name, amount = (
+        next(f'"{column.header}"' for column in dialect.columns if column.of == of)
+        for of in ("end_to_end_id", "amount")
+    )
+    sums = f"""
+        SELECT count(DISTINCT {name}), sum(CAST({amount} AS DECIMAL(18, 2))),
+               (SELECT max(n) FROM (SELECT count(*) AS n FROM rows GROUP BY filename)) FROM rows
+    """
+
+    def complains(path: Path, size: int) -> list[str]:
+        parts = [str(path), *map(str, path.parent.glob(f"{path.name}.*"))]
+        # By their places: not every provider wants a first line with names.
+        read = {"header": False, "skiprows": int(dialect.header), "names": names, "sep": dialect.delimiter}
+        with duckdb.connect() as judge:
+            rows = judge.read_csv(parts, all_varchar=True, filename=True, **read)  # type: ignore[arg-type]
+            found = rows.query("rows", sums)
+            assert found is not None, "it was asked for rows"
+            n, total, most = found.fetchall()[0]
+        expected = size * int(_WRITTEN[dialect.unit].partition(b".")[0])
+        return (
+            _unless(n == size, "the number of payments")
+            + _unless(total == expected, "the total")
+            + _unless(most <= (dialect.rows_max or size), "the rows of a part")
+        )
+
+    return complains
+
+
 def _openpyxl(path: Path, size: int) -> list[str]:
     try:
         with path.open("rb") as file:
@@ -128,6 +182,22 @@ def _bean_check(path: Path, size: int) -> list[str]:
     return [error["message"] for error in errors] + _unless(len(found["texts"]) == size, "the number of entries")
 
 
+def _by_document(path: Path, size: int) -> list[str]:
+    """Lines for accountants: each document by itself has as much on one side as on the other."""
+    documents = f"""
+        SELECT count(*), sum(debit), count(*) FILTER (WHERE debit <> credit)
+          FROM (SELECT sum(CAST(Debit AS DECIMAL(18, 4))) AS debit, sum(CAST(Credit AS DECIMAL(18, 4))) AS credit
+                  FROM read_csv('{path}', all_varchar = true) GROUP BY Number)
+    """
+    with duckdb.connect() as judge:
+        n, total, uneven = judge.execute(documents).fetchall()[0]
+    return (
+        _unless(n == size, "the number of documents")
+        + _unless(total * 10 == size * 12, "the total")
+        + _unless(uneven == 0, "a document that does not balance")
+    )
+
+
 def _unless(is_so: bool, what: str) -> list[str]:  # noqa: FBT001 - a condition, like assert's
     return [] if is_so else [what]
 
@@ -141,6 +211,14 @@ def _write_journal(size: int, path: Path, _more: int) -> None:
     assert written.entries == size
 
 
+def _write_lines(size: int, path: Path, _more: int) -> None:
+    with path.open("wb") as file:
+        written = journal.write_lines((_entry(f"J{number}") for number in range(size)), CODES, file)
+    assert written.entries == size
+
+
+_EMAIL = {"email": "ada@example.com"}
+_INDIAN = {"account": "000123456", "ifsc": "HDFC0001234"}
 TRIALS = (
     Trial("pain.001.001.09", _as("pain.001.001.09", **_EUR), _iso_20022("pain.001.001.09"), b">10.00<", b">10.01<"),
     Trial("pain.001.001.03", _as("pain.001.001.03", **_EUR), _iso_20022("pain.001.001.03"), b">10.00<", b">10.01<"),
@@ -149,6 +227,14 @@ TRIALS = (
     Trial("XLSX", _as("xlsx"), _openpyxl, b"", b""),
     Trial("Parquet", _as("parquet"), _duckdb("read_parquet('{path}')"), b"", b""),
     Trial("journal", _write_journal, _bean_check, b" 12000 USD.4", b" 12001 USD.4"),
+    Trial("journal CSV", _write_lines, _by_document, b",1.2000,,", b",1.2001,,"),
+    _rail("wise", "USD", **_EMAIL),
+    _rail("razorpayx-rupees", "INR", **_INDIAN),
+    _rail("razorpayx-paise", "INR", **_INDIAN),
+    _rail("swiftpay", "PHP", bank_code="BDO", account="000123456"),
+    _rail("mpesa", "KES", msisdn="254712345678"),
+    _rail("paypal", "USD", **_EMAIL),
+    _rail("payoneer", "USD", **_EMAIL),
 )
 
 

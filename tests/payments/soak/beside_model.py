@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from foundation import db as database
 from payments import preparing, runs
+from tests import travel
 from tests.payments.books_model import AT_ONCE, NAMES, Model
 from tests.payments.soak.replay import replay
 
@@ -20,7 +21,8 @@ def soak(url: str, seed: int, n_operations: int, n_payees: int) -> None:
     runs.AT_ONCE = preparing.AT_ONCE = AT_ONCE
     engine = database.make_engine(url, patient=True)
     try:
-        _live(database.sessions(engine), seed, n_operations, n_payees)
+        with travel.ids_following(engine):
+            _live(database.sessions(engine), seed, n_operations, n_payees)
     finally:
         engine.dispose()
 

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from foundation import db as database
 from foundation import logs
 from foundation.errors import Problem
+from tests import travel
 from tests.payments import owed
 from tests.payments.soak.replay import replay
 from tests.payments.test_everything import Books, check, found
@@ -91,7 +92,7 @@ def _live(url: str, seed: int, who: int, n_events: int, done: "SimpleQueue[tuple
     owed._numbers = itertools.count(who * _NUMBERS + 1)
     engine = database.make_engine(url)
     refused, passing = Counter[str](), Counter[str]()
-    with database.sessions(engine)() as db:
+    with travel.ids_following(engine), database.sessions(engine)() as db:
         life = Books(db, seed * 1_000 + who, f"{who}_", between=db.commit)
         for _ in range(n_events):
             event = life.draw_event()
