@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
+from unittest.mock import patch
 
 import psycopg
 from psycopg import sql
@@ -86,10 +87,10 @@ def ids_following(engine: Engine) -> Iterator[None]:
     begun = ("begin", "rollback_savepoint")
     for name in begun:
         event.listen(engine, name, _Ahead.read)
-    ids.time = _Ahead  # type: ignore[assignment]  # the clock is what tests may replace
     try:
-        yield
+        with patch.object(ids, "time", _Ahead):
+            yield
     finally:
-        ids.time, _Ahead.microseconds = time, 0
+        _Ahead.microseconds = 0
         for name in begun:
             event.remove(engine, name, _Ahead.read)
