@@ -1,8 +1,8 @@
 """`make soak OPERATIONS=1000000`: the books over very many operations, of which each is committed.
 
-A tenth of them are events of every kind by four people at once, checked by what must hold at every moment. The others
-are done one after another, beside a model that knows each sum. In both time passes by leaps, and at the end all entries
-are added up again from zero.
+One in fifty is an event of any kind, by four people at once in one house, while all that must hold at every moment is
+read. The others are done one after another, beside a model that knows each sum. In both time passes by leaps, and at
+the end all entries are added up again from zero.
 """
 
 import argparse
@@ -14,6 +14,9 @@ from foundation import embedded, logs
 from tests.conftest import _CONF, travelling_house
 from tests.payments.soak import beside_model, together
 
+# Of so many operations one is an event of any kind.
+_SHARE = 50
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="soak", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -23,7 +26,7 @@ def main() -> int:
     parser.add_argument("--people", type=int, default=4, help="at once in the other house")
     wanted = parser.parse_args()
     logs.configure("error")
-    n_together = wanted.operations // 10
+    n_together = wanted.operations // _SHARE
     with (
         tempfile.TemporaryDirectory(prefix="rookery-soak-") as folder,
         embedded.engines(Path(folder), conf=_CONF) as engines,
