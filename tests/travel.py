@@ -46,7 +46,7 @@ _CLOCK = """
 """
 _ALONE = text("SELECT pg_advisory_xact_lock(7265099)")
 _MOVE = text("UPDATE travel.ahead SET by = by + :by RETURNING set_config('travel.by', CAST(by AS text), true)")
-_AHEAD = "SELECT CAST(1000000 * extract(epoch FROM by) AS bigint) FROM travel.ahead"
+_AHEAD = "SELECT CAST(1000000 * extract(epoch FROM travel.by()) AS bigint)"
 
 
 def install(superuser: str, database: str) -> None:
@@ -65,7 +65,7 @@ def move(db: Session, by: timedelta) -> None:
 
 
 class _Ahead:
-    """The time that ids tell: that of the transaction which this process began last."""
+    """The time that ids tell: that of the transaction which this process began last, and which keeps it from there."""
 
     microseconds = 0
 
