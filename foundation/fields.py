@@ -149,6 +149,10 @@ class Amount(Shaped):
         super().__init__(_AMOUNT, 'Must be an amount as a string such as "12.50".', "12.50", **options)
 
 
+class AmountOrNothing(Amount):
+    """The same, where nothing is an amount too."""
+
+
 class Currency(Shaped):
     """An ISO 4217 code in capitals; whether we keep books in it is payments' business."""
 

@@ -2,7 +2,7 @@
 
 import marshmallow as ma
 
-from foundation.fields import Amount, Choice, Currency, Identifier, Integer, Schema, Text, Timestamp
+from foundation.fields import Amount, AmountOrNothing, Choice, Currency, Identifier, Integer, Schema, Text, Timestamp
 from payments import money
 from payments.models import Billing, InvoiceState, Presentation, RefundState
 from payments.schemas.parts import BilledMonth, LegalEntity, Month, MyBilledMonth, OwnersQuery, amount_of
@@ -13,7 +13,9 @@ class TopUp(Schema):
     currency = Currency(required=True)
     amount = Amount(required=True)
     bank_reference = Text(required=True, shortest=1, longest=140, name=True)
-    fee = Amount(load_default="0", metadata={"description": "What a processor kept of the amount; the house bears it."})
+    fee = AmountOrNothing(
+        load_default="0", metadata={"description": "What a processor kept of the amount; the house bears it."}
+    )
 
 
 class TopUpBooked(Schema):

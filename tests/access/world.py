@@ -185,7 +185,7 @@ _VALUES = {
     "payer": """
         SELECT id AS requester_id, (SELECT max(top_up_id) FROM refunds WHERE owner_ref = r.id) AS top_up_id,
                to_char(now(), 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS now,
-               to_char(now() - interval '1 month', 'YYYY-MM') AS month
+               to_char(now(), 'YYYY-MM') AS this_month, to_char(now() - interval '1 month', 'YYYY-MM') AS month
           FROM requesters r WHERE id = :id""",
     "refund": "SELECT id AS refund_id FROM refunds WHERE id = :id",
     "contract": "SELECT id AS contract_id FROM contracts WHERE id = :id",

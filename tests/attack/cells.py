@@ -28,6 +28,7 @@ NO_LIMITS = dict.fromkeys(
 # What a field takes; the first class that fits decides.
 _KINDS: tuple[tuple[type[ma.fields.Field[Any]], str], ...] = (
     (fields.Text, "text"),
+    (fields.AmountOrNothing, "amount or nothing"),
     (fields.Amount, "amount"),
     (fields.Currency, "currency"),
     (fields.Choice, "choice"),
@@ -46,9 +47,10 @@ _KINDS: tuple[tuple[type[ma.fields.Field[Any]], str], ...] = (
     (ma.fields.List, "list"),
 )
 GROUPS = {
-    "string": {"name", "text", "url", "pattern", "amount", "currency", "choice", "id", "time", "day"},
+    "money": {"amount", "amount or nothing"},
     "number": {"integer", "fraction"},
 }
+GROUPS["string"] = GROUPS["money"] | {"name", "text", "url", "pattern", "currency", "choice", "id", "time", "day"}
 GROUPS["scalar"] = GROUPS["string"] | GROUPS["number"] | {"flag"}
 GROUPS["any"] = GROUPS["scalar"] | {"list", "object", "nested", "inside"}
 KINDS = {kind for _, kind in _KINDS} | {"name", "url", "inside", "cursor"}

@@ -154,15 +154,15 @@ class Bank:
         """Money of owners, or of anybody."""
         self.purse[currency] += amount  # type: ignore[assignment]  # a counter of decimals
 
-    def pay(self, orders: Sequence[Order], *, but: Sequence[Order] = ()) -> list[Order]:
-        """Pay what was ordered; returns what was."""
+    def pay(self, orders: Sequence[Order], *, but: Sequence[Order] = (), fee: Decimal = Decimal()) -> list[Order]:
+        """Pay what was ordered, and keep a fee for each; returns what was paid."""
         done = []
         for one in orders:
             if one.name in self.paid:
                 self.twice.append(one.name)
             elif one not in but:
                 self.paid[one.name] = one
-                self.take_in(-one.amount, one.currency)
+                self.take_in(-one.amount - fee, one.currency)
                 self.arrived[one.to, one.currency] += one.amount
                 done.append(one)
         return done
@@ -252,7 +252,11 @@ def mpesa_results(codes: Mapping[str, str]) -> bytes:
     return "\r\n".join(["OriginatorConversationID,ResultCode,ResultDesc", *rows]).encode()
 
 
+# What PayPal keeps for each payment that arrives, in dollars.
+PAYPAL_FEE = Decimal("0.02")
+
+
 def paypal_results(words: Mapping[str, str]) -> bytes:
     """What each payment came to, in PayPal's words."""
-    rows = [f"{name}\t{word}\t0.02\t" for name, word in words.items()]
+    rows = [f"{name}\t{word}\t{PAYPAL_FEE}\t" for name, word in words.items()]
     return "\r\n".join(["sender_item_id\ttransaction_status\tpayout_item_fee\terrors", *rows]).encode()

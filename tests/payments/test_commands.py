@@ -112,7 +112,7 @@ def test_a_run_is_prepared_shown_written_and_read_back(db: Session, books: None,
     (payout,) = db.scalars(payouts.listed(run_id=run_id))
     results = tmp_path / "results.csv"
     results.write_text(RESULTS.format(payout.end_to_end_id))
-    assert _run(db, commands.read_statement, str(results), "--format", "paypal").endswith(": 1 settled\n")
+    assert _run(db, commands.read_statement, str(results), "--format", "paypal").endswith(": 1 fees, 1 settled\n")
     db.refresh(run)
     assert run.state == "closed"
     again = CliRunner().invoke(commands.read_statement, [str(results), "--format", "paypal"], obj=db)
