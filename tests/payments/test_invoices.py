@@ -334,24 +334,25 @@ def test_a_month_in_which_more_came_back_than_was_spent_is_not_invoiced(db: Sess
 
 def test_a_month_is_not_invoiced_while_what_began_in_it_is_at_work(engines: embedded.Engines, worker_name: str) -> None:
     with travelling_house(engines, f"midnight_{worker_name}_{os.getpid()}") as url:
-        engine = database.make_engine(url)
-        sessions = database.sessions(engine)
-        with travel.ids_following(engine), sessions() as late, sessions() as db:
+        late, engine = database.make_engine(url), database.make_engine(url)
+        with travel.ids_following(engine), database.sessions(engine)() as db:
             # Whose transaction began when is told by the usual clock, so that a month passes while one is open.
             with psycopg.connect(engines.superuser, dbname=engine.url.database) as connection:
                 connection.execute("DROP VIEW travel.pg_stat_activity")
             month = clock.now(db).date().replace(day=1)
             _postpaid(db, month, 10_000)
             db.commit()
-            late.execute(text("SELECT 1"))
-            travel.move(db, timedelta(days=40))
-            db.commit()
 
-            with pytest.raises(periods.StillBooking):
-                _draft(db, month)
-            late.rollback()
-            db.rollback()
+            with late.connect() as other:
+                other.execute(text("SELECT 1"))
+                travel.move(db, timedelta(days=40))
+                db.commit()
+                with pytest.raises(periods.StillBooking):
+                    _draft(db, month)
+                db.rollback()
+
             assert _draft(db, month).work == 10_000
+        late.dispose()
         engine.dispose()
 
 
