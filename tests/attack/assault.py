@@ -27,6 +27,9 @@ from tests.attack.good import GOOD, Good
 
 SECONDS_MAX = 1.0
 GROWTH_MAX = 50 * 1024 * 1024
+# Until nothing changes any more: so often it is looked, so long after the time before.
+_RESTS = 20
+_REST_SECONDS = 0.3
 # How long a silent connection is listened to, and how long any answer is waited for at all.
 _SILENCE_SECONDS = 2.0
 _PATIENCE_SECONDS = 30.0
@@ -109,10 +112,23 @@ def _memory(supervisor: Supervisor) -> dict[int, int]:
 
 def _refused(address: tuple[str, int], sessions: Sessions, name: str, route: http.Route, found: Outcome) -> None:
     good, tokens = _staged(sessions, name)
-    before = everything(sessions)
+    before = _at_rest(sessions)
     _judge(address, [cell for cell in cells.of_route(route, good) if not cell.may_succeed], tokens, found)
-    if everything(sessions) != before:
-        found.wrong.append(f"{name}: something that was refused has changed a table")
+    after = everything(sessions)
+    changed = [table for table, rows in after.items() if rows != before[table]]
+    if changed:
+        found.wrong.append(f"{name}: something that was refused has changed {', '.join(changed)}")
+
+
+def _at_rest(sessions: Sessions) -> dict[str, str]:
+    """Every table once what was staged has had its consequences: reactions, sweeps, mails."""
+    before, after = dict[str, str](), everything(sessions)
+    for _ in range(_RESTS):
+        if before == after:
+            break
+        time.sleep(_REST_SECONDS)
+        before, after = after, everything(sessions)
+    return after
 
 
 def _staged(sessions: Sessions, name: str) -> tuple[Good, Credentials]:
