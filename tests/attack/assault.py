@@ -115,7 +115,7 @@ def _refused(address: tuple[str, int], sessions: Sessions, name: str, route: htt
     before = _at_rest(sessions)
     _judge(address, [cell for cell in cells.of_route(route, good) if not cell.may_succeed], tokens, found)
     after = everything(sessions)
-    changed = [table for table, rows in after.items() if rows != before[table]]
+    changed = [table for table, rows in after.items() if rows != before[table] and table not in _ITS_OWN]
     if changed:
         found.wrong.append(f"{name}: something that was refused has changed {', '.join(changed)}")
 
@@ -236,6 +236,8 @@ def _still_there(address: tuple[str, int], entry: Entry, found: Outcome) -> None
         found.wrong.append(f"{entry}: the next one got {status} after {time.perf_counter() - began:.1f} s")
 
 
+# What the house itself changes as time passes: events are delivered, exports made and deleted, sums taken.
+_ITS_OWN = {"outbox_events", "exports", "export_rows", "horizons", "balance_snapshots", "bank_days", "seals", "mails"}
 _ALL = " UNION ALL ".join(
     f"SELECT '{name}', md5(string_agg(t::text, '' ORDER BY t::text)) FROM {name} t"
     for name in sorted(Base.metadata.tables)

@@ -353,7 +353,10 @@ def _fx_rate(db: Session) -> Good:
 
 
 def _fx_rate_waiting(db: Session) -> Good:
-    return Good("approver", names={"rate_id": factories.enter_fx_rate(db).id})
+    made = factories.enter_fx_rate(db)
+    # The first of its kind, or else a jump.
+    made = made if made.needs_confirmation else factories.enter_fx_rate(db, "260")
+    return Good("approver", names={"rate_id": made.id})
 
 
 def _fx_rates(db: Session) -> Good:
@@ -364,6 +367,11 @@ def _fx_rates(db: Session) -> Good:
 
 def _redenomination(db: Session) -> Good:
     return Good("approver", names={"redenomination_id": _redenominating(db, "BGN")})
+
+
+def _new_redenomination(db: Session) -> Good:
+    redenomination.refuse(db, _redenominating(db, "BGN"), refused_by="ben")
+    return Good("finance", body={"currency": "BGN"}, known={"/currency": 422})
 
 
 def _redenominating(db: Session, currency: str) -> str:
@@ -1381,7 +1389,7 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/journal": _books,
     "GET /api/payables.csv": _staff("finance"),
     "POST /api/redenominations/preview": _staff("finance", body={"currency": "BGN"}, known={"/currency": 422}),
-    "POST /api/redenominations": _staff("finance", body={"currency": "BGN"}, known={"/currency": 422}),
+    "POST /api/redenominations": _new_redenomination,
     "GET /api/redenominations": _redenominations,
     "POST /api/redenominations/<redenomination_id>/approval": _redenomination,
     "POST /api/redenominations/<redenomination_id>/refusal": _redenomination,

@@ -23,7 +23,7 @@ from tests.attack.good import GOOD
 # What is larger goes to one place of each route here, and what is much larger to the real house alone.
 _LARGE = 20_000
 _HUGE = 2_000_000
-# What bad input makes slow takes far longer, and what this process sweeps up meanwhile, of thousands of tests, a second.
+# What bad input makes slow takes far longer; sweeping up after thousands of tests takes this process a second.
 _SECONDS_MAX = 3.0
 
 
