@@ -250,6 +250,16 @@ def test_senders_beside_each_other_send_nothing_twice(house: House, office: Post
         assert set(db.execute(text("SELECT state, attempts FROM mails"))) == {("sent", 1)}
 
 
+def test_a_sender_passes_by_what_another_is_about_to_take(house: House) -> None:
+    with house.sessions() as db:
+        _queue(db)
+        db.commit()
+
+    with house.sessions() as one, house.sessions() as other:
+        assert len(mail._take(one)) == 1
+        assert mail._take(other) == []
+
+
 def test_nothing_is_held_while_a_letter_is_on_its_way(house: House, office: PostOffice) -> None:
     office.silent_at = "."
     with house.sessions() as db:
