@@ -1,4 +1,4 @@
-"""The composition root and the map of the system: all routes, reactions, sweeps, works, checks and commands."""
+"""The composition root and the map of the system: routes, reactions, sweeps, works, errands, checks, commands."""
 
 from typing import Any
 

@@ -76,24 +76,23 @@ def top_up(
     return ledger.post(db, [entry]).ids[entry.key]
 
 
+def _of_contract(columns: str, owner_ref: str) -> str:
+    """SQL of the contract in force now; one that is confirmed later, or is for later, has no say."""
+    return f"""SELECT {columns} FROM contracts c
+             WHERE c.owner_ref = {owner_ref} AND c.confirmed_by IS NOT NULL AND c.valid_from <= now()
+             ORDER BY c.valid_from DESC, c.id DESC LIMIT 1"""
+
+
 def presentation_sql(owner_ref: str) -> str:
-    """SQL: how what this owner pays for is presented now, for whoever posts many: by the contract in force, or agent's.
-
-    A contract that is confirmed later, or is for later, has no say.
-    """
-    return f"""coalesce((SELECT c.presentation FROM contracts c
-                WHERE c.owner_ref = {owner_ref} AND c.confirmed_by IS NOT NULL AND c.valid_from <= now()
-                ORDER BY c.valid_from DESC, c.id DESC LIMIT 1), 'agent')"""
+    """SQL: how what this owner pays for is presented now, for whoever posts many: by their contract, or an agent's."""
+    return f"coalesce(({_of_contract('c.presentation', owner_ref)}), 'agent')"
 
 
-# Of the contract in force now; a contract that is confirmed later, or is for later, has no say.
 _TERMS = f"""
     SELECT coalesce(max(fee_basis_points), {FEE_BASIS_POINTS}) AS fee,
            coalesce(max(contingency_basis_points), 0) AS contingency,
            coalesce(max(presentation), 'agent') AS presentation
-      FROM (SELECT c.fee_basis_points, c.contingency_basis_points, c.presentation FROM contracts c
-             WHERE c.owner_ref = :owner_ref AND c.confirmed_by IS NOT NULL AND c.valid_from <= now()
-             ORDER BY c.valid_from DESC, c.id DESC LIMIT 1) newest"""
+      FROM ({_of_contract("c.fee_basis_points, c.contingency_basis_points, c.presentation", ":owner_ref")}) newest"""
 _IN_FORCE = text(_TERMS)
 _FIX = text(f"""
     INSERT INTO reserves (cause_ref, owner_ref, currency, fee_basis_points)

@@ -7,7 +7,7 @@ look at. No rail takes anything from its payee.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -132,7 +132,7 @@ _COSTS = text("""
             SELECT credit_id, entry_id, currency, -amount FROM journal_lines) m ON m.account_id = a.id
       JOIN journal_entries e ON e.id = m.entry_id JOIN currencies c ON c.code = m.currency
       LEFT JOIN payouts p ON p.id = e.cause_ref LEFT JOIN payout_runs r ON r.id = p.run_id
-     WHERE a.role = 'rail_fee' AND m.entry_id >= :least AND e.effective_on >= :first AND e.effective_on < :next
+     WHERE a.role = 'rail_fee' AND m.entry_id >= :from_id AND e.effective_on >= :first AND e.effective_on < :next
      GROUP BY 1, 2, 3, 4 ORDER BY 3, 1 NULLS LAST, 2
 """)
 
@@ -142,6 +142,4 @@ def costs(db: Session, month: date) -> Sequence[Any]:
 
     month : its first day. What is no payout's has no rail: a bank's charges, and what processors kept of top-ups.
     """
-    began = datetime.combine(month, time(), UTC) - timedelta(days=1)
-    given = {"least": ids.earliest("jnl", began), "first": month, "next": spending.next_month(month)}
-    return db.execute(_COSTS, given).all()
+    return db.execute(_COSTS, spending.month_of(month)).all()

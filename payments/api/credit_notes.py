@@ -1,13 +1,11 @@
 """Credit notes: finance drafts them, approvers issue them, owners see theirs."""
 
-from datetime import date
-
 from foundation import pagination
 from foundation.auth import allow
 from foundation.errors import within
 from foundation.http import Call
 from payments import credit_notes, money, schemas
-from payments.api.edge import READ, routes
+from payments.api.edge import READ, first_day, routes
 from payments.models import CreditNote
 
 
@@ -18,7 +16,7 @@ def draft_credit_note(call: Call) -> CreditNote:
     """Draft the credit note of a month that is over, in which more came back to a requester than they spent."""
     with within("/currency"):
         currency = money.currency(call.db, call.body["currency"])
-    given = {**call.body, "currency": currency, "month": date.fromisoformat(f"{call.body['month']}-01")}
+    given = {**call.body, "currency": currency, "month": first_day(call.body["month"])}
     return credit_notes.draft(call.db, **given, made_by=call.actor.subject_id)
 
 

@@ -1,6 +1,6 @@
 """What the routes of payments have in common: who may call, and amounts as ledger units."""
 
-from datetime import UTC
+from datetime import UTC, date
 from typing import Any
 
 from flask import Response
@@ -32,6 +32,11 @@ def amount_in(call: Call) -> tuple[Currency, int]:
 def in_units(call: Call) -> dict[str, Any]:
     """A body with its amount in ledger units of its currency."""
     return {**call.body, "amount": amount_in(call)[1]}
+
+
+def first_day(month: str) -> date:
+    """Of a month such as 2026-10, which its schema has looked at."""
+    return date.fromisoformat(f"{month}-01")
 
 
 def handed_over(made: NamedFile, *, name: str | None = None) -> Response:

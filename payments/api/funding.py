@@ -1,13 +1,11 @@
 """Owners' money: top-ups, refunds, contracts, credit and invoices."""
 
-from datetime import date
-
 from foundation import pagination
 from foundation.auth import allow
 from foundation.errors import within
 from foundation.http import Call
 from payments import contracts, funding, invoices, money, refunds, schemas
-from payments.api.edge import READ, amount_in, routes
+from payments.api.edge import READ, amount_in, first_day, routes
 from payments.models import Contract, CreditLimit, Invoice, Refund
 
 
@@ -26,10 +24,6 @@ def top_up(call: Call) -> dict[str, str]:
 def funds(call: Call) -> dict[str, object]:
     """What you hold, have reserved and have spent, in every currency."""
     return {"items": funding.of_owner(call.db, call.actor.subject_id)}
-
-
-def _first_day(month: str) -> date:
-    return date.fromisoformat(f"{month}-01")
 
 
 @routes.post("/refunds", allow=allow("finance"), body=schemas.NewRefund, returns=schemas.Refund, status=201)
@@ -114,7 +108,7 @@ def draft_invoice(call: Call) -> Invoice:
     """Draft the invoice of what a requester spent in a month that is over. It has no number until it is issued."""
     with within("/currency"):
         currency = money.currency(call.db, call.body["currency"])
-    given = {**call.body, "currency": currency, "month": _first_day(call.body["month"])}
+    given = {**call.body, "currency": currency, "month": first_day(call.body["month"])}
     return invoices.draft(call.db, **given, made_by=call.actor.subject_id)
 
 
@@ -165,4 +159,4 @@ def my_invoice_lines(call: Call, invoice_id: str) -> pagination.Page:
 @routes.get("/revenue", allow=READ, query=schemas.MonthQuery, returns=schemas.Revenue)
 def revenue(call: Call) -> dict[str, object]:
     """What a month brought, presented as contracts say: an agent sells its fee, a principal the work as well."""
-    return {"items": invoices.revenue(call.db, _first_day(call.query["month"]))}
+    return {"items": invoices.revenue(call.db, first_day(call.query["month"]))}

@@ -23,7 +23,7 @@ class TopUpBooked(Schema):
     owner_ref = Identifier("req")
     currency = Currency()
     amount = Amount()
-    fee = Amount()
+    fee = AmountOrNothing()
 
 
 class Funds(Schema):
