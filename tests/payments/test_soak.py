@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 
 from foundation import embedded
-from payments import preparing, runs
 from tests.conftest import travelling_house
 from tests.payments import owed
 from tests.payments.books_model import Model
@@ -27,20 +26,13 @@ def test_every_check_holds_at_every_moment_while_several_are_at_it(
     assert "120 events by several at once" in capsys.readouterr().out
 
 
-def test_committed_operations_agree_with_the_model(
-    url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for module in (runs, preparing):
-        monkeypatch.setattr(module, "AT_ONCE", module.AT_ONCE)
-
+def test_committed_operations_agree_with_the_model(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     beside_model.soak(url, seed=5, n_operations=300, n_payees=4)
 
     assert "every balance is what they come to" in capsys.readouterr().out
 
 
 def test_a_soak_ends_where_the_books_are_not_what_the_model_says(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (runs, preparing):
-        monkeypatch.setattr(module, "AT_ONCE", module.AT_ONCE)
     monkeypatch.setattr(Model, "pay_in", lambda model, _: owed.pay_in(model.db, 1))
 
     with pytest.raises(AssertionError):

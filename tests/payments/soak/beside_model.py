@@ -3,6 +3,7 @@
 import random
 import time
 from collections import Counter
+from unittest.mock import patch
 
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -18,10 +19,13 @@ _WHOLE = 5_000
 
 def soak(url: str, seed: int, n_operations: int, n_payees: int) -> None:
     """So many operations; an `AssertionError` where the books and the model part."""
-    runs.AT_ONCE = preparing.AT_ONCE = AT_ONCE
     engine = database.make_engine(url, patient=True)
     try:
-        with travel.ids_following(engine):
+        with (
+            travel.ids_following(engine),
+            patch.object(runs, "AT_ONCE", AT_ONCE),
+            patch.object(preparing, "AT_ONCE", AT_ONCE),
+        ):
             _live(database.sessions(engine), seed, n_operations, n_payees)
     finally:
         engine.dispose()
