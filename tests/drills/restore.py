@@ -18,11 +18,13 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 import wsgi
-from foundation import backup
+from foundation import backup, data_folder
 from tests.drills import history
 from tests.drills.house import House, Journal, Told, at_work, cast, opened
 
-# Far below what is promised (a minute): more would mean that the log is not copied as it is written.
+# The promise: a minute after it was acknowledged, nothing can be lost any more.
+COPIED_SECONDS_MAX = 60.0
+# Far below the promise: more, on a machine that has nothing else to do, and the log is not copied as it is written.
 LOST_SECONDS_MAX = 1.0
 
 # So much must have been acknowledged after the earlier moment before the house is lost, and so long it is waited for.
@@ -42,6 +44,8 @@ class Outcome:
     """Seconds from the last acknowledgement to the kill: nobody was idle."""
     lost: list[Told] = field(default_factory=list)
     lost_seconds: float = 0.0
+    lost_though_copied: list[Told] = field(default_factory=list)
+    """What is lost of that which the copy of the log had before the kill."""
     restore_seconds: float = 0.0
     check_seconds: float = 0.0
     until_seconds: float = 0.0
@@ -54,10 +58,10 @@ class Outcome:
 
     @property
     def is_sound(self) -> bool:
-        """Less than a second was lost, an earlier moment is exact, and every invariant holds."""
+        """Nothing that was copied is lost, an earlier moment is exact, and every invariant holds."""
         enough = self.acknowledged > 0 and self.before_until > 0 and self.after_until > 0
-        wrong = [*self.missing_before, *self.present_after, *self.broken, *self.refused]
-        return enough and self.lost_seconds < LOST_SECONDS_MAX and not wrong
+        wrong = [*self.lost_though_copied, *self.missing_before, *self.present_after, *self.broken, *self.refused]
+        return enough and not wrong
 
 
 def drill(folder: Path, *, size: int, seconds: float) -> Outcome:
@@ -76,6 +80,7 @@ def drill(folder: Path, *, size: int, seconds: float) -> Outcome:
         time.sleep(seconds / 3)
         until = time.time()
         _wait_until_told(journal, until)
+        copied_at = _wait_until_copied(house)
         time.sleep(seconds / 3)
         killed_at = house.lose()
     outcome.backup_seconds = backup.bases(backup.stretches(backup_dir)[-1])[-1].seconds
@@ -83,6 +88,7 @@ def drill(folder: Path, *, size: int, seconds: float) -> Outcome:
     outcome.acknowledged = len(journal.told)
     outcome.last_before_kill = killed_at - max(told.at for told in journal.told)
     _restore_all(house, journal, killed_at, outcome)
+    outcome.lost_though_copied = [told for told in outcome.lost if told.at < copied_at]
     _restore_until(house, journal, until, outcome)
     return outcome
 
@@ -107,6 +113,18 @@ def _wait_until_told(journal: Journal, since: float) -> None:
     ends = time.monotonic() + _PATIENCE_SECONDS
     while sum(told.sent > since for told in journal.told) < _TOLD_MIN and time.monotonic() < ends:
         time.sleep(0.05)
+
+
+def _wait_until_copied(house: House) -> float:
+    """The latest moment that the copy of the log is known to hold: now, as soon as it holds what is written now."""
+    moment, ends = time.time(), time.monotonic() + COPIED_SECONDS_MAX
+    with backup.connect(data_folder.Folder.prepare(house.data_dir)) as connection:
+        written = connection.execute("SELECT pg_current_wal_flush_lsn()").fetchone()
+        asked = "SELECT count(*) FROM pg_replication_slots WHERE restart_lsn >= %s"
+        while connection.execute(asked, written).fetchone() == (0,):
+            assert time.monotonic() < ends, "The copy of the log does not follow."
+            time.sleep(0.05)
+    return moment
 
 
 def timed(house: House, *words: str) -> float:
@@ -174,7 +192,7 @@ def main() -> int:
             return 0
         outcome = drill(Path(folder), size=int(wanted.size_gb * 1e9), seconds=wanted.seconds)
     _tell(outcome)
-    return 0 if outcome.is_sound else 1
+    return 0 if outcome.is_sound and outcome.lost_seconds < LOST_SECONDS_MAX else 1
 
 
 def _tell(outcome: Outcome) -> None:
@@ -196,6 +214,7 @@ def _tell(outcome: Outcome) -> None:
         ("restored until a moment", f"{outcome.until_seconds:.1f} s"),
         ("acknowledged before it", f"{outcome.before_until}, {len(outcome.missing_before)} missing"),
         ("sent after it", f"{outcome.after_until}, {len(outcome.present_after)} present"),
+        ("copied and lost", f"{len(outcome.lost_though_copied)}"),
         ("verdict", "sound" if outcome.is_sound else "NOT SOUND"),
     ):
         print(f"{name:26} {figure}")
