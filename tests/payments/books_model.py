@@ -395,6 +395,7 @@ class Model:
 
     def end_hold(self, rng: random.Random) -> None:
         """End a hold, mostly one that holds, by either of two people."""
+        self._forget_holds()
         names = sorted(self.holds) if rng.random() < 0.8 else self.ended
         if not names:
             return
@@ -406,6 +407,13 @@ class Model:
             lambda: holds.end(self.db, name, reason="r", ended_by=person),
         )
         if not over and not same:
+            del self.holds[name]
+            self.ended.append(name)
+
+    def _forget_holds(self) -> None:
+        """Those that ran out so long ago that no clock is put back to them."""
+        past = self._now() - timedelta(days=7)
+        for name in [name for name, hold in self.holds.items() if hold.until is not None and hold.until < past]:
             del self.holds[name]
             self.ended.append(name)
 
@@ -604,7 +612,7 @@ class Model:
     def _some_run(self, rng: random.Random, where: set[str]) -> str | None:
         """Mostly one with which this can be done, else any of late."""
         fitting = [run_id for run_id in self.live if self.runs[run_id].state in where]
-        names = fitting if fitting and rng.random() < 0.8 else list(self.runs)[-10:]
+        names = fitting if fitting and rng.random() < 0.8 else list(itertools.islice(reversed(self.runs), 10))
         return rng.choice(names) if names else None
 
     def _order(
@@ -635,8 +643,9 @@ class Model:
         self._tell(rng, payouts.fail)
 
     def take_returns(self, rng: random.Random) -> None:
-        """Some came back, not always whole."""
-        self._tell(rng, payouts.take_returns)
+        """Now and then some came back, not always whole; were it often, what is owed would grow without end."""
+        if rng.random() < 0.2:
+            self._tell(rng, payouts.take_returns)
 
     def tell_again(self, _rng: random.Random) -> None:
         """The last word again; it changes something only of what had not left then."""
@@ -773,7 +782,7 @@ _PAID_TWICE = text("""
 """)
 # By which the clock moves at once: what comes in a run's life, holds, cooling off, approvals that lapse.
 _PASSING = [-3600, -2, 1, 60, 3600, 7 * 3600, 7 * 3600, 25 * 3600, 73 * 3600, 31 * 86_400]
-# How often each is tried, among all.
+# How often each is tried, beside the others.
 OPERATIONS = {
     "pass_time": 2,
     "owe": 6,
@@ -797,8 +806,8 @@ OPERATIONS = {
     "cancel": 1,
     "recheck": 3,
     "drop": 1,
-    "settle": 3,
-    "fail": 5,
+    "settle": 6,
+    "fail": 3,
     "take_returns": 2,
     "tell_again": 1,
 }
