@@ -55,7 +55,7 @@ class Text(ma.fields.String):
 
 def _documented(shape: re.Pattern[str]) -> dict[str, str]:
     """A shape as JSON Schema says it."""
-    return {"pattern": f"^{shape.pattern}$"}
+    return {"pattern": f"^(?:{shape.pattern})$"}
 
 
 def tidy(name: str) -> str:

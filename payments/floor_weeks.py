@@ -22,7 +22,7 @@ from payments import accruals, active_time, floors, ledger
 from payments.ledger import FLOOR_TOPUP, HOUSE, PAYABLE, AccountName, Entry, Line
 from payments.models import FloorWeek, FloorWeekState
 
-WEEK = re.compile(r"20[0-9]{2}-W[0-5][0-9]")
+WEEK = re.compile(r"20[0-9]{2}-W(?:0[1-9]|[1-4][0-9]|5[0-3])")
 # Payees of one step.
 _AT_ONCE = 1000
 _ACTOR = "floor"

@@ -11,7 +11,7 @@ from payments.schemas.payouts import BankFile
 
 class BankFileQuery(Schema):
     format = Text(
-        required=True, longest=40, metadata={"description": f"What the file is: {', '.join(reconciliation.FORMATS)}."}
+        required=True, longest=40, metadata={"enum": list(reconciliation.FORMATS), "description": "What the file is."}
     )
 
 

@@ -15,14 +15,14 @@ from foundation.fields import (
     Text,
     Timestamp,
 )
-from payments import payout_files
+from payments import payout_files, rails
 from payments.destinations import Kind
 from payments.models import BankEntryState, PayoutState, RunState
 from payments.schemas.parts import HASH, OfPayee, amount_of
 
 
 class NewPayoutMethod(Schema):
-    rail = Text(required=True, longest=40)
+    rail = Text(required=True, longest=40, metadata={"enum": list(rails.by_name)})
     kind = Choice(Kind, required=True)
     given = JsonObject(
         required=True,
@@ -89,7 +89,7 @@ class PayoutMethodOfPayee(PayoutMethod):
 
 
 class NewPayingAccount(Schema):
-    rail = Text(required=True, longest=40)
+    rail = Text(required=True, longest=40, metadata={"enum": list(rails.by_name)})
     details = JsonObject(
         required=True,
         metadata={
@@ -110,7 +110,7 @@ class PayingAccount(Schema):
 
 
 class NewRun(Schema):
-    rail = Text(required=True, longest=40)
+    rail = Text(required=True, longest=40, metadata={"enum": list(rails.by_name)})
     cut_off = Timestamp()
 
 
