@@ -1,0 +1,5 @@
+"""What the routes of workforce have in common."""
+
+from foundation.http import Routes
+
+routes = Routes("workforce", "/api")

@@ -1,0 +1,29 @@
+"""The package's tables. Those that grow with tasks carry the project in their keys, to be sharded by it one day."""
+
+from workforce.models.assignment import Answer, AnswerStatus, Assignment, AssignmentStatus, ClaimCursor, Kind
+from workforce.models.people import Requester, TierMove, Worker, WorkerStatus, WorkerTier
+from workforce.models.projects import Batch, BatchStatus, Project, ProjectStatus, WhenRevised
+from workforce.models.tasks import GOLD, Task, TaskStatus, positions
+
+__all__ = [
+    "GOLD",
+    "Answer",
+    "AnswerStatus",
+    "Assignment",
+    "AssignmentStatus",
+    "Batch",
+    "BatchStatus",
+    "ClaimCursor",
+    "Kind",
+    "Project",
+    "ProjectStatus",
+    "Requester",
+    "Task",
+    "TaskStatus",
+    "TierMove",
+    "WhenRevised",
+    "Worker",
+    "WorkerStatus",
+    "WorkerTier",
+    "positions",
+]

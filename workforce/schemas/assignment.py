@@ -1,0 +1,96 @@
+"""What the routes of a worker's tasks take and give."""
+
+import marshmallow as ma
+
+from foundation.fields import (
+    Choice,
+    Currency,
+    Flag,
+    Fraction,
+    Identifier,
+    Integer,
+    JsonObject,
+    Schema,
+    Text,
+    Timestamp,
+)
+from payments import money
+from workforce.models import Kind
+
+
+class Claim(Schema):
+    project_id = Identifier("prj")
+    kind = Choice(Kind)
+
+
+class Lease(Schema):
+    id = Identifier("asg")
+    task_id = Identifier("tsk")
+    project_id = Identifier("prj")
+    kind = Choice(Kind)
+    fence = Integer()
+    lease_expires_at = Timestamp()
+    pay = ma.fields.Function(lambda row: money.format_amount(row.amount, row.exponent), metadata={"type": "string"})
+    currency = Currency()
+    instruction = Text()
+    params = JsonObject()
+    labels = ma.fields.List(Text())
+
+
+class Fence(Schema):
+    fence = Integer(required=True, most=2**53 - 1)
+
+
+class Submission(Fence):
+    payload = JsonObject(
+        required=True,
+        metadata={
+            "description": "As the task asks: for a categorization one of its categories.",
+            "examples": [{"category": "rook"}],
+        },
+    )
+
+
+class Assignment(Schema):
+    id = Identifier("asg")
+    task_id = Identifier("tsk", attribute="shown_task_id")
+    project_id = Identifier("prj")
+    kind = Choice(Kind)
+    status = Text()
+    fence = Integer()
+    lease_expires_at = Timestamp()
+    pay = ma.fields.Function(lambda row: money.format_amount(row.amount, row.exponent), metadata={"type": "string"})
+    currency = Currency()
+
+
+class Answer(Schema):
+    id = Identifier("ans")
+    assignment_id = Identifier("asg")
+    task_id = Identifier("tsk", attribute="shown_task_id")
+    kind = Choice(Kind)
+    payload = JsonObject()
+    status = Text()
+    late = Flag()
+    created_at = Timestamp()
+
+
+class Escalation(Schema):
+    task_id = Identifier("tsk")
+    project_id = Identifier("prj")
+    confidence = Fraction()
+    n_votes = Integer()
+    reason = Text()
+    waiting_since = Timestamp()
+
+
+class DossierAnswer(Schema):
+    pseudonym = Text()
+    category = Text()
+    reliability = Fraction(allow_none=True)
+
+
+class Dossier(Schema):
+    task_id = Identifier("tsk")
+    reason = Text()
+    posterior = ma.fields.Dict(keys=Text(), values=Fraction())
+    answers = ma.fields.List(ma.fields.Nested(DossierAnswer))

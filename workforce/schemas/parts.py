@@ -1,0 +1,55 @@
+"""What schemas of several capabilities are made of."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import marshmallow as ma
+
+from foundation import ids
+from foundation.fields import (
+    Amount,
+    Country,
+    Currency,
+    Integer,
+    Schema,
+    Shaped,
+    Text,
+)
+from workforce import tiers
+from workforce.tiers import Tier
+
+
+class Skill(Shaped):
+    """The name of a skill."""
+
+    def __init__(self, **options: Any) -> None:
+        longest = ma.validate.Length(max=tiers.SKILL_MAX)
+        wanted, example = "Must be a skill such as image.categorization.", "image.categorization"
+        super().__init__(tiers.SKILL, wanted, example, validate=longest, **options)
+
+
+class Name(Text):
+    """A name by which a project or a batch can be found: in the place of an id, and as the end of an address."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(shortest=1, longest=200, name=True, **options)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **options: Any) -> str:
+        name = super()._deserialize(value, attr, data, **options)
+        if ids.looks_valid(name, name[:3]):
+            raise ma.ValidationError("A name may not look like an id.")
+        # A path that has such a step is another path, or is shortened on its way here.
+        if name.startswith("/") or name in {".", ".."}:
+            raise ma.ValidationError("A name may not begin with a slash, or be one or two dots.")
+        return name
+
+
+class Price(Schema):
+    tier = Integer(required=True, least=Tier.CANDIDATE, most=Tier.EXPERT)
+    amount = Amount(required=True)
+    currency = Currency(required=True)
+    region = Country(metadata={"description": "A country; left out: everywhere."})
+
+
+class Reason(Schema):
+    reason = Text(required=True, shortest=1, longest=1000)

@@ -1,0 +1,218 @@
+"""What the routes of projects and their prices take and give."""
+
+from typing import Any
+
+import marshmallow as ma
+
+from foundation.fields import (
+    Amount,
+    Choice,
+    Currency,
+    Flag,
+    Fraction,
+    Identifier,
+    Integer,
+    JsonObject,
+    Schema,
+    Text,
+    Timestamp,
+)
+from payments import money
+from quality.escalation import Basis, Fallback
+from workforce.models import WhenRevised
+from workforce.schemas.parts import Name, Price, Skill
+from workforce.tiers import Tier
+
+
+def _estimated_seconds() -> Integer:
+    told = "How long an answer takes, for a warning of prices below the floor; left out: as long as your last ones."
+    return Integer(least=1, most=86_400, metadata={"description": told})
+
+
+def _in_last_month(name: str, description: str) -> ma.fields.Function:
+    return ma.fields.Function(
+        lambda row: money.format_amount(getattr(row, name), row.exponent),
+        metadata={"type": "string", "description": description},
+    )
+
+
+def _error_cost(row: Any) -> str | None:
+    return None if row.error_cost is None else f"{row.error_cost.normalize():f}"
+
+
+class NewRates(Schema):
+    rates = ma.fields.List(ma.fields.Nested(Price), required=True, validate=ma.validate.Length(1, 500))
+    valid_from = Timestamp(metadata={"description": "When they begin, within a year; left out: now."})
+
+
+class PreviewedRates(Schema):
+    rates = ma.fields.List(ma.fields.Nested(Price), required=True, validate=ma.validate.Length(1, 500))
+    estimated_seconds = _estimated_seconds()
+
+
+class ProjectRate(Schema):
+    id = Identifier("rat")
+    tier = Integer()
+    region = Text(metadata={"description": "A country; empty: everywhere."})
+    amount = ma.fields.Function(
+        lambda row: money.format_amount(row.amount, row.exponent),
+        metadata={"type": "string", "description": "A decimal string."},
+    )
+    currency = Currency()
+    valid_from = Timestamp()
+    created_at = Timestamp()
+
+
+class RaisedReserves(Schema):
+    tasks = Integer(metadata={"description": "Open tasks that may be claimed at these prices."})
+    amount = ma.fields.Function(
+        lambda row: money.format_amount(row.amount, row.exponent),
+        metadata={"type": "string", "description": "What is set aside for them on top, with the fee."},
+    )
+    available = ma.fields.Function(
+        lambda row: money.format_amount(row.available, row.exponent),
+        metadata={"type": "string", "description": "What you had free for it."},
+    )
+    currency = Currency()
+
+
+class LastMonth(Schema):
+    answers = Integer(metadata={"description": "Given in the last thirty days."})
+    cost = _in_last_month("cost", "What they cost, with the fee.")
+    cheapest = _in_last_month("cheapest", "What they would have cost at least; it depends on tiers.")
+    dearest = _in_last_month("dearest", "What they would have cost at most.")
+    unpriced = Integer(metadata={"description": "Answers of countries without a price, in neither sum."})
+
+
+class BelowFloor(Schema):
+    region = Text()
+    seconds = Integer(metadata={"description": "How long an answer is taken to last."})
+    price = ma.fields.Function(
+        lambda row: money.format_amount(row.price, row.exponent),
+        metadata={"type": "string", "description": "The cheapest that your card pays the crowd there."},
+    )
+    least = ma.fields.Function(
+        lambda row: money.format_amount(row.least, row.exponent),
+        metadata={"type": "string", "description": "What is not below the floor."},
+    )
+    currency = Currency()
+    sentence = Text()
+
+
+class ForeseenRates(Schema):
+    raised = ma.fields.Nested(RaisedReserves)
+    last_month = ma.fields.Nested(LastMonth)
+    below_floor = ma.fields.List(ma.fields.Nested(BelowFloor))
+
+
+class NewProject(Schema):
+    name = Name(required=True)
+    labels = ma.fields.List(
+        Text(shortest=1, longest=200, name=True),
+        required=True,
+        validate=ma.validate.Length(2, 100),
+        metadata={"uniqueItems": True, "examples": [["crow", "rook"]]},
+    )
+    rates = ma.fields.List(ma.fields.Nested(Price), required=True, validate=ma.validate.Length(1, 500))
+    estimated_seconds = _estimated_seconds()
+    instruction = Text(longest=10_000)
+    skill = Skill()
+    tier_min = Integer(least=Tier.CANDIDATE, most=Tier.SENIOR)
+    overlap_min = Integer(least=1, most=100)
+    overlap_max = Integer(least=1, most=100)
+    confidence_target = Fraction(least=0.5, most=0.9999)
+    target_basis = Choice(Basis)
+    keep_seconds = Integer(most=86_400)
+    read_seconds = Integer(most=3_600)
+    expert_share = Fraction()
+    spot_share = Fraction()
+    error_cost = Amount(metadata={"description": "What a wrong label costs you, in the currency of the rates."})
+    experts_per_day = Integer(most=1_000_000)
+    expert_patience_seconds = Integer(least=60, most=2_592_000)
+    without_expert = Choice(Fallback)
+    second_opinion_share = Fraction()
+    panel_size = Integer(least=3, most=9)
+    when_revised = Choice(WhenRevised)
+    gold_share = Fraction(most=0.5)
+    lease_seconds = Integer(least=10, most=86_400)
+    params = JsonObject()
+
+    @ma.validates_schema
+    def _overlap_in_order(self, data: dict[str, int], **_options: object) -> None:
+        if data.get("overlap_min", 1) > data.get("overlap_max", 100):
+            raise ma.ValidationError({"overlap_min": ["Must not be above overlap_max."]})
+
+
+class Project(Schema):
+    id = Identifier("prj")
+    name = Text()
+    task_type = Text()
+    status = Text()
+    instruction = Text()
+    labels = ma.fields.List(Text())
+    skill = Text()
+    tier_min = Integer()
+    overlap_min = Integer()
+    overlap_max = Integer()
+    confidence_target = Fraction()
+    target_basis = Choice(Basis)
+    keep_seconds = Integer()
+    read_seconds = Integer()
+    expert_share = Fraction()
+    spot_share = Fraction()
+    error_cost = ma.fields.Function(_error_cost, metadata={"type": ["string", "null"]})
+    experts_per_day = Integer(allow_none=True)
+    expert_patience_seconds = Integer()
+    without_expert = Choice(Fallback)
+    second_opinion_share = Fraction()
+    panel_size = Integer()
+    when_revised = Choice(WhenRevised)
+    gold_share = Fraction()
+    lease_seconds = Integer()
+    params = JsonObject()
+    created_at = Timestamp()
+
+
+class OutlinedProject(Project):
+    below_floor = ma.fields.List(ma.fields.Nested(BelowFloor))
+
+
+class Progress(Schema):
+    tasks = ma.fields.Dict(keys=Text(), values=Integer())
+    answers = Integer()
+    adjudications = Integer()
+    spent = ma.fields.Function(lambda row: money.format_amount(row.spent, row.exponent), metadata={"type": "string"})
+    currency = Currency()
+
+
+class CostPoint(Schema):
+    confidence = Fraction(metadata={"description": "The target."})
+    reached = Fraction(metadata={"description": "The share of tasks that reach it with the answers they have."})
+    answers = ma.fields.Float(metadata={"description": "Answers a task, on average."})
+    cost = ma.fields.Function(
+        lambda row: money.format_amount(row.cost, row.exponent),
+        metadata={"type": "string", "description": "What these cost a task, with the fee; experts come on top."},
+    )
+
+
+class CostCurve(Schema):
+    points = ma.fields.List(ma.fields.Nested(CostPoint))
+    n_tasks = Integer(metadata={"description": "Tasks that were replayed: the newest that are decided."})
+    expert_price = ma.fields.Function(
+        lambda row: None if row.expert_price is None else money.format_amount(row.expert_price, row.exponent),
+        metadata={"type": ["string", "null"], "description": "What an expert's decision has cost, with the fee."},
+    )
+    currency = Currency()
+
+
+class ProjectTask(Schema):
+    id = Identifier("tsk")
+    unique_id = Text(allow_none=True)
+    status = Text()
+    overlap = Integer()
+    label = ma.fields.Function(lambda row: row.label, metadata={"type": ["integer", "null"]})
+    confidence = Fraction(allow_none=True)
+    settled_by = Text(allow_none=True)
+    flagged = Flag(metadata={"description": "Settled below the confidence that you asked for."})
+    created_at = Timestamp()
+    settled_at = Timestamp(allow_none=True)
