@@ -52,7 +52,7 @@ def monitoring(gauges: Sequence[metrics.Gauges]) -> Routes:
     """The address that Prometheus reads: what the processes count, and these gauges."""
     watched = Routes("monitoring", "")
 
-    @watched.get("/metrics", allow=allow("metrics"), content_type=metrics.CONTENT_TYPE)
+    @watched.get("/metrics", allow=allow("metrics"), file_types=(metrics.CONTENT_TYPE,))
     def read_metrics(call: Call) -> Response:
         """Counters and gauges in Prometheus' text form."""
         now = chain.from_iterable(read(call.db) for read in gauges)

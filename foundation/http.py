@@ -112,11 +112,12 @@ class Route:
     or_nothing: bool
     # Members of the answer that no replay repeats.
     shown_once: tuple[str, ...]
-    content_type: str
+    # Those of the file that the view answers with; none: it answers JSON.
+    file_types: tuple[str, ...]
     surface: Surface
 
     def __post_init__(self) -> None:
-        if self.content_type != _JSON and self.changes:
+        if self.file_types and self.changes:
             raise RouteUnsound(f"{self.method} {self.path} must answer JSON: nothing else can be stored and replayed.")
         if self.upload is not None and (self.body is not None or not self.changes or "<" in self.path):
             raise RouteUnsound(f"{self.method} {self.path} takes a file: as its only body, at one address.")
@@ -184,7 +185,7 @@ class Routes:
         paged: bool = False,
         or_nothing: bool = False,
         shown_once: tuple[str, ...] = (),
-        content_type: str = _JSON,
+        file_types: tuple[str, ...] = (),
     ) -> Callable[[View], View]:
         unknown: Literal["include", "raise"] = "include" if self.surface.lenient else "raise"
 
@@ -204,7 +205,7 @@ class Routes:
                 paged=paged,
                 or_nothing=or_nothing,
                 shown_once=shown_once,
-                content_type=content_type,
+                file_types=file_types,
                 surface=self.surface,
             )
             self.routes.append(route)
@@ -292,7 +293,7 @@ def _answer(db: Session, limits: Limits, route: Route, values: Mapping[str, str]
             return _replayed(route, replay)
     result = route.view(call, **values)
     if isinstance(result, Response):
-        assert route.content_type != _JSON, "only a route that declares another type answers with a response"
+        assert route.file_types, "only a route that declares what file it gives answers with a response"
         return result
     assert result is not None or route.or_nothing, "only a route that declares it answers with nothing"
     status = 204 if result is None else route.status
@@ -301,7 +302,7 @@ def _answer(db: Session, limits: Limits, route: Route, values: Mapping[str, str]
         trail.record(db, actor, route.name, target=request.path, details=sent.raw.decode())
     if key is not None:
         idempotency.finish(db, actor.subject_id, key, status=status, body=_body_of(_withheld(route, document)))
-    return _response(route, status, _body_of(document), headers)
+    return _response(status, _body_of(document), headers)
 
 
 def _admit(db: Session, limits: Limits, route: Route) -> auth.Actor:
@@ -334,7 +335,7 @@ def _replayed(route: Route, replay: idempotency.Replay) -> Response:
     headers = {"Idempotent-Replayed": "true"}
     if route.shown_once:
         headers["Rookery-Withheld"] = ", ".join(route.shown_once)
-    return _response(route, replay.status, replay.body, headers)
+    return _response(replay.status, replay.body, headers)
 
 
 def _withheld(route: Route, document: Any) -> Any:
@@ -462,8 +463,8 @@ def _body_of(document: Any) -> bytes:
     return b"" if document is None else dump(document)
 
 
-def _response(route: Route, status: int, body: bytes, headers: Mapping[str, str]) -> Response:
-    response = Response(body, status=status, headers=headers, content_type=route.content_type)
+def _response(status: int, body: bytes, headers: Mapping[str, str]) -> Response:
+    response = Response(body, status=status, headers=headers, content_type=_JSON)
     if not body:
         del response.headers["Content-Type"]
     return response

@@ -128,8 +128,8 @@ def _success(route: http.Route) -> dict[str, Any]:
             "description": "On a replay: the members that were shown once and are null here.",
             "schema": {"type": "string"},
         }
-    if route.content_type != "application/json":
-        response["content"] = {route.content_type: {"schema": {"type": "string"}}}
+    if route.file_types:
+        response["content"] = {each: {"schema": {"type": "string"}} for each in route.file_types}
     elif route.returns is not None:
         response["content"] = {
             "application/json": {"schema": _page_of(route.returns) if route.paged else route.returns}

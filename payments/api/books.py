@@ -29,7 +29,7 @@ def journal(call: Call) -> pagination.Page:
     return ledger.journal(call.db, call.page, **call.query)
 
 
-@routes.get("/payables.csv", allow=READ, content_type="text/csv")
+@routes.get("/payables.csv", allow=READ, file_types=("text/csv",))
 def payables_csv(call: Call) -> Response:
     """What is owed to every payee now, as CSV; the header fields carry the row count and SHA-256."""
     made = export_making.payables(call.db, made_by=call.actor.subject_id)

@@ -10,6 +10,7 @@ from payments import account_codes, ageing, export_making, exports, payee_statem
 from payments.ageing import Report
 from payments.api.edge import READ, handed_over, routes
 from payments.export_kinds import people
+from payments.export_kinds.kind import CONTENT_TYPES
 from payments.models import AccountCode, Export, ExportDownload
 
 _ASKED = Limit("exports", 500, DAY)
@@ -35,7 +36,7 @@ def show_export(call: Call, export_id: str) -> Export:
     return exports.find(call.db, export_id)
 
 
-@routes.get("/exports/<export_id>/file", allow=READ, content_type="application/octet-stream")
+@routes.get("/exports/<export_id>/file", allow=READ, file_types=tuple(CONTENT_TYPES.values()))
 def export_file(call: Call, export_id: str) -> Response:
     """The bytes of a finished export, the same whenever they are asked for. Who takes them is kept."""
     return handed_over(exports.take(call.db, export_id, taken_by=call.actor.subject_id))
@@ -74,7 +75,7 @@ def my_statement_of_month(call: Call, month: str) -> pagination.Page:
     return payee_statements.page(call.db, payee.id, month, call.page)
 
 
-@routes.get("/me/statements/<month>.csv", allow=allow("work"), quota=_OWN, content_type="text/csv")
+@routes.get("/me/statements/<month>.csv", allow=allow("work"), quota=_OWN, file_types=("text/csv",))
 def my_statement_file(call: Call, month: str) -> Response:
     """The same as CSV, whole; the header fields carry the row count and SHA-256."""
     payee = payees.of_owner(call.db, call.actor.subject_id)
@@ -85,7 +86,7 @@ def my_statement_file(call: Call, month: str) -> Response:
     return handed_over(made, name=f"statement-{month}.csv")
 
 
-@routes.get("/me/invoices/<invoice_id>.csv", allow=allow("funds"), quota=_OWN, content_type="text/csv")
+@routes.get("/me/invoices/<invoice_id>.csv", allow=allow("funds"), quota=_OWN, file_types=("text/csv",))
 def my_invoice_file(call: Call, invoice_id: str) -> Response:
     """One of your invoices as CSV; its amounts add up to its total."""
     drawing = people.invoice(call.db, invoice_id, owner_ref=call.actor.subject_id)

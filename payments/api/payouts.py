@@ -6,7 +6,7 @@ from foundation import pagination
 from foundation.auth import allow
 from foundation.errors import within
 from foundation.http import Call
-from payments import methods, paying_accounts, payout_files, payouts, reconciliation, runs, schemas
+from payments import formats, methods, paying_accounts, payout_files, payouts, reconciliation, runs, schemas
 from payments.api.edge import READ, handed_over, routes
 from payments.models import BankEntry, BankFile, PayingAccount, Payout, PayoutFile, PayoutMethod, PayoutRun
 
@@ -99,7 +99,12 @@ def cancel_run(call: Call, run_id: str) -> PayoutRun:
     return runs.cancel(call.db, run_id)
 
 
-@routes.get("/payout-runs/<run_id>/file", allow=READ, query=schemas.FileQuery, content_type="application/octet-stream")
+@routes.get(
+    "/payout-runs/<run_id>/file",
+    allow=READ,
+    query=schemas.FileQuery,
+    file_types=tuple(sorted({writer.content_type for writer in formats.WRITERS.values()})),
+)
 def run_file(call: Call, run_id: str) -> Response:
     """The file of an exported run: for its rail, or as csv, xlsx or parquet. The same bytes whenever it is asked."""
     asked = {"format_": call.query.get("format"), "part": call.query.get("part", 1)}

@@ -58,7 +58,7 @@ class _Probe:
             call.db.info["published"] = True
             return self.then()
 
-        @routes.get("", allow=PUBLIC, content_type="text/plain")
+        @routes.get("", allow=PUBLIC, file_types=("text/plain",))
         def stream(call: http.Call) -> Any:
             """Write a note and answer with a response."""
             call.db.execute(outbox.INSERT, {"stream": "", "topic": "streamed", "payload": "{}"})
@@ -298,7 +298,7 @@ def test_a_route_without_a_policy_cannot_be_declared() -> None:
 
 @pytest.mark.parametrize(
     "promises",
-    [{"content_type": "text/csv"}, {"shown_once": ("token",)}, {"shown_once": ("token",), "returns": _Note}],
+    [{"file_types": ("text/csv",)}, {"shown_once": ("token",)}, {"shown_once": ("token",), "returns": _Note}],
 )
 def test_a_route_that_promises_what_cannot_be_kept_cannot_be_declared(promises: dict[str, Any]) -> None:
     routes = http.Routes("unsound", "/unsound")
