@@ -15,7 +15,7 @@ from foundation.fields import (
     Text,
     Timestamp,
 )
-from payments import payout_files, rails
+from payments import formats, payout_files, rails
 from payments.destinations import Kind
 from payments.models import BankEntryState, PayoutState, RunState
 from payments.schemas.parts import HASH, OfPayee, amount_of
@@ -216,7 +216,13 @@ class PayoutFile(Schema):
 
 
 class FileQuery(Schema):
-    format = Text(longest=40, metadata={"description": f"Or {', '.join(payout_files.FOR_PEOPLE)}; else the rail's."})
+    format = Text(
+        longest=40,
+        metadata={
+            "enum": sorted(formats.WRITERS),
+            "description": f"For people: {', '.join(payout_files.FOR_PEOPLE)}; left out: the rail's.",
+        },
+    )
     part = QueryInteger(least=1, most=100_000)
 
 

@@ -50,6 +50,7 @@ ACCEPTED = (
     Accepted("nothing-takes-its-place", "", "What has become of a currency is in the books."),
     Accepted("currency-retired", "", "What has become of a currency is in the books."),
     Accepted("account-code-invalid", "", "Which accounts there are is in the books."),
+    Accepted("part-unknown", "", "How many parts a file has is in the books."),
     Accepted("export-gone", "", "Whether an export's bytes are kept is in the books."),
     *_each(
         "Rules between fields.",
