@@ -92,7 +92,7 @@ _MISSING = text("""
     SELECT r.role FROM (SELECT DISTINCT role FROM accounts) r
      WHERE NOT EXISTS (SELECT FROM account_codes c WHERE c.account = r.role)
        AND EXISTS (SELECT FROM accounts a
-                     JOIN journal_lines l ON a.id IN (l.debit_id, l.credit_id)
+                     JOIN journal_lines l ON l.debit_id = a.id OR l.credit_id = a.id
                      JOIN journal_entries e ON e.id = l.entry_id
                     WHERE a.role = r.role AND e.effective_on BETWEEN :first AND :last
                       AND NOT EXISTS (SELECT FROM account_codes c WHERE c.account = a.role || ':' || a.owner_ref))

@@ -473,8 +473,10 @@ CHECKS = {
     "I43 what a principal sells is an owner's money, and its labour is its payee's pay": """
         SELECT l.entry_id FROM journal_lines l
           JOIN accounts d ON d.id = l.debit_id JOIN accounts c ON c.id = l.credit_id
-         WHERE l.entry_id IN (SELECT x.entry_id FROM accounts a
-                                JOIN journal_lines x ON a.id IN (x.debit_id, x.credit_id)
+         WHERE l.entry_id IN (SELECT x.entry_id FROM accounts a JOIN journal_lines x ON x.debit_id = a.id
+                               WHERE a.role IN ('labour', 'labour_revenue')
+                              UNION ALL
+                              SELECT x.entry_id FROM accounts a JOIN journal_lines x ON x.credit_id = a.id
                                WHERE a.role IN ('labour', 'labour_revenue'))
          GROUP BY l.entry_id
         HAVING NOT coalesce(

@@ -241,7 +241,8 @@ def test_whoever_writes_during_an_upgrade_neither_fails_nor_waits_long(
             done.set()
         writing.result()
 
-    assert max(waits) < 2
+    # A request would be cut off after so long, and the writer would have failed.
+    assert max(waits) < 5
 
 
 def _until_more(waits: list[float], writing: "Future[None]") -> None:
