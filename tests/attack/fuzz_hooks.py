@@ -54,11 +54,12 @@ ACCEPTED = (
     Accepted("export-gone", "", "Whether an export's bytes are kept is in the books."),
     *_each(
         "Rules between fields.",
-        "date-too-far fee-too-high floor-rule-invalid fx-rate-invalid hold-end-invalid kyc-record-invalid "
+        "fee-too-high floor-rule-invalid fx-rate-invalid hold-end-invalid kyc-record-invalid "
         "kyc-rule-invalid resolution-incomplete span-invalid tax-document-invalid tax-rule-invalid times-reversed",
     ),
     *_each(
-        "Which days and moments may be named depends on today.", "cut-off-invalid notice-invalid rates-date-invalid"
+        "Which days and moments may be named depends on today.",
+        "cut-off-invalid date-too-far notice-invalid rates-date-invalid",
     ),
     *_each(
         "The formats and parameters of an export depend on its kind.",

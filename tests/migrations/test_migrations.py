@@ -241,8 +241,7 @@ def test_whoever_writes_during_an_upgrade_neither_fails_nor_waits_long(
             done.set()
         writing.result()
 
-    # A request would be cut off after so long, and the writer would have failed.
-    assert max(waits) < 5
+    assert max(waits) < 2
 
 
 def _until_more(waits: list[float], writing: "Future[None]") -> None:

@@ -3,11 +3,7 @@
 from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call
-from workforce import (
-    assignment,
-    dossiers,
-    schemas,
-)
+from workforce import assignment, dossiers, schemas
 from workforce.api.edge import routes
 from workforce.models import Answer, Assignment
 

@@ -5,12 +5,7 @@ from foundation.auth import allow
 from foundation.http import Call
 from quality import correction, gold, gold_health, proposals
 from quality.gold_words import Ending, Source, Verdict
-from workforce import (
-    golds,
-    projects,
-    schemas,
-    tasks,
-)
+from workforce import golds, projects, schemas, tasks
 from workforce.api.edge import routes
 
 

@@ -6,12 +6,7 @@ from foundation import pagination
 from foundation.auth import PUBLIC, allow
 from foundation.http import Call
 from foundation.limits import DAY, Limit
-from workforce import (
-    onboarding,
-    requesters,
-    schemas,
-    tiers,
-)
+from workforce import onboarding, requesters, schemas, tiers
 from workforce.api.edge import routes
 from workforce.models import Requester as RequesterRow
 from workforce.models import Worker, WorkerStatus, WorkerTier

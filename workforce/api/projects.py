@@ -1,4 +1,4 @@
-"""Projects, for their requesters: prices, progress, and how good the labels are."""
+"""Projects, for their requesters: prices and progress; and how good labels are, for ops too. No worker is named."""
 
 from foundation import pagination
 from foundation.auth import allow
@@ -8,13 +8,7 @@ from payments.rates import Price
 from quality import agreement, calibration, confusion, votes
 from quality import schemas as quality_schemas
 from quality.methods.agreement import Agreement
-from workforce import (
-    costs,
-    projects,
-    rate_cards,
-    schemas,
-    tasks,
-)
+from workforce import costs, projects, rate_cards, schemas, tasks
 from workforce.api.edge import routes
 from workforce.models import Project, Task
 

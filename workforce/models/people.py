@@ -3,13 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import (
-    CheckConstraint,
-    DateTime,
-    ForeignKey,
-    Index,
-    SmallInteger,
-)
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, SmallInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
 from foundation.db import Base, Created, Id, IdText, Ref, one_of

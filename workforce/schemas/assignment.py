@@ -2,18 +2,7 @@
 
 import marshmallow as ma
 
-from foundation.fields import (
-    Choice,
-    Currency,
-    Flag,
-    Fraction,
-    Identifier,
-    Integer,
-    JsonObject,
-    Schema,
-    Text,
-    Timestamp,
-)
+from foundation.fields import Choice, Currency, Flag, Fraction, Identifier, Integer, JsonObject, Schema, Text, Timestamp
 from payments import money
 from workforce.models import Kind
 

@@ -2,17 +2,7 @@
 
 import marshmallow as ma
 
-from foundation.fields import (
-    Choice,
-    Flag,
-    Fraction,
-    Identifier,
-    Integer,
-    JsonObject,
-    Schema,
-    Text,
-    Timestamp,
-)
+from foundation.fields import Choice, Flag, Fraction, Identifier, Integer, JsonObject, Schema, Text, Timestamp
 from quality import proposals
 from quality.gold_words import Ending, Source, Status, Verdict
 from workforce import golds

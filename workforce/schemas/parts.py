@@ -6,15 +6,7 @@ from typing import Any
 import marshmallow as ma
 
 from foundation import ids
-from foundation.fields import (
-    Amount,
-    Country,
-    Currency,
-    Integer,
-    Schema,
-    Shaped,
-    Text,
-)
+from foundation.fields import Amount, Country, Currency, Integer, Schema, Shaped, Text
 from workforce import tiers
 from workforce.tiers import Tier
 

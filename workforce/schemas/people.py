@@ -2,15 +2,7 @@
 
 import marshmallow as ma
 
-from foundation.fields import (
-    Choice,
-    Country,
-    Identifier,
-    Integer,
-    Schema,
-    Text,
-    Timestamp,
-)
+from foundation.fields import Choice, Country, Identifier, Integer, Schema, Text, Timestamp
 from workforce.models import WorkerStatus
 from workforce.tiers import Tier
 
