@@ -442,12 +442,16 @@ CHECKS = {
           FROM (SELECT b.entry_id, b.payee_id, f.cause_ref, f.currency, sum(b.top_up) AS amount
                   FROM batch_floor_pay b JOIN batch_floors f ON f.id = b.floor_id
                  WHERE b.entry_id IS NOT NULL GROUP BY 1, 2, 3, 4) p
-          FULL JOIN (SELECT l.entry_id, c.owner_ref AS payee_id, d.owner_ref AS cause_ref, l.currency, l.amount
-                       FROM journal_lines l
-                       JOIN journal_entries j ON j.id = l.entry_id AND j.kind = 'floor'
+          FULL JOIN (SELECT l.entry_id, y.payee_id, d.owner_ref AS cause_ref, l.currency, l.amount
+                       FROM journal_entries j
+                       JOIN journal_lines l ON l.entry_id = j.id
                        JOIN accounts d ON d.id = l.debit_id AND d.role = 'reserve'
-                       LEFT JOIN (journal_lines y JOIN accounts c ON c.id = y.credit_id AND c.role = 'payable')
-                         ON y.entry_id = l.entry_id AND y.amount = l.amount) l USING (entry_id)
+                       -- Each by its entry's own lines: joined otherwise, all lines of payables may be read for each.
+                       LEFT JOIN LATERAL (SELECT c.owner_ref AS payee_id
+                                            FROM journal_lines y
+                                            JOIN accounts c ON c.id = y.credit_id AND c.role = 'payable'
+                                           WHERE y.entry_id = l.entry_id AND y.amount = l.amount OFFSET 0) y ON true
+                      WHERE j.kind = 'floor') l USING (entry_id)
          WHERE (p.payee_id, p.cause_ref, p.currency, p.amount)
                IS DISTINCT FROM (l.payee_id, l.cause_ref, l.currency, l.amount)""",
     "I33 a batch's floor is the sum of what payees lack and got, and what is set aside for it is there": """
