@@ -5,16 +5,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import structlog
-from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Connection, Engine, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 import migrations
@@ -119,8 +120,10 @@ def migrate(owner_url: str, application_url: str) -> None:
     """
     owner, application = make_url(owner_url).username, make_url(application_url).username
     engine = db.make_engine(owner_url, patient=True)
+    # Read once: it holds the code of every version.
+    script = ScriptDirectory.from_config(_alembic())
     try:
-        while not _upgrade_once(engine, None if application == owner else application):
+        while not _upgrade_once(engine, script, None if application == owner else application):
             pass
     except DBAPIError as error:
         raise InstallationError(f"The database cannot be brought up to date: {_reason(error)}") from error
@@ -132,18 +135,28 @@ def migrate(owner_url: str, application_url: str) -> None:
         engine.dispose()
 
 
-def _upgrade_once(engine: Engine, application_role: str | None) -> bool:
+def _upgrade_once(engine: Engine, script: ScriptDirectory, application_role: str | None) -> bool:
     """Go on to the next version, and give the role its rights in the last; whether that is this one."""
-    config = _alembic()
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
         reached = MigrationContext.configure(connection).get_current_revision()
-        left = [script.revision for script in ScriptDirectory.from_config(config).iterate_revisions("head", reached)]
+        left = [version.revision for version in script.iterate_revisions("head", reached)]
         is_last = len(left) <= 1
-        config.attributes["connection"] = connection
-        config.attributes["application_role"] = application_role if is_last else None
-        command.upgrade(config, "head" if is_last else left[-1])
+        upgrade(connection, script, "head" if is_last else left[-1], application_role if is_last else None)
     return is_last
+
+
+def upgrade(connection: Connection, script: ScriptDirectory, revision: str, application_role: str | None) -> None:
+    """Bring the database to one version in the connection's transaction; a role gets the rights of the last."""
+    config = _alembic()
+    config.attributes.update(connection=connection, application_role=application_role)
+
+    # As `alembic.command.upgrade` does it, which would read all versions again.
+    def steps(reached: Any, _: MigrationContext) -> Any:
+        return script._upgrade_revs(revision, reached)  # noqa: SLF001 - Alembic has no other name for it
+
+    with EnvironmentContext(config, script, fn=steps, destination_rev=revision):
+        script.run_env()
 
 
 def require_migrated(engine: Engine) -> None:

@@ -230,7 +230,13 @@ class House:
 @pytest.fixture
 def house(new_database: Callable[[], Urls]) -> Iterator[House]:
     """A database of this test's own, committed for real, with the invariants checked at the end."""
-    urls = new_database()
+    with a_house(new_database()) as house:
+        yield house
+
+
+@contextmanager
+def a_house(urls: Urls) -> Iterator[House]:
+    """An installation on a database, with the invariants checked at the end."""
     engine = database.make_engine(urls.app, pool_size=20)
     factory = database.sessions(engine, destination_keys=DESTINATION_KEYS)
     yield House(urls, engine, factory, _app(factory))
