@@ -78,6 +78,7 @@ _UNUSUAL = {
     "payout_methods": "SELECT, INSERT, UPDATE (status, retired_at)",
     "payout_runs": "SELECT, INSERT, UPDATE",
     "payouts": "SELECT, INSERT, UPDATE (state, reason, ended_at)",
+    "pool_memberships": "SELECT, INSERT, UPDATE (ended_by, ended_at)",
     "periods": "SELECT, INSERT, UPDATE (state, closed_by, confirmed_by, closed_at, trial_hash, reopening_by, "
     "reopened_by, reopened_at)",
     "quarantines": "SELECT, INSERT, UPDATE (everywhere, status, days, reason, decided_by, decided_at, ends_at, "

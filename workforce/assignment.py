@@ -24,7 +24,7 @@ from foundation.metrics import Gauge
 from foundation.outbox import publish
 from payments import rates
 from quality import votes
-from workforce import golds
+from workforce import golds, pools
 from workforce.events import AnswerSubmitted
 from workforce.models import Answer, AnswerStatus, Assignment, AssignmentStatus, Kind, TaskStatus, WorkerStatus
 from workforce.task_types import categorization
@@ -87,7 +87,8 @@ _START = """
 # waited; the count that keeps the cap exact is the one in CLAIM, a statement of its own.
 ELIGIBLE = text(f"""
     WITH me AS MATERIALIZED (
-        SELECT w.id, w.status, w.country, pg_advisory_xact_lock(hashtextextended(w.id, 0)) AS turn
+        SELECT w.id, w.status, w.country, pg_advisory_xact_lock(hashtextextended(w.id, 0)) AS turn,
+               {pools.POOLS} AS pools
           FROM workers w WHERE w.id = :worker_id)
     SELECT me.status, me.country, p.*,
            (SELECT count(*) FROM assignments a WHERE a.worker_id = me.id AND a.status = 'leased') AS held
@@ -98,6 +99,7 @@ ELIGIBLE = text(f"""
              LEFT JOIN claim_cursors c ON c.worker_id = me.id AND c.project_id = p.id AND c.queue = 'open'
             WHERE p.status = 'active' AND p.id > :after AND p.id = coalesce(CAST(:project_id AS text), p.id)
               AND coalesce(s.tier, :starting) >= p.tier_min
+              AND {pools.SEES}
               AND (EXISTS (SELECT FROM tasks t WHERE t.project_id = p.id AND t.status = 'open' AND t.free_slots > 0
                               AND t.position > {_START})
                    OR coalesce(s.tier, :starting) >= {int(Tier.EXPERT)} AND EXISTS (

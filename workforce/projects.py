@@ -22,6 +22,7 @@ from workforce.models import (
     Batch,
     BatchStatus,
     Kind,
+    LanguageLevel,
     Project,
     ProjectStatus,
     Requester,
@@ -75,6 +76,10 @@ class Settings:
     when_revised: str = WhenRevised.REPORT
     gold_share: float = 0.0
     lease_seconds: int = 900
+    pools: list[str] = field(default_factory=list)
+    countries: list[str] = field(default_factory=list)
+    languages: list[str] = field(default_factory=list)
+    language_level: str = LanguageLevel.A1
     params: dict[str, Any] = field(default_factory=dict)
 
 

@@ -492,6 +492,21 @@ def test_a_worker_sees_their_own_places_on_the_ladders(stage: Stage) -> None:
             assert {(one["skill"], one["tier"]) for one in tiers} == set(places.all())
 
 
+def test_the_pools_and_languages_of_a_worker_are_of_that_worker(stage: Stage) -> None:
+    with stage.scene() as session:
+        for person in stage.world.things["person"].values():
+            for where in person.values():
+                path = f"/api/workers/{where['worker_id']}"
+                placed = stage.send("ops", "GET", f"{path}/pools").get_json()
+                live = "SELECT pool FROM pool_memberships WHERE worker_id = :worker_id AND ended_at IS NULL"
+                expected = _ids(session, live, dict(where))
+                assert {one["pool"] for one in placed["memberships"]} == expected
+                assert set(placed["pools"]) == (expected or {"crowd"})
+                known = stage.send("ops", "GET", f"{path}/languages").get_json()["languages"]
+                spoken = "SELECT language FROM worker_languages WHERE worker_id = :worker_id"
+                assert {one["language"] for one in known} == _ids(session, spoken, dict(where))
+
+
 _GIVEN = """
     SELECT p.labels[n.label + 1] AS category, r.reliability
       FROM assignments a JOIN answers n ON n.task_id = a.task_id AND n.kind = 'answer'

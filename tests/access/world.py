@@ -46,7 +46,7 @@ from tests import factories
 from tests.access import banking, canaries, clear, pay
 from tests.conftest import DESTINATION_KEYS, Urls, _app
 from tests.payments import owed
-from workforce import assignment, golds, onboarding, projects, tasks, tiers
+from workforce import assignment, golds, onboarding, pools, projects, tasks, tiers
 from workforce.events import AnswerSubmitted
 from workforce.models import (
     Answer,
@@ -55,6 +55,8 @@ from workforce.models import (
     AssignmentStatus,
     BatchStatus,
     Kind,
+    LanguageLevel,
+    Pool,
     Project,
     ProjectStatus,
     Requester,
@@ -291,6 +293,12 @@ def people(session: Session) -> Cast:
     }
     # To be an expert at something else is nothing here.
     tiers.set_tier(session, workers["worker"].id, skill="audio", tier=4, reason="", moved_by="ops")
+    # Who was once a vendor's is none of theirs any more.
+    pools.put(session, workers["worker"].id, [Pool.VENDOR], put_by="ops")
+    pools.put(session, workers["worker"].id, [Pool.IN_HOUSE, Pool.CROWD], put_by="ops")
+    pools.put(session, workers["other_worker"].id, [Pool.VENDOR], put_by="ops")
+    pools.set_languages(session, workers["worker"].id, {"sw": LanguageLevel.B1, "en": LanguageLevel.NATIVE})
+    pools.set_languages(session, workers["other_expert"].id, {"sw": LanguageLevel.B2})
     crowd = [factories.create_worker(session) for _ in range(4)]
     requesters = {name: factories.create_requester(session) for name in ("requester", "other_requester")}
     factories.pay_in(session, requesters["other_requester"].id, "5", "EUR")
@@ -439,7 +447,15 @@ def _held(session: Session, cast: Cast) -> Iterator[Thing]:
 
 def _work(session: Session, cast: Cast) -> Iterator[Thing]:
     """Projects with a task that nobody has seen yet."""
-    for state, settings in {"open": {}, "senior": {"tier_min": 3}, "paused": {}}.items():
+    settings_of: dict[str, dict[str, Any]] = {
+        "open": {},
+        "senior": {"tier_min": 3},
+        "paused": {},
+        "vendors": {"pools": [Pool.VENDOR]},
+        "abroad": {"countries": ["DE", "FR"]},
+        "spoken": {"languages": ["de", "sw"], "language_level": LanguageLevel.B2},
+    }
+    for state, settings in settings_of.items():
         project, _ = _asked(session, cast.requesters["requester"], **settings)
         if state == "paused":
             project.status = ProjectStatus.PAUSED
@@ -450,7 +466,7 @@ def _tasks(session: Session, cast: Cast, owner: str, requester: Requester) -> It
     """A requester's tasks in every state but `staged`."""
     one, other, *_ = cast.crowd
     asked = {
-        "open": _asked(session, requester),
+        "open": _asked(session, requester, pools=list(Pool), countries=["KE"], languages=["en"]),
         "held": _asked(session, requester),
         "answered": _asked(session, requester),
         "widened": _asked(session, requester, overlap_min=2, confidence_target=0.99, expert_share=0.0),

@@ -65,8 +65,8 @@ from quality import proposals, quarantine
 from tests import factories
 from tests.payments import cleared, exported, owed
 from tests.payments.files.test_camt import OURS, document, entry
-from workforce import assignment, schemas
-from workforce.models import BatchStatus, Kind, Project, Requester, WorkerStatus
+from workforce import assignment, pools, schemas
+from workforce.models import BatchStatus, Kind, LanguageLevel, Pool, Project, Requester, WorkerStatus
 from workforce.tiers import Tier
 
 
@@ -169,6 +169,18 @@ def _tier(db: Session) -> Good:
     return Good("ops", names=names, body={"tier": 2, "reason": "Good work."})
 
 
+def _of_audience(body: Any = None) -> Callable[[Session], Good]:
+    """Where a worker may be: in two pools, and among those who know Swahili."""
+
+    def good(db: Session) -> Good:
+        worker = factories.create_worker(db)
+        pools.put(db, worker.id, [Pool.CROWD, Pool.VENDOR], put_by="ops")
+        pools.set_languages(db, worker.id, {"sw": LanguageLevel.C1})
+        return Good("ops", names={"worker_id": worker.id}, body=body)
+
+    return good
+
+
 def _workers(db: Session) -> Good:
     for _ in range(2):
         factories.create_worker(db)
@@ -217,7 +229,8 @@ def _requester(db: Session) -> Good:
 def _new_project(db: Session) -> Good:
     body = {
         **_PROJECT, "name": "Rooks", "instruction": "Look.", "skill": factories.SKILL, "overlap_min": 2,
-        "overlap_max": 3, "params": {"here": True}, "estimated_seconds": 20,
+        "overlap_max": 3, "params": {"here": True}, "estimated_seconds": 20, "pools": ["crowd"], "countries": ["KE"],
+        "languages": ["sw"], "language_level": "b1",
     }  # fmt: skip
     return Good("requester", factories.create_requester(db).id, body=body)
 
@@ -1340,6 +1353,10 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/workers/<worker_id>/activation": _of_worker(WorkerStatus.APPLICANT),
     "POST /api/workers/<worker_id>/suspension": _of_worker(WorkerStatus.ACTIVE),
     "PUT /api/workers/<worker_id>/tiers/<skill>": _tier,
+    "PUT /api/workers/<worker_id>/pools": _of_audience({"pools": ["vendor", "in_house"]}),
+    "GET /api/workers/<worker_id>/pools": _of_audience(),
+    "PUT /api/workers/<worker_id>/languages": _of_audience({"languages": [{"language": "sw", "level": "b2"}]}),
+    "GET /api/workers/<worker_id>/languages": _of_audience(),
     "GET /api/escalations": _escalations,
     "GET /api/evidence": _quarantines("limit=1&kind=cluster"),
     "GET /api/quarantines": _quarantines("limit=1&status=proposed"),

@@ -30,7 +30,8 @@ from tests import factories
 from tests.conftest import House, Urls, _named, a_house
 from tests.drills import catalog
 from tests.payments import owed
-from workforce.models import Kind
+from workforce import pools
+from workforce.models import Kind, LanguageLevel, Pool
 
 _SCRIPTS = ScriptDirectory.from_config(installation._alembic())
 _EARLIER = [script.revision for script in _SCRIPTS.walk_revisions() if script.revision != _SCRIPTS.get_current_head()]
@@ -131,6 +132,8 @@ def _live_in(house: House) -> None:
         factories.claim(session, factories.create_worker(session), project)
         factories.propose(session, project, factories.create_worker(session))
         factories.answer(session, factories.create_worker(session), project=project)
+        pools.put(session, expert.id, [Pool.VENDOR], put_by="ops")
+        pools.set_languages(session, expert.id, {"sw": LanguageLevel.C1})
         factories.enter_fx_rate(session, confirmed=True)
         factories.enter_tax_rule(session, confirmed=True, country="UG")
         # Of which nothing is taken yet: versions before could not say what was.

@@ -9,6 +9,8 @@ from sqlalchemy.orm import Session
 
 from tests import factories
 from tests.conftest import Urls
+from workforce import pools
+from workforce.models import LanguageLevel, Pool
 
 # By the name of the constraint, so that no other one stands in for it.
 REFUSED = {
@@ -31,6 +33,14 @@ REFUSED = {
     "ck_projects_without_expert_known": "UPDATE projects SET without_expert = 'wait'",
     "ck_projects_second_opinion_share_range": "UPDATE projects SET second_opinion_share = 1.01",
     "ck_projects_panel_size_range": "UPDATE projects SET panel_size = 2",
+    "ck_projects_pools_known": "UPDATE projects SET pools = '{crowd,club}'",
+    "ck_projects_language_level_known": "UPDATE projects SET language_level = 'fluent'",
+    "ck_pool_memberships_pool_known": "UPDATE pool_memberships SET pool = 'club'",
+    "ck_pool_memberships_ended_by_somebody": "UPDATE pool_memberships SET ended_at = now()",
+    "uq_pool_memberships_live": "UPDATE pool_memberships SET pool = 'vendor'",
+    "fk_pool_memberships_worker_id_workers": "UPDATE pool_memberships SET worker_id = 'wrk_nobody'",
+    "ck_worker_languages_level_known": "UPDATE worker_languages SET level = 'fluent'",
+    "fk_worker_languages_worker_id_workers": "UPDATE worker_languages SET worker_id = 'wrk_nobody'",
     "ck_projects_lease_range": "UPDATE projects SET lease_seconds = 9",
     "fk_projects_requester_id_requesters": "UPDATE projects SET requester_id = 'req_nobody'",
     "uq_projects_requester_id_name": "UPDATE projects SET name = 'the same'",
@@ -70,7 +80,10 @@ def worked(new_database: Callable[[], Urls]) -> Urls:
         factories.create_batch(db, project)
         for unique_id in ("one", "other"):
             factories.create_task(db, project, unique_id=unique_id)
-        factories.answer(db, factories.create_worker(db, tier=2))
+        worker = factories.create_worker(db, tier=2)
+        pools.put(db, worker.id, [Pool.CROWD, Pool.VENDOR], put_by="ops")
+        pools.set_languages(db, worker.id, {"sw": LanguageLevel.B1})
+        factories.answer(db, worker)
         factories.claim(db, factories.create_worker(db))
         db.commit()
     engine.dispose()

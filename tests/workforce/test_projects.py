@@ -39,6 +39,10 @@ def test_a_project_keeps_its_settings(db: Session) -> None:
         "without_expert": "park",
         "second_opinion_share": 0.1,
         "panel_size": 5,
+        "pools": ["vendor", "crowd"],
+        "countries": ["KE", "UG"],
+        "languages": ["sw"],
+        "language_level": "b2",
     }
 
     made = _create(db, factories.create_requester(db).id, **settings, lease_seconds=60, instruction="Look.")

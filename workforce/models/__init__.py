@@ -1,6 +1,7 @@
 """The package's tables. Those that grow with tasks carry the project in their keys, to be sharded by it one day."""
 
 from workforce.models.assignment import Answer, AnswerStatus, Assignment, AssignmentStatus, ClaimCursor, Kind
+from workforce.models.audience import LanguageLevel, Pool, PoolMembership, WorkerLanguage
 from workforce.models.people import Requester, TierMove, Worker, WorkerStatus, WorkerTier
 from workforce.models.projects import Batch, BatchStatus, Project, ProjectStatus, WhenRevised
 from workforce.models.tasks import GOLD, Task, TaskStatus, positions
@@ -15,6 +16,9 @@ __all__ = [
     "BatchStatus",
     "ClaimCursor",
     "Kind",
+    "LanguageLevel",
+    "Pool",
+    "PoolMembership",
     "Project",
     "ProjectStatus",
     "Requester",
@@ -23,6 +27,7 @@ __all__ = [
     "TierMove",
     "WhenRevised",
     "Worker",
+    "WorkerLanguage",
     "WorkerStatus",
     "WorkerTier",
     "positions",

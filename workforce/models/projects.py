@@ -23,6 +23,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from foundation.db import Base, Created, Id, IdText, Json, one_of
 from quality.escalation import Basis, Fallback
+from workforce.models.audience import LanguageLevel, Pool
 
 
 class ProjectStatus(StrEnum):
@@ -92,6 +93,11 @@ class Project(Base):
     escalated_on: Mapped[date | None] = mapped_column(Date)
     escalated_today: Mapped[int] = mapped_column(server_default=text("0"))
     lease_seconds: Mapped[int]
+    # Who may see it (pools.py): of each sort whoever is in one of these, or everybody if there are none.
+    pools: Mapped[list[str]] = mapped_column(ARRAY(IdText), server_default=text("'{}'"))
+    countries: Mapped[list[str]] = mapped_column(ARRAY(IdText), server_default=text("'{}'"))
+    languages: Mapped[list[str]] = mapped_column(ARRAY(IdText), server_default=text("'{}'"))
+    language_level: Mapped[str] = mapped_column(IdText, server_default=text("'a1'"))
     params: Mapped[Json]
     created_at: Mapped[Created]
 
@@ -114,6 +120,8 @@ class Project(Base):
         CheckConstraint("gold_share BETWEEN 0 AND 0.5", name="gold_share_range"),
         CheckConstraint("lease_seconds BETWEEN 10 AND 86400", name="lease_range"),
         CheckConstraint("cardinality(labels) BETWEEN 2 AND 100", name="labels_range"),
+        CheckConstraint(f"pools <@ ARRAY{[pool.value for pool in Pool]}", name="pools_known"),
+        one_of("language_level", LanguageLevel),
         one_of("status", ProjectStatus),
     )
 

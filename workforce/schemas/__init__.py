@@ -30,7 +30,7 @@ from workforce.schemas.gold import (
     PassedByTime,
     Proposed,
 )
-from workforce.schemas.parts import Name, Price, Reason, Skill
+from workforce.schemas.parts import Language, Name, Price, Reason, Several, Skill
 from workforce.schemas.people import (
     Application,
     Me,
@@ -42,6 +42,15 @@ from workforce.schemas.people import (
     WorkerQuery,
     WorkerTier,
     WorkerWithToken,
+)
+from workforce.schemas.pools import (
+    KnownLanguage,
+    LanguageChange,
+    Languages,
+    LanguageSince,
+    Membership,
+    PoolChange,
+    Pools,
 )
 from workforce.schemas.projects import (
     BelowFloor,
@@ -84,9 +93,15 @@ __all__ = [
     "GoldProposal",
     "GoldSearch",
     "GoldSupply",
+    "KnownLanguage",
+    "Language",
+    "LanguageChange",
+    "LanguageSince",
+    "Languages",
     "LastMonth",
     "Lease",
     "Me",
+    "Membership",
     "MovedVoter",
     "Name",
     "NewGold",
@@ -96,6 +111,8 @@ __all__ = [
     "Passed",
     "PassedByTier",
     "PassedByTime",
+    "PoolChange",
+    "Pools",
     "PreviewedRates",
     "Price",
     "Progress",
@@ -108,6 +125,7 @@ __all__ = [
     "Requester",
     "RequesterName",
     "RequesterWithToken",
+    "Several",
     "Skill",
     "Submission",
     "TierChange",

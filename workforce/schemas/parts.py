@@ -1,6 +1,7 @@
 """What schemas of several capabilities are made of."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import marshmallow as ma
@@ -10,6 +11,8 @@ from foundation.fields import Amount, Country, Currency, Integer, Schema, Shaped
 from workforce import tiers
 from workforce.tiers import Tier
 
+_LANGUAGE = re.compile(r"[a-z]{2,3}")
+
 
 class Skill(Shaped):
     """The name of a skill."""
@@ -18,6 +21,26 @@ class Skill(Shaped):
         longest = ma.validate.Length(max=tiers.SKILL_MAX)
         wanted, example = "Must be a skill such as image.categorization.", "image.categorization"
         super().__init__(tiers.SKILL, wanted, example, validate=longest, **options)
+
+
+class Language(Shaped):
+    """A language by its code in ISO 639."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(_LANGUAGE, "Must be a language code such as sw.", "sw", **options)
+
+
+class Several(ma.fields.List[Any]):
+    """A list in which nothing is named twice."""
+
+    def __init__(self, inner: ma.fields.Field[Any], *, most: int, **options: Any) -> None:
+        options["metadata"] = {"uniqueItems": True, **options.get("metadata", {})}
+        super().__init__(inner, validate=[ma.validate.Length(max=most), _each_once], **options)
+
+
+def _each_once(values: Sequence[Any]) -> None:
+    if len(set(values)) < len(values):
+        raise ma.ValidationError("Name each just once.")
 
 
 class Name(Text):

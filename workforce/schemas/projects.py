@@ -7,6 +7,7 @@ import marshmallow as ma
 from foundation.fields import (
     Amount,
     Choice,
+    Country,
     Currency,
     Flag,
     Fraction,
@@ -19,8 +20,8 @@ from foundation.fields import (
 )
 from payments import money
 from quality.escalation import Basis, Fallback
-from workforce.models import WhenRevised
-from workforce.schemas.parts import Name, Price, Skill
+from workforce.models import LanguageLevel, Pool, WhenRevised
+from workforce.schemas.parts import Language, Name, Price, Several, Skill
 from workforce.tiers import Tier
 
 
@@ -135,6 +136,10 @@ class NewProject(Schema):
     when_revised = Choice(WhenRevised)
     gold_share = Fraction(most=0.5)
     lease_seconds = Integer(least=10, most=86_400)
+    pools = Several(Choice(Pool), most=len(Pool))
+    countries = Several(Country(), most=300)
+    languages = Several(Language(), most=50)
+    language_level = Choice(LanguageLevel)
     params = JsonObject()
 
     @ma.validates_schema
@@ -169,6 +174,10 @@ class Project(Schema):
     when_revised = Choice(WhenRevised)
     gold_share = Fraction()
     lease_seconds = Integer()
+    pools = ma.fields.List(Text())
+    countries = ma.fields.List(Text())
+    languages = ma.fields.List(Text())
+    language_level = Choice(LanguageLevel)
     params = JsonObject()
     created_at = Timestamp()
 
