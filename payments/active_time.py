@@ -40,26 +40,31 @@ _RECORD = text("""
                   CAST(:tiers AS smallint[]), CAST(:regions AS text[]), CAST(:begun AS timestamptz[]),
                   CAST(:submitted AS timestamptz[]))
            AS g(answer_ref, payee_id, cause_ref, skill, tier, region, begun_at, submitted_at)
-    ON CONFLICT (answer_ref) DO NOTHING
+    ON CONFLICT (answer_ref) DO NOTHING RETURNING answer_ref, milliseconds
 """)
 
 
-def record(db: Session, pieces: Sequence[Piece]) -> None:
-    """Keep how long new answers took. What was said first of an answer stands, however often it is told."""
-    if pieces:
-        db.execute(
-            _RECORD,
-            {
-                "answers": [piece.answer_ref for piece in pieces],
-                "payees": [piece.payee_id for piece in pieces],
-                "causes": [piece.cause_ref for piece in pieces],
-                "skills": [piece.skill for piece in pieces],
-                "tiers": [piece.tier for piece in pieces],
-                "regions": [piece.region for piece in pieces],
-                "begun": [piece.begun_at for piece in pieces],
-                "submitted": [piece.submitted_at for piece in pieces],
-            },
-        )
+def record(db: Session, pieces: Sequence[Piece]) -> dict[str, int]:
+    """Keep how long new answers took. What was said first of an answer stands, however often it is told.
+
+    Returns the milliseconds of those that are new, by answer.
+    """
+    if not pieces:
+        return {}
+    rows = db.execute(
+        _RECORD,
+        {
+            "answers": [piece.answer_ref for piece in pieces],
+            "payees": [piece.payee_id for piece in pieces],
+            "causes": [piece.cause_ref for piece in pieces],
+            "skills": [piece.skill for piece in pieces],
+            "tiers": [piece.tier for piece in pieces],
+            "regions": [piece.region for piece in pieces],
+            "begun": [piece.begun_at for piece in pieces],
+            "submitted": [piece.submitted_at for piece in pieces],
+        },
+    )
+    return {row.answer_ref: row.milliseconds for row in rows}
 
 
 _MEDIAN = text("""

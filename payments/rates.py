@@ -1,6 +1,6 @@
 """Rate cards: the price of one answer by tier and region, from a date on; and the quote that a claim fixes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -134,11 +134,20 @@ def _parse(db: Session, prices: Sequence[Price]) -> list[dict[str, Any]]:
 
 # The nearest price: the highest tier reached, in it the worker's region before everywhere, the newest row. A region's
 # price for the crowd is not its price for an expert.
-QUOTE = text("""
+def _nearest(owner_ref: str, tier: str) -> str:
+    return f"""
     SELECT r.amount, r.currency, c.ledger_exponent AS exponent
       FROM rates r JOIN currencies c ON c.code = r.currency
-     WHERE r.owner_ref = :owner_ref AND r.tier <= :tier AND r.region IN (:region, '') AND r.valid_from <= now()
+     WHERE r.owner_ref = {owner_ref} AND r.tier <= {tier} AND r.region IN (:region, '') AND r.valid_from <= now()
      ORDER BY r.tier DESC, r.region DESC, r.valid_from DESC LIMIT 1
+    """
+
+
+QUOTE = text(_nearest(":owner_ref", ":tier"))
+_QUOTES = text(f"""
+    SELECT w.owner_ref, w.tier, q.*
+      FROM unnest(CAST(:owners AS text[]), CAST(:tiers AS smallint[])) AS w(owner_ref, tier)
+     CROSS JOIN LATERAL ({_nearest("w.owner_ref", "w.tier")}) q
 """)
 # All that may be quoted while a task is open: what is in force, and what was published for later.
 _DEAREST = text("""
@@ -158,6 +167,14 @@ def quote(db: Session, owner_ref: str, *, tier: int, region: str) -> Quote:
     if row is None:
         raise RateMissing(f"There is no price for tier {tier} in {region}.")
     return Quote(amount=row.amount, currency=row.currency, exponent=row.exponent)
+
+
+def quotes(db: Session, wanted: Collection[tuple[str, int]], *, region: str) -> dict[tuple[str, int], Quote]:
+    """The prices in force for answers of workers of this region, by owner and tier, where there is one."""
+    asked = sorted(wanted)
+    given = {"owners": [owner for owner, _ in asked], "tiers": [tier for _, tier in asked], "region": region}
+    rows = db.execute(_QUOTES, given) if asked else ()
+    return {(row.owner_ref, row.tier): Quote(row.amount, row.currency, row.exponent) for row in rows}
 
 
 def dearest(db: Session, owner_ref: str, *, tier_max: int) -> Quote:

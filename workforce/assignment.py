@@ -79,7 +79,7 @@ class Lease:
 
 
 # Where a worker's next look into a queue begins: at their cursor, or every half minute where it safely was.
-_START = """
+START = """
     CASE WHEN c.safe_at < now() - interval '30 seconds' THEN c.safe_position ELSE coalesce(c.position, -1) END
 """
 
@@ -101,7 +101,7 @@ ELIGIBLE = text(f"""
               AND coalesce(s.tier, :starting) >= p.tier_min
               AND {pools.SEES}
               AND (EXISTS (SELECT FROM tasks t WHERE t.project_id = p.id AND t.status = 'open' AND t.free_slots > 0
-                              AND t.position > {_START})
+                              AND t.position > {START})
                    OR coalesce(s.tier, :starting) >= {int(Tier.EXPERT)} AND EXISTS (
                       SELECT FROM tasks t WHERE t.project_id = p.id AND t.status = 'escalated' AND t.free_slots > 0))
             ORDER BY p.id LIMIT :most) p ON true
@@ -111,37 +111,40 @@ ELIGIBLE = text(f"""
 def _place_in(queue: str) -> str:
     """Where a worker's look into this queue begins, how far they had come, and whether this is a look back."""
     return f"""
-        SELECT coalesce(max({_START}), -1) AS position, coalesce(max(c.position), -1) AS reached,
+        SELECT coalesce(max({START}), -1) AS position, coalesce(max(c.position), -1) AS reached,
                coalesce(bool_or(c.safe_at < now() - interval '30 seconds'), false) AS looks_back
           FROM claim_cursors c
          WHERE c.worker_id = :worker_id AND c.project_id = :project_id AND c.queue = '{queue}'"""
 
 
-def _claimable(queue: str, mine: str) -> str:
-    """What a task of this queue must be to be given to a worker; `mine` tells the assignments that keep them from it.
+# Whoever decided a dispute may still answer with the crowd; whoever answered with the crowd does not decide it.
+_MINE = {Kind.ANSWER: "AND a.kind = 'answer'", Kind.ADJUDICATION: ""}
+
+
+def claimable(kind: Kind, *, project: str = ":project_id", after: str = "(SELECT position FROM start)") -> str:
+    """SQL: what a task `t` must be to be given to a worker for an answer, or to be decided; beyond a position.
 
     The queue's name stands in the text, so that every plan of the statement uses the queue's own index.
     """
-    return f"""t.project_id = :project_id AND t.status = '{queue}' AND t.free_slots > 0
-           AND t.position > (SELECT position FROM start)
+    return f"""t.project_id = {project} AND t.status = '{_QUEUE_OF[kind].value}' AND t.free_slots > 0
+           AND t.position > {after}
            AND (t.kept_until IS NULL OR t.kept_until < now() OR :worker_id = ANY(t.kept_for))
            AND NOT EXISTS (SELECT FROM assignments a
-                            WHERE a.task_id = t.id AND a.worker_id = :worker_id AND a.project_id = :project_id
-                              AND a.status IN ('leased', 'answered') {mine})"""
+                            WHERE a.task_id = t.id AND a.worker_id = :worker_id AND a.project_id = {project}
+                              AND a.status IN ('leased', 'answered') {_MINE[kind]})"""
 
 
-def _claim(kind: Kind, mine: str) -> TextClause:
+def _claim(kind: Kind) -> TextClause:
     """The statement that leases the next task of a queue."""
     queue = _QUEUE_OF[kind].value
-    claimable = _claimable(queue, mine)
     return text(f"""
     WITH start AS MATERIALIZED ({_place_in(queue)}),
     head AS MATERIALIZED (
         SELECT t.id, t.position FROM tasks t
          WHERE (SELECT count(*) FROM assignments WHERE worker_id = :worker_id AND status = 'leased') < :leases_max
-           AND {claimable}
+           AND {claimable(kind)}
          ORDER BY t.position LIMIT 1 FOR UPDATE OF t SKIP LOCKED),
-    first AS MATERIALIZED (SELECT t.position FROM tasks t WHERE {claimable} ORDER BY t.position LIMIT 1),
+    first AS MATERIALIZED (SELECT t.position FROM tasks t WHERE {claimable(kind)} ORDER BY t.position LIMIT 1),
     taken AS (
         UPDATE tasks t SET free_slots = t.free_slots - 1, fence = t.fence + 1, updated_at = now()
           FROM head WHERE t.id = head.id AND t.project_id = :project_id
@@ -174,21 +177,15 @@ def _claim(kind: Kind, mine: str) -> TextClause:
     """)
 
 
-# Whoever decided a dispute may still answer with the crowd.
-_ANSWERED = "AND a.kind = 'answer'"
 # Which task would be next, and which was last: a gold that is given before it has to look as if it came between them.
 _NEXT = text(f"""
     WITH start AS MATERIALIZED ({_place_in("open")})
     SELECT t.id, t.fence,
            (SELECT coalesce(a.shown_as, a.task_id) FROM assignments a
              WHERE a.worker_id = :worker_id ORDER BY a.id DESC LIMIT 1) AS before
-      FROM tasks t WHERE {_claimable("open", _ANSWERED)} ORDER BY t.position LIMIT 1
+      FROM tasks t WHERE {claimable(Kind.ANSWER)} ORDER BY t.position LIMIT 1
 """)
-CLAIM = {
-    Kind.ANSWER: _claim(Kind.ANSWER, _ANSWERED),
-    # Whoever answered with the crowd does not decide the dispute.
-    Kind.ADJUDICATION: _claim(Kind.ADJUDICATION, ""),
-}
+CLAIM = {kind: _claim(kind) for kind in Kind}
 
 
 def claim(db: Session, worker_id: str, *, project_id: str | None = None, kind: Kind | None = None) -> Lease | None:
@@ -225,11 +222,14 @@ def _kinds(tier: int, wanted: Kind | None) -> list[Kind]:
     return [kind for kind in mine if wanted in {None, kind}]
 
 
+def price_tier(tier: int, kind: Kind) -> int:
+    """By which tier a worker is paid: an expert who answers beside the crowd as the crowd's best."""
+    return Tier.EXPERT if kind == Kind.ADJUDICATION else min(tier, Tier.SENIOR)
+
+
 def _claim_in(db: Session, worker_id: str, project: Any, kind: Kind) -> Lease | None:
-    # An expert who answers beside the crowd is paid as the crowd's best.
-    tier = Tier.EXPERT if kind == Kind.ADJUDICATION else min(project.tier, Tier.SENIOR)
     try:
-        price = rates.quote(db, project.project_id, tier=tier, region=project.country)
+        price = rates.quote(db, project.project_id, tier=price_tier(project.tier, kind), region=project.country)
     except rates.RateMissing:
         # A gap in one requester's card must not keep the worker from everybody else's tasks.
         return None

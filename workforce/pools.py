@@ -18,15 +18,16 @@ POOLS = """
     coalesce((SELECT array_agg(m.pool) FROM pool_memberships m WHERE m.worker_id = w.id AND m.ended_at IS NULL),
              '{crowd}')
 """
-# SQL: whether a project `p` may be seen by a worker `me`, who has an id, a country and pools. The order of levels is
-# that of their letters.
-SEES = """
-    (p.pools = '{}' OR p.pools && me.pools)
-    AND (p.countries = '{}' OR me.country = ANY(p.countries))
-    AND (p.languages = '{}' OR EXISTS (
+# SQL: a worker `me`, as the rest needs them.
+ME = f"SELECT w.id, w.status, w.country, {POOLS} AS pools FROM workers w WHERE w.id = :worker_id"
+# SQL: whether a project `p` may be seen by a worker `me`, by each of the three. The order of levels is that of their
+# letters.
+IN_POOL = "(p.pools = '{}' OR p.pools && me.pools)"
+IN_COUNTRY = "(p.countries = '{}' OR me.country = ANY(p.countries))"
+KNOWS_LANGUAGE = """(p.languages = '{}' OR EXISTS (
          SELECT FROM worker_languages l
-          WHERE l.worker_id = me.id AND l.language = ANY(p.languages) AND l.level >= p.language_level))
-"""
+          WHERE l.worker_id = me.id AND l.language = ANY(p.languages) AND l.level >= p.language_level))"""
+SEES = f"{IN_POOL} AND {IN_COUNTRY} AND {KNOWS_LANGUAGE}"
 
 
 @dataclass(frozen=True, slots=True)

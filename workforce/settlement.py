@@ -28,7 +28,7 @@ from quality.adjudication import Ruling, Verdict
 from quality.consensus import Weighed
 from quality.escalation import Action, Basis, Fallback, Progress, Rule
 from quality.events import ConsensusRevised, WeightsChanged
-from workforce import golds, tasks
+from workforce import golds, paces, tasks
 from workforce.events import AnswerSubmitted
 from workforce.models import (
     AnswerStatus,
@@ -92,9 +92,10 @@ def settle_answers(db: Session, told: Sequence[AnswerSubmitted]) -> None:
     answer_ids = [event.answer_id for event in told]
     found = db.execute(_ANSWERS, {"project_id": project_id, "answer_ids": answer_ids}).all()
     earnings.pend(db, [Work(row.id, row.payee_id, row.batch_id, row.currency, row.amount) for row in found])
-    active_time.record(db, [_piece(row) for row in found])
+    took = active_time.record(db, [_piece(row) for row in found])
     rulings = [row for row in found if row.kind == Kind.ADJUDICATION]
     cast = [row for row in found if row.kind == Kind.ANSWER]
+    paces.note(db, project_id, [took[row.id] for row in cast if row.id in took])
     closed = _adjudicate(db, project, rulings)
     progress = _progress(db, project)
     urged = bool(rulings) or progress.n_outstanding == 0

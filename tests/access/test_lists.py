@@ -34,7 +34,27 @@ _REQUESTERS = ("requester", "other_requester")
 _READERS = ("finance", "approver", "auditor", "admin")
 _TOLD = "EXISTS (SELECT FROM payee_contacts c WHERE c.payee_id = p.id AND c.retired_at IS NULL)"
 _HOLDS_NOW = "ended_at IS NULL AND (until IS NULL OR until > now())"
+_CLAIMABLE = """
+    SELECT DISTINCT p.id FROM workers w CROSS JOIN projects p JOIN tasks t ON t.project_id = p.id AND t.free_slots > 0
+      LEFT JOIN worker_tiers s ON s.worker_id = w.id AND s.skill = p.skill
+     WHERE w.id = :me AND w.status = 'active' AND p.status = 'active' AND coalesce(s.tier, 1) >= p.tier_min
+       AND (t.kept_until IS NULL OR t.kept_until < now() OR w.id = ANY(t.kept_for))
+       AND (p.countries = '{}' OR w.country = ANY(p.countries))
+       AND (p.languages = '{}' OR EXISTS (
+            SELECT FROM worker_languages l WHERE l.worker_id = w.id AND l.language = ANY(p.languages)
+                                             AND l.level >= p.language_level))
+       AND (p.pools = '{}' OR p.pools && coalesce(
+            (SELECT array_agg(pool) FROM pool_memberships m WHERE m.worker_id = w.id AND m.ended_at IS NULL),
+            '{crowd}'))
+       AND (t.status = 'open' AND NOT EXISTS (
+                SELECT FROM assignments a WHERE a.task_id = t.id AND a.worker_id = w.id AND a.kind = 'answer'
+                                            AND a.status IN ('leased', 'answered'))
+            OR t.status = 'escalated' AND s.tier = 4 AND NOT EXISTS (
+                SELECT FROM assignments a WHERE a.task_id = t.id AND a.worker_id = w.id
+                                            AND a.status IN ('leased', 'answered')))
+"""
 LISTS = (
+    List("/api/me/available-work", _CLAIMABLE, ("worker", "other_worker", "expert"), id="project_id"),
     List("/api/me/assignments", "SELECT id FROM assignments WHERE worker_id = :me AND status = 'leased'", _WORKERS),
     List("/api/me/answers", "SELECT id FROM answers WHERE worker_id = :me", _WORKERS),
     List(

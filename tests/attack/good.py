@@ -181,6 +181,11 @@ def _of_audience(body: Any = None) -> Callable[[Session], Good]:
     return good
 
 
+def _with_work(db: Session) -> Good:
+    factories.create_task(db, factories.create_project(db))
+    return Good("worker", factories.create_worker(db).id)
+
+
 def _workers(db: Session) -> Good:
     for _ in range(2):
         factories.create_worker(db)
@@ -1353,6 +1358,9 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/workers/<worker_id>/activation": _of_worker(WorkerStatus.APPLICANT),
     "POST /api/workers/<worker_id>/suspension": _of_worker(WorkerStatus.ACTIVE),
     "PUT /api/workers/<worker_id>/tiers/<skill>": _tier,
+    "GET /api/me/available-work": _with_work,
+    "GET /api/me/why-nothing": _with_work,
+    "GET /api/workers/<worker_id>/why-nothing": _of_worker(WorkerStatus.ACTIVE),
     "PUT /api/workers/<worker_id>/pools": _of_audience({"pools": ["vendor", "in_house"]}),
     "GET /api/workers/<worker_id>/pools": _of_audience(),
     "PUT /api/workers/<worker_id>/languages": _of_audience({"languages": [{"language": "sw", "level": "b2"}]}),

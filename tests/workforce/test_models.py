@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from tests import factories
 from tests.conftest import Urls
-from workforce import pools
+from workforce import paces, pools
 from workforce.models import LanguageLevel, Pool
 
 # By the name of the constraint, so that no other one stands in for it.
@@ -41,6 +41,8 @@ REFUSED = {
     "fk_pool_memberships_worker_id_workers": "UPDATE pool_memberships SET worker_id = 'wrk_nobody'",
     "ck_worker_languages_level_known": "UPDATE worker_languages SET level = 'fluent'",
     "fk_worker_languages_worker_id_workers": "UPDATE worker_languages SET worker_id = 'wrk_nobody'",
+    "ck_project_paces_in_order": "UPDATE project_paces SET p95_seconds = median_seconds - 1",
+    "fk_project_paces_project_id_projects": "UPDATE project_paces SET project_id = 'prj_nowhere'",
     "ck_projects_lease_range": "UPDATE projects SET lease_seconds = 9",
     "fk_projects_requester_id_requesters": "UPDATE projects SET requester_id = 'req_nobody'",
     "uq_projects_requester_id_name": "UPDATE projects SET name = 'the same'",
@@ -84,6 +86,7 @@ def worked(new_database: Callable[[], Urls]) -> Urls:
         pools.put(db, worker.id, [Pool.CROWD, Pool.VENDOR], put_by="ops")
         pools.set_languages(db, worker.id, {"sw": LanguageLevel.B1})
         factories.answer(db, worker)
+        paces.note(db, project.id, [1_500])
         factories.claim(db, factories.create_worker(db))
         db.commit()
     engine.dispose()

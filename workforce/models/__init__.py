@@ -2,6 +2,7 @@
 
 from workforce.models.assignment import Answer, AnswerStatus, Assignment, AssignmentStatus, ClaimCursor, Kind
 from workforce.models.audience import LanguageLevel, Pool, PoolMembership, WorkerLanguage
+from workforce.models.paces import ProjectPace
 from workforce.models.people import Requester, TierMove, Worker, WorkerStatus, WorkerTier
 from workforce.models.projects import Batch, BatchStatus, Project, ProjectStatus, WhenRevised
 from workforce.models.tasks import GOLD, Task, TaskStatus, positions
@@ -20,6 +21,7 @@ __all__ = [
     "Pool",
     "PoolMembership",
     "Project",
+    "ProjectPace",
     "ProjectStatus",
     "Requester",
     "Task",

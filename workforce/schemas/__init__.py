@@ -11,6 +11,14 @@ from workforce.schemas.assignment import (
     Lease,
     Submission,
 )
+from workforce.schemas.available import (
+    AvailableWork,
+    RemovedTasks,
+    RemovedTasksOfProject,
+    WhyNothing,
+    WhyNothingOfWorker,
+    WhyNothingQuery,
+)
 from workforce.schemas.gold import (
     Corrected,
     CorrectionPreview,
@@ -73,6 +81,7 @@ __all__ = [
     "Answer",
     "Application",
     "Assignment",
+    "AvailableWork",
     "BelowFloor",
     "Claim",
     "Corrected",
@@ -122,6 +131,8 @@ __all__ = [
     "Proposed",
     "RaisedReserves",
     "Reason",
+    "RemovedTasks",
+    "RemovedTasksOfProject",
     "Requester",
     "RequesterName",
     "RequesterWithToken",
@@ -129,6 +140,9 @@ __all__ = [
     "Skill",
     "Submission",
     "TierChange",
+    "WhyNothing",
+    "WhyNothingOfWorker",
+    "WhyNothingQuery",
     "Worker",
     "WorkerQuery",
     "WorkerTier",

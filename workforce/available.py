@@ -1,0 +1,90 @@
+"""What a worker could claim now: the projects, at which price, and how long an answer takes there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from foundation import pagination
+from payments import rates
+from payments.rates import Quote
+from workforce import assignment, paces, pools
+from workforce.models import Kind
+from workforce.tiers import STARTING, Tier
+
+COUNTED_MOST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A project with something for a worker: tasks for an answer, and disputes to decide, each with its price.
+
+    Both are counted to `COUNTED_MOST`. estimated_seconds : what half of its newest answers took at most, if known.
+    """
+
+    project_id: str
+    task_type: str
+    skill: str
+    lease_seconds: int
+    tasks: int
+    price: Quote | None
+    disputes: int
+    dispute_price: Quote | None
+    estimated_seconds: int | None
+
+    @property
+    def currency(self) -> str:
+        """That of the project's card."""
+        return (self.price or self.dispute_price or _NOTHING).currency
+
+
+_NOTHING = Quote(0, "", 0)
+_AVAILABLE = text(f"""
+    WITH me AS MATERIALIZED ({pools.ME})
+    SELECT p.id AS project_id, p.task_type, p.skill, p.lease_seconds, me.country, coalesce(s.tier, :starting) AS tier,
+           o.n AS tasks, e.n AS disputes
+      FROM me JOIN projects p ON p.status = 'active' AND (CAST(:after AS text) IS NULL OR p.id < :after)
+      LEFT JOIN worker_tiers s ON s.worker_id = me.id AND s.skill = p.skill
+      LEFT JOIN claim_cursors c ON c.worker_id = me.id AND c.project_id = p.id AND c.queue = 'open'
+      CROSS JOIN LATERAL (SELECT count(*) AS n FROM (SELECT FROM tasks t
+           WHERE {assignment.claimable(Kind.ANSWER, project="p.id", after=f"({assignment.START})")}
+           LIMIT {COUNTED_MOST}) open) o
+      CROSS JOIN LATERAL (SELECT count(*) AS n FROM (SELECT FROM tasks t
+           WHERE coalesce(s.tier, :starting) >= {int(Tier.EXPERT)}
+             AND {assignment.claimable(Kind.ADJUDICATION, project="p.id", after="-1")}
+           LIMIT {COUNTED_MOST}) escalated) e
+     WHERE me.status = 'active' AND coalesce(s.tier, :starting) >= p.tier_min AND {pools.SEES} AND o.n + e.n > 0
+     ORDER BY p.id DESC LIMIT :most
+""")
+
+
+def work(db: Session, worker_id: str, page: pagination.PageRequest) -> pagination.Page:
+    """Projects with something that a worker may claim now, newest first. What has no price for them is left out."""
+    wanted = {"worker_id": worker_id, "starting": int(STARTING), "after": page.after, "most": page.limit + 1}
+    rows = db.execute(_AVAILABLE, wanted).all()
+    found = rows[: page.limit]
+    tiers = {(row.project_id, assignment.price_tier(row.tier, kind)) for row in found for kind in Kind}
+    prices = rates.quotes(db, tiers, region=found[0].country) if found else {}
+    seconds = paces.of_projects(db, [row.project_id for row in found])
+    items = [_work(row, prices, seconds.get(row.project_id)) for row in found]
+    offered = [one for one in items if one.price is not None or one.dispute_price is not None]
+    return pagination.Page(offered, found[-1].project_id if len(rows) > page.limit else None)
+
+
+def _work(row: Any, prices: Mapping[tuple[str, int], Quote], pace: paces.Pace | None) -> Work:
+    quoted = {kind: prices.get((row.project_id, assignment.price_tier(row.tier, kind))) for kind in Kind}
+    price = quoted[Kind.ANSWER] if row.tasks else None
+    dispute_price = quoted[Kind.ADJUDICATION] if row.disputes else None
+    return Work(
+        project_id=row.project_id,
+        task_type=row.task_type,
+        skill=row.skill,
+        lease_seconds=row.lease_seconds,
+        tasks=row.tasks if price else 0,
+        price=price,
+        disputes=row.disputes if dispute_price else 0,
+        dispute_price=dispute_price,
+        estimated_seconds=None if pace is None else pace.median_seconds,
+    )
