@@ -30,7 +30,7 @@ from payments import (
     statements,
 )
 from payments.events import DestinationChanged, DestinationShared
-from quality import inquiry, quarantine, revisions
+from quality import checking, inquiry, quarantine, revisions
 from quality.events import ConsensusRevised, EvidenceRaised, WeightsChanged
 from workforce import assignment, golds, settlement, tasks
 from workforce.events import AnswerSubmitted
@@ -74,6 +74,7 @@ program = Program(
         tasks.free_kept,
         golds.judge,
         golds.close,
+        checking.count,
         inquiry.look,
         quarantine.expire,
         idempotency.forget,

@@ -50,6 +50,7 @@ _UNUSUAL = {
     "assignments": "SELECT, INSERT, UPDATE (status, lease_expires_at)",
     "balances": "SELECT, INSERT, UPDATE (debits, credits)",
     "bank_files": "SELECT, INSERT, UPDATE (outcome)",
+    "checked_votes": "SELECT, INSERT, UPDATE (is_right, counted, seq)",
     "batch_floors": "SELECT, INSERT, UPDATE (state, finished_at, hourly, through, lacking, funded, paid, n_payees, "
     "closed_at)",
     "batch_floor_pay": "SELECT, INSERT, UPDATE (top_up, entry_id)",
@@ -118,6 +119,7 @@ _UNUSUAL = {
     "projects": "SELECT, INSERT, UPDATE",
     "tasks": "SELECT, INSERT, UPDATE",
     "tokens": "SELECT, INSERT, UPDATE",
+    "voter_records": "SELECT, INSERT, UPDATE",
     "voter_tests": "SELECT, INSERT, UPDATE",
     "workers": "SELECT, INSERT, UPDATE",
 }

@@ -15,6 +15,24 @@ CHECKS = {
                                       OR ends_at < now() - interval '1 hour')""",
     "Q3 all evidence speaks against somebody": """
         SELECT e.id FROM evidence e WHERE NOT EXISTS (SELECT FROM accusations a WHERE a.evidence_id = e.id)""",
+    "Q4 every record holds each checked answer of its sequence once": """
+        SELECT coalesce(r.voter_id || ' in ' || r.skill, c.voter_id || ' in ' || c.skill)
+          FROM voter_records r
+          FULL JOIN (SELECT voter_id, skill, max(seq) AS n_seen FROM checked_votes WHERE seq IS NOT NULL
+                      GROUP BY voter_id, skill) c ON c.voter_id = r.voter_id AND c.skill = r.skill
+          LEFT JOIN LATERAL (SELECT count(o.counted) AS n, count(*) FILTER (WHERE o.counted) AS n_right
+                               FROM checked_votes o
+                              WHERE o.voter_id = r.voter_id AND o.skill = r.skill AND o.seq > r.since) s ON true
+         WHERE (r.n_seen, r.n, r.n_right) IS DISTINCT FROM (c.n_seen, s.n, s.n_right)""",
+    "Q5 what was checked is as right as what is known of its task says": """
+        SELECT c.task_id || ' by ' || c.voter_id
+          FROM checked_votes c
+          LEFT JOIN votes v ON v.project_id = c.project_id AND v.task_id = c.task_id AND v.voter_id = c.voter_id
+          LEFT JOIN golds g ON g.project_id = c.project_id AND g.task_id = c.task_id
+          LEFT JOIN known_labels k ON k.project_id = c.project_id AND k.task_id = c.task_id
+         WHERE v.label IS NULL OR c.is_right IS DISTINCT FROM
+               CASE WHEN c.source <> 'gold' THEN v.label = k.label
+                    WHEN g.ended_by = 'contested' THEN NULL ELSE v.label = g.label END""",
 }
 
 

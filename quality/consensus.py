@@ -7,7 +7,7 @@ import numpy as np
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from quality import counting, inquiry, quarantine, reliability, votes
+from quality import checking, counting, inquiry, quarantine, reliability, votes
 from quality.escalation import Decision, Standing
 from quality.methods import collusion, evidence, reading, separation
 from quality.models import Consensus
@@ -148,6 +148,7 @@ def learn(db: Session, project_id: str, task_ids: Sequence[str], *, n_classes: i
     """Let what is known of the voters on some tasks follow what has become certain of these."""
     if task_ids:
         counting.count(db, project_id, votes.read(db, project_id, n_classes=n_classes, task_ids=task_ids))
+        checking.check(db, project_id, task_ids=task_ids)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from foundation import ids
 from foundation.errors import Conflict
-from quality import gold, reliability, votes
+from quality import checking, gold, reliability, votes
 from quality.methods import em, hierarchical, intervals, reading
 from quality.methods import gold as capping
 from quality.methods.votes import UNKNOWN, FloatArray, IntArray
@@ -170,6 +170,7 @@ def apply(
     db.add(made)
     db.flush()
     db.execute(_CORRECT, {"project_id": project_id, "task_id": task_id, "label": label})
+    checking.recheck(db, project_id, task_id)
     return Corrected(made.id, made.label_from, label, refitted=_refit(db, project_id, n_classes))
 
 

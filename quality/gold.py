@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from foundation import pagination
 from foundation.errors import NotFound
+from quality import checking
 from quality.gold_words import Ending, Source, Status
 from quality.models import Gold
 
@@ -181,9 +182,14 @@ _RETIRE = text("""
 
 
 def retire(db: Session, project_id: str, task_id: str, *, ended_by: Ending, reason: str) -> None:
-    """Let a gold be drawn no more, and keep why. The first reason stands."""
+    """Let a gold be drawn no more, and keep why. The first reason stands.
+
+    Hold the project's stream if its label is doubted: then the answers to it are judged anew.
+    """
     where = {"project_id": project_id, "task_id": task_id}
     db.execute(_RETIRE, {**where, "ended_by": ended_by.value, "reason": reason})
+    if ended_by == Ending.CONTESTED:
+        checking.recheck(db, project_id, task_id)
 
 
 def retiring(db: Session, *, most: int) -> list[str]:

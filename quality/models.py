@@ -326,6 +326,73 @@ class Exposure(Base):
     __table_args__ = (Index(None, "project_id", "ahead_of", "voter_id", unique=True),)
 
 
+class Check(StrEnum):
+    """How the truth of an answer became known: by gold, by a task drawn at random, or by one that was in dispute."""
+
+    GOLD = "gold"
+    SPOT = "spot"
+    DISPUTE = "dispute"
+
+
+class CheckedVote(Base):
+    """A vote whose truth became known. It stays; whether it was right follows what is known, and the record follows."""
+
+    __tablename__ = "checked_votes"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    task_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    voter_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    skill: Mapped[str] = mapped_column(IdText)
+    source: Mapped[str]
+    # Nothing where nobody knows any more, because a gold's label is doubted.
+    is_right: Mapped[bool | None]
+    # As what it stands in its voter's record at present, and as which of the checked answers there, from 1.
+    counted: Mapped[bool | None]
+    seq: Mapped[int | None]
+    checked_at: Mapped[Created]
+
+    __table_args__ = (
+        one_of("source", Check),
+        CheckConstraint("seq > 0 AND (counted IS NULL OR seq IS NOT NULL)", name="counted_in_order"),
+        CheckConstraint("source <> 'dispute' OR seq IS NULL", name="disputes_apart"),
+        Index("uq_checked_votes_seq", "voter_id", "skill", "seq", unique=True),
+        Index(
+            "ix_checked_votes_uncounted",
+            "checked_at",
+            postgresql_where=text("source <> 'dispute' AND counted IS DISTINCT FROM is_right"),
+        ),
+    )
+
+
+class VoterRecord(Base):
+    """What the checked answers of a voter show in a skill, since its sequence was begun; bounds hold at any time."""
+
+    __tablename__ = "voter_records"
+
+    voter_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    skill: Mapped[str] = mapped_column(IdText, primary_key=True)
+    # Checked answers ever, and after which of them the sequence begins.
+    n_seen: Mapped[int] = mapped_column(server_default=text("0"))
+    since: Mapped[int] = mapped_column(server_default=text("0"))
+    n: Mapped[int] = mapped_column(server_default=text("0"))
+    n_right: Mapped[int] = mapped_column(server_default=text("0"))
+    low: Mapped[float] = mapped_column(Double, server_default=text("0"))
+    high: Mapped[float] = mapped_column(Double, server_default=text("1"))
+    # The last answers by themselves: of the two latest beginnings the one that speaks more against the voter.
+    n_recent: Mapped[int] = mapped_column(server_default=text("0"))
+    n_recent_right: Mapped[int] = mapped_column(server_default=text("0"))
+    high_recent: Mapped[float] = mapped_column(Double, server_default=text("1"))
+    checked_at: Mapped[Moment] = mapped_column(server_default=func.now())
+
+    __table_args__ = (
+        CheckConstraint("0 <= since AND since <= n_seen", name="since_range"),
+        CheckConstraint("0 <= n_right AND n_right <= n AND n <= n_seen - since", name="counts_range"),
+        CheckConstraint("0 <= n_recent_right AND n_recent_right <= n_recent AND n_recent <= n", name="recent_range"),
+        CheckConstraint("0 <= low AND low <= high AND high <= 1", name="interval_order"),
+        CheckConstraint("high_recent BETWEEN 0 AND 1", name="high_recent_range"),
+    )
+
+
 class Contribution(Base):
     """What a task has added to the counts of its voters: the posterior, and the voters that it was added for."""
 

@@ -180,6 +180,9 @@ def judge(db: Session) -> int:
     """Look at gold that many more have met since the last look; what has leaked or is contested retires. A sweep."""
     judged = gold_health.unjudged(db, most=_JUDGED_AT_ONCE)
     for project_id, task_id in judged:
+        # Answers that are settled now would be checked by a label that is doubted in a moment.
+        if not outbox.try_stream(db, project_id):
+            continue
         project = db.get_one(Project, project_id)
         # Its task first, as whoever gives it out does.
         db.get_one(Task, (task_id, project_id), with_for_update=True, populate_existing=True)

@@ -23,7 +23,7 @@ from payments.earnings import Work
 from payments.funding import Rest
 from payments.ledger import InsufficientFunds
 from payments.rates import Quote
-from quality import adjudication, consensus, escalation, refits, reliability, revisions
+from quality import adjudication, checking, consensus, escalation, refits, reliability, revisions
 from quality.adjudication import Ruling, Verdict
 from quality.consensus import Weighed
 from quality.escalation import Action, Basis, Fallback, Progress, Rule
@@ -106,6 +106,7 @@ def settle_answers(db: Session, told: Sequence[AnswerSubmitted]) -> None:
         # A project too large to be fitted here, and not due by the clock: nothing that is waited for will come.
         touched.update(tasks.undecided(db, project_id))
     closed += _decide(db, project, touched, progress, refit=refit)
+    checking.check(db, project_id, met=met, task_ids={row.task_id for row in cast if not row.is_gold})
     # Answers whose tasks were settled while they were on their way here: their votes counted, so they are due.
     late = [row.id for row in found if row.status == AnswerStatus.ACCEPTED]
     beside = golds.accept(db, project, met=met).values()

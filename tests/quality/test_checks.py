@@ -6,14 +6,15 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
-from quality import checks, quarantine
+from quality import checking, checks, quarantine
 from quality.methods.evidence import Evidence, Kind
+from tests import factories
 from tests.conftest import Urls
 
 
 @pytest.fixture(scope="module")
 def judged(new_database: Callable[[], Urls]) -> Urls:
-    """A database with an active quarantine and a proposed one, committed."""
+    """A database with an active quarantine and a proposed one, and an answer that was checked, committed."""
     urls = new_database()
     engine = create_engine(urls.app)
     with Session(engine, expire_on_commit=False, autoflush=False) as db:
@@ -21,6 +22,12 @@ def judged(new_database: Callable[[], Urls]) -> Urls:
         quarantine.propose(db, "prj_birds", [found], ["a", "b"])
         (first, _) = db.scalars(quarantine.listed())
         quarantine.activate(db, first.id, reason="Seen.", decided_by="ops")
+        project = factories.create_gold_project(db)
+        factories.create_task(db, project)
+        factories.create_gold(db, project)
+        factories.answer(db, factories.create_worker(db), project=project)
+        factories.settle(db)
+        checking.count(db)
         db.commit()
     engine.dispose()
     return urls
@@ -43,6 +50,8 @@ BREAKS = {
     + "UPDATE accusations SET voter_id = 'c' || voter_id",
     "Q2 no quarantine holds for longer than its days": "UPDATE quarantines SET days = 3",
     "Q3 all evidence speaks against somebody": _FORGED + "DELETE FROM accusations",
+    "Q4 every record holds each checked answer of its sequence once": "UPDATE voter_records SET n_right = 0",
+    "Q5 what was checked is as right as what is known of its task says": "UPDATE votes SET label = 1 - label",
 }
 
 
@@ -60,6 +69,21 @@ def test_a_broken_rule_turns_its_check_red(owner: Session, name: str) -> None:
         owner.execute(text(statement))
 
     assert checks.check(owner)[name]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "DELETE FROM voter_records",
+        "UPDATE checked_votes SET seq = NULL, counted = NULL",
+        """INSERT INTO checked_votes (project_id, task_id, voter_id, skill, source, is_right, counted, seq)
+           SELECT project_id, 'again', voter_id, skill, source, true, true, 2 FROM checked_votes""",
+    ],
+)
+def test_an_answer_that_is_counted_twice_or_nowhere_turns_red(owner: Session, more: str) -> None:
+    owner.execute(text(more))
+
+    assert checks.check(owner)["Q4 every record holds each checked answer of its sequence once"]
 
 
 def test_a_quarantine_that_nobody_ends_turns_red(owner: Session) -> None:
