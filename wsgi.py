@@ -32,8 +32,8 @@ from payments import (
 from payments.events import DestinationChanged, DestinationShared
 from quality import checking, inquiry, quarantine, revisions
 from quality.events import ConsensusRevised, EvidenceRaised, WeightsChanged
-from workforce import assignment, golds, settlement, tasks
-from workforce.events import AnswerSubmitted
+from workforce import assignment, golds, leases, settlement, tasks
+from workforce.events import AnswerSubmitted, LeaseTakenBack
 
 VERSION = "0.1.0"
 
@@ -65,6 +65,7 @@ program = Program(
         On(DestinationChanged, methods.tell_changed),
         On(DestinationShared, methods.tell_shared),
         On(WeightsChanged, settlement.reweigh),
+        On(LeaseTakenBack, leases.tell),
     ),
     # What is due by the clock.
     sweeps=(

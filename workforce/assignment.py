@@ -26,7 +26,16 @@ from payments import rates
 from quality import votes
 from workforce import golds, pools
 from workforce.events import AnswerSubmitted
-from workforce.models import Answer, AnswerStatus, Assignment, AssignmentStatus, Kind, TaskStatus, WorkerStatus
+from workforce.models import (
+    Answer,
+    AnswerStatus,
+    Assignment,
+    AssignmentStatus,
+    Kind,
+    TaskStatus,
+    Withdrawal,
+    WorkerStatus,
+)
 from workforce.task_types import categorization
 from workforce.tiers import STARTING, Tier
 
@@ -53,6 +62,10 @@ class LeaseTaken(Conflict):
 
 class LeaseOver(Conflict):
     """This assignment is no longer held."""
+
+
+class LeaseWithdrawn(Conflict):
+    """This task was taken back from you."""
 
 
 class AlreadyAnswered(Conflict):
@@ -334,8 +347,11 @@ def _held(db: Session, worker_id: str, assignment_id: str, fence: int) -> Any:
         raise LeaseTaken("The fence is not that of your lease. Claim another task.")
     if held.status == AssignmentStatus.ANSWERED:
         raise AlreadyAnswered("You have answered this task; its first answer is kept.")
-    if held.status in {AssignmentStatus.RELEASED, AssignmentStatus.WITHDRAWN}:
-        raise LeaseOver(f"This assignment was {held.status}. Claim another task.")
+    if held.status == AssignmentStatus.RELEASED:
+        raise LeaseOver("This assignment was released. Claim another task.")
+    if held.status == AssignmentStatus.WITHDRAWN:
+        taken = db.get_one(Withdrawal, (held.id, held.project_id))
+        raise LeaseWithdrawn(f"Ops took this task back ({taken.reason}). {taken.note}".strip())
     return held
 
 
@@ -386,7 +402,7 @@ def release(db: Session, worker_id: str, assignment_id: str, *, fence: int) -> A
     """Give a held task back; its slot goes to the end of the queue."""
     held = _held(db, worker_id, assignment_id, fence)
     if held.status == AssignmentStatus.LEASED:
-        _give_back(db, [held.id], AssignmentStatus.RELEASED)
+        give_back(db, [held.id], AssignmentStatus.RELEASED)
     return _find(db, assignment_id)
 
 
@@ -415,7 +431,7 @@ def expire(db: Session) -> int:
     """End leases that are past their time, and give their slots back. A sweep."""
     overdue = list(db.scalars(_OVERDUE))
     if overdue:
-        _give_back(db, overdue, AssignmentStatus.EXPIRED)
+        give_back(db, overdue, AssignmentStatus.EXPIRED)
     return len(overdue)
 
 
@@ -432,7 +448,8 @@ def gauges(db: Session) -> Iterable[Gauge]:
     yield Gauge("rookery_lease_overdue_seconds", "How long a lease has been past its time", max(row.overdue, 0.0))
 
 
-def _give_back(db: Session, assignment_ids: list[str], status: AssignmentStatus) -> None:
+def give_back(db: Session, assignment_ids: list[str], status: AssignmentStatus) -> None:
+    """End leases, which then have this status; their slots go to the end of the queue."""
     db.execute(_GIVE_BACK, {"ids": assignment_ids, "status": status.value})
 
 

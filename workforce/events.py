@@ -17,3 +17,17 @@ class AnswerSubmitted(Event):
     def stream(self) -> str:
         """Answers of one project are settled by one transaction at a time."""
         return self.project_id
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTakenBack(Event):
+    """Ops took a task from the worker who held it."""
+
+    assignment_id: str
+    worker_id: str
+    reason: str
+
+    @property
+    def stream(self) -> str:
+        """A worker is told one thing after the other."""
+        return self.worker_id

@@ -73,6 +73,12 @@ LISTS = (
         "task_id",
         "total",
     ),
+    List("/api/leases", "SELECT id FROM assignments WHERE status = 'leased'", ("ops",)),
+    List(
+        "/api/leases?ending_within_seconds=0",
+        "SELECT id FROM assignments WHERE status = 'leased' AND lease_expires_at <= now()",
+        ("ops",),
+    ),
     List("/api/workers", "SELECT id FROM workers", ("ops",)),
     List("/api/workers?status=suspended", "SELECT id FROM workers WHERE status = 'suspended'", ("ops",)),
     List("/api/evidence", "SELECT id FROM evidence", ("ops",)),
@@ -525,6 +531,15 @@ def test_the_pools_and_languages_of_a_worker_are_of_that_worker(stage: Stage) ->
                 known = stage.send("ops", "GET", f"{path}/languages").get_json()["languages"]
                 spoken = "SELECT language FROM worker_languages WHERE worker_id = :worker_id"
                 assert {one["language"] for one in known} == _ids(session, spoken, dict(where))
+
+
+def test_the_leases_of_a_worker_are_of_that_worker(stage: Stage) -> None:
+    with stage.scene() as session:
+        for owner in ("worker", "other_worker"):
+            me = stage.world.callers[owner].subject_id
+            shown = stage.send("ops", "GET", f"/api/leases?limit=200&worker_id={me}").get_json()["items"]
+            held = "SELECT id FROM assignments WHERE status = 'leased' AND worker_id = :me"
+            assert {one["id"] for one in shown} == _ids(session, held, {"me": me})
 
 
 _GIVEN = """

@@ -46,13 +46,12 @@ from tests import factories
 from tests.access import banking, canaries, clear, pay
 from tests.conftest import DESTINATION_KEYS, Urls, _app
 from tests.payments import owed
-from workforce import assignment, golds, onboarding, pools, projects, tasks, tiers
+from workforce import assignment, golds, leases, onboarding, pools, projects, tasks, tiers
 from workforce.events import AnswerSubmitted
 from workforce.models import (
     Answer,
     AnswerStatus,
     Assignment,
-    AssignmentStatus,
     BatchStatus,
     Kind,
     LanguageLevel,
@@ -429,15 +428,14 @@ def _held(session: Session, cast: Cast) -> Iterator[Thing]:
         project, task = _asked(session, cast.requesters["requester"], overlap_min=4 if state == "accepted" else 6)
         for thing in _claims(session, cast, project, state):
             row = session.get_one(Assignment, (thing.id, project.id))
-            if state in {"released", "withdrawn"}:
+            if state == "released":
                 assignment.release(session, row.worker_id, row.id, fence=row.fence)
             elif state in {"answered", "accepted"}:
                 assignment.submit(session, row.worker_id, row.id, fence=row.fence, payload={"category": "rook"})
             elif state == "overdue":
                 row.lease_expires_at = clock.now(session) - timedelta(hours=1)
-            if state == "withdrawn":
-                # Nothing does this yet; the tables know it, and the guards.
-                row.status = AssignmentStatus.WITHDRAWN
+            elif state == "withdrawn":
+                leases.take_back(session, row.id, reason="other", note="We are sorry.", taken_by="ops")
             yield thing
         factories.settle(session)
         assert (task.status == TaskStatus.SETTLED) == (state == "accepted")

@@ -186,6 +186,17 @@ def _with_work(db: Session) -> Good:
     return Good("worker", factories.create_worker(db).id)
 
 
+def _leases(db: Session) -> Good:
+    worker_id, lease = _lease(db)
+    query = f"limit=1&worker_id={worker_id}&project_id={lease.project_id}&ending_within_seconds=86400"
+    return Good("ops", query=query)
+
+
+def _taking_back(db: Session) -> Good:
+    _, lease = _lease(db)
+    return Good("ops", names={"assignment_id": lease.id}, body={"reason": "other", "note": "We are sorry."})
+
+
 def _workers(db: Session) -> Good:
     for _ in range(2):
         factories.create_worker(db)
@@ -1361,6 +1372,8 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/me/available-work": _with_work,
     "GET /api/me/why-nothing": _with_work,
     "GET /api/workers/<worker_id>/why-nothing": _of_worker(WorkerStatus.ACTIVE),
+    "GET /api/leases": _leases,
+    "POST /api/assignments/<assignment_id>/withdrawal": _taking_back,
     "PUT /api/workers/<worker_id>/pools": _of_audience({"pools": ["vendor", "in_house"]}),
     "GET /api/workers/<worker_id>/pools": _of_audience(),
     "PUT /api/workers/<worker_id>/languages": _of_audience({"languages": [{"language": "sw", "level": "b2"}]}),

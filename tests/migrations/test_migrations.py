@@ -30,7 +30,7 @@ from tests import factories
 from tests.conftest import House, Urls, _named, a_house
 from tests.drills import catalog
 from tests.payments import owed
-from workforce import pools
+from workforce import leases, pools
 from workforce.models import Kind, LanguageLevel, Pool
 
 _SCRIPTS = ScriptDirectory.from_config(installation._alembic())
@@ -132,6 +132,10 @@ def _live_in(house: House) -> None:
         factories.claim(session, factories.create_worker(session), project)
         factories.propose(session, project, factories.create_worker(session))
         factories.answer(session, factories.create_worker(session), project=project)
+        lost = factories.create_worker(session)
+        lease = factories.claim(session, lost, project)
+        leases.take_back(session, lease.id, reason="other", note="", taken_by="ops")
+        session.execute(text("DELETE FROM outbox_events WHERE topic = 'LeaseTakenBack'"))
         pools.put(session, expert.id, [Pool.VENDOR], put_by="ops")
         pools.set_languages(session, expert.id, {"sw": LanguageLevel.C1})
         factories.enter_fx_rate(session, confirmed=True)

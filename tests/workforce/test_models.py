@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from tests import factories
 from tests.conftest import Urls
-from workforce import paces, pools
+from workforce import leases, paces, pools
 from workforce.models import LanguageLevel, Pool
 
 # By the name of the constraint, so that no other one stands in for it.
@@ -61,6 +61,8 @@ REFUSED = {
     "fk_assignments_task_id_project_id_tasks": "UPDATE assignments SET task_id = 'tsk_nowhere'",
     "fk_assignments_worker_id_workers": "UPDATE assignments SET worker_id = 'wrk_nobody' WHERE status = 'leased'",
     "uq_assignments_live": "UPDATE assignments SET worker_id = (SELECT min(worker_id) FROM assignments)",
+    "ck_withdrawals_reason_known": "UPDATE withdrawals SET reason = 'a whim'",
+    "fk_withdrawals_assignment_id_project_id_assignments": "UPDATE withdrawals SET assignment_id = 'asg_nowhere'",
     "ck_answers_kind_known": "UPDATE answers SET kind = 'perhaps'",
     "ck_answers_status_known": "UPDATE answers SET status = 'perhaps'",
     "fk_answers_assignment_id_project_id_assignments": "UPDATE answers SET assignment_id = 'asg_nowhere'",
@@ -88,6 +90,8 @@ def worked(new_database: Callable[[], Urls]) -> Urls:
         factories.answer(db, worker)
         paces.note(db, project.id, [1_500])
         factories.claim(db, factories.create_worker(db))
+        lost = factories.claim(db, factories.create_worker(db))
+        leases.take_back(db, lost.id, reason="other", note="", taken_by="ops")
         db.commit()
     engine.dispose()
     return urls

@@ -1,6 +1,15 @@
 """The package's tables. Those that grow with tasks carry the project in their keys, to be sharded by it one day."""
 
-from workforce.models.assignment import Answer, AnswerStatus, Assignment, AssignmentStatus, ClaimCursor, Kind
+from workforce.models.assignment import (
+    Answer,
+    AnswerStatus,
+    Assignment,
+    AssignmentStatus,
+    ClaimCursor,
+    Kind,
+    Withdrawal,
+    WithdrawalReason,
+)
 from workforce.models.audience import LanguageLevel, Pool, PoolMembership, WorkerLanguage
 from workforce.models.paces import ProjectPace
 from workforce.models.people import Requester, TierMove, Worker, WorkerStatus, WorkerTier
@@ -28,6 +37,8 @@ __all__ = [
     "TaskStatus",
     "TierMove",
     "WhenRevised",
+    "Withdrawal",
+    "WithdrawalReason",
     "Worker",
     "WorkerLanguage",
     "WorkerStatus",

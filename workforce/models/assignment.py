@@ -39,6 +39,17 @@ class Kind(StrEnum):
     ADJUDICATION = "adjudication"
 
 
+class WithdrawalReason(StrEnum):
+    """Why ops take a task back from whoever holds it."""
+
+    PROJECT_OVER = "project_over"
+    PRIVATE_DATA = "private_data"
+    TASK_BROKEN = "task_broken"
+    WORKER_AWAY = "worker_away"
+    WORKER_STOPPED = "worker_stopped"
+    OTHER = "other"
+
+
 class Assignment(Base):
     """One task given to one worker: the lease, its fence, and the price fixed at the claim."""
 
@@ -83,6 +94,24 @@ class Assignment(Base):
         Index("ix_assignments_held", "worker_id", postgresql_where=text("status = 'leased'")),
         Index("ix_assignments_task_held", "project_id", "task_id", postgresql_where=text("status = 'leased'")),
         Index(None, "worker_id", "id"),
+    )
+
+
+class Withdrawal(Base):
+    """That ops took a task back: why, what its worker is told, and by whom. Append-only."""
+
+    __tablename__ = "withdrawals"
+
+    assignment_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    reason: Mapped[str]
+    note: Mapped[str]
+    taken_by: Mapped[Ref]
+    created_at: Mapped[Created]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["assignment_id", "project_id"], ["assignments.id", "assignments.project_id"]),
+        one_of("reason", WithdrawalReason),
     )
 
 

@@ -38,6 +38,7 @@ from workforce.schemas.gold import (
     PassedByTime,
     Proposed,
 )
+from workforce.schemas.leases import HeldLease, LeaseQuery, TakingBack
 from workforce.schemas.parts import Language, Name, Price, Reason, Several, Skill
 from workforce.schemas.people import (
     Application,
@@ -102,6 +103,7 @@ __all__ = [
     "GoldProposal",
     "GoldSearch",
     "GoldSupply",
+    "HeldLease",
     "KnownLanguage",
     "Language",
     "LanguageChange",
@@ -109,6 +111,7 @@ __all__ = [
     "Languages",
     "LastMonth",
     "Lease",
+    "LeaseQuery",
     "Me",
     "Membership",
     "MovedVoter",
@@ -139,6 +142,7 @@ __all__ = [
     "Several",
     "Skill",
     "Submission",
+    "TakingBack",
     "TierChange",
     "WhyNothing",
     "WhyNothingOfWorker",
