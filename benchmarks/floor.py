@@ -36,9 +36,9 @@ def claim() -> Any:
         price = connection.execute(rates.QUOTE, asked).one()
         assignment_id = ids.new("asg")
         lease = connection.execute(
-            assignment.CLAIM[Kind.ANSWER],
+            assignment.claim_of(Kind.ANSWER, 1),
             {
-                "assignment_id": assignment_id, "worker_id": me.subject_id, "project_id": project.project_id,
+                "assignment_ids": [assignment_id], "worker_id": me.subject_id, "project_id": project.project_id,
                 "leases_max": assignment.LEASES_MAX,
                 "lease_seconds": project.lease_seconds, **price._asdict(),
             },

@@ -38,6 +38,7 @@ _UNUSUAL = {
     "unplaced_fees": "SELECT, INSERT",
     "votes": "SELECT, INSERT",
     "weekly_pay": "SELECT, INSERT",
+    "releases": "SELECT, INSERT",
     "withdrawals": "SELECT, INSERT",
     "withholdings": "SELECT, INSERT",
     "blocked_amounts": "SELECT, INSERT",

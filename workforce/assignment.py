@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import TextClause, select, text
@@ -32,6 +33,7 @@ from workforce.models import (
     Assignment,
     AssignmentStatus,
     Kind,
+    Release,
     TaskStatus,
     Withdrawal,
     WorkerStatus,
@@ -147,30 +149,42 @@ def claimable(kind: Kind, *, project: str = ":project_id", after: str = "(SELECT
                               AND a.status IN ('leased', 'answered') {_MINE[kind]})"""
 
 
-def _claim(kind: Kind) -> TextClause:
-    """The statement that leases the next task of a queue."""
+@cache
+def claim_of(kind: Kind, count: int) -> TextClause:
+    """The statement that leases up to so many of the next tasks of a queue.
+
+    The number stands in the text: as a parameter it would keep the planner from a look at the queue's head alone.
+    """
     queue = _QUEUE_OF[kind].value
     return text(f"""
     WITH start AS MATERIALIZED ({_place_in(queue)}),
+    room AS MATERIALIZED (
+        SELECT :leases_max - count(*) AS n FROM assignments WHERE worker_id = :worker_id AND status = 'leased'),
+    locked AS MATERIALIZED (
+        SELECT t.id, t.position FROM tasks t WHERE (SELECT n FROM room) > 0 AND {claimable(kind)}
+         ORDER BY t.position LIMIT {count} FOR UPDATE OF t SKIP LOCKED),
     head AS MATERIALIZED (
-        SELECT t.id, t.position FROM tasks t
-         WHERE (SELECT count(*) FROM assignments WHERE worker_id = :worker_id AND status = 'leased') < :leases_max
-           AND {claimable(kind)}
-         ORDER BY t.position LIMIT 1 FOR UPDATE OF t SKIP LOCKED),
-    first AS MATERIALIZED (SELECT t.position FROM tasks t WHERE {claimable(kind)} ORDER BY t.position LIMIT 1),
+        SELECT * FROM (SELECT id, position, row_number() OVER (ORDER BY position) AS place FROM locked) l
+         WHERE place <= (SELECT n FROM room)),
+    first AS MATERIALIZED (SELECT t.position FROM tasks t WHERE {claimable(kind)} ORDER BY t.position LIMIT {count}),
+    -- What somebody else is just claiming: the cursor stays before it.
+    missed AS MATERIALIZED (
+        SELECT min(position) AS position FROM first WHERE position NOT IN (SELECT position FROM head)),
     taken AS (
         UPDATE tasks t SET free_slots = t.free_slots - 1, fence = t.fence + 1, updated_at = now()
           FROM head WHERE t.id = head.id AND t.project_id = :project_id
-        RETURNING t.id, t.fence, t.params),
+        RETURNING t.id, t.fence, t.params, head.place),
     moved AS (
         INSERT INTO claim_cursors AS c (worker_id, project_id, queue, position, next_safe_position, safe_position,
                                         safe_at)
         SELECT :worker_id, :project_id, '{queue}',
-               CASE WHEN first.position IS NULL THEN start.reached
-                    WHEN head.position = first.position THEN head.position ELSE start.position END, -1, -1, now()
-          FROM start LEFT JOIN head ON true LEFT JOIN first ON true
+               CASE WHEN NOT EXISTS (SELECT FROM first) THEN start.reached
+                    ELSE coalesce((SELECT max(h.position) FROM head h, missed m
+                                    WHERE m.position IS NULL OR h.position < m.position), start.position) END,
+               -1, -1, now()
+          FROM start
             -- Nothing there for this worker: only the look back goes on, or they would look in vain for ever.
-         WHERE head.position IS NOT NULL OR (first.position IS NULL AND start.looks_back)
+         WHERE EXISTS (SELECT FROM head) OR (NOT EXISTS (SELECT FROM first) AND start.looks_back)
         ON CONFLICT (worker_id, project_id, queue) DO UPDATE
            SET position = excluded.position,
                safe_position = CASE WHEN c.safe_at < now() - interval '30 seconds'
@@ -181,12 +195,12 @@ def _claim(kind: Kind) -> TextClause:
     lease AS (
         INSERT INTO assignments (id, project_id, task_id, worker_id, kind, status, fence, lease_expires_at,
                                  amount, currency, exponent)
-        SELECT :assignment_id, :project_id, taken.id, :worker_id, '{kind.value}', 'leased', taken.fence,
-               now() + make_interval(secs => :lease_seconds), :amount, :currency, :exponent
+        SELECT (CAST(:assignment_ids AS text[]))[taken.place], :project_id, taken.id, :worker_id, '{kind.value}',
+               'leased', taken.fence, now() + make_interval(secs => :lease_seconds), :amount, :currency, :exponent
           FROM taken
-        RETURNING task_id, fence, lease_expires_at)
-    SELECT lease.task_id, lease.fence, lease.lease_expires_at, taken.params
-      FROM lease JOIN taken ON taken.id = lease.task_id
+        RETURNING id, task_id, fence, lease_expires_at)
+    SELECT lease.id AS assignment_id, lease.task_id, lease.fence, lease.lease_expires_at, taken.params
+      FROM lease JOIN taken ON taken.id = lease.task_id ORDER BY taken.place
     """)
 
 
@@ -198,7 +212,6 @@ _NEXT = text(f"""
              WHERE a.worker_id = :worker_id ORDER BY a.id DESC LIMIT 1) AS before
       FROM tasks t WHERE {claimable(Kind.ANSWER)} ORDER BY t.position LIMIT 1
 """)
-CLAIM = {kind: _claim(kind) for kind in Kind}
 
 
 def claim(db: Session, worker_id: str, *, project_id: str | None = None, kind: Kind | None = None) -> Lease | None:
@@ -206,18 +219,26 @@ def claim(db: Session, worker_id: str, *, project_id: str | None = None, kind: K
 
     An expert is offered escalated tasks first. `kind` asks for one sort of work alone.
     """
+    return next(iter(claim_several(db, worker_id, count=1, project_id=project_id, kind=kind)), None)
+
+
+def claim_several(
+    db: Session, worker_id: str, *, count: int, project_id: str | None = None, kind: Kind | None = None
+) -> list[Lease]:
+    """Lease up to so many of the next tasks this worker may do, as if they were claimed one after the other."""
     wanted = {"worker_id": worker_id, "project_id": project_id, "starting": int(STARTING), "most": _PROJECTS_TRIED}
-    after = ""
+    after, leases = "", list[Lease]()
     while True:
         eligible = db.execute(ELIGIBLE, {**wanted, "after": after}).all()
-        _refuse_ineligible(eligible)
+        if not leases:
+            _refuse_ineligible(eligible)
         for project in eligible if eligible[0].project_id else ():
             for one in _kinds(project.tier, kind):
-                lease = _claim_in(db, worker_id, project, one)
-                if lease is not None:
-                    return lease
+                leases += _claim_in(db, worker_id, project, one, count - len(leases))
+                if len(leases) == count:
+                    return leases
         if len(eligible) < _PROJECTS_TRIED:
-            return None
+            return leases
         after = eligible[-1].project_id
 
 
@@ -240,15 +261,13 @@ def price_tier(tier: int, kind: Kind) -> int:
     return Tier.EXPERT if kind == Kind.ADJUDICATION else min(tier, Tier.SENIOR)
 
 
-def _claim_in(db: Session, worker_id: str, project: Any, kind: Kind) -> Lease | None:
+def _claim_in(db: Session, worker_id: str, project: Any, kind: Kind, count: int) -> list[Lease]:
     try:
         price = rates.quote(db, project.project_id, tier=price_tier(project.tier, kind), region=project.country)
     except rates.RateMissing:
         # A gap in one requester's card must not keep the worker from everybody else's tasks.
-        return None
-    assignment_id = ids.new("asg")
+        return []
     wanted = {
-        "assignment_id": assignment_id,
         "worker_id": worker_id,
         "project_id": project.project_id,
         "leases_max": LEASES_MAX,
@@ -257,13 +276,32 @@ def _claim_in(db: Session, worker_id: str, project: Any, kind: Kind) -> Lease | 
         "currency": price.currency,
         "exponent": price.exponent,
     }
-    row = _take_gold(db, project, wanted) if kind == Kind.ANSWER and project.gold_share else None
-    if row is None:
-        row = db.execute(CLAIM[kind], wanted).one_or_none()
-    if row is None:
-        return None
+    rows: Sequence[Any]
+    if kind == Kind.ANSWER and project.gold_share:
+        rows = _claim_with_gold(db, project, wanted, count)
+    else:
+        assignment_ids = [ids.new("asg") for _ in range(count)]
+        rows = db.execute(claim_of(kind, count), {**wanted, "assignment_ids": assignment_ids}).all()
+    return [_lease(row, project, kind, price) for row in rows]
+
+
+def _claim_with_gold(db: Session, project: Any, wanted: dict[str, Any], count: int) -> list[Any]:
+    """One after the other: before each it may be a gold's turn."""
+    rows: list[Any] = []
+    while len(rows) < count:
+        assignment_id = ids.new("asg")
+        row = _take_gold(db, project, {**wanted, "assignment_id": assignment_id})
+        if row is None:
+            row = db.execute(claim_of(Kind.ANSWER, 1), {**wanted, "assignment_ids": [assignment_id]}).one_or_none()
+        if row is None:
+            break
+        rows.append(row)
+    return rows
+
+
+def _lease(row: Any, project: Any, kind: Kind, price: rates.Quote) -> Lease:
     return Lease(
-        id=assignment_id,
+        id=row.assignment_id,
         task_id=row.task_id,
         project_id=project.project_id,
         kind=kind,
@@ -296,7 +334,8 @@ HELD = text("""
      WHERE a.id = :assignment_id AND a.worker_id = :worker_id FOR UPDATE OF a
 """)
 STORE = text("""
-    WITH done AS (UPDATE assignments SET status = 'answered' WHERE id = :assignment_id AND project_id = :project_id)
+    WITH done AS (UPDATE assignments SET status = 'answered' WHERE id = :assignment_id AND project_id = :project_id),
+    gone AS (DELETE FROM drafts WHERE assignment_id = :assignment_id AND project_id = :project_id)
     INSERT INTO answers (id, project_id, assignment_id, task_id, worker_id, kind, payload, label, status, late)
     VALUES (:answer_id, :project_id, :assignment_id, :task_id, :worker_id, :kind, CAST(:payload AS jsonb), :label,
             'submitted', :late)
@@ -313,7 +352,7 @@ _RETAKE = text("""
 
 def submit(db: Session, worker_id: str, assignment_id: str, *, fence: int, payload: dict[str, Any]) -> Answer:
     """Store the answer of a held task as a vote. A late one counts if nobody has taken its slot meanwhile."""
-    held = _held(db, worker_id, assignment_id, fence)
+    held = held_by(db, worker_id, assignment_id, fence)
     label = categorization.label_of(payload, held.labels)
     if held.status == AssignmentStatus.EXPIRED:
         _retake(db, worker_id, held)
@@ -339,7 +378,8 @@ def submit(db: Session, worker_id: str, assignment_id: str, *, fence: int, paylo
     return answer
 
 
-def _held(db: Session, worker_id: str, assignment_id: str, fence: int) -> Any:
+def held_by(db: Session, worker_id: str, assignment_id: str, fence: int) -> Any:
+    """A worker's assignment, locked: held still, or expired and maybe free to be answered. Raises if it is over."""
     held = db.execute(HELD, {"assignment_id": assignment_id, "worker_id": worker_id}).one_or_none()
     if held is None:
         raise NoSuchAssignment("You have no assignment with this id.")
@@ -388,7 +428,7 @@ _RENEW = text("""
 
 def renew(db: Session, worker_id: str, assignment_id: str, *, fence: int) -> Assignment:
     """Begin a held lease's time again."""
-    held = _held(db, worker_id, assignment_id, fence)
+    held = held_by(db, worker_id, assignment_id, fence)
     if held.worker_status != WorkerStatus.ACTIVE:
         raise NotActive(f"You are {held.worker_status}; answer what you hold in time, or release it.")
     if held.status == AssignmentStatus.EXPIRED:
@@ -398,11 +438,14 @@ def renew(db: Session, worker_id: str, assignment_id: str, *, fence: int) -> Ass
     return _find(db, assignment_id)
 
 
-def release(db: Session, worker_id: str, assignment_id: str, *, fence: int) -> Assignment:
-    """Give a held task back; its slot goes to the end of the queue."""
-    held = _held(db, worker_id, assignment_id, fence)
+def release(db: Session, worker_id: str, assignment_id: str, *, fence: int, reason: str | None = None) -> Assignment:
+    """Give a held task back, and say why if one likes; its slot goes to the end of the queue."""
+    held = held_by(db, worker_id, assignment_id, fence)
     if held.status == AssignmentStatus.LEASED:
         give_back(db, [held.id], AssignmentStatus.RELEASED)
+        if reason is not None:
+            db.add(Release(assignment_id=held.id, project_id=held.project_id, reason=reason))
+            db.flush()
     return _find(db, assignment_id)
 
 
@@ -419,7 +462,8 @@ _OVERDUE = text("""
 _GIVE_BACK = text("""
     WITH ended AS (
         UPDATE assignments SET status = :status WHERE id = ANY(:ids) AND status = 'leased'
-        RETURNING task_id, project_id),
+        RETURNING id, task_id, project_id),
+    gone AS (DELETE FROM drafts d USING ended WHERE d.assignment_id = ended.id AND d.project_id = ended.project_id),
     slots AS (SELECT task_id, project_id, count(*) AS n FROM ended GROUP BY task_id, project_id)
     UPDATE tasks t SET free_slots = t.free_slots + slots.n, position = nextval('task_positions'), updated_at = now()
       FROM slots WHERE t.id = slots.task_id AND t.project_id = slots.project_id

@@ -67,6 +67,9 @@ CHECKS = {
            AND NOT EXISTS (SELECT FROM outbox_events o
                             WHERE o.stream = n.project_id AND o.parked_at IS NULL AND o.payload ->> 'answer_id' = n.id)
         """,
+    "W13 a draft is of a task that is held": """
+        SELECT d.assignment_id FROM drafts d
+          JOIN assignments a ON a.id = d.assignment_id AND a.project_id = d.project_id WHERE a.status <> 'leased'""",
     "W12 what an open task has set aside covers the worst that it may cost, by any card": """
         WITH card AS (
             SELECT r.owner_ref, r.tier, r.amount FROM rates r

@@ -86,8 +86,9 @@ _TAKE = text("""
         SELECT :assignment_id, :project_id, taken.id, :worker_id, 'answer', 'leased', :fence,
                now() + make_interval(secs => :lease_seconds), :amount, :currency, :exponent, :shown_as
           FROM taken
-        RETURNING task_id, fence, lease_expires_at, shown_as)
-    SELECT taken.id, lease.shown_as AS task_id, lease.fence, lease.lease_expires_at, taken.params
+        RETURNING id, task_id, fence, lease_expires_at, shown_as)
+    SELECT taken.id, lease.id AS assignment_id, lease.shown_as AS task_id, lease.fence, lease.lease_expires_at,
+           taken.params
       FROM lease JOIN taken ON taken.id = lease.task_id
 """)
 

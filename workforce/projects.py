@@ -25,6 +25,7 @@ from workforce.models import (
     LanguageLevel,
     Project,
     ProjectStatus,
+    Release,
     Requester,
     Task,
     TaskStatus,
@@ -215,6 +216,7 @@ class Progress:
     tasks: dict[str, int]
     answers: int
     adjudications: int
+    released: dict[str, int]
     spent: int
     currency: str
     exponent: int
@@ -226,12 +228,16 @@ def progress(db: Session, project: Project) -> Progress:
     by_status = dict(db.execute(tasks).all())
     answers = select(Answer.kind, func.count()).where(Answer.project_id == project.id).group_by(Answer.kind)
     by_kind = dict(db.execute(answers).all())
+    released = (
+        select(Release.reason, func.count().label("n")).where(Release.project_id == project.id).group_by(Release.reason)
+    )
     batches = db.scalars(select(Batch.id).where(Batch.project_id == project.id)).all()
     price = rates.dearest(db, project.id, tier_max=Tier.EXPERT)
     return Progress(
         tasks={status.value: by_status.get(status, 0) for status in TaskStatus if status not in GOLD},
         answers=by_kind.get(Kind.ANSWER, 0),
         adjudications=by_kind.get(Kind.ADJUDICATION, 0),
+        released={row.reason: row.n for row in db.execute(released)},
         spent=funding.spent(db, batches),
         currency=price.currency,
         exponent=price.exponent,

@@ -46,7 +46,7 @@ from tests import factories
 from tests.access import banking, canaries, clear, pay
 from tests.conftest import DESTINATION_KEYS, Urls, _app
 from tests.payments import owed
-from workforce import assignment, golds, leases, onboarding, pools, projects, tasks, tiers
+from workforce import assignment, drafts, golds, leases, onboarding, pools, projects, tasks, tiers
 from workforce.events import AnswerSubmitted
 from workforce.models import (
     Answer,
@@ -58,6 +58,7 @@ from workforce.models import (
     Pool,
     Project,
     ProjectStatus,
+    ReleaseReason,
     Requester,
     Task,
     TaskStatus,
@@ -429,7 +430,9 @@ def _held(session: Session, cast: Cast) -> Iterator[Thing]:
         for thing in _claims(session, cast, project, state):
             row = session.get_one(Assignment, (thing.id, project.id))
             if state == "released":
-                assignment.release(session, row.worker_id, row.id, fence=row.fence)
+                assignment.release(session, row.worker_id, row.id, fence=row.fence, reason=ReleaseReason.NO_TIME)
+            elif state == "leased":
+                drafts.save(session, row.worker_id, row.id, fence=row.fence, payload={"category": "rook"})
             elif state in {"answered", "accepted"}:
                 assignment.submit(session, row.worker_id, row.id, fence=row.fence, payload={"category": "rook"})
             elif state == "overdue":

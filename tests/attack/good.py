@@ -65,7 +65,7 @@ from quality import proposals, quarantine
 from tests import factories
 from tests.payments import cleared, exported, owed
 from tests.payments.files.test_camt import OURS, document, entry
-from workforce import assignment, pools, schemas
+from workforce import assignment, drafts, pools, schemas
 from workforce.models import BatchStatus, Kind, LanguageLevel, Pool, Project, Requester, WorkerStatus
 from workforce.tiers import Tier
 
@@ -155,6 +155,11 @@ def _held(db: Session) -> Good:
     return Good("worker", worker, {"assignment_id": lease.id}, {"fence": lease.fence}, known={"/fence": 409})
 
 
+def _given_back(db: Session) -> Good:
+    good = _held(db)
+    return replace(good, body={**good.body, "reason": "unclear"})
+
+
 def _dossier(db: Session) -> Good:
     worker, lease = _lease(db, Kind.ADJUDICATION)
     return Good("worker", worker, {"assignment_id": lease.id})
@@ -195,6 +200,17 @@ def _leases(db: Session) -> Good:
 def _taking_back(db: Session) -> Good:
     _, lease = _lease(db)
     return Good("ops", names={"assignment_id": lease.id}, body={"reason": "other", "note": "We are sorry."})
+
+
+def _claims(db: Session) -> Good:
+    good = _claim(db)
+    return replace(good, body={**good.body, "count": 3})
+
+
+def _my_draft(db: Session) -> Good:
+    worker_id, lease = _lease(db)
+    drafts.save(db, worker_id, lease.id, fence=lease.fence, payload={"category": "rook"})
+    return Good("worker", worker_id, {"assignment_id": lease.id})
 
 
 def _workers(db: Session) -> Good:
@@ -1361,7 +1377,7 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/claims": _claim,
     "POST /api/assignments/<assignment_id>/answer": _answer,
     "POST /api/assignments/<assignment_id>/renewal": _held,
-    "POST /api/assignments/<assignment_id>/release": _held,
+    "POST /api/assignments/<assignment_id>/release": _given_back,
     "GET /api/me/assignments": _worker,
     "GET /api/me/answers": _worker,
     "GET /api/assignments/<assignment_id>/dossier": _dossier,
@@ -1374,6 +1390,9 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/workers/<worker_id>/why-nothing": _of_worker(WorkerStatus.ACTIVE),
     "GET /api/leases": _leases,
     "POST /api/assignments/<assignment_id>/withdrawal": _taking_back,
+    "POST /api/claims/several": _claims,
+    "PUT /api/assignments/<assignment_id>/draft": _answer,
+    "GET /api/assignments/<assignment_id>/draft": _my_draft,
     "PUT /api/workers/<worker_id>/pools": _of_audience({"pools": ["vendor", "in_house"]}),
     "GET /api/workers/<worker_id>/pools": _of_audience(),
     "PUT /api/workers/<worker_id>/languages": _of_audience({"languages": [{"language": "sw", "level": "b2"}]}),

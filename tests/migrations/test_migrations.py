@@ -30,8 +30,8 @@ from tests import factories
 from tests.conftest import House, Urls, _named, a_house
 from tests.drills import catalog
 from tests.payments import owed
-from workforce import leases, pools
-from workforce.models import Kind, LanguageLevel, Pool
+from workforce import assignment, drafts, leases, pools
+from workforce.models import Assignment, Kind, LanguageLevel, Pool
 
 _SCRIPTS = ScriptDirectory.from_config(installation._alembic())
 _EARLIER = [script.revision for script in _SCRIPTS.walk_revisions() if script.revision != _SCRIPTS.get_current_head()]
@@ -136,6 +136,11 @@ def _live_in(house: House) -> None:
         lease = factories.claim(session, lost, project)
         leases.take_back(session, lease.id, reason="other", note="", taken_by="ops")
         session.execute(text("DELETE FROM outbox_events WHERE topic = 'LeaseTakenBack'"))
+        lease = factories.claim(session, lost, project)
+        drafts.save(session, lost.id, lease.id, fence=lease.fence, payload={"category": "rook"})
+        given = factories.claim(session, factories.create_worker(session), project)
+        giver = session.get_one(Assignment, (given.id, project.id)).worker_id
+        assignment.release(session, giver, given.id, fence=given.fence, reason="no_time")
         pools.put(session, expert.id, [Pool.VENDOR], put_by="ops")
         pools.set_languages(session, expert.id, {"sw": LanguageLevel.C1})
         factories.enter_fx_rate(session, confirmed=True)

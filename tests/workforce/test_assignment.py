@@ -23,7 +23,7 @@ from payments import ledger, rates
 from payments.rates import Price
 from tests import factories
 from tests.conftest import House, Urls, age
-from workforce import assignment, onboarding, projects, settlement, tasks
+from workforce import assignment, drafts, leases, onboarding, projects, settlement, tasks
 from workforce.assignment import (
     LEASES_MAX,
     AlreadyAnswered,
@@ -31,6 +31,7 @@ from workforce.assignment import (
     LeaseCapReached,
     LeaseOver,
     LeaseTaken,
+    LeaseWithdrawn,
     NoSuchAssignment,
     NotActive,
 )
@@ -221,6 +222,113 @@ def test_many_projects_that_are_done_with_do_not_hide_the_next_one(db: Session, 
     last = factories.create_task(db, factories.create_project(db))
 
     assert _claimed(db, worker) == last.id
+
+
+# Several at once
+
+
+def _several(db: Session, worker: Worker, count: int, **wanted: Any) -> list[str]:
+    return [lease.task_id for lease in assignment.claim_several(db, worker.id, count=count, **wanted)]
+
+
+def test_several_tasks_are_those_that_single_claims_would_have_given(db: Session, books: None) -> None:
+    first, second = factories.create_project(db), factories.create_project(db)
+    made = [factories.create_task(db, project).id for project in (first, first, second, second)]
+    worker = factories.create_worker(db)
+
+    assert _several(db, worker, 3) == made[:3]
+    assert _several(db, worker, 3) == made[3:]
+    assert _several(db, worker, 3) == []
+
+
+def test_each_of_several_has_an_id_a_fence_and_a_slot_of_its_own(db: Session, books: None) -> None:
+    project = factories.create_project(db, overlap_min=2)
+    made = [factories.create_task(db, project) for _ in range(3)]
+    assert _claimed(db, factories.create_worker(db)) == made[0].id
+
+    leases = assignment.claim_several(db, factories.create_worker(db).id, count=5)
+
+    assert [(lease.task_id, lease.fence) for lease in leases] == [(made[0].id, 2), (made[1].id, 1), (made[2].id, 1)]
+    assert sorted(lease.id for lease in leases) == [lease.id for lease in leases]
+    assert [_free(db, task) for task in made] == [0, 1, 1]
+
+
+def test_several_keep_to_the_cap(db: Session, books: None) -> None:
+    project = factories.create_project(db, factories.create_requester(db, funds="10000"))
+    for _ in range(LEASES_MAX + 5):
+        factories.create_task(db, project)
+    worker = factories.create_worker(db)
+
+    counts = [len(_several(db, worker, 15)) for _ in range(2)]
+
+    assert counts == [15, LEASES_MAX - 15]
+    with pytest.raises(LeaseCapReached):
+        assignment.claim_several(db, worker.id, count=1)
+
+
+def test_gold_comes_among_several_too(db: Session, books: None) -> None:
+    project = factories.create_gold_project(db)
+    for _ in range(6):
+        factories.create_task(db, project)
+        factories.create_gold(db, project)
+    worker = factories.create_worker(db)
+
+    leases = assignment.claim_several(db, worker.id, count=8)
+
+    golds = db.scalar(text("SELECT count(*) FROM assignments WHERE shown_as IS NOT NULL"))
+    assert len(leases) == len({lease.task_id for lease in leases}) == 8
+    assert golds
+    assert [lease.task_id for lease in leases] == sorted(lease.task_id for lease in leases)
+
+
+def test_tasks_that_were_stepped_over_are_not_lost_to_who_claims_several(house: House) -> None:
+    with house.sessions() as db:
+        project = factories.create_project(db, overlap_min=2)
+        made = [factories.create_task(db, project).id for _ in range(4)]
+        one, other = factories.create_worker(db), factories.create_worker(db)
+        db.commit()
+
+    with house.sessions() as busy, house.sessions() as db:
+        # The second of four is just being claimed.
+        busy.execute(text("SELECT id FROM tasks WHERE id = :id FOR UPDATE"), {"id": made[1]})
+        assert _several(db, other, 2) == [made[0], made[2]]
+        db.commit()
+        assert _several(db, other, 2) == [made[3]]
+        db.commit()
+        busy.commit()
+        assert _several(db, other, 2) == [made[1]]
+        db.commit()
+        assert _several(db, one, 4) == made
+        db.commit()
+
+
+def test_workers_who_claim_several_at_once_share_the_slots(house: House) -> None:
+    with house.sessions() as db:
+        project = factories.create_project(db, overlap_min=2)
+        made = [factories.create_task(db, project).id for _ in range(10)]
+        workers = [factories.create_worker(db) for _ in range(8)]
+        db.commit()
+
+    given = _at_once(house, 8, lambda db, i: _several(db, workers[i], 5))
+    with house.sessions() as db:
+        given += [_several(db, worker, 5) for worker in workers]
+        db.commit()
+        holders = db.execute(text("SELECT task_id, worker_id FROM assignments WHERE status = 'leased'")).all()
+
+    assert Counter(task_id for task_ids in given for task_id in task_ids) == dict.fromkeys(made, 2)
+    assert len({tuple(row) for row in holders}) == 20
+
+
+@pytest.mark.parametrize("reason", [None, "unclear"])
+def test_who_gives_a_task_back_may_say_why(db: Session, books: None, reason: str | None) -> None:
+    project = factories.create_project(db)
+    factories.create_task(db, project)
+    worker = factories.create_worker(db)
+    lease = factories.claim(db, worker)
+
+    assignment.release(db, worker.id, lease.id, fence=lease.fence, reason=reason)
+
+    assert projects.progress(db, project).released == ({} if reason is None else {reason: 1})
 
 
 # Experts
@@ -935,6 +1043,36 @@ class Floor(RuleBasedStateMachine):
             key = (lease.task_id, worker.id, str(lease.kind))
             self.leases[key], self.state[key] = lease, "leased"
 
+    @rule(who=st.integers(0, 4), count=st.integers(1, 4))
+    def claim_several(self, who: int, count: int) -> None:
+        worker = self.workers[who]
+        if worker.status != WorkerStatus.ACTIVE:
+            return
+        expected = []
+        for _ in range(count):
+            if (following := self._next(worker)) is None:
+                break
+            expected.append(following)
+            self.state[following[0], worker.id, str(following[1])] = "leased"
+        leases = assignment.claim_several(self.db, worker.id, count=count)
+        assert [(lease.task_id, lease.kind) for lease in leases] == expected
+        for lease in leases:
+            self.leases[lease.task_id, worker.id, str(lease.kind)] = lease
+
+    @precondition(lambda self: "leased" in self.state.values())
+    @rule(data=st.data())
+    def take_back(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from(sorted(key for key, state in self.state.items() if state == "leased")))
+        leases.take_back(self.db, self.leases[key].id, reason="other", note="", taken_by="ops")
+        self.state[key] = "withdrawn"
+
+    @precondition(lambda self: "leased" in self.state.values())
+    @rule(data=st.data(), category=st.sampled_from(["crow", "rook"]))
+    def save_a_draft(self, data: st.DataObject, category: str) -> None:
+        key = data.draw(st.sampled_from(sorted(key for key, state in self.state.items() if state == "leased")))
+        lease = self.leases[key]
+        drafts.save(self.db, key[1], lease.id, fence=lease.fence, payload={"category": category})
+
     def _next(self, worker: Worker) -> tuple[str, str] | None:
         """The first task in the queue with a free slot that this worker neither holds nor has answered."""
         kinds = [(Kind.ADJUDICATION, TaskStatus.ESCALATED)] if worker is self.workers[-1] else []
@@ -972,7 +1110,7 @@ class Floor(RuleBasedStateMachine):
         key = data.draw(st.sampled_from(sorted(self.state)))
         task, worker = self.tasks[key[0]], self._worker(key)
         queue = TaskStatus.OPEN if key[2] == Kind.ANSWER else TaskStatus.ESCALATED
-        refusal = {"answered": AlreadyAnswered, "released": LeaseOver}.get(self.state[key])
+        refusal = {"answered": AlreadyAnswered, "released": LeaseOver, "withdrawn": LeaseWithdrawn}.get(self.state[key])
         if self.state[key] == "expired" and (task.status != queue or not self._free(task)):
             refusal = LeaseTaken
         if refusal is None:

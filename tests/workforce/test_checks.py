@@ -55,6 +55,9 @@ BREAKS = {
                                    status, late, created_at FROM answers LIMIT 1""",
     "W3 every answer has its vote and every vote its answer": """
         DELETE FROM votes""",
+    "W13 a draft is of a task that is held": """
+        INSERT INTO drafts (assignment_id, project_id, payload, saved_at)
+        SELECT id, project_id, '{}', now() FROM assignments WHERE status = 'answered'""",
     "W4 every answer of a settled task is accepted": """
         UPDATE answers SET status = 'submitted'""",
     "W5 every answer has its earning at the price of its claim, due if accepted, or an event on its way": """

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from tests import factories
 from tests.conftest import Urls
-from workforce import leases, paces, pools
+from workforce import assignment, drafts, leases, paces, pools
 from workforce.models import LanguageLevel, Pool
 
 # By the name of the constraint, so that no other one stands in for it.
@@ -63,6 +63,9 @@ REFUSED = {
     "uq_assignments_live": "UPDATE assignments SET worker_id = (SELECT min(worker_id) FROM assignments)",
     "ck_withdrawals_reason_known": "UPDATE withdrawals SET reason = 'a whim'",
     "fk_withdrawals_assignment_id_project_id_assignments": "UPDATE withdrawals SET assignment_id = 'asg_nowhere'",
+    "ck_releases_reason_known": "UPDATE releases SET reason = 'a whim'",
+    "fk_releases_assignment_id_project_id_assignments": "UPDATE releases SET assignment_id = 'asg_nowhere'",
+    "fk_drafts_assignment_id_project_id_assignments": "UPDATE drafts SET assignment_id = 'asg_nowhere'",
     "ck_answers_kind_known": "UPDATE answers SET kind = 'perhaps'",
     "ck_answers_status_known": "UPDATE answers SET status = 'perhaps'",
     "fk_answers_assignment_id_project_id_assignments": "UPDATE answers SET assignment_id = 'asg_nowhere'",
@@ -90,6 +93,11 @@ def worked(new_database: Callable[[], Urls]) -> Urls:
         factories.answer(db, worker)
         paces.note(db, project.id, [1_500])
         factories.claim(db, factories.create_worker(db))
+        giver = factories.create_worker(db)
+        given = factories.claim(db, giver)
+        assignment.release(db, giver.id, given.id, fence=given.fence, reason="no_time")
+        lease = factories.claim(db, giver)
+        drafts.save(db, giver.id, lease.id, fence=lease.fence, payload={"category": "rook"})
         lost = factories.claim(db, factories.create_worker(db))
         leases.take_back(db, lost.id, reason="other", note="", taken_by="ops")
         db.commit()

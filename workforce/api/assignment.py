@@ -15,6 +15,20 @@ def claim(call: Call) -> assignment.Lease | None:
 
 
 @routes.post(
+    "/claims/several",
+    allow=allow("work"),
+    body=schemas.ClaimSeveral,
+    returns=schemas.Leases,
+    status=201,
+    or_nothing=True,
+)
+def claim_several(call: Call) -> dict[str, list[assignment.Lease]] | None:
+    """Claim up to 20 of the next tasks you may do, as if one after the other. 204 when there is none."""
+    leases = assignment.claim_several(call.db, call.actor.subject_id, **call.body)
+    return {"leases": leases} if leases else None
+
+
+@routes.post(
     "/assignments/<assignment_id>/answer",
     allow=allow("work"),
     body=schemas.Submission,
@@ -35,10 +49,10 @@ def renew(call: Call, assignment_id: str) -> Assignment:
 
 
 @routes.post(
-    "/assignments/<assignment_id>/release", allow=allow("work"), body=schemas.Fence, returns=schemas.Assignment
+    "/assignments/<assignment_id>/release", allow=allow("work"), body=schemas.Giving, returns=schemas.Assignment
 )
 def release(call: Call, assignment_id: str) -> Assignment:
-    """Give back a task you hold; someone else gets it."""
+    """Give back a task you hold, and say why if you like; someone else gets it."""
     return assignment.release(call.db, call.actor.subject_id, assignment_id, **call.body)
 
 

@@ -39,6 +39,17 @@ class Kind(StrEnum):
     ADJUDICATION = "adjudication"
 
 
+class ReleaseReason(StrEnum):
+    """Why a worker gives a task back."""
+
+    TOO_HARD = "too_hard"
+    UNCLEAR = "unclear"
+    BROKEN = "broken"
+    DISTRESSING = "distressing"
+    NO_TIME = "no_time"
+    OTHER = "other"
+
+
 class WithdrawalReason(StrEnum):
     """Why ops take a task back from whoever holds it."""
 
@@ -94,6 +105,38 @@ class Assignment(Base):
         Index("ix_assignments_held", "worker_id", postgresql_where=text("status = 'leased'")),
         Index("ix_assignments_task_held", "project_id", "task_id", postgresql_where=text("status = 'leased'")),
         Index(None, "worker_id", "id"),
+    )
+
+
+class Draft(Base):
+    """What a worker has so far of the answer to a task they hold."""
+
+    __tablename__ = "drafts"
+
+    assignment_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    payload: Mapped[Json]
+    saved_at: Mapped[Moment]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["assignment_id", "project_id"], ["assignments.id", "assignments.project_id"]),
+    )
+
+
+class Release(Base):
+    """Why a worker gave a task back, where they said it. Append-only."""
+
+    __tablename__ = "releases"
+
+    assignment_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    reason: Mapped[str]
+    created_at: Mapped[Created]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["assignment_id", "project_id"], ["assignments.id", "assignments.project_id"]),
+        one_of("reason", ReleaseReason),
+        Index(None, "project_id", "reason"),
     )
 
 

@@ -4,7 +4,8 @@ import marshmallow as ma
 
 from foundation.fields import Choice, Currency, Flag, Fraction, Identifier, Integer, JsonObject, Schema, Text, Timestamp
 from payments import money
-from workforce.models import Kind
+from workforce.assignment import LEASES_MAX
+from workforce.models import Kind, ReleaseReason
 
 
 class Claim(Schema):
@@ -28,6 +29,18 @@ class Lease(Schema):
 
 class Fence(Schema):
     fence = Integer(required=True, most=2**53 - 1)
+
+
+class ClaimSeveral(Claim):
+    count = Integer(required=True, least=1, most=LEASES_MAX)
+
+
+class Leases(Schema):
+    leases = ma.fields.List(ma.fields.Nested(Lease))
+
+
+class Giving(Fence):
+    reason = Choice(ReleaseReason)
 
 
 class Submission(Fence):

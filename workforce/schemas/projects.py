@@ -190,6 +190,9 @@ class Progress(Schema):
     tasks = ma.fields.Dict(keys=Text(), values=Integer())
     answers = Integer()
     adjudications = Integer()
+    released = ma.fields.Dict(
+        keys=Text(), values=Integer(), metadata={"description": "Why workers gave tasks back, where they said it."}
+    )
     spent = ma.fields.Function(lambda row: money.format_amount(row.spent, row.exponent), metadata={"type": "string"})
     currency = Currency()
 
