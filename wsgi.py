@@ -13,7 +13,7 @@ import quality.commands
 import workforce.api
 import workforce.checks
 import workforce.dialects.scale
-from foundation import api, commands, idempotency, jobs, mail, metrics, outbox, settings, trail
+from foundation import api, commands, idempotency, jobs, mail, metrics, outbox, proofs, settings, trail
 from foundation.outbox import On
 from foundation.program import Program
 from payments import (
@@ -32,7 +32,7 @@ from payments import (
 from payments.events import DestinationChanged, DestinationShared
 from quality import checking, inquiry, quarantine, revisions
 from quality.events import ConsensusRevised, EvidenceRaised, WeightsChanged
-from workforce import assignment, golds, leases, settlement, tasks
+from workforce import assignment, golds, invitations, leases, settlement, tasks
 from workforce.events import AnswerSubmitted, LeaseTakenBack
 
 VERSION = "0.1.0"
@@ -85,6 +85,8 @@ program = Program(
         bank_balances.add_up_days,
         exports.expire,
         mail.erase,
+        proofs.forget,
+        invitations.expire,
         trail.tell_head,
     ),
     # What is due and takes minutes, step by step.

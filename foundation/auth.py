@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import ARRAY, DateTime, Index, LargeBinary, Text, func, select, text
+from sqlalchemy import ARRAY, DateTime, Index, LargeBinary, Text, exists, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from foundation import ids
@@ -229,6 +229,11 @@ def rotate(db: Session, token_id: str) -> tuple[Token, str]:
     new.expires_at = old.expires_at
     db.flush()
     return new, secret
+
+
+def is_known(db: Session, subject_id: str) -> bool:
+    """Whether anybody ever had a token under this name; it is theirs for good."""
+    return bool(db.scalar(select(exists().where(Token.subject_id == subject_id))))
 
 
 def is_well_formed(secret: str) -> bool:

@@ -112,6 +112,8 @@ class Route:
     or_nothing: bool
     # Members of the answer that no replay repeats.
     shown_once: tuple[str, ...]
+    # Members of the body that the trail keeps no word of: what is somebody's own would stay there for ever.
+    private: tuple[str, ...]
     # Those of the file that the view answers with; none: it answers JSON.
     file_types: tuple[str, ...]
     surface: Surface
@@ -123,6 +125,8 @@ class Route:
             raise RouteUnsound(f"{self.method} {self.path} takes a file: as its only body, at one address.")
         if unknown := set(self.shown_once) - set(self.returns.fields if self.returns else ()):
             raise RouteUnsound(f"{self.method} {self.path} does not return {', '.join(sorted(unknown))}.")
+        if unknown := set(self.private) - set(self.body.fields if self.body else ()):
+            raise RouteUnsound(f"{self.method} {self.path} does not take {', '.join(sorted(unknown))}.")
 
     @property
     def changes(self) -> bool:
@@ -185,6 +189,7 @@ class Routes:
         paged: bool = False,
         or_nothing: bool = False,
         shown_once: tuple[str, ...] = (),
+        private: tuple[str, ...] = (),
         file_types: tuple[str, ...] = (),
     ) -> Callable[[View], View]:
         unknown: Literal["include", "raise"] = "include" if self.surface.lenient else "raise"
@@ -205,6 +210,7 @@ class Routes:
                 paged=paged,
                 or_nothing=or_nothing,
                 shown_once=shown_once,
+                private=private,
                 file_types=file_types,
                 surface=self.surface,
             )
@@ -299,7 +305,7 @@ def _answer(db: Session, limits: Limits, route: Route, values: Mapping[str, str]
     status = 204 if result is None else route.status
     document, headers = _serialise(db, route, call, result)
     if route.changes and auth.is_staff(actor):
-        trail.record(db, actor, route.name, target=request.path, details=sent.raw.decode())
+        trail.record(db, actor, route.name, target=request.path, details=_recorded(route, sent))
     if key is not None:
         idempotency.finish(db, actor.subject_id, key, status=status, body=_body_of(_withheld(route, document)))
     return _response(status, _body_of(document), headers)
@@ -343,6 +349,14 @@ def _withheld(route: Route, document: Any) -> Any:
     if document is None or not route.shown_once:
         return document
     return {**document, **dict.fromkeys(route.shown_once)}
+
+
+def _recorded(route: Route, sent: _Sent) -> str:
+    """A body as the trail keeps it."""
+    if not route.private:
+        return sent.raw.decode()
+    given = strict_json.read(sent.raw)
+    return dump({**given, **dict.fromkeys(set(route.private) & set(given), "***")}).decode()
 
 
 def _body(route: Route, sent: _Sent) -> Any:

@@ -8,7 +8,8 @@ from typing import Any
 
 import structlog
 
-_TOKEN = re.compile(r"rk_[0-9A-Za-z]{8,}")
+# Tokens, and secrets that prove something.
+_TOKEN = re.compile(r"(rk|rp)_[0-9A-Za-z]{8,}")
 # PostgreSQL quotes rows and values under an error, on lines of their own.
 _QUOTED_ROW = re.compile(r"(?<=\n)(DETAIL|CONTEXT):.*?(?=\n[A-Z]+:|\n\[SQL|\Z)", re.DOTALL)
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*@")
@@ -51,7 +52,7 @@ def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutable
 
 def _masked(value: Any) -> Any:
     if isinstance(value, str):
-        return _QUOTED_ROW.sub(r"\1: ***", _PASSWORD.sub(r"\1:***@", _TOKEN.sub("rk_***", value)))
+        return _QUOTED_ROW.sub(r"\1: ***", _PASSWORD.sub(r"\1:***@", _TOKEN.sub(r"\1_***", value)))
     if isinstance(value, Mapping):
         return {_masked(key): _masked(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -112,7 +112,9 @@ _UNUSUAL = {
     "sha256, finished_at, failure, is_cleared)",
     # Address and text go a week after the end; that it was sent, or not, stays.
     "mails": "SELECT, INSERT, UPDATE (address, body, state, attempts, waiting_since, due_at, last_error, ended_at)",
-    "payee_contacts": "SELECT, INSERT, UPDATE (retired_at)",
+    "invitations": "SELECT, INSERT, UPDATE (email, status, n_sent, confirmed_by, expires_at, ended_at, accepted_by)",
+    "proofs": "SELECT, INSERT, UPDATE (expires_at, ended_at), DELETE",
+    "payee_contacts": "SELECT, INSERT, UPDATE (proved_at, retired_at)",
     # Never deleted.
     "batches": "SELECT, INSERT, UPDATE",
     "gold_proposals": "SELECT, INSERT, UPDATE",

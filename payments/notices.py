@@ -57,5 +57,26 @@ def of_contact(contact: PayeeContact) -> Notice:
     return Notice(contact.id, "The address for notices about your pay was changed", body + _IF_NOT_YOU)
 
 
+# The secret stands alone on its line, to be copied whole.
+_PROVE = """
+
+To show that you read what comes here, send this back within {days} days,
+with your token, as the `secret` of POST /api/me/contact/proof:
+
+    {{secret}}
+"""
+
+
+def asking_for_proof(notice: Notice, *, days: int) -> Notice:
+    """The same notice for the address that it is about, with a secret to be brought back."""
+    return Notice(notice.about, notice.subject, notice.body + _PROVE.format(days=days))
+
+
+def of_proof(contact: PayeeContact, *, days: int) -> Notice:
+    """A secret to be brought back, once more."""
+    opening = "This address was given as the one at which somebody is told of their pay."
+    return asking_for_proof(Notice(contact.id, "Please show that this address is yours", opening), days=days)
+
+
 def _written(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"

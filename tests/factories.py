@@ -1,6 +1,7 @@
 """Rows for tests: plain functions that make what is needed and name only what matters."""
 
 import itertools
+import re
 from datetime import date, timedelta
 from typing import Any
 
@@ -62,6 +63,14 @@ def create_worker(db: Session, *, tier: int | None = None, status: WorkerStatus 
     if tier is not None:
         tiers.set_tier(db, worker.id, skill=SKILL, tier=tier, reason="test", moved_by="ops")
     return worker
+
+
+def secret_about(db: Session, about: str) -> str:
+    """The secret in the newest letter about something."""
+    rows = text("SELECT body FROM mails WHERE about = :about AND body IS NOT NULL ORDER BY id DESC LIMIT 1")
+    found = re.search("rp_[0-9a-f]{64}", db.scalars(rows, {"about": about}).one())
+    assert found is not None, "a letter that brings a secret"
+    return found[0]
 
 
 def create_project(db: Session, requester: Requester | None = None, **settings: Any) -> Project:

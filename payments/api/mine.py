@@ -82,6 +82,23 @@ def my_contact(call: Call) -> PayeeContact:
     return contacts.find_active(call.db, _payee(call).id)
 
 
+@routes.post("/me/contact/proof", allow=allow("work"), body=schemas.ContactProof, returns=schemas.Contact)
+def prove_contact(call: Call) -> PayeeContact:
+    """Show that the address is yours, by what was sent there."""
+    return contacts.prove(call.db, _payee(call).id, **call.body)
+
+
+@routes.post(
+    "/me/contact/proof-mail",
+    allow=allow("work"),
+    quota=Limit("contact-proofs", 5, DAY),
+    returns=schemas.Contact,
+)
+def ask_for_contact_proof(call: Call) -> PayeeContact:
+    """Have another secret sent to your contact; the one before is of no use then."""
+    return contacts.ask_again(call.db, _payee(call).id)
+
+
 @routes.get("/me/next-payout", allow=allow("work"), returns=schemas.NextPayouts)
 def my_next_payout(call: Call) -> dict[str, object]:
     """What you would be paid if it were done now, by the currency you earned in; and what waits, why and until when."""

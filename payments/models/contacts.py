@@ -20,6 +20,8 @@ class PayeeContact(Base):
     masked: Mapped[str]
     set_by: Mapped[Ref]
     created_at: Mapped[Created]
+    # When somebody brought back what had been sent there.
+    proved_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     retired_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     __table_args__ = (

@@ -56,6 +56,11 @@ class Contact(Schema):
     id = Identifier("pct")
     masked = Text(metadata={"description": "Enough of the address for you to know it by."})
     created_at = Timestamp()
+    proved_at = Timestamp(allow_none=True, metadata={"description": "When you showed that it is yours."})
+
+
+class ContactProof(Schema):
+    secret = Text(required=True, longest=100, metadata={"description": "What was sent to the address."})
 
 
 class Wait(Schema):

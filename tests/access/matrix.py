@@ -101,7 +101,7 @@ def _subjects(world: World, row: Row, caller: Caller) -> Iterator[tuple[str, str
     """
     things = world.things[row.thing] if row.thing else {"": {caller.who: {}}}
     states = row.states or list(things)
-    for state in states if _name(caller) in row.may else states[:1]:
+    for state in states if row.open or _name(caller) in row.may else states[:1]:
         yield from ((about, state, things[state][owner]) for about, owner in _owners(things[state], caller))
         if caller.token:
             return
@@ -128,7 +128,7 @@ def _name(caller: Caller) -> str:
 def _expected(row: Row, caller: Caller, about: str, state: str) -> int:
     answer = _TOKENS["answers"].get(caller.token, "good")
     if row.open:
-        return _status(row.nonsense if about == "nonsense" else row.own, state)
+        return _of_those_who_may(row, {}, about, state)
     if answer != "good":
         return int(answer)
     if _name(caller) not in row.may:

@@ -257,6 +257,10 @@ LISTS = (
     List("/api/account-codes", "SELECT account FROM account_codes", _READERS, id="account"),
     List("/api/parked-events", "SELECT id::text FROM outbox_events WHERE parked_at IS NOT NULL", ("ops", "admin")),
     List("/api/mails", "SELECT id FROM mails", ("ops",)),
+    List("/api/invitations", "SELECT id FROM invitations", ("ops", "admin")),
+    List("/api/staff-invitations", "SELECT id FROM invitations WHERE subject IS NOT NULL", ("admin",)),
+    List("/api/invitations?status=sent", "SELECT id FROM invitations WHERE status = 'sent'", ("ops",)),
+    List("/api/invitations?role=ops", "SELECT id FROM invitations WHERE role = 'ops'", ("admin",)),
     List("/api/mails?state=given_up", "SELECT id FROM mails WHERE state = 'given_up'", ("ops",)),
     List("/api/trail", "SELECT seq FROM trail_entries", ("auditor", "admin"), id="seq"),
 )

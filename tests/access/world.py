@@ -15,10 +15,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, select, text, update
+from sqlalchemy import Engine, create_engine, select, text, update
 from sqlalchemy.orm import Session
 
-from foundation import auth, clock, db, ids, mail, outbox
+from foundation import auth, clock, db, ids, mail, outbox, proofs
 from payments import (
     active_time,
     adjustments,
@@ -37,7 +37,16 @@ from payments import (
 )
 from payments.active_time import Piece
 from payments.ledger import BANK, HOUSE, PLATFORM_FEE, AccountName, Entry, Line
-from payments.models import Billing, CreditNoteState, Earning, InvoiceState, Payee, Presentation, RefundState
+from payments.models import (
+    Billing,
+    CreditNoteState,
+    Earning,
+    InvoiceState,
+    Payee,
+    PayeeContact,
+    Presentation,
+    RefundState,
+)
 from payments.rates import Price
 from quality import proposals, quarantine
 from quality.gold_words import Ending, Verdict
@@ -46,13 +55,14 @@ from tests import factories
 from tests.access import banking, canaries, clear, pay
 from tests.conftest import DESTINATION_KEYS, Urls, _app
 from tests.payments import owed
-from workforce import assignment, drafts, golds, leases, onboarding, pools, projects, tasks, tiers
+from workforce import assignment, drafts, golds, invitations, leases, onboarding, pools, projects, tasks, tiers
 from workforce.events import AnswerSubmitted
 from workforce.models import (
     Answer,
     AnswerStatus,
     Assignment,
     BatchStatus,
+    Invitation,
     Kind,
     LanguageLevel,
     Pool,
@@ -131,6 +141,8 @@ class Cast:
     requesters: dict[str, Requester]
     # What whoever confirms is called, so that there is something of their own to be confirmed.
     approver: str = field(default_factory=canaries.new)
+    # The same of admins, two of whom it takes to invite staff.
+    admin: str = field(default_factory=canaries.new)
 
 
 def build(urls: Urls) -> World:
@@ -147,6 +159,7 @@ def build(urls: Urls) -> World:
         _send_with_keys(engine, callers)
         canaries.plant(urls.owner)
         clear.follow_names(urls.owner)
+        _know_proofs(urls.owner)
         named: dict[str, dict[str, dict[str, Values]]] = {}
         for thing in made:
             named.setdefault(thing.kind, {}).setdefault(thing.state, {})[thing.owner] = _values(session, thing)
@@ -165,6 +178,8 @@ def build(urls: Urls) -> World:
     return World(urls, callers, named, mine)
 
 
+# What proves a thing of this id, as `_know_proofs` lets it be.
+_PROVES = "'rp_' || md5(id) || md5(id || '.')"
 # What a request may have to say about a thing of a kind, read when the canaries have been planted.
 _VALUES = {
     "assignment": """
@@ -233,6 +248,8 @@ _VALUES = {
     "account": "SELECT id AS account_id FROM accounts WHERE id = :id",
     "event": "SELECT id AS event_id FROM outbox_events WHERE id = CAST(:id AS bigint)",
     "mail": "SELECT id AS mail_id FROM mails WHERE id = :id",
+    "invitation": f"SELECT id AS invitation_id, {_PROVES} AS secret FROM invitations WHERE id = :id",
+    "contact_proof": f"SELECT {_PROVES} AS secret FROM payee_contacts WHERE id = :id",
 }
 _PREFIXES = {
     "assignment_id": "asg", "project_id": "prj", "batch_id": "bat", "task_id": "tsk", "worker_id": "wrk",
@@ -246,7 +263,7 @@ _PREFIXES = {
     "floor_id": "flr",
     "file_id": "bfl", "bank_entry_id": "ben", "resolution_id": "sol", "purchase_id": "fxp", "unclaimed_id": "unc",
     "kyc_rule_id": "kyr", "screening_id": "scr", "block_id": "blk", "account_id": "acc", "export_id": "exp",
-    "mail_id": "mal",
+    "mail_id": "mal", "invitation_id": "ivt",
 }  # fmt: skip
 
 
@@ -345,6 +362,8 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     yield from _events(session)
     yield from _mails(session)
     yield from _months(session, cast)
+    yield from _invitations(session, cast)
+    yield from _contact_proofs(session, cast)
     bank = session.scalars(text("SELECT id FROM accounts WHERE role = 'bank' AND currency = 'USD'")).one()
     yield Thing("account", "known", "", bank)
 
@@ -858,6 +877,61 @@ def _mails(session: Session) -> Iterator[Thing]:
     session.flush()
 
 
+def _know_proofs(owner_url: str) -> None:
+    """Let the secrets of the world be what their subjects' ids say: no table tells one."""
+    engine = create_engine(owner_url)
+    with engine.begin() as connection:
+        connection.execute(_KNOWN_PROOFS)
+    engine.dispose()
+
+
+_KNOWN_PROOFS = text(f"""
+    UPDATE proofs SET secret_hash = sha256(convert_to({_PROVES.replace("id", "subject")}, 'UTF8'))
+     WHERE id = (SELECT max(id) FROM proofs AS newer WHERE newer.subject = proofs.subject)
+""")
+
+
+def _invitations(session: Session, cast: Cast) -> Iterator[Thing]:
+    """Who was asked to come, in every state; of those that are `lapsed` the time is over and no sweep has seen it."""
+
+    def ask(role: str = "worker") -> Invitation:
+        email = f"{canaries.new()}@example.com"
+        return invitations.invite(session, email=email, role=role, activates=False, made_by="ops")
+
+    def propose(made_by: str) -> Invitation:
+        email, subject = f"{canaries.new()}@example.com", canaries.new()
+        return invitations.propose_staff(session, email=email, role="ops", subject=subject, made_by=made_by)
+
+    made = {state: ask() for state in ("sent", "lapsed", "often", "accepted", "revoked", "expired")}
+    made |= {"proposed": propose("admin"), "theirs": propose(cast.admin), "staff": propose("admin")}
+    invitations.confirm_staff(session, made["staff"].id, confirmed_by="another")
+    for _ in range(invitations.SENT_MAX - 1):
+        invitations.resend(session, made["often"].id)
+    secret = factories.secret_about(session, made["accepted"].id)
+    invitations.accept(session, secret=secret, name="Somebody", country="KE")
+    invitations.revoke(session, made["revoked"].id)
+    for state in ("expired", "lapsed"):
+        past = {"expires_at": text("now() - interval '1 hour'")}
+        session.execute(update(Invitation).where(Invitation.id == made[state].id).values(past))
+        session.execute(update(proofs.Proof).where(proofs.Proof.subject == made[state].id).values(past))
+        if state == "expired":
+            invitations.expire(session)
+    session.expire_all()
+    for state, invitation in made.items():
+        yield Thing("invitation", state, "", invitation.id)
+
+
+def _contact_proofs(session: Session, cast: Cast) -> Iterator[Thing]:
+    """What was sent to contacts: to the present one, and to the one before."""
+    for name in ("worker", "other_worker"):
+        payee = payees.of_owner(session, cast.workers[name].id)
+        before, present = session.scalars(
+            select(PayeeContact).where(PayeeContact.payee_id == payee.id).order_by(PayeeContact.id)
+        ).all()
+        yield Thing("contact_proof", "living", name, present.id)
+        yield Thing("contact_proof", "ended", name, before.id)
+
+
 def _months(session: Session, cast: Cast) -> Iterator[Thing]:
     """Months of the books in a row: two closed, a third that is to be opened again, two that wait to be closed."""
     found = Line(AccountName(BANK, HOUSE, "USD"), AccountName(PLATFORM_FEE, HOUSE, "USD"), 10_000)
@@ -885,7 +959,7 @@ def tokens(session: Session, cast: Cast) -> Iterator[Caller]:
     """Everybody who calls, and for one of each role every kind of token that is not simply good."""
     subjects = {name: worker.id for name, worker in cast.workers.items()}
     subjects |= {name: requester.id for name, requester in cast.requesters.items()}
-    subjects["approver"] = cast.approver
+    subjects |= {"approver": cast.approver, "admin": cast.admin}
     for name, given in MATRIX["callers"].items():
         role, who = given["role"], given.get("who", name)
         if not role:

@@ -65,7 +65,7 @@ from quality import proposals, quarantine
 from tests import factories
 from tests.payments import cleared, exported, owed
 from tests.payments.files.test_camt import OURS, document, entry
-from workforce import assignment, drafts, pools, schemas
+from workforce import assignment, drafts, invitations, pools, schemas
 from workforce.models import BatchStatus, Kind, LanguageLevel, Pool, Project, Requester, WorkerStatus
 from workforce.tiers import Tier
 
@@ -558,6 +558,45 @@ def _told(db: Session) -> Good:
     payee = _payee(db)
     contacts.choose(db, payee.id, email="ada@example.com", set_by=payee.owner_ref)
     return Good("worker", payee.owner_ref)
+
+
+def _contact_proof(db: Session) -> Good:
+    payee = _payee(db)
+    made = contacts.choose(db, payee.id, email="ada@example.com", set_by=payee.owner_ref)
+    return Good("worker", payee.owner_ref, body={"secret": factories.secret_about(db, made.id)}, known={"/secret": 404})
+
+
+_GUEST: dict[str, Any] = {"email": "ada@example.com", "role": "worker", "activates": False}
+_NEW_STAFF = {"email": "ada@example.com", "role": "ops", "subject": "ada"}
+
+
+def _invited(db: Session) -> str:
+    return invitations.invite(db, **_GUEST, made_by="ops").id
+
+
+def _of_invitation(db: Session) -> Good:
+    return Good("ops", names={"invitation_id": _invited(db)})
+
+
+def _list_invitations(db: Session) -> Good:
+    _invited(db)
+    return Good("ops", query="limit=1&status=sent&role=worker")
+
+
+def _list_staff_invitations(db: Session) -> Good:
+    invitations.propose_staff(db, **_NEW_STAFF, made_by="bob")
+    return Good("admin", query="limit=1")
+
+
+def _proposed_staff(db: Session) -> Good:
+    return Good("admin", names={"invitation_id": invitations.propose_staff(db, **_NEW_STAFF, made_by="bob").id})
+
+
+def _held_invitation(**said: str) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        return Good("", body={"secret": factories.secret_about(db, _invited(db)), **said}, known={"/secret": 404})
+
+    return good
 
 
 def _mail(db: Session) -> Good:
@@ -1476,6 +1515,17 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/me/payout-method/freeze": _paid,
     "PUT /api/me/contact": _contact,
     "GET /api/me/contact": _told,
+    "POST /api/me/contact/proof": _contact_proof,
+    "POST /api/me/contact/proof-mail": _told,
+    "POST /api/invitations": _staff("ops", body=_GUEST, known={"/email": 422}, dear={"/role": 422, "/activates": 422}),
+    "POST /api/staff-invitations": _staff("admin", body=_NEW_STAFF, known={"/email": 422}),
+    "GET /api/staff-invitations": _list_staff_invitations,
+    "POST /api/staff-invitations/<invitation_id>/confirmation": _proposed_staff,
+    "GET /api/invitations": _list_invitations,
+    "POST /api/invitations/<invitation_id>/resend": _of_invitation,
+    "POST /api/invitations/<invitation_id>/revocation": _of_invitation,
+    "POST /api/invitations/lookup": _held_invitation(),
+    "POST /api/invitations/acceptance": _held_invitation(name="Ada", country="KE"),
     "GET /api/me/holds": _paid,
     "GET /api/me/adjustments": _paid,
     "GET /api/payees": _staff("finance", query="limit=1&owner_ref=wrk_1&country=KE&has_contact=false"),

@@ -13,10 +13,12 @@ from sqlalchemy.orm import Session
 from foundation import addresses, jobs, mail
 from foundation.addresses import AddressMalformed
 from foundation.mail import Mail
+from foundation.proofs import ProofRefused
 from payments import contacts, holds, methods, payees, runs, sealing
-from payments.contacts import CHANGES_MAX, ContactChangedOften, NoContact
+from payments.contacts import CHANGES_MAX, ContactChangedOften, ContactProved, NoContact
 from payments.models import Payee, PayeeContact, PayoutRun
 from payments.sealing import SealBroken, SealKeyMissing, SealKeyUnknown
+from tests import factories
 from tests.conftest import House, age, held_up
 from tests.foundation import post_office
 from tests.foundation.post_office import PostOffice
@@ -225,6 +227,88 @@ def test_a_change_waits_for_another_of_the_same_payee(house: House) -> None:
     assert told == {"ada@example.com", "eve@example.com"}
 
 
+# Proving that it is theirs
+
+
+def test_a_contact_is_proved_by_what_was_sent_there_and_once(db: Session) -> None:
+    ada = _payee(db)
+    made = _tell_at(db, ada, "ada@example.com")
+    secret = factories.secret_about(db, made.id)
+
+    before = contacts.proved_address(db, ada.id)
+    contacts.prove(db, ada.id, secret=secret)
+
+    assert (before, contacts.proved_address(db, ada.id)) == (None, "ada@example.com")
+    with pytest.raises(ProofRefused):
+        contacts.prove(db, ada.id, secret=secret)
+
+
+def test_what_was_sent_to_somebody_else_proves_nothing_and_stays_theirs(db: Session) -> None:
+    ada, eve = _payee(db), _payee(db)
+    secret = factories.secret_about(db, _tell_at(db, ada, "ada@example.com").id)
+    _tell_at(db, eve, "eve@example.com")
+
+    with pytest.raises(ProofRefused):
+        contacts.prove(db, eve.id, secret=secret)
+    with pytest.raises(ProofRefused):
+        contacts.prove(db, _payee(db).id, secret=secret)
+
+    assert contacts.prove(db, ada.id, secret=secret).proved_at is not None
+
+
+def test_what_was_sent_to_the_contact_before_proves_nothing(db: Session) -> None:
+    ada = _payee(db)
+    secret = factories.secret_about(db, _tell_at(db, ada, "ada@example.com").id)
+    _tell_at(db, ada, "new@example.com")
+
+    with pytest.raises(ProofRefused):
+        contacts.prove(db, ada.id, secret=secret)
+
+
+def test_the_secret_goes_to_the_new_contact_alone(db: Session) -> None:
+    ada = _payee(db, "ada@example.com")
+
+    _tell_at(db, ada, "eve@example.com")
+
+    rows = text("SELECT address FROM mails WHERE body LIKE '%rp!_%' ESCAPE '!'")
+    assert db.scalars(rows).all() == ["eve@example.com"]
+
+
+def test_another_secret_is_sent_until_the_contact_is_proved(db: Session) -> None:
+    ada = _payee(db)
+    made = _tell_at(db, ada, "ada@example.com")
+    first = factories.secret_about(db, made.id)
+
+    contacts.ask_again(db, ada.id)
+
+    second = factories.secret_about(db, made.id)
+    with pytest.raises(ProofRefused):
+        contacts.prove(db, ada.id, secret=first)
+    contacts.prove(db, ada.id, secret=second)
+    with pytest.raises(ContactProved):
+        contacts.ask_again(db, ada.id)
+    with pytest.raises(NoContact):
+        contacts.ask_again(db, _payee(db).id)
+
+
+def test_a_proved_contact_is_told_until_another_one_is_proved(db: Session) -> None:
+    ada = _payee(db)
+    made = _tell_at(db, ada, "ada@example.com")
+    contacts.prove(db, ada.id, secret=factories.secret_about(db, made.id))
+    eves = _tell_at(db, ada, "eve@example.com")
+    secret = factories.secret_about(db, eves.id)
+    age(db, "payee_contacts", "retired_at", 2 * HOURS_72)
+    _told(db)
+
+    _pay_to(db, ada, OTHER)
+    while_unproved = [address for address, _ in _told(db)]
+    contacts.prove(db, ada.id, secret=secret)
+    _pay_to(db, ada)
+
+    assert while_unproved == ["ada@example.com", "eve@example.com"]
+    assert [address for address, _ in _told(db)] == ["eve@example.com"]
+
+
 # What they are told
 
 
@@ -315,6 +399,22 @@ def test_a_worker_says_where_they_are_told_and_freezes_their_pay(
         assert client.put("/api/me/contact", headers=headers, json=sent).status_code == 422
     assert "ada@example.com" not in made.text
     assert addresses.mask("ada@example.com") in made.text
+
+
+def test_a_worker_shows_that_a_contact_is_theirs(client: FlaskClient, token: Callable[..., str], db: Session) -> None:
+    headers: Any = {"Authorization": f"Bearer {token('worker')}"}
+    made = client.put("/api/me/contact", headers=headers, json={"email": "ada@example.com"}).get_json()
+    client.post("/api/me/contact/proof-mail", headers=headers)
+    sent = {"secret": factories.secret_about(db, made["id"])}
+
+    wrong = client.post("/api/me/contact/proof", headers=headers, json={"secret": "rp_"})
+    proved = client.post("/api/me/contact/proof", headers=headers, json=sent)
+    again = client.post("/api/me/contact/proof-mail", headers=headers)
+
+    assert (wrong.status_code, wrong.get_json()["type"]) == (404, "/problems/proof-refused")
+    assert (made["proved_at"], proved.status_code, proved.get_json()["id"]) == (None, 200, made["id"])
+    assert proved.get_json()["proved_at"] is not None
+    assert again.get_json()["type"] == "/problems/contact-proved"
 
 
 def test_finance_sees_who_has_no_contact(client: FlaskClient, token: Callable[..., str]) -> None:

@@ -1,6 +1,17 @@
 """The workforce routes: workers, requesters, ops. Parse, call, serialise."""
 
-from workforce.api import assignment, available, drafts, gold, leases, people, pools, projects
+from workforce.api import assignment, available, drafts, gold, invitations, leases, people, pools, projects
 from workforce.api.edge import routes
 
-__all__ = ["assignment", "available", "drafts", "gold", "leases", "people", "pools", "projects", "routes"]
+__all__ = [
+    "assignment",
+    "available",
+    "drafts",
+    "gold",
+    "invitations",
+    "leases",
+    "people",
+    "pools",
+    "projects",
+    "routes",
+]

@@ -14,6 +14,7 @@ from workforce.models.assignment import (
     WithdrawalReason,
 )
 from workforce.models.audience import LanguageLevel, Pool, PoolMembership, WorkerLanguage
+from workforce.models.invitations import Guest, Invitation, InvitationStatus, InvitedAs, StaffRole
 from workforce.models.paces import ProjectPace
 from workforce.models.people import Requester, TierMove, Worker, WorkerStatus, WorkerTier
 from workforce.models.projects import Batch, BatchStatus, Project, ProjectStatus, WhenRevised
@@ -29,6 +30,10 @@ __all__ = [
     "BatchStatus",
     "ClaimCursor",
     "Draft",
+    "Guest",
+    "Invitation",
+    "InvitationStatus",
+    "InvitedAs",
     "Kind",
     "LanguageLevel",
     "Pool",
@@ -39,6 +44,7 @@ __all__ = [
     "Release",
     "ReleaseReason",
     "Requester",
+    "StaffRole",
     "Task",
     "TaskStatus",
     "TierMove",

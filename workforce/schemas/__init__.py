@@ -42,6 +42,17 @@ from workforce.schemas.gold import (
     PassedByTime,
     Proposed,
 )
+from workforce.schemas.invitations import (
+    Acceptance,
+    Arrival,
+    HeldInvitation,
+    Invitation,
+    InvitationQuery,
+    InvitationSecret,
+    NewInvitation,
+    NewStaffInvitation,
+    StaffInvitation,
+)
 from workforce.schemas.leases import HeldLease, LeaseQuery, TakingBack
 from workforce.schemas.parts import Language, Name, Price, Reason, Several, Skill
 from workforce.schemas.people import (
@@ -83,8 +94,10 @@ from workforce.schemas.projects import (
 )
 
 __all__ = [
+    "Acceptance",
     "Answer",
     "Application",
+    "Arrival",
     "Assignment",
     "AvailableWork",
     "BelowFloor",
@@ -110,7 +123,11 @@ __all__ = [
     "GoldProposal",
     "GoldSearch",
     "GoldSupply",
+    "HeldInvitation",
     "HeldLease",
+    "Invitation",
+    "InvitationQuery",
+    "InvitationSecret",
     "KnownLanguage",
     "Language",
     "LanguageChange",
@@ -125,8 +142,10 @@ __all__ = [
     "MovedVoter",
     "Name",
     "NewGold",
+    "NewInvitation",
     "NewProject",
     "NewRates",
+    "NewStaffInvitation",
     "OutlinedProject",
     "Passed",
     "PassedByTier",
@@ -149,6 +168,7 @@ __all__ = [
     "RequesterWithToken",
     "Several",
     "Skill",
+    "StaffInvitation",
     "Submission",
     "TakingBack",
     "TierChange",
