@@ -29,10 +29,10 @@ from payments import (
     seals,
     statements,
 )
-from payments.events import DestinationChanged, DestinationShared
+from payments.events import DestinationChanged, DestinationShared, PayHeld, PayoutsSent
 from quality import checking, inquiry, quarantine, revisions
 from quality.events import ConsensusRevised, EvidenceRaised, WeightsChanged
-from workforce import assignment, golds, invitations, leases, settlement, tasks
+from workforce import assignment, golds, invitations, leases, messages, settlement, suspensions, tasks
 from workforce.events import AnswerSubmitted, LeaseTakenBack
 
 VERSION = "0.1.0"
@@ -64,6 +64,8 @@ program = Program(
         On(EvidenceRaised, quarantine.tell),
         On(DestinationChanged, methods.tell_changed),
         On(DestinationShared, methods.tell_shared),
+        On(PayHeld, messages.tell_held),
+        On(PayoutsSent, messages.tell_sent),
         On(WeightsChanged, settlement.reweigh),
         On(LeaseTakenBack, leases.tell),
     ),
@@ -87,6 +89,8 @@ program = Program(
         mail.erase,
         proofs.forget,
         invitations.expire,
+        suspensions.end_due,
+        messages.forget,
         trail.tell_head,
     ),
     # What is due and takes minutes, step by step.

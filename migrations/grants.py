@@ -113,6 +113,9 @@ _UNUSUAL = {
     # Address and text go a week after the end; that it was sent, or not, stays.
     "mails": "SELECT, INSERT, UPDATE (address, body, state, attempts, waiting_since, due_at, last_error, ended_at)",
     "invitations": "SELECT, INSERT, UPDATE (email, status, n_sent, confirmed_by, expires_at, ended_at, accepted_by)",
+    "suspensions": "SELECT, INSERT, UPDATE (state, decided_by, decided_at)",
+    "suspended_workers": "SELECT, INSERT, UPDATE (begins_at, until, ended_at)",
+    "messages": "SELECT, INSERT, UPDATE (read_at, created_at), DELETE",
     "proofs": "SELECT, INSERT, UPDATE (expires_at, ended_at), DELETE",
     "payee_contacts": "SELECT, INSERT, UPDATE (proved_at, retired_at)",
     # Never deleted.

@@ -15,6 +15,32 @@ class DestinationChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PayoutsSent(Event):
+    """Payouts of a run have left the books, and are on their way."""
+
+    run_id: str
+    payout_ids: list[str]
+
+    @property
+    def stream(self) -> str:
+        """Those of one run are told by one transaction at a time."""
+        return self.run_id
+
+
+@dataclass(frozen=True, slots=True)
+class PayHeld(Event):
+    """Somebody of the staff keeps pay of a payee from being paid out."""
+
+    hold_id: str
+    payee_id: str
+
+    @property
+    def stream(self) -> str:
+        """Those of one payee are told by one transaction at a time."""
+        return self.payee_id
+
+
+@dataclass(frozen=True, slots=True)
 class DestinationShared(Event):
     """Several payees are to be paid to one account: perhaps a family, perhaps one person with several names."""
 

@@ -9,8 +9,10 @@ from sqlalchemy.orm import Session
 
 from foundation import clock, ids
 from foundation.errors import Conflict, Invalid, NotFound, within
+from foundation.outbox import publish
 from payments import four_eyes, payees
 from payments.adjustments import NoSuchEarning
+from payments.events import PayHeld
 from payments.models import Earning, Hold
 
 log = structlog.get_logger()
@@ -52,6 +54,7 @@ def place(
     )  # fmt: skip
     db.add(hold)
     db.flush()
+    publish(db, PayHeld(hold.id, payee_id))
     return hold
 
 
@@ -81,11 +84,17 @@ def _check_end(db: Session, until: datetime | None, *, is_legal: bool) -> None:
         raise HoldEndInvalid(f"Say until when, in the next {DAYS_MAX} days.")
 
 
-def end(db: Session, hold_id: str, *, reason: str, ended_by: str) -> Hold:
-    """End a hold before its date. A legal one is ended by another person than who made it."""
+def find(db: Session, hold_id: str) -> Hold:
+    """The hold with this id."""
     hold = db.get(Hold, hold_id)
     if hold is None:
         raise NotFound("There is no such hold.")
+    return hold
+
+
+def end(db: Session, hold_id: str, *, reason: str, ended_by: str) -> Hold:
+    """End a hold before its date. A legal one is ended by another person than who made it."""
+    hold = find(db, hold_id)
     payees.lock(db, [hold.payee_id])
     db.refresh(hold)
     if hold.ended_at is not None or (hold.until is not None and hold.until <= clock.now(db)):

@@ -11,7 +11,9 @@ from sqlalchemy.orm import Session
 
 from foundation import ids
 from foundation.errors import NotFound
-from payments import ledger
+from foundation.outbox import publish
+from payments import ledger, money
+from payments.events import PayoutsSent
 from payments.ledger import (
     BANK,
     FX_CLEARING,
@@ -96,6 +98,8 @@ def send(db: Session, run: PayoutRun, payout_ids: Sequence[str]) -> None:
     entries = [Entry(f"out:{row.id}", "payout", row.id, actor, _leaving(row, transit)) for row in rows]
     ledger.post(db, [*entries, *(entry for row in rows for entry in _netted(row, actor))])
     db.execute(_SEND, {"ids": list(payout_ids)})
+    if rows:
+        publish(db, PayoutsSent(run.id, [row.id for row in rows]))
 
 
 def _leaving(row: Any, transit: AccountName) -> tuple[Line, ...]:
@@ -281,6 +285,33 @@ def _midnight(day: date) -> datetime:
 def of_payee(payee_id: str) -> Select[Payout]:
     """What a payee may see: what has left, whatever became of it."""
     return listed(payee_id=payee_id).where(Payout.state.not_in([PayoutState.PREPARED, PayoutState.DROPPED]))
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A payout as its payee is told of it; owner_ref : the person as another package knows them."""
+
+    id: str
+    owner_ref: str
+    net: str
+    currency: str
+    rail: str
+
+
+_SENT = text("""
+    SELECT p.id, y.owner_ref, p.net, p.currency, c.ledger_exponent AS exponent, r.rail
+      FROM payouts p JOIN payees y ON y.id = p.payee_id JOIN payout_runs r ON r.id = p.run_id
+      JOIN currencies c ON c.code = p.currency
+     WHERE p.id = ANY(:ids) ORDER BY p.id
+""")
+
+
+def to_be_told(db: Session, payout_ids: Sequence[str]) -> list[Sent]:
+    """What payees are told of payouts that were sent."""
+    rows = db.execute(_SENT, {"ids": list(payout_ids)})
+    return [
+        Sent(row.id, row.owner_ref, money.format_amount(row.net, row.exponent), row.currency, row.rail) for row in rows
+    ]
 
 
 @dataclass(frozen=True, slots=True)

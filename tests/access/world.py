@@ -55,8 +55,22 @@ from tests import factories
 from tests.access import banking, canaries, clear, pay
 from tests.conftest import DESTINATION_KEYS, Urls, _app
 from tests.payments import owed
-from workforce import assignment, drafts, golds, invitations, leases, onboarding, pools, projects, tasks, tiers
+from workforce import (
+    assignment,
+    drafts,
+    golds,
+    invitations,
+    leases,
+    messages,
+    onboarding,
+    pools,
+    projects,
+    suspensions,
+    tasks,
+    tiers,
+)
 from workforce.events import AnswerSubmitted
+from workforce.messages import News
 from workforce.models import (
     Answer,
     AnswerStatus,
@@ -65,6 +79,7 @@ from workforce.models import (
     Invitation,
     Kind,
     LanguageLevel,
+    Message,
     Pool,
     Project,
     ProjectStatus,
@@ -143,6 +158,7 @@ class Cast:
     approver: str = field(default_factory=canaries.new)
     # The same of admins, two of whom it takes to invite staff.
     admin: str = field(default_factory=canaries.new)
+    ops: str = field(default_factory=canaries.new)
 
 
 def build(urls: Urls) -> World:
@@ -249,6 +265,8 @@ _VALUES = {
     "event": "SELECT id AS event_id FROM outbox_events WHERE id = CAST(:id AS bigint)",
     "mail": "SELECT id AS mail_id FROM mails WHERE id = :id",
     "invitation": f"SELECT id AS invitation_id, {_PROVES} AS secret FROM invitations WHERE id = :id",
+    "message": "SELECT id AS message_id FROM messages WHERE id = :id",
+    "suspension": "SELECT id AS suspension_id FROM suspensions WHERE id = :id",
     "contact_proof": f"SELECT {_PROVES} AS secret FROM payee_contacts WHERE id = :id",
 }
 _PREFIXES = {
@@ -263,7 +281,7 @@ _PREFIXES = {
     "floor_id": "flr",
     "file_id": "bfl", "bank_entry_id": "ben", "resolution_id": "sol", "purchase_id": "fxp", "unclaimed_id": "unc",
     "kyc_rule_id": "kyr", "screening_id": "scr", "block_id": "blk", "account_id": "acc", "export_id": "exp",
-    "mail_id": "mal", "invitation_id": "ivt",
+    "mail_id": "mal", "invitation_id": "ivt", "message_id": "msg", "suspension_id": "sus",
 }  # fmt: skip
 
 
@@ -364,6 +382,8 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     yield from _months(session, cast)
     yield from _invitations(session, cast)
     yield from _contact_proofs(session, cast)
+    yield from _messages(session, cast)
+    yield from _suspensions(session, cast)
     bank = session.scalars(text("SELECT id FROM accounts WHERE role = 'bank' AND currency = 'USD'")).one()
     yield Thing("account", "known", "", bank)
 
@@ -932,6 +952,37 @@ def _contact_proofs(session: Session, cast: Cast) -> Iterator[Thing]:
         yield Thing("contact_proof", "ended", name, before.id)
 
 
+def _messages(session: Session, cast: Cast) -> Iterator[Thing]:
+    """What some workers and requesters were told; the oldest of it was read."""
+    owners = {name: cast.workers[name].id for name in ("worker", "other_worker")}
+    owners |= {name: requester.id for name, requester in cast.requesters.items()}
+    for name, person in owners.items():
+        for number in range(5):
+            messages.tell(session, "gold_low", [News(person, str(number), {"project_id": "x", "days": number})])
+        told = session.scalars(messages.listed(person).order_by(Message.id)).all()
+        messages.mark_read(session, person, through=told[0].id)
+        messages.choose(session, person, kind="gold_low", by_mail=False)
+        yield Thing("message", "told", name, told[-1].id)
+
+
+def _suspensions(session: Session, cast: Cast) -> Iterator[Thing]:
+    """Suspensions in every state, of somebody who does nothing else."""
+    stopped = factories.create_worker(session)
+    for state in ("proposed", "theirs", "refused", "confirmed"):
+        made = suspensions.suspend(
+            session,
+            [stopped.id],
+            hours=1000,
+            reason="Somebody saw it.",
+            made_by=cast.ops if state == "theirs" else "ops",
+        )
+        if state == "refused":
+            suspensions.refuse(session, made.id, refused_by="another")
+        if state == "confirmed":
+            suspensions.confirm(session, made.id, confirmed_by="another")
+        yield Thing("suspension", state, "", made.id)
+
+
 def _months(session: Session, cast: Cast) -> Iterator[Thing]:
     """Months of the books in a row: two closed, a third that is to be opened again, two that wait to be closed."""
     found = Line(AccountName(BANK, HOUSE, "USD"), AccountName(PLATFORM_FEE, HOUSE, "USD"), 10_000)
@@ -959,7 +1010,7 @@ def tokens(session: Session, cast: Cast) -> Iterator[Caller]:
     """Everybody who calls, and for one of each role every kind of token that is not simply good."""
     subjects = {name: worker.id for name, worker in cast.workers.items()}
     subjects |= {name: requester.id for name, requester in cast.requesters.items()}
-    subjects |= {"approver": cast.approver, "admin": cast.admin}
+    subjects |= {"approver": cast.approver, "admin": cast.admin, "ops": cast.ops}
     for name, given in MATRIX["callers"].items():
         role, who = given["role"], given.get("who", name)
         if not role:

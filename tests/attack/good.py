@@ -65,7 +65,8 @@ from quality import proposals, quarantine
 from tests import factories
 from tests.payments import cleared, exported, owed
 from tests.payments.files.test_camt import OURS, document, entry
-from workforce import assignment, drafts, invitations, pools, schemas
+from workforce import assignment, drafts, invitations, messages, pools, schemas, suspensions
+from workforce.messages import News
 from workforce.models import BatchStatus, Kind, LanguageLevel, Pool, Project, Requester, WorkerStatus
 from workforce.tiers import Tier
 
@@ -595,6 +596,36 @@ def _proposed_staff(db: Session) -> Good:
 def _held_invitation(**said: str) -> Callable[[Session], Good]:
     def good(db: Session) -> Good:
         return Good("", body={"secret": factories.secret_about(db, _invited(db)), **said}, known={"/secret": 404})
+
+    return good
+
+
+def _informed(query: str = "", **request: Any) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        worker = factories.create_worker(db)
+        for number in range(2):
+            messages.tell(db, "gold_low", [News(worker.id, str(number), {"project_id": "x", "days": number})])
+        return Good("worker", worker.id, query=query, **request)
+
+    return good
+
+
+def _reading(db: Session) -> Good:
+    good = _informed()(db)
+    newest = db.scalars(messages.listed(good.subject)).all()[-1]
+    return replace(good, body={"through": newest.id}, known={"/through": 404})
+
+
+def _suspending(db: Session) -> Good:
+    body = {"worker_ids": [factories.create_worker(db).id], "hours": 24, "reason": "Two in one."}
+    return Good("ops", body=body, known={"/worker_ids/0": 404})
+
+
+def _suspension(query: str = "") -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        workers = [factories.create_worker(db).id]
+        made = suspensions.suspend(db, workers, hours=1000, reason="Two in one.", made_by="bob")
+        return Good("ops", names={} if query else {"suspension_id": made.id}, query=query)
 
     return good
 
@@ -1515,6 +1546,15 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/me/payout-method/freeze": _paid,
     "PUT /api/me/contact": _contact,
     "GET /api/me/contact": _told,
+    "GET /api/me/messages": _informed("limit=1&unread=true"),
+    "POST /api/me/messages/read": _reading,
+    "GET /api/me/message-choices": _informed(),
+    "PUT /api/me/message-choices": _informed(body={"kind": "gold_low", "by_mail": False}),
+    "POST /api/me/leaving": _informed(),
+    "POST /api/suspensions": _suspending,
+    "GET /api/suspensions": _suspension("limit=1&state=proposed"),
+    "POST /api/suspensions/<suspension_id>/confirmation": _suspension(),
+    "POST /api/suspensions/<suspension_id>/refusal": _suspension(),
     "POST /api/me/contact/proof": _contact_proof,
     "POST /api/me/contact/proof-mail": _told,
     "POST /api/invitations": _staff("ops", body=_GUEST, known={"/email": 422}, dear={"/role": 422, "/activates": 422}),

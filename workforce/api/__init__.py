@@ -1,6 +1,18 @@
 """The workforce routes: workers, requesters, ops. Parse, call, serialise."""
 
-from workforce.api import assignment, available, drafts, gold, invitations, leases, people, pools, projects
+from workforce.api import (
+    assignment,
+    available,
+    drafts,
+    gold,
+    invitations,
+    leases,
+    messages,
+    people,
+    pools,
+    projects,
+    suspensions,
+)
 from workforce.api.edge import routes
 
 __all__ = [
@@ -10,8 +22,10 @@ __all__ = [
     "gold",
     "invitations",
     "leases",
+    "messages",
     "people",
     "pools",
     "projects",
     "routes",
+    "suspensions",
 ]

@@ -9,7 +9,7 @@ from foundation.limits import DAY, Limit
 from workforce import onboarding, requesters, schemas, tiers
 from workforce.api.edge import routes
 from workforce.models import Requester as RequesterRow
-from workforce.models import Worker, WorkerStatus, WorkerTier
+from workforce.models import Worker, WorkerTier
 
 
 @routes.post(
@@ -38,18 +38,6 @@ def me(call: Call) -> dict[str, Any]:
 def workers(call: Call) -> pagination.Page:
     """All workers, newest first; `status` narrows the list."""
     return pagination.read(call.db, onboarding.listed(**call.query), Worker.id, call.page)
-
-
-@routes.post("/workers/<worker_id>/activation", allow=allow("ops"), returns=schemas.Worker)
-def activate(call: Call, worker_id: str) -> Worker:
-    """Let an applicant, or a suspended worker, claim tasks."""
-    return onboarding.move(call.db, worker_id, WorkerStatus.ACTIVE)
-
-
-@routes.post("/workers/<worker_id>/suspension", allow=allow("ops"), returns=schemas.Worker)
-def suspend(call: Call, worker_id: str) -> Worker:
-    """Stop a worker from claiming, from their next request on."""
-    return onboarding.move(call.db, worker_id, WorkerStatus.SUSPENDED)
 
 
 @routes.put(

@@ -15,9 +15,11 @@ from workforce.models.assignment import (
 )
 from workforce.models.audience import LanguageLevel, Pool, PoolMembership, WorkerLanguage
 from workforce.models.invitations import Guest, Invitation, InvitationStatus, InvitedAs, StaffRole
+from workforce.models.messages import Message, MessageChoice
 from workforce.models.paces import ProjectPace
 from workforce.models.people import Requester, TierMove, Worker, WorkerStatus, WorkerTier
 from workforce.models.projects import Batch, BatchStatus, Project, ProjectStatus, WhenRevised
+from workforce.models.suspensions import SuspendedWorker, Suspension, SuspensionState
 from workforce.models.tasks import GOLD, Task, TaskStatus, positions
 
 __all__ = [
@@ -36,6 +38,8 @@ __all__ = [
     "InvitedAs",
     "Kind",
     "LanguageLevel",
+    "Message",
+    "MessageChoice",
     "Pool",
     "PoolMembership",
     "Project",
@@ -45,6 +49,9 @@ __all__ = [
     "ReleaseReason",
     "Requester",
     "StaffRole",
+    "SuspendedWorker",
+    "Suspension",
+    "SuspensionState",
     "Task",
     "TaskStatus",
     "TierMove",
