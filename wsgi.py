@@ -32,8 +32,20 @@ from payments import (
 from payments.events import DestinationChanged, DestinationShared, PayHeld, PayoutsSent
 from quality import checking, inquiry, quarantine, revisions
 from quality.events import ConsensusRevised, EvidenceRaised, WeightsChanged
-from workforce import assignment, golds, invitations, leases, messages, settlement, suspensions, tasks
-from workforce.events import AnswerSubmitted, LeaseTakenBack
+from workforce import (
+    appeals,
+    assignment,
+    golds,
+    invitations,
+    leases,
+    messages,
+    rejections,
+    reviews,
+    settlement,
+    suspensions,
+    tasks,
+)
+from workforce.events import AnswerSubmitted, AppealDecided, LeaseTakenBack
 
 VERSION = "0.1.0"
 
@@ -59,6 +71,7 @@ program = Program(
     # When this happens, that reacts.
     reactions=(
         On(AnswerSubmitted, settlement.settle_answers),
+        On(AppealDecided, appeals.tell),
         On(ConsensusRevised, revisions.report),
         On(ConsensusRevised, settlement.reopen),
         On(EvidenceRaised, quarantine.tell),
@@ -78,6 +91,8 @@ program = Program(
         golds.judge,
         golds.close,
         checking.count,
+        reviews.accept_silent,
+        rejections.end,
         inquiry.look,
         quarantine.expire,
         idempotency.forget,

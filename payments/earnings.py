@@ -91,6 +91,29 @@ def accept(db: Session, answer_refs: Sequence[str], *, rests: Sequence[Rest] = (
     return len(taken)
 
 
+_END = text("""
+    UPDATE earnings e SET status = 'reversed', entry_id = posted.entry_id
+      FROM unnest(CAST(:ids AS text[]), CAST(:entries AS text[])) AS posted(id, entry_id) WHERE e.id = posted.id
+""")
+
+
+def end(db: Session, answer_refs: Sequence[str], *, actor_ref: str) -> int:
+    """End pending earnings that will never be due, and give back what was kept for them; returns how many.
+
+    An answer that has no earning yet is left for when it has one.
+    """
+    taken = db.execute(_TAKE, {"answers": list(answer_refs)}).all() if answer_refs else []
+    if not taken:
+        return 0
+    rests = [Rest(row.cause_ref, row.answer_ref, funding.with_fee(row.amount, row.fee_basis_points)) for row in taken]
+    given_back = funding.release_entries(db, rests, actor_ref=actor_ref)
+    posted = ledger.post(db, list(given_back))
+    entry_of = {rest.key: posted.ids[entry.key] for entry, rest in given_back.items()}
+    db.execute(_END, {"ids": [row.id for row in taken], "entries": [entry_of[row.answer_ref] for row in taken]})
+    funding.book(db, released=[rest for entry, rest in given_back.items() if entry.key in posted.fresh])
+    return len(taken)
+
+
 def _entry(row: Any) -> Entry:
     source = AccountName(RESERVE, row.cause_ref, row.currency)
     lines = pay_lines(

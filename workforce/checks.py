@@ -3,7 +3,9 @@
 from sqlalchemy.orm import Session
 
 from foundation import checks
+from payments import funding
 
+_COST = funding.with_fee_sql("a.amount", "r.fee_basis_points")
 CHECKS = {
     "W1 the slots of a task are its live leases, its answers and what is free": """
         SELECT t.id FROM tasks t
@@ -20,14 +22,17 @@ CHECKS = {
           FROM (SELECT * FROM answers WHERE kind = 'answer') n
           FULL JOIN votes v ON v.project_id = n.project_id AND v.task_id = n.task_id AND v.voter_id = n.worker_id
          WHERE v.label IS DISTINCT FROM n.label""",
-    "W4 every answer of a settled task is accepted": """
+    "W4 every answer of a settled task is accepted, or its requester's to judge": """
         SELECT n.id FROM answers n JOIN tasks t ON t.id = n.task_id AND t.project_id = n.project_id
-         WHERE t.status = 'settled' AND n.status = 'submitted'""",
+         WHERE t.status = 'settled' AND n.status <> 'accepted'
+           AND NOT EXISTS (SELECT FROM reviews v WHERE v.answer_id = n.id AND v.project_id = n.project_id)""",
     "W5 every answer has its earning at the price of its claim, due if accepted, or an event on its way": """
         SELECT n.id FROM answers n JOIN assignments a ON a.id = n.assignment_id AND a.project_id = n.project_id
           LEFT JOIN earnings e ON e.answer_ref = n.id
+          LEFT JOIN reviews v ON v.answer_id = n.id AND v.project_id = n.project_id
          WHERE (e.amount IS DISTINCT FROM a.amount
-                OR e.status NOT IN (CASE n.status WHEN 'submitted' THEN 'pending' ELSE 'due' END, 'paid'))
+                OR e.status <> ALL (CASE WHEN n.status = 'accepted' THEN ARRAY['due', 'paid']
+                                         WHEN v.state = 'final' THEN ARRAY['reversed'] ELSE ARRAY['pending'] END))
            AND NOT EXISTS (SELECT FROM outbox_events o
                             WHERE o.stream = n.project_id AND o.parked_at IS NULL AND o.payload ->> 'answer_id' = n.id)
         """,
@@ -63,6 +68,8 @@ CHECKS = {
           JOIN exposures e ON e.project_id = n.project_id AND e.task_id = n.task_id AND e.voter_id = n.worker_id
           LEFT JOIN tasks ahead ON ahead.id = e.ahead_of AND ahead.project_id = e.project_id
          WHERE t.status IN ('gold', 'retired')
+           AND NOT EXISTS (SELECT FROM reviews v
+                            WHERE v.answer_id = n.id AND v.project_id = n.project_id AND v.state = 'waiting')
            AND (n.status = 'submitted') <> (ahead.status IN ('open', 'escalated') AND t.status = 'gold')
            AND NOT EXISTS (SELECT FROM outbox_events o
                             WHERE o.stream = n.project_id AND o.parked_at IS NULL AND o.payload ->> 'answer_id' = n.id)
@@ -84,7 +91,10 @@ CHECKS = {
         ), given AS (
             SELECT a.project_id, a.task_id, a.kind, count(*) AS n, sum(a.amount) AS amount
               FROM assignments a JOIN answers s ON s.assignment_id = a.id AND s.project_id = a.project_id
-             WHERE s.status = 'submitted' GROUP BY a.project_id, a.task_id, a.kind)
+             WHERE s.status = 'submitted'
+               AND NOT EXISTS (SELECT FROM reviews v
+                                WHERE v.answer_id = s.id AND v.project_id = s.project_id AND NOT v.of_gold)
+             GROUP BY a.project_id, a.task_id, a.kind)
         SELECT t.id FROM tasks t JOIN dearest d ON d.project_id = t.project_id
           JOIN reserves r ON r.cause_ref = t.batch_id
           LEFT JOIN given c ON c.project_id = t.project_id AND c.task_id = t.id AND c.kind = 'answer'
@@ -97,6 +107,41 @@ CHECKS = {
                 + CASE t.status WHEN 'gold' THEN 0
                        ELSE coalesce(x.amount, 0) + greatest(d.experts - coalesce(x.n, 0), 0) * d.decision END)
                * (1 + r.fee_basis_points / 10000.0)""",
+    "W17 an answer is what its review says of it, and none is rejected without one": """
+        SELECT n.id FROM answers n LEFT JOIN reviews v ON v.answer_id = n.id AND v.project_id = n.project_id
+         WHERE (v.state IS NULL AND n.status = 'rejected')
+            OR (v.state IS NOT NULL
+                AND n.status <> CASE v.state WHEN 'waiting' THEN 'submitted' WHEN 'accepted' THEN 'accepted'
+                                             ELSE 'rejected' END)""",
+    "W18 what waits for its requester, or may still be appealed, can be paid beside all open tasks": f"""
+        WITH kept AS (
+            SELECT v.batch_id, {_COST} AS cost
+              FROM reviews v JOIN answers n ON n.id = v.answer_id AND n.project_id = v.project_id
+              JOIN assignments a ON a.id = n.assignment_id AND a.project_id = n.project_id
+              JOIN reserves r ON r.cause_ref = v.batch_id
+             WHERE v.state IN ('waiting', 'rejected') AND NOT v.of_gold
+        ), needed AS (
+            SELECT batch_id, cost FROM kept
+             UNION ALL
+            SELECT batch_id, reserved FROM tasks WHERE status IN ('open', 'escalated', 'gold')
+             UNION ALL
+            SELECT t.batch_id, -{_COST}
+              FROM tasks t JOIN answers n ON n.task_id = t.id AND n.project_id = t.project_id
+              JOIN assignments a ON a.id = n.assignment_id AND a.project_id = n.project_id
+              JOIN reserves r ON r.cause_ref = t.batch_id
+             WHERE t.status = 'gold' AND n.status = 'accepted'
+        )
+        SELECT r.cause_ref FROM reserves r JOIN needed d ON d.batch_id = r.cause_ref
+         WHERE r.cause_ref IN (SELECT batch_id FROM kept)
+         GROUP BY r.cause_ref, r.reserved, r.spent, r.released, r.contingency
+        HAVING r.reserved - r.spent - r.released - r.contingency < sum(d.cost)""",
+    "W19 an appeal is about a rejection, and its answer is what it was decided": """
+        SELECT a.id FROM appeals a JOIN reviews v ON v.answer_id = a.answer_id AND v.project_id = a.project_id
+         WHERE v.state <> CASE a.state WHEN 'open' THEN 'rejected' WHEN 'denied' THEN 'final' ELSE 'accepted' END
+            OR (v.worker_id, v.requester_id) <> (a.worker_id, a.requester_id)""",
+    "W20 nobody rejects anything while ops look at their rejections": """
+        SELECT v.answer_id FROM reviews v JOIN brakes b ON b.requester_id = v.requester_id
+         WHERE b.state = 'on' AND v.state IN ('rejected', 'final') AND v.decided_at > b.created_at""",
 }
 
 

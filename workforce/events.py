@@ -31,3 +31,17 @@ class LeaseTakenBack(Event):
     def stream(self) -> str:
         """A worker is told one thing after the other."""
         return self.worker_id
+
+
+@dataclass(frozen=True, slots=True)
+class AppealDecided(Event):
+    """An appeal is upheld or denied. state : which."""
+
+    appeal_id: str
+    worker_id: str
+    state: str
+
+    @property
+    def stream(self) -> str:
+        """What a worker is told comes in the order in which it happened."""
+        return self.worker_id

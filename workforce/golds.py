@@ -19,8 +19,8 @@ from quality import correction, gold, gold_health, proposals
 from quality.correction import Corrected
 from quality.gold import Known, View
 from quality.gold_words import Ending, Source, Verdict
-from workforce import projects, tasks
-from workforce.models import Project, Task, TaskStatus, positions
+from workforce import projects, reviews, tasks
+from workforce.models import Acceptance, Project, Task, TaskStatus, positions
 from workforce.tiers import Tier
 
 EXPOSURES = 50
@@ -111,15 +111,18 @@ def take(db: Session, project: Any, wanted: Mapping[str, Any], ahead: Any) -> An
     return taken
 
 
-_ACCEPT = text("""
-    UPDATE answers n SET status = 'accepted'
-      FROM unnest(CAST(:task_ids AS text[]), CAST(:worker_ids AS text[]), CAST(:ahead_of AS text[]))
+_GIVEN = """
+    unnest(CAST(:task_ids AS text[]), CAST(:worker_ids AS text[]), CAST(:ahead_of AS text[]))
            AS g(task_id, worker_id, ahead_of)
       JOIN tasks t ON t.id = g.ahead_of AND t.project_id = :project_id AND t.status NOT IN ('open', 'escalated')
-     WHERE n.project_id = :project_id AND n.task_id = g.task_id AND n.worker_id = g.worker_id
-       AND n.status = 'submitted'
-    RETURNING n.id, g.ahead_of
+"""
+_THEIRS = """
+    n.project_id = :project_id AND n.task_id = g.task_id AND n.worker_id = g.worker_id AND n.status = 'submitted'
+"""
+_ACCEPT = text(f"""
+    UPDATE answers n SET status = 'accepted' FROM {_GIVEN} WHERE {_THEIRS} RETURNING n.id, g.ahead_of
 """)
+_READY = text(f"SELECT n.id FROM {_GIVEN} JOIN answers n ON {_THEIRS}")
 
 
 def accept(
@@ -127,8 +130,9 @@ def accept(
 ) -> dict[str, list[str]]:
     """Accept answers to gold as soon as the ordinary tasks before which it was given are final.
 
-    Of gold given before these tasks, or of these (gold, worker). Sooner would tell workers what was gold. Returns the
-    ids of what was accepted, by those tasks; its pay is the caller's business.
+    Of gold given before these tasks, or of these (gold, worker). Sooner would tell workers what was gold; where others
+    wait for their requester then, it waits too. Returns the ids of what was accepted, by those tasks; its pay is the
+    caller's business.
     """
     if project.gold_share == 0 or not (ahead_of or met):
         return {}
@@ -138,6 +142,10 @@ def accept(
         "worker_ids": [one.voter_id for one in given],
         "ahead_of": [one.ahead_of for one in given],
     }
+    if given and project.acceptance == Acceptance.BY_REQUESTER:
+        ready = db.scalars(_READY, {**columns, "project_id": project.id}).all()
+        reviews.wait_gold(db, project, ready)
+        return {}
     accepted: dict[str, list[str]] = defaultdict(list)
     for row in db.execute(_ACCEPT, {**columns, "project_id": project.id}) if given else ():
         accepted[row.ahead_of].append(row.id)

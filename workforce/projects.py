@@ -18,6 +18,7 @@ from quality import skills
 from quality.escalation import Basis, Fallback
 from workforce.models import (
     GOLD,
+    Acceptance,
     Answer,
     Batch,
     BatchStatus,
@@ -76,6 +77,8 @@ class Settings:
     panel_size: int = 3
     when_revised: str = WhenRevised.REPORT
     gold_share: float = 0.0
+    acceptance: str = Acceptance.ON_SETTLEMENT
+    accept_within_seconds: int = 604_800
     lease_seconds: int = 900
     pools: list[str] = field(default_factory=list)
     countries: list[str] = field(default_factory=list)

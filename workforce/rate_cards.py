@@ -51,7 +51,7 @@ class Foreseen:
 
 # What a task may still cost: answers that were given cost what their claims fixed; of those that may come, each costs
 # the dearest price, or that of a lease that has expired here and may be answered yet. What was accepted before a task
-# was opened again was paid for out of an earlier reserve.
+# was opened again was paid for out of an earlier reserve, as what waits for its requester since then will be.
 _NEED = f"""
     WITH open AS MATERIALIZED (
         SELECT t.id, t.batch_id, t.reserved, t.status = 'gold' AS is_gold, f.fee,
@@ -66,6 +66,8 @@ _NEED = f"""
                coalesce(max(a.amount) FILTER (WHERE a.status IN ('leased', 'expired')), 0) AS held
           FROM open o JOIN assignments a ON a.project_id = :project_id AND a.task_id = o.id
           LEFT JOIN answers n ON n.assignment_id = a.id AND n.project_id = a.project_id AND n.status = 'submitted'
+           AND NOT EXISTS (SELECT FROM reviews v
+                            WHERE v.answer_id = n.id AND v.project_id = n.project_id AND NOT v.of_gold)
          GROUP BY o.id, a.kind
     ), need AS (
         SELECT o.id, o.batch_id, o.reserved,

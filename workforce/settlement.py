@@ -28,12 +28,14 @@ from quality.adjudication import Ruling, Verdict
 from quality.consensus import Weighed
 from quality.escalation import Action, Basis, Fallback, Progress, Rule
 from quality.events import ConsensusRevised, WeightsChanged
-from workforce import golds, paces, tasks
+from workforce import golds, paces, reviews, tasks
 from workforce.events import AnswerSubmitted
 from workforce.models import (
+    Acceptance,
     AnswerStatus,
     Kind,
     Project,
+    ReviewState,
     Task,
     TaskStatus,
     WhenRevised,
@@ -55,13 +57,14 @@ _ANSWERS = text(f"""
            t.status IN ('gold', 'retired') AS is_gold, p.skill, w.country,
            CASE n.kind WHEN '{Kind.ADJUDICATION}' THEN {int(Tier.EXPERT)}
                        ELSE least(coalesce(s.tier, {int(STARTING)}), {int(Tier.SENIOR)}) END AS tier,
-           greatest(a.created_at, before.created_at) AS begun_at, n.created_at AS submitted_at
+           greatest(a.created_at, before.created_at) AS begun_at, n.created_at AS submitted_at, v.state AS review
       FROM answers n
       JOIN assignments a ON a.id = n.assignment_id AND a.project_id = n.project_id
       JOIN tasks t ON t.id = n.task_id AND t.project_id = n.project_id
       JOIN projects p ON p.id = n.project_id
       JOIN workers w ON w.id = n.worker_id
       LEFT JOIN worker_tiers s ON s.worker_id = n.worker_id AND s.skill = p.skill
+      LEFT JOIN reviews v ON v.answer_id = n.id AND v.project_id = n.project_id
       LEFT JOIN LATERAL (SELECT b.created_at FROM answers b WHERE b.worker_id = n.worker_id AND b.id < n.id
                           ORDER BY b.id DESC LIMIT 1) before ON true
      WHERE n.project_id = :project_id AND n.id = ANY(:answer_ids) ORDER BY n.id
@@ -111,6 +114,8 @@ def settle_answers(db: Session, told: Sequence[AnswerSubmitted]) -> None:
     late = [row.id for row in found if row.status == AnswerStatus.ACCEPTED]
     beside = golds.accept(db, project, met=met).values()
     _pay(db, closed, [*late, *chain.from_iterable(beside)], touched={row.batch_id for row in found})
+    # And those that were judged on their way, so long ago that what was kept for them is to be given back.
+    earnings.end(db, [row.id for row in found if row.review == ReviewState.FINAL], actor_ref=_ACTOR)
 
 
 def _piece(row: Any) -> Piece:
@@ -376,7 +381,7 @@ _ACCEPT = text("""
     UPDATE answers n SET status = 'accepted'
       FROM assignments a
      WHERE a.id = n.assignment_id AND a.project_id = n.project_id AND n.project_id = :project_id
-       AND n.task_id = ANY(:task_ids) AND n.status = 'submitted'
+       AND n.task_id = ANY(:task_ids) AND n.kind = ANY(:kinds) AND n.status = 'submitted'
     RETURNING n.id, n.task_id, a.amount
 """)
 
@@ -384,27 +389,34 @@ _ACCEPT = text("""
 def _close(db: Session, project: Project, final: Sequence[Settled]) -> list[Closed]:
     """Settle tasks and accept their answers: an honest answer that was outvoted is paid like any other.
 
-    With them those to gold that was given in front of them.
+    With them those to gold that was given in front of them. Where the requester accepts, the crowd's wait for that.
     """
     if not final:
         return []
     accepted: dict[str, list[Any]] = defaultdict(list)
+    kept: dict[str, list[int]] = defaultdict(list)
     task_ids = [one.task.id for one in final]
-    for row in db.execute(_ACCEPT, {"project_id": project.id, "task_ids": task_ids}):
+    waits = project.acceptance == Acceptance.BY_REQUESTER
+    kinds = [Kind.ADJUDICATION.value] if waits else [kind.value for kind in Kind]
+    for row in db.execute(_ACCEPT, {"project_id": project.id, "task_ids": task_ids, "kinds": kinds}):
         accepted[row.task_id].append(row)
+    for row in reviews.wait(db, project, task_ids) if waits else ():
+        kept[row.task_id].append(row.amount)
     tasks.settle(db, project, final)
     beside = golds.accept(db, project, ahead_of=task_ids)
     fees = funding.fees_of(db, [one.task.batch_id for one in final])
-    return [
-        _closed(one.task, accepted[one.task.id], beside.get(one.task.id, ()), fee=fees[one.task.batch_id])
-        for one in final
-    ]
+    closed = []
+    for task in (one.task for one in final):
+        answer_ids = [*(row.id for row in accepted[task.id]), *beside.get(task.id, ())]
+        amounts = [*(row.amount for row in accepted[task.id]), *kept[task.id]]
+        closed.append(Closed(answer_ids, _rest(task, amounts, fee=fees[task.batch_id])))
+    return closed
 
 
-def _closed(task: Task, accepted: Sequence[Any], of_gold: Sequence[str], *, fee: int) -> Closed:
-    spent = sum(funding.with_fee(row.amount, fee) for row in accepted)
-    rest = Rest(task.batch_id, tasks.reserve_key(task), task.reserved - spent)
-    return Closed([*(row.id for row in accepted), *of_gold], rest)
+def _rest(task: Task, amounts: Sequence[int], *, fee: int) -> Rest:
+    """What a task does not need of its reserve, beyond what its answers cost."""
+    needed = sum(funding.with_fee(amount, fee) for amount in amounts)
+    return Rest(task.batch_id, tasks.reserve_key(task), task.reserved - needed)
 
 
 def _pay(db: Session, closed: Sequence[Closed], late: Sequence[str] = (), *, touched: Iterable[str] = ()) -> None:

@@ -374,11 +374,12 @@ def settle(db: Session, project: Project, decided: Sequence[Settled]) -> None:
 
 _UNFINISHED = text("""
     SELECT EXISTS (SELECT FROM tasks WHERE batch_id = :batch_id AND status IN ('staged', 'open', 'escalated'))
+        OR EXISTS (SELECT FROM reviews WHERE batch_id = :batch_id AND state IN ('waiting', 'rejected'))
 """)
 
 
 def lift_finished(db: Session) -> Iterator[None]:
-    """Hold batches against the floor that have rested and have no task left to be done, step by step. A work."""
+    """Hold batches against the floor that have rested and have nothing left to be done or judged, in steps. A work."""
     for one in batch_floors.due(db):
         if one.is_overdue or not db.scalar(_UNFINISHED, {"batch_id": one.cause_ref}):
             yield from batch_floors.steps(db, one.floor_id)

@@ -57,6 +57,18 @@ LISTS = (
     List("/api/me/available-work", _CLAIMABLE, ("worker", "other_worker", "expert"), id="project_id"),
     List("/api/me/assignments", "SELECT id FROM assignments WHERE worker_id = :me AND status = 'leased'", _WORKERS),
     List("/api/me/answers", "SELECT id FROM answers WHERE worker_id = :me", _WORKERS),
+    List("/api/me/appeals", "SELECT id FROM appeals WHERE worker_id = :me", _WORKERS),
+    List("/api/appeals", "SELECT id FROM appeals", ("ops",)),
+    List("/api/appeals?state=open", "SELECT id FROM appeals WHERE state = 'open'", ("ops",)),
+    List("/api/brakes", "SELECT id FROM brakes", ("ops",)),
+    List("/api/brakes?state=on", "SELECT id FROM brakes WHERE state = 'on'", ("ops",)),
+    List("/api/me/reviews", "SELECT answer_id FROM reviews WHERE worker_id = :me", _WORKERS, id="answer_id"),
+    List(
+        "/api/me/reviews?state=rejected",
+        "SELECT answer_id FROM reviews WHERE worker_id = :me AND state = 'rejected'",
+        ("worker",),
+        id="answer_id",
+    ),
     List(
         "/api/me/earnings",
         "SELECT e.id FROM earnings e JOIN payees p ON p.id = e.payee_id WHERE p.owner_ref = :me",
@@ -290,12 +302,22 @@ def test_every_list_is_tested() -> None:
 
     of_a_project = {
         f"/api/projects/<project_id>/{name}"
-        for name in ("tasks", "rates", "reliability", "experts", "gold", "gold-proposals", "refits", "revisions")
+        for name in (
+            "tasks",
+            "rates",
+            "reliability",
+            "experts",
+            "gold",
+            "gold-proposals",
+            "refits",
+            "revisions",
+            "reviews",
+        )
     }
     of_a_run = {f"/api/payout-runs/<run_id>/{name}" for name in ("payouts", "left-out", "files")}
     of_an_invoice = {"/api/invoices/<invoice_id>/lines", "/api/me/invoices/<invoice_id>/lines"}
     of_an_invoice |= {"/api/credit-notes/<note_id>/lines", "/api/me/credit-notes/<note_id>/lines"}
-    of_one = {"/api/exports/<export_id>/downloads", "/api/me/statements/<month>"}
+    of_one = {"/api/exports/<export_id>/downloads", "/api/me/statements/<month>", "/api/brakes/<brake_id>/rejections"}
     assert paged - tested == of_a_project | of_a_run | of_an_invoice | of_one | {"/api/accounts/<account_id>/statement"}
 
 
@@ -366,6 +388,32 @@ def test_the_gold_of_a_project_is_of_that_project(stage: Stage) -> None:
                 assert {one["task_id"] for one in shown} == _ids(
                     session, "SELECT task_id FROM golds WHERE project_id = :id", where
                 )
+
+
+def test_the_reviews_of_a_project_are_of_that_project_in_that_state_and_without_gold(stage: Stage) -> None:
+    with stage.scene() as session:
+        for state in ("waiting", "accepted", "rejected", "final"):
+            for owner, given in stage.world.things["review"][state].items():
+                where = {"id": given["project_id"], "state": state}
+                path = f"/api/projects/{where['id']}/reviews?state={state}"
+                shown = stage.send(owner, "GET", path).get_json()["items"]
+                assert {one["answer_id"] for one in shown} == _ids(
+                    session,
+                    "SELECT answer_id FROM reviews WHERE project_id = :id AND state = :state AND NOT of_gold",
+                    where,
+                )
+
+
+def test_what_is_shown_under_a_brake_was_rejected_by_that_requester(stage: Stage) -> None:
+    with stage.scene() as session:
+        for given in (owned[""] for owned in stage.world.things["brake"].values()):
+            shown = stage.send("ops", "GET", f"/api/brakes/{given['brake_id']}/rejections").get_json()["items"]
+            assert {one["answer_id"] for one in shown} == _ids(
+                session,
+                "SELECT answer_id FROM reviews r JOIN brakes b ON b.requester_id = r.requester_id"
+                " WHERE b.id = :brake_id AND r.reason IS NOT NULL",
+                dict(given),
+            )
 
 
 def test_the_gold_proposals_of_a_project_are_of_that_project(stage: Stage) -> None:

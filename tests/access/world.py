@@ -56,6 +56,7 @@ from tests.access import banking, canaries, clear, pay
 from tests.conftest import DESTINATION_KEYS, Urls, _app
 from tests.payments import owed
 from workforce import (
+    appeals,
     assignment,
     drafts,
     golds,
@@ -65,6 +66,8 @@ from workforce import (
     onboarding,
     pools,
     projects,
+    rejections,
+    reviews,
     suspensions,
     tasks,
     tiers,
@@ -74,8 +77,12 @@ from workforce.messages import News
 from workforce.models import (
     Answer,
     AnswerStatus,
+    Appeal,
+    AppealState,
     Assignment,
     BatchStatus,
+    Brake,
+    BrakeState,
     Invitation,
     Kind,
     LanguageLevel,
@@ -83,8 +90,11 @@ from workforce.models import (
     Pool,
     Project,
     ProjectStatus,
+    RejectReason,
     ReleaseReason,
     Requester,
+    Review,
+    ReviewState,
     Task,
     TaskStatus,
     Worker,
@@ -214,6 +224,10 @@ _VALUES = {
                p.labels[2 - g.label] AS other
           FROM golds g JOIN projects p ON p.id = g.project_id WHERE g.task_id = :id""",
     "proposal": "SELECT project_id, task_id FROM gold_proposals WHERE task_id = :id",
+    "rejection": "SELECT id AS answer_id FROM answers WHERE id = :id",
+    "appeal": "SELECT id AS appeal_id FROM appeals WHERE id = :id",
+    "brake": "SELECT id AS brake_id FROM brakes WHERE id = :id",
+    "review": "SELECT project_id, answer_id FROM reviews WHERE answer_id = :id",
     "person": "SELECT id AS worker_id FROM workers WHERE id = :id",
     "payer": """
         SELECT id AS requester_id, (SELECT max(top_up_id) FROM refunds WHERE owner_ref = r.id) AS top_up_id,
@@ -275,7 +289,7 @@ _PREFIXES = {
     "rate_id": "fxr", "rule_id": "txr", "payee_id": "pye", "hold_id": "hld", "paying_id": "pac", "run_id": "run",
     "payout_id": "pyo", "earning_id": "ern", "document_id": "txd", "remittance_id": "rmt",
     "refund_id": "rfd", "contract_id": "ctr", "limit_id": "crl", "invoice_id": "inv",
-    "note_id": "crn", "cause_ref": "bat",
+    "note_id": "crn", "cause_ref": "bat", "answer_id": "ans", "appeal_id": "apl", "brake_id": "bra",
     "redenomination_id": "rdn",
     "clawback_id": "clw", "top_up_id": "jnl",
     "floor_id": "flr",
@@ -361,6 +375,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
         yield _weighed(session, cast, owner, requester)
         yield from _golds(session, cast, owner, requester)
         yield from _proposals(session, cast, owner, requester)
+        yield from _reviews(session, cast, owner, requester)
         yield from _refunds(session, owner, requester)
         yield from _terms(session, owner, requester)
         yield from _invoices(session, owner, requester)
@@ -368,6 +383,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
         yield _batch_floor(session, owner, requester)
         yield from _clawbacks(session, owner, requester)
         yield Thing("payer", "known", owner, requester.id)
+    yield from _appeals(session, cast)
     session.execute(_REVISED)
     yield from _quarantines(session, cast)
     yield from _rates_and_rules(session, cast)
@@ -613,6 +629,95 @@ def _proposals(session: Session, cast: Cast, owner: str, requester: Requester) -
     refusal = {"reason": "Blurred.", "decided_by": "ops"}
     proposals.decide(session, project.id, asked["refused"].id, verdict=Verdict.REFUSED, **refusal)
     yield from (Thing("proposal", state, owner, task.id) for state, task in asked.items())
+
+
+def _reviews(session: Session, cast: Cast, owner: str, requester: Requester) -> Iterator[Thing]:
+    """Answers in every state of their requester's word, all of one worker, in one project; and one to gold."""
+    rules: dict[str, Any] = {"overlap_min": 1, "overlap_max": 1, "expert_share": 0.0, "confidence_target": 0.5}
+    project, _ = _asked(session, requester, **rules, acceptance="by_requester", gold_share=0.5)
+    for _ in range(3):
+        factories.create_task(session, project)
+    factories.create_gold(session, project)
+    for _ in range(5):
+        factories.answer(session, cast.workers["worker"], project=project, kind=Kind.ANSWER)
+    factories.settle(session)
+    # Before any is accepted, and gold with it.
+    of_gold = select(Review).where(Review.project_id == project.id, Review.of_gold)
+    yield Thing("review", "of_gold", owner, session.scalars(of_gold).one().answer_id)
+    asked = session.scalars(reviews.listed(project.id).order_by(Review.answer_id)).all()
+    for state, review in zip(ReviewState, asked, strict=True):
+        if state == ReviewState.ACCEPTED:
+            reviews.accept(session, project, [review.answer_id], decided_by="ops")
+        elif state != ReviewState.WAITING:
+            evidence = {"reason": RejectReason.COPIED, "evidence": "Word for word."}
+            rejections.reject(session, project, review.answer_id, decided_by="ops", **evidence)
+        if state == ReviewState.FINAL:
+            review.appeal_until = clock.now(session)
+            session.flush()
+            assert rejections.end(session) == 1
+        yield Thing("review", state, owner, review.answer_id)
+
+
+def _appeals(session: Session, cast: Cast) -> Iterator[Thing]:
+    """Answers of two workers in every state in which an appeal may meet them, and appeals with what came of them."""
+    requester = factories.create_requester(session)
+    rules: dict[str, Any] = {"overlap_min": 1, "overlap_max": 1, "expert_share": 0.0, "confidence_target": 0.5}
+    for name in ("worker", "other_worker"):
+        project = factories.create_project(session, requester, **rules, acceptance="by_requester")
+        states = ("waiting", "accepted", "rejected", "late", *AppealState)
+        for _ in states:
+            factories.create_task(session, project)
+        given = [factories.answer(session, cast.workers[name], project=project, kind=Kind.ANSWER) for _ in states]
+        factories.settle(session)
+        for state, answer in zip(states, given, strict=True):
+            _judge(session, project, answer, state)
+            if state not in set(AppealState):
+                yield Thing("rejection", state, name, answer.id)
+                continue
+            appeal = _appeal(session, project, answer, state)
+            if state == AppealState.OPEN:
+                yield Thing("rejection", "appealed", name, answer.id)
+            if name == "worker":
+                yield Thing("appeal", state, "", appeal.id)
+    session.execute(text("DELETE FROM outbox_events WHERE topic = 'AppealDecided'"))
+    yield from _brakes(session, requester)
+
+
+def _judge(session: Session, project: Project, answer: Answer, state: str) -> None:
+    """Accept or reject an answer that waits, or leave it waiting; too late for an appeal, or not."""
+    word = {"decided_by": project.requester_id}
+    if state == "accepted":
+        reviews.accept(session, project, [answer.id], **word)
+    elif state != "waiting":
+        evidence = {"reason": RejectReason.NO_EFFORT, "evidence": "The first label each time."}
+        review = rejections.reject(session, project, answer.id, **word, **evidence)
+        review.appeal_until = clock.now(session) if state == "late" else review.appeal_until
+        session.flush()
+
+
+def _appeal(session: Session, project: Project, answer: Answer, state: str) -> Appeal:
+    """An appeal against a rejection, in a state."""
+    made = appeals.appeal(session, answer.worker_id, answer.id, grounds="I looked.")
+    if state in {"upheld", "denied"}:
+        decide = appeals.uphold if state == "upheld" else appeals.deny
+        decide(session, made.id, decision="We looked.", decided_by="ops")
+    if state == "moot":
+        reviews.accept(session, project, [answer.id], decided_by=project.requester_id)
+    return made
+
+
+def _brakes(session: Session, requester: Requester) -> Iterator[Thing]:
+    """Brakes on somebody whose rejections there are, and on others, in every state."""
+    for state in BrakeState:
+        over = {} if state == "on" else {"reason": "Seen.", "decided_by": "ops", "decided_at": clock.now(session)}
+        owner = requester if state == "on" else factories.create_requester(session, funds=None)
+        brake = Brake(
+            id=ids.new("bra"), requester_id=owner.id, state=state, since=clock.now(session) - timedelta(hours=1),
+            n_rejected=6, n_judged=8, **over,
+        )  # fmt: skip
+        session.add(brake)
+        session.flush()
+        yield Thing("brake", state, "", brake.id)
 
 
 def _batches(session: Session, owner: str, requester: Requester) -> Iterator[Thing]:

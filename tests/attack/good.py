@@ -65,9 +65,9 @@ from quality import proposals, quarantine
 from tests import factories
 from tests.payments import cleared, exported, owed
 from tests.payments.files.test_camt import OURS, document, entry
-from workforce import assignment, drafts, invitations, messages, pools, schemas, suspensions
+from workforce import appeals, assignment, drafts, invitations, messages, pools, rejections, schemas, suspensions
 from workforce.messages import News
-from workforce.models import BatchStatus, Kind, LanguageLevel, Pool, Project, Requester, WorkerStatus
+from workforce.models import BatchStatus, Brake, Kind, LanguageLevel, Pool, Project, Requester, WorkerStatus
 from workforce.tiers import Tier
 
 
@@ -372,6 +372,87 @@ def _correction(body: Any) -> Callable[[Session], Good]:
         return Good("ops", names=names, body=body, known={"/category": 422})
 
     return good
+
+
+def _review(
+    body: Callable[[str], Any] | None = None, query: str = "", *, named: bool = False
+) -> Callable[[Session], Good]:
+    """An answer that waits for its requester's word, beside another one."""
+
+    def good(db: Session) -> Good:
+        once: dict[str, Any] = {"overlap_min": 2, "overlap_max": 2, "confidence_target": 0.5, "expert_share": 0.0}
+        project = factories.create_project(db, **once, acceptance="by_requester")
+        factories.create_task(db, project)
+        answer, _ = factories.answer_all(db, project, "rook", "rook")
+        factories.settle(db)
+        names = {"project_id": project.id, **({"answer_id": answer.id} if named else {})}
+        sent = None if body is None else body(answer.id)
+        return Good("requester", project.requester_id, names, sent, query=query, known={"/answer_ids/0": 404})
+
+    return good
+
+
+def _my_reviews(db: Session) -> Good:
+    answer_id = _review(lambda one: one)(db).body
+    worker_id = db.scalar(text("SELECT worker_id FROM answers WHERE id = :id"), {"id": answer_id})
+    return Good("worker", str(worker_id), query="state=waiting&limit=1")
+
+
+def _rejected(db: Session) -> Any:
+    """An answer that was rejected."""
+    project = factories.create_project(
+        db, overlap_min=1, overlap_max=1, confidence_target=0.5, expert_share=0.0, acceptance="by_requester"
+    )
+    factories.create_task(db, project)
+    (answer,) = factories.answer_all(db, project, "rook")
+    factories.settle(db)
+    why = {"reason": "copied", "evidence": "Word for word."}
+    rejections.reject(db, project, answer.id, decided_by=project.requester_id, **why)
+    return answer
+
+
+def _new_appeal(db: Session) -> Good:
+    answer = _rejected(db)
+    return Good("worker", answer.worker_id, {"answer_id": answer.id}, {"grounds": "They are my own words."})
+
+
+def _appealed(db: Session) -> Any:
+    answer = _rejected(db)
+    return appeals.appeal(db, answer.worker_id, answer.id, grounds="They are my own words.")
+
+
+def _my_appeals(db: Session) -> Good:
+    return Good("worker", _appealed(db).worker_id, query="limit=1")
+
+
+def _appeals(db: Session) -> Good:
+    _appealed(db)
+    return Good("ops", query="state=open&limit=1")
+
+
+def _of_appeal(body: Any = None) -> Callable[[Session], Good]:
+    return lambda db: Good("ops", names={"appeal_id": _appealed(db).id}, body=body)
+
+
+def _braked(db: Session) -> str:
+    """A requester whose rejections are on hold."""
+    requester_id, now = factories.create_requester(db, funds=None).id, clock.now(db)
+    brake = Brake(
+        id=ids.new("bra"), requester_id=requester_id, state="on", since=now - timedelta(hours=1), n_rejected=50,
+        n_judged=60,
+    )  # fmt: skip
+    db.add(brake)
+    db.flush()
+    return brake.id
+
+
+def _brakes(db: Session) -> Good:
+    _braked(db)
+    return Good("ops", query="state=on&limit=1")
+
+
+def _of_brake(body: Any = None, query: str = "") -> Callable[[Session], Good]:
+    return lambda db: Good("ops", names={"brake_id": _braked(db)}, body=body, query=query)
 
 
 def _top_up(db: Session) -> Good:
@@ -1450,6 +1531,17 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/assignments/<assignment_id>/release": _given_back,
     "GET /api/me/assignments": _worker,
     "GET /api/me/answers": _worker,
+    "GET /api/me/reviews": _my_reviews,
+    "POST /api/answers/<answer_id>/appeal": _new_appeal,
+    "GET /api/me/appeals": _my_appeals,
+    "GET /api/appeals": _appeals,
+    "GET /api/appeals/<appeal_id>": _of_appeal(),
+    "POST /api/appeals/<appeal_id>/upholding": _of_appeal({"reason": "They are."}),
+    "POST /api/appeals/<appeal_id>/denial": _of_appeal({"reason": "They are not."}),
+    "GET /api/brakes": _brakes,
+    "GET /api/brakes/<brake_id>/rejections": _of_brake(query="limit=1"),
+    "POST /api/brakes/<brake_id>/release": _of_brake({"reason": "They are right."}),
+    "POST /api/brakes/<brake_id>/undoing": _of_brake({"reason": "They are wrong."}),
     "GET /api/assignments/<assignment_id>/dossier": _dossier,
     "GET /api/workers": _workers,
     "POST /api/workers/<worker_id>/activation": _of_worker(WorkerStatus.APPLICANT),
@@ -1483,6 +1575,11 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/projects/<project_id>": _of_project(),
     "GET /api/projects/<project_id>/progress": _of_project(),
     "GET /api/projects/<project_id>/tasks": _of_project(),
+    "GET /api/projects/<project_id>/reviews": _review(query="state=waiting&limit=1"),
+    "POST /api/projects/<project_id>/reviews/acceptance": _review(lambda answer_id: {"answer_ids": [answer_id]}),
+    "POST /api/projects/<project_id>/reviews/<answer_id>/rejection": _review(
+        lambda _: {"reason": "copied", "evidence": "Word for word as another's."}, named=True
+    ),
     "POST /api/projects/<project_id>/rates": _new_rates(later=True),
     "POST /api/projects/<project_id>/rates/preview": _new_rates(),
     "GET /api/projects/<project_id>/rates": _of_project(),

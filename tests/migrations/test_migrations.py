@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -30,7 +31,7 @@ from tests import factories
 from tests.conftest import House, Urls, _named, a_house
 from tests.drills import catalog
 from tests.payments import owed
-from workforce import assignment, drafts, invitations, leases, pools, suspensions
+from workforce import assignment, drafts, invitations, leases, pools, reviews, suspensions
 from workforce.models import Assignment, Kind, LanguageLevel, Pool
 
 _SCRIPTS = ScriptDirectory.from_config(installation._alembic())
@@ -143,6 +144,7 @@ def _live_in(house: House) -> None:
         assignment.release(session, giver, given.id, fence=given.fence, reason="no_time")
         pools.put(session, expert.id, [Pool.VENDOR], put_by="ops")
         pools.set_languages(session, expert.id, {"sw": LanguageLevel.C1})
+        _judge(session)
         factories.enter_fx_rate(session, confirmed=True)
         factories.enter_tax_rule(session, confirmed=True, country="UG")
         # Of which nothing is taken yet: versions before could not say what was.
@@ -158,6 +160,16 @@ def _live_in(house: House) -> None:
     client: FlaskClient = house.app.test_client()
     headers = {"Authorization": f"Bearer {house.token('ops', 'ada')}", "Idempotency-Key": "once"}
     assert client.post("/api/requesters", json={"name": "R"}, headers=headers).status_code == 201
+
+
+def _judge(session: Session) -> None:
+    """An answer that its requester has accepted. None waits: versions before accepted all."""
+    once: dict[str, Any] = {"overlap_min": 1, "overlap_max": 1, "confidence_target": 0.5, "expert_share": 0.0}
+    project = factories.create_project(session, **once, acceptance="by_requester")
+    factories.create_task(session, project)
+    (answer,) = factories.answer_all(session, project, "rook")
+    factories.settle(session)
+    assert reviews.accept(session, project, [answer.id], decided_by="tok_1") == 1
 
 
 def _prepare_pay(session: Session) -> None:

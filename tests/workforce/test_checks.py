@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from tests import factories
 from tests.conftest import Urls
-from workforce import checks
+from workforce import appeals, checks, rejections
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,15 @@ def worked(new_database: Callable[[], Urls]) -> Urls:
         for _ in range(2):
             factories.answer(db, worker, project=rich)
         factories.settle(db)
+        asked = factories.create_project(
+            db, overlap_min=2, overlap_max=2, confidence_target=0.5, expert_share=0.0, acceptance="by_requester"
+        )
+        factories.create_task(db, asked)
+        _, bad = factories.answer_all(db, asked, "rook", "rook")
+        factories.settle(db)
+        evidence = {"reason": "copied", "evidence": "Word for word."}
+        rejections.reject(db, asked, bad.id, decided_by="tok_1", **evidence)
+        appeals.appeal(db, bad.worker_id, bad.id, grounds="They are my own words.")
         db.commit()
     engine.dispose()
     return urls
@@ -58,7 +67,7 @@ BREAKS = {
     "W13 a draft is of a task that is held": """
         INSERT INTO drafts (assignment_id, project_id, payload, saved_at)
         SELECT id, project_id, '{}', now() FROM assignments WHERE status = 'answered'""",
-    "W4 every answer of a settled task is accepted": """
+    "W4 every answer of a settled task is accepted, or its requester's to judge": """
         UPDATE answers SET status = 'submitted'""",
     "W5 every answer has its earning at the price of its claim, due if accepted, or an event on its way": """
         UPDATE assignments SET amount = amount + 1""",
@@ -77,6 +86,16 @@ BREAKS = {
     "W12 what an open task has set aside covers the worst that it may cost, by any card": """
         INSERT INTO rates (id, owner_ref, tier, region, currency, amount, valid_from)
         SELECT 'rat_' || id, id, 0, 'KE', 'USD', 90000, now() + interval '1 day' FROM projects""",
+    "W17 an answer is what its review says of it, and none is rejected without one": """
+        UPDATE reviews SET state = 'accepted', decided_at = now() WHERE state = 'waiting'""",
+    "W18 what waits for its requester, or may still be appealed, can be paid beside all open tasks": """
+        UPDATE reserves SET released = released + 1 WHERE reserved > spent + released""",
+    "W19 an appeal is about a rejection, and its answer is what it was decided": """
+        UPDATE appeals SET state = 'moot', decided_at = now()""",
+    "W20 nobody rejects anything while ops look at their rejections": """
+        INSERT INTO brakes (id, requester_id, state, since, n_rejected, n_judged, created_at)
+        SELECT 'bra_x', requester_id, 'on', now(), 1, 1, now() - interval '1 day' FROM reviews
+         WHERE state = 'rejected'""",
 }
 
 MORE = {
@@ -103,6 +122,11 @@ MORE = {
     "another label": ("W3", "UPDATE votes SET label = 0"),
     "no earning": ("W5", "DELETE FROM earnings"),
     "not yet due": ("W5", "UPDATE earnings SET status = 'pending'"),
+    "accepted, and not yet due": ("W5", "UPDATE answers SET status = 'accepted' WHERE status = 'rejected'"),
+    "given back, and may be appealed": ("W5", "UPDATE reviews SET state = 'final' WHERE state = 'rejected'"),
+    "rejected without a word": ("W17", "UPDATE answers SET status = 'rejected' WHERE status = 'accepted'"),
+    "settled and forgotten": ("W4", "DELETE FROM appeals; DELETE FROM reviews"),
+    "somebody else's appeal": ("W19", "UPDATE appeals SET worker_id = (SELECT min(id) FROM workers)"),
     "a gold without its label": ("W9", "DELETE FROM golds"),
     "a gold that is nobody's task": (
         "W9",

@@ -3,7 +3,9 @@
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from foundation.outbox import publish
 from tests import factories
+from workforce.events import AppealDecided
 
 
 def test_a_submitted_answer_is_told_with_its_ids_alone(db: Session) -> None:
@@ -14,3 +16,11 @@ def test_a_submitted_answer_is_told_with_its_ids_alone(db: Session) -> None:
     row = db.execute(text("SELECT topic, stream, payload FROM outbox_events")).one()
     assert (row.topic, row.stream) == ("AnswerSubmitted", task.project_id)
     assert row.payload == {"answer_id": answer.id, "task_id": task.id, "project_id": task.project_id}
+
+
+def test_a_decided_appeal_is_told_with_its_ids_and_what_came_of_it(db: Session) -> None:
+    publish(db, AppealDecided(appeal_id="apl_1", worker_id="wrk_1", state="upheld"))
+
+    row = db.execute(text("SELECT topic, stream, payload FROM outbox_events")).one()
+    assert (row.topic, row.stream) == ("AppealDecided", "wrk_1")
+    assert row.payload == {"appeal_id": "apl_1", "worker_id": "wrk_1", "state": "upheld"}

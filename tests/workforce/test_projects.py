@@ -34,6 +34,8 @@ def test_a_project_keeps_its_settings(db: Session) -> None:
         "keep_seconds": 60,
         "read_seconds": 5,
         "when_revised": "reopen",
+        "acceptance": "by_requester",
+        "accept_within_seconds": 3_600,
         "experts_per_day": 40,
         "expert_patience_seconds": 3600,
         "without_expert": "park",

@@ -1,6 +1,7 @@
 """The workforce routes: workers, requesters, ops. Parse, call, serialise."""
 
 from workforce.api import (
+    appeals,
     assignment,
     available,
     drafts,
@@ -11,11 +12,13 @@ from workforce.api import (
     people,
     pools,
     projects,
+    reviews,
     suspensions,
 )
 from workforce.api.edge import routes
 
 __all__ = [
+    "appeals",
     "assignment",
     "available",
     "drafts",
@@ -26,6 +29,7 @@ __all__ = [
     "people",
     "pools",
     "projects",
+    "reviews",
     "routes",
     "suspensions",
 ]

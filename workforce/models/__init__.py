@@ -1,5 +1,6 @@
 """The package's tables. Those that grow with tasks carry the project in their keys, to be sharded by it one day."""
 
+from workforce.models.appeals import Appeal, AppealState, Brake, BrakeState
 from workforce.models.assignment import (
     Answer,
     AnswerStatus,
@@ -18,18 +19,24 @@ from workforce.models.invitations import Guest, Invitation, InvitationStatus, In
 from workforce.models.messages import Message, MessageChoice
 from workforce.models.paces import ProjectPace
 from workforce.models.people import Requester, TierMove, Worker, WorkerStatus, WorkerTier
-from workforce.models.projects import Batch, BatchStatus, Project, ProjectStatus, WhenRevised
+from workforce.models.projects import Acceptance, Batch, BatchStatus, Project, ProjectStatus, WhenRevised
+from workforce.models.reviews import RejectReason, Review, ReviewState
 from workforce.models.suspensions import SuspendedWorker, Suspension, SuspensionState
 from workforce.models.tasks import GOLD, Task, TaskStatus, positions
 
 __all__ = [
     "GOLD",
+    "Acceptance",
     "Answer",
     "AnswerStatus",
+    "Appeal",
+    "AppealState",
     "Assignment",
     "AssignmentStatus",
     "Batch",
     "BatchStatus",
+    "Brake",
+    "BrakeState",
     "ClaimCursor",
     "Draft",
     "Guest",
@@ -45,9 +52,12 @@ __all__ = [
     "Project",
     "ProjectPace",
     "ProjectStatus",
+    "RejectReason",
     "Release",
     "ReleaseReason",
     "Requester",
+    "Review",
+    "ReviewState",
     "StaffRole",
     "SuspendedWorker",
     "Suspension",

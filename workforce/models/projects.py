@@ -44,6 +44,13 @@ class WhenRevised(StrEnum):
     REOPEN = "reopen"
 
 
+class Acceptance(StrEnum):
+    """Who accepts the crowd's answers: the settlement of their task, or its requester, whose silence does."""
+
+    ON_SETTLEMENT = "on_settlement"
+    BY_REQUESTER = "by_requester"
+
+
 class Project(Base):
     """Tasks with one label set, rate card and quality settings."""
 
@@ -92,6 +99,9 @@ class Project(Base):
     # Of the day, by UTC, on which anything was escalated last.
     escalated_on: Mapped[date | None] = mapped_column(Date)
     escalated_today: Mapped[int] = mapped_column(server_default=text("0"))
+    # Who accepts answers; and after how long silence does, where it is the requester.
+    acceptance: Mapped[str] = mapped_column(server_default=text("'on_settlement'"))
+    accept_within_seconds: Mapped[int] = mapped_column(server_default=text("604800"))
     lease_seconds: Mapped[int]
     # Who may see it (pools.py): of each sort whoever is in one of these, or everybody if there are none.
     pools: Mapped[list[str]] = mapped_column(ARRAY(IdText), server_default=text("'{}'"))
@@ -114,6 +124,8 @@ class Project(Base):
         CheckConstraint("panel_size BETWEEN 3 AND 9", name="panel_size_range"),
         CheckConstraint("keep_seconds BETWEEN 0 AND 86400", name="keep_range"),
         CheckConstraint("read_seconds BETWEEN 0 AND 3600", name="read_range"),
+        CheckConstraint("accept_within_seconds BETWEEN 3600 AND 1814400", name="accept_within_range"),
+        one_of("acceptance", Acceptance),
         one_of("target_basis", Basis),
         one_of("when_revised", WhenRevised),
         one_of("without_expert", Fallback),

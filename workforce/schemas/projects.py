@@ -20,7 +20,7 @@ from foundation.fields import (
 )
 from payments import money
 from quality.escalation import Basis, Fallback
-from workforce.models import LanguageLevel, Pool, WhenRevised
+from workforce.models import Acceptance, LanguageLevel, Pool, WhenRevised
 from workforce.schemas.parts import Language, Name, Price, Several, Skill
 from workforce.tiers import Tier
 
@@ -135,6 +135,8 @@ class NewProject(Schema):
     panel_size = Integer(least=3, most=9)
     when_revised = Choice(WhenRevised)
     gold_share = Fraction(most=0.5)
+    acceptance = Choice(Acceptance)
+    accept_within_seconds = Integer(least=3_600, most=1_814_400)
     lease_seconds = Integer(least=10, most=86_400)
     pools = Several(Choice(Pool), most=len(Pool))
     countries = Several(Country(), most=300)
@@ -173,6 +175,8 @@ class Project(Schema):
     panel_size = Integer()
     when_revised = Choice(WhenRevised)
     gold_share = Fraction()
+    acceptance = Choice(Acceptance)
+    accept_within_seconds = Integer()
     lease_seconds = Integer()
     pools = ma.fields.List(Text())
     countries = ma.fields.List(Text())
