@@ -39,6 +39,7 @@ from workforce import (
     invitations,
     leases,
     messages,
+    precedence,
     rejections,
     reviews,
     settlement,
@@ -85,6 +86,7 @@ program = Program(
     # What is due by the clock.
     sweeps=(
         assignment.expire,
+        precedence.raise_waiting,
         settlement.revisit,
         settlement.without_expert,
         tasks.free_kept,

@@ -30,7 +30,7 @@ def claim() -> Any:
     with _engine.begin() as connection:
         me = _authenticate(connection)
         where = {"worker_id": me.subject_id, "project_id": wanted["project_id"], "starting": int(STARTING)}
-        project = connection.execute(assignment.ELIGIBLE, {**where, "most": 10, "after": ""}).first()
+        project = connection.execute(assignment.ELIGIBLE_ONE, {**where, "most": 10}).first()
         assert project is not None
         asked = {"owner_ref": project.project_id, "tier": project.tier, "region": project.country}
         price = connection.execute(rates.QUOTE, asked).one()

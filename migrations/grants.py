@@ -83,7 +83,7 @@ _UNUSUAL = {
     "payout_methods": "SELECT, INSERT, UPDATE (status, retired_at)",
     "payout_runs": "SELECT, INSERT, UPDATE",
     "payouts": "SELECT, INSERT, UPDATE (state, reason, ended_at)",
-    "project_paces": "SELECT, INSERT, UPDATE (seconds, median_seconds, p95_seconds)",
+    "project_paces": "SELECT, INSERT, UPDATE (seconds, median_seconds, p95_seconds, is_known)",
     "pool_memberships": "SELECT, INSERT, UPDATE (ended_by, ended_at)",
     "periods": "SELECT, INSERT, UPDATE (state, closed_by, confirmed_by, closed_at, trial_hash, reopening_by, "
     "reopened_by, reopened_at)",

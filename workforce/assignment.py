@@ -25,7 +25,7 @@ from foundation.metrics import Gauge
 from foundation.outbox import publish
 from payments import rates
 from quality import votes
-from workforce import golds, pools
+from workforce import caps, golds, paces, pools, precedence
 from workforce.events import AnswerSubmitted
 from workforce.models import (
     Answer,
@@ -98,29 +98,58 @@ START = """
     CASE WHEN c.safe_at < now() - interval '30 seconds' THEN c.safe_position ELSE coalesce(c.position, -1) END
 """
 
+
 # The advisory lock makes one worker's claims take turns. A claim that waited here still counts what was held before it
 # waited; the count that keeps the cap exact is the one in CLAIM, a statement of its own.
-ELIGIBLE = text(f"""
+def _has_next(queue: TaskStatus, after: str) -> str:
+    """SQL: whether a project `p` has a task in a queue beyond a position.
+
+    It looks at the first row of the queue's own index beyond that place, and whether that is in this queue still: asked
+    for in plain words, the planner took an index that passes all tasks that the worker has passed.
+    """
+    return f"""(
+                  SELECT t.project_id = p.project_id AND t.status = '{queue}' FROM tasks t
+                   WHERE t.free_slots > 0 AND t.status IN ('open', 'escalated')
+                     AND (t.project_id, t.status, t.position) > (p.project_id, '{queue}', {after})
+                   ORDER BY t.project_id, t.status, t.position LIMIT 1)"""
+
+
+def _eligible(which: str) -> TextClause:
+    """The statement that finds projects for a worker, in the order of their turns; only so many have tasks looked for.
+
+    which : SQL that says of which projects.
+    """
+    return text(f"""
     WITH me AS MATERIALIZED (
         SELECT w.id, w.status, w.country, pg_advisory_xact_lock(hashtextextended(w.id, 0)) AS turn,
                {pools.POOLS} AS pools
           FROM workers w WHERE w.id = :worker_id)
     SELECT me.status, me.country, p.*,
            (SELECT count(*) FROM assignments a WHERE a.worker_id = me.id AND a.status = 'leased') AS held
-      FROM me LEFT JOIN LATERAL (
-           SELECT p.id AS project_id, p.lease_seconds, p.instruction, p.labels, p.gold_share,
-                  coalesce(s.tier, :starting) AS tier
+      FROM me LEFT JOIN LATERAL (SELECT p.* FROM (
+           SELECT p.id AS project_id, {paces.LEASE_SECONDS} AS lease_seconds, p.instruction, p.labels, p.gold_share,
+                  coalesce(s.tier, :starting) AS tier, {caps.ROOM} AS room
              FROM projects p LEFT JOIN worker_tiers s ON s.worker_id = me.id AND s.skill = p.skill
-             LEFT JOIN claim_cursors c ON c.worker_id = me.id AND c.project_id = p.id AND c.queue = 'open'
-            WHERE p.status = 'active' AND p.id > :after AND p.id = coalesce(CAST(:project_id AS text), p.id)
+             LEFT JOIN worker_shares k ON k.worker_id = me.id AND k.project_id = p.id
+            WHERE p.status = 'active' AND {which}
               AND coalesce(s.tier, :starting) >= p.tier_min
               AND {pools.SEES}
-              AND (EXISTS (SELECT FROM tasks t WHERE t.project_id = p.id AND t.status = 'open' AND t.free_slots > 0
-                              AND t.position > {START})
-                   OR coalesce(s.tier, :starting) >= {int(Tier.EXPERT)} AND EXISTS (
-                      SELECT FROM tasks t WHERE t.project_id = p.id AND t.status = 'escalated' AND t.free_slots > 0))
-            ORDER BY p.id LIMIT :most) p ON true
-""")
+            ORDER BY {precedence.ORDER}) p
+            WHERE p.room > 0 AND {
+        _has_next(
+            TaskStatus.OPEN,
+            f'''coalesce((
+                  SELECT {START} FROM claim_cursors c
+                   WHERE c.worker_id = me.id AND c.project_id = p.project_id AND c.queue = 'open'), -1)''',
+        )
+    }
+               OR p.tier >= {int(Tier.EXPERT)} AND {_has_next(TaskStatus.ESCALATED, "-1")}
+            LIMIT :most) p ON true
+    """)
+
+
+ELIGIBLE = _eligible("p.id <> ALL(CAST(:tried AS text[]))")
+ELIGIBLE_ONE = _eligible("p.id = :project_id")
 
 
 def _place_in(queue: str) -> str:
@@ -149,6 +178,17 @@ def claimable(kind: Kind, *, project: str = ":project_id", after: str = "(SELECT
                               AND a.status IN ('leased', 'answered') {_MINE[kind]})"""
 
 
+def _room(kind: Kind) -> str:
+    """How many tasks more the worker may be given: of all, and for answers in this project too."""
+    held = "SELECT :leases_max - count(*) AS n FROM assignments WHERE worker_id = :worker_id AND status = 'leased'"
+    if kind == Kind.ADJUDICATION:
+        return held
+    return f"""
+        SELECT least(({held}), {caps.ROOM}) AS n
+          FROM projects p LEFT JOIN worker_shares k ON k.worker_id = :worker_id AND k.project_id = p.id
+         WHERE p.id = :project_id"""
+
+
 @cache
 def claim_of(kind: Kind, count: int) -> TextClause:
     """The statement that leases up to so many of the next tasks of a queue.
@@ -156,10 +196,11 @@ def claim_of(kind: Kind, count: int) -> TextClause:
     The number stands in the text: as a parameter it would keep the planner from a look at the queue's head alone.
     """
     queue = _QUEUE_OF[kind].value
+    given = "(SELECT count(*) AS n FROM head HAVING count(*) > 0) g"
+    counted = f"counted AS ({caps.count('n', given)})," if kind == Kind.ANSWER else ""
     return text(f"""
     WITH start AS MATERIALIZED ({_place_in(queue)}),
-    room AS MATERIALIZED (
-        SELECT :leases_max - count(*) AS n FROM assignments WHERE worker_id = :worker_id AND status = 'leased'),
+    room AS MATERIALIZED ({_room(kind)}),
     locked AS MATERIALIZED (
         SELECT t.id, t.position FROM tasks t WHERE (SELECT n FROM room) > 0 AND {claimable(kind)}
          ORDER BY t.position LIMIT {count} FOR UPDATE OF t SKIP LOCKED),
@@ -192,6 +233,7 @@ def claim_of(kind: Kind, count: int) -> TextClause:
                next_safe_position = CASE WHEN c.safe_at < now() - interval '30 seconds'
                                          THEN least(c.position, excluded.position) ELSE c.next_safe_position END,
                safe_at = CASE WHEN c.safe_at < now() - interval '30 seconds' THEN now() ELSE c.safe_at END),
+    {counted}
     lease AS (
         INSERT INTO assignments (id, project_id, task_id, worker_id, kind, status, fence, lease_expires_at,
                                  amount, currency, exponent)
@@ -206,11 +248,11 @@ def claim_of(kind: Kind, count: int) -> TextClause:
 
 # Which task would be next, and which was last: a gold that is given before it has to look as if it came between them.
 _NEXT = text(f"""
-    WITH start AS MATERIALIZED ({_place_in("open")})
+    WITH start AS MATERIALIZED ({_place_in("open")}), room AS MATERIALIZED ({_room(Kind.ANSWER)})
     SELECT t.id, t.fence,
            (SELECT coalesce(a.shown_as, a.task_id) FROM assignments a
              WHERE a.worker_id = :worker_id ORDER BY a.id DESC LIMIT 1) AS before
-      FROM tasks t WHERE {claimable(Kind.ANSWER)} ORDER BY t.position LIMIT 1
+      FROM tasks t WHERE (SELECT n FROM room) > 0 AND {claimable(Kind.ANSWER)} ORDER BY t.position LIMIT 1
 """)
 
 
@@ -227,9 +269,10 @@ def claim_several(
 ) -> list[Lease]:
     """Lease up to so many of the next tasks this worker may do, as if they were claimed one after the other."""
     wanted = {"worker_id": worker_id, "project_id": project_id, "starting": int(STARTING), "most": _PROJECTS_TRIED}
-    after, leases = "", list[Lease]()
+    tried, leases = list[str](), list[Lease]()
     while True:
-        eligible = db.execute(ELIGIBLE, {**wanted, "after": after}).all()
+        statement = ELIGIBLE if project_id is None else ELIGIBLE_ONE
+        eligible = db.execute(statement, {**wanted, "tried": tried}).all()
         if not leases:
             _refuse_ineligible(eligible)
         for project in eligible if eligible[0].project_id else ():
@@ -239,7 +282,7 @@ def claim_several(
                     return leases
         if len(eligible) < _PROJECTS_TRIED:
             return leases
-        after = eligible[-1].project_id
+        tried += [project.project_id for project in eligible]
 
 
 def _refuse_ineligible(rows: Sequence[Any]) -> None:
@@ -323,9 +366,9 @@ def _take_gold(db: Session, project: Any, wanted: dict[str, Any]) -> Any | None:
     return None if ahead is None else golds.take(db, project, wanted, ahead)
 
 
-HELD = text("""
+HELD = text(f"""
     SELECT a.id, a.project_id, a.task_id, a.shown_as, a.kind, a.status, a.fence, a.lease_expires_at < now() AS overdue,
-           p.labels, p.lease_seconds, w.status AS worker_status,
+           p.labels, {paces.LEASE_SECONDS} AS lease_seconds, w.status AS worker_status,
            p.read_seconds > 0 AND now() - make_interval(secs => p.read_seconds)
                < greatest(a.created_at, (SELECT n.created_at FROM answers n
                                           WHERE n.worker_id = a.worker_id ORDER BY n.id DESC LIMIT 1)) AS too_fast,
@@ -400,6 +443,8 @@ def _retake(db: Session, worker_id: str, held: Any) -> None:
     where["queue"] = _QUEUE_OF[Kind(held.kind)].value
     if db.execute(_RETAKE, where).rowcount == 0:  # type: ignore[attr-defined]  # a cursor result has it
         raise LeaseTaken("Your lease ended and the task was taken again. Claim another one.")
+    if held.kind == Kind.ANSWER:
+        caps.take_again(db, worker_id, held.project_id)
 
 
 def _store(db: Session, answer: Answer) -> None:
@@ -495,6 +540,7 @@ def gauges(db: Session) -> Iterable[Gauge]:
 def give_back(db: Session, assignment_ids: list[str], status: AssignmentStatus) -> None:
     """End leases, which then have this status; their slots go to the end of the queue."""
     db.execute(_GIVE_BACK, {"ids": assignment_ids, "status": status.value})
+    caps.give_back(db, assignment_ids)
 
 
 def leases(db: Session, worker_id: str, page: pagination.PageRequest) -> pagination.Page:

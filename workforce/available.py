@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from foundation import pagination
 from payments import rates
 from payments.rates import Quote
-from workforce import assignment, paces, pools
+from workforce import assignment, caps, paces, pools
 from workforce.models import Kind
 from workforce.tiers import STARTING, Tier
 
@@ -43,12 +43,13 @@ class Work:
 _NOTHING = Quote(0, "", 0)
 _AVAILABLE = text(f"""
     WITH me AS MATERIALIZED ({pools.ME})
-    SELECT p.id AS project_id, p.task_type, p.skill, p.lease_seconds, me.country, coalesce(s.tier, :starting) AS tier,
-           o.n AS tasks, e.n AS disputes
+    SELECT p.id AS project_id, p.task_type, p.skill, {paces.LEASE_SECONDS} AS lease_seconds, me.country,
+           coalesce(s.tier, :starting) AS tier, o.n AS tasks, e.n AS disputes
       FROM me JOIN projects p ON p.status = 'active' AND (CAST(:after AS text) IS NULL OR p.id < :after)
       LEFT JOIN worker_tiers s ON s.worker_id = me.id AND s.skill = p.skill
       LEFT JOIN claim_cursors c ON c.worker_id = me.id AND c.project_id = p.id AND c.queue = 'open'
-      CROSS JOIN LATERAL (SELECT count(*) AS n FROM (SELECT FROM tasks t
+      LEFT JOIN worker_shares k ON k.worker_id = me.id AND k.project_id = p.id
+      CROSS JOIN LATERAL (SELECT greatest(least(count(*), {caps.ROOM}), 0) AS n FROM (SELECT FROM tasks t
            WHERE {assignment.claimable(Kind.ANSWER, project="p.id", after=f"({assignment.START})")}
            LIMIT {COUNTED_MOST}) open) o
       CROSS JOIN LATERAL (SELECT count(*) AS n FROM (SELECT FROM tasks t

@@ -19,7 +19,7 @@ from quality import correction, gold, gold_health, proposals
 from quality.correction import Corrected
 from quality.gold import Known, View
 from quality.gold_words import Ending, Source, Verdict
-from workforce import projects, reviews, tasks
+from workforce import caps, projects, reviews, tasks
 from workforce.models import Acceptance, Project, Task, TaskStatus, positions
 from workforce.tiers import Tier
 
@@ -71,7 +71,7 @@ def add(
     return gold.add(db, project.id, task.id, known, exposures_max=exposures_max, added_by=added_by)
 
 
-_TAKE = text("""
+_TAKE = text(f"""
     WITH head AS MATERIALIZED (
         SELECT t.id FROM tasks t
          WHERE t.project_id = :project_id AND t.id = ANY(:task_ids) AND t.status = 'gold' AND t.free_slots > 0
@@ -80,6 +80,7 @@ _TAKE = text("""
     taken AS (
         UPDATE tasks t SET free_slots = t.free_slots - 1 FROM head WHERE t.id = head.id AND t.project_id = :project_id
         RETURNING t.id, t.params),
+    counted AS ({caps.count("1", "taken")}),
     lease AS (
         INSERT INTO assignments (id, project_id, task_id, worker_id, kind, status, fence, lease_expires_at,
                                  amount, currency, exponent, shown_as)

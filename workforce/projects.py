@@ -24,6 +24,7 @@ from workforce.models import (
     BatchStatus,
     Kind,
     LanguageLevel,
+    LeasePolicy,
     Project,
     ProjectStatus,
     Release,
@@ -80,6 +81,11 @@ class Settings:
     acceptance: str = Acceptance.ON_SETTLEMENT
     accept_within_seconds: int = 604_800
     lease_seconds: int = 900
+    lease_policy: str = LeasePolicy.FIXED
+    priority: int = 2
+    leases_max: int | None = None
+    answers_per_day: int | None = None
+    worker_share: float = 1.0
     pools: list[str] = field(default_factory=list)
     countries: list[str] = field(default_factory=list)
     languages: list[str] = field(default_factory=list)

@@ -98,7 +98,9 @@ def settle_answers(db: Session, told: Sequence[AnswerSubmitted]) -> None:
     took = active_time.record(db, [_piece(row) for row in found])
     rulings = [row for row in found if row.kind == Kind.ADJUDICATION]
     cast = [row for row in found if row.kind == Kind.ANSWER]
-    paces.note(db, project_id, [took[row.id] for row in cast if row.id in took])
+    new = [took[row.id] for row in cast if row.id in took]
+    project.n_answers += len(new)
+    paces.note(db, project_id, new)
     closed = _adjudicate(db, project, rulings)
     progress = _progress(db, project)
     urged = bool(rulings) or progress.n_outstanding == 0

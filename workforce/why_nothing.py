@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from foundation.errors import NotFound
 from payments import rates
-from workforce import assignment, pools
+from workforce import assignment, caps, pools
 from workforce.models import Kind, ProjectStatus, WorkerStatus
 from workforce.tiers import STARTING, Tier
 
@@ -35,6 +35,7 @@ class Rule(StrEnum):
     TIER = "tier"
     EXPERTS = "experts"
     PRICE = "price"
+    CAP = "cap"
     YOURS = "yours"
     TAKEN = "taken"
     KEPT = "kept"
@@ -50,6 +51,7 @@ _SAYS = {
     Rule.TIER: "The project is for higher tiers.",
     Rule.EXPERTS: "The task waits for an expert.",
     Rule.PRICE: "The project has no price for your tier in your country.",
+    Rule.CAP: "You do as much in the project as one worker may: at once, today, or of all its answers.",
     Rule.YOURS: "You hold the task, or have answered it.",
     Rule.TAKEN: "All answers that the task wants are given or being given by others.",
     Rule.KEPT: "The task is kept for others for a while.",
@@ -90,8 +92,10 @@ _PROJECTS = text(f"""
            (SELECT count(*) FROM assignments a WHERE a.worker_id = me.id AND a.status = 'leased') AS held, p.*
       FROM me LEFT JOIN LATERAL (
            SELECT p.id AS project_id, p.status, p.tier_min, coalesce(s.tier, :starting) AS tier,
+                  {caps.ROOM} AS room,
                   {pools.IN_POOL} AS in_pool, {pools.IN_COUNTRY} AS in_country, {pools.KNOWS_LANGUAGE} AS knows_language
              FROM projects p LEFT JOIN worker_tiers s ON s.worker_id = me.id AND s.skill = p.skill
+             LEFT JOIN worker_shares k ON k.worker_id = me.id AND k.project_id = p.id
             WHERE p.id = coalesce(CAST(:project_id AS text), p.id) AND (:with_hidden OR {pools.SEES})
               AND EXISTS (SELECT FROM tasks t WHERE t.project_id = p.id AND t.status IN ('open', 'escalated'))
             ORDER BY p.id DESC LIMIT {_PROJECTS_MOST + 1}) p ON true
@@ -163,6 +167,7 @@ def _rule(project: Any, task: Any, prices: Mapping[tuple[str, int], object]) -> 
         Rule.TIER: project.tier < project.tier_min,
         Rule.EXPERTS: task.rule == Rule.EXPERTS,
         Rule.PRICE: (project.project_id, assignment.price_tier(project.tier, kind)) not in prices,
+        Rule.CAP: task.rule is None and kind == Kind.ANSWER and project.room <= 0,
         Rule.LEASES: task.rule is None and project.held >= assignment.LEASES_MAX,
     }
     first = next((rule for rule, is_kept in keeps.items() if is_kept), None)

@@ -1198,6 +1198,16 @@ class Floor(RuleBasedStateMachine):
             assert self._taken(task, Kind.ADJUDICATION) <= 1
 
     @invariant()
+    def counts_are_what_the_model_says(self) -> None:
+        counted = self.db.execute(text("SELECT worker_id, n_taken, n_today FROM worker_shares")).all()
+        live = Counter(
+            key[1] for key, state in self.state.items() if key[2] == Kind.ANSWER and state in {"leased", "answered"}
+        )
+        assert {row.worker_id: (row.n_taken, row.n_today) for row in counted if row.n_taken or row.n_today} == {
+            worker_id: (n, n) for worker_id, n in live.items()
+        }
+
+    @invariant()
     def every_check_is_empty(self) -> None:
         for check in wsgi.program.checks:
             assert not any(check(self.db).values())

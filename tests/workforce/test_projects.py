@@ -45,6 +45,11 @@ def test_a_project_keeps_its_settings(db: Session) -> None:
         "countries": ["KE", "UG"],
         "languages": ["sw"],
         "language_level": "b2",
+        "lease_policy": "learned",
+        "priority": 3,
+        "leases_max": 5,
+        "answers_per_day": 40,
+        "worker_share": 0.1,
     }
 
     made = _create(db, factories.create_requester(db).id, **settings, lease_seconds=60, instruction="Look.")

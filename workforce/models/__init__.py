@@ -19,8 +19,9 @@ from workforce.models.invitations import Guest, Invitation, InvitationStatus, In
 from workforce.models.messages import Message, MessageChoice
 from workforce.models.paces import ProjectPace
 from workforce.models.people import Requester, TierMove, Worker, WorkerStatus, WorkerTier
-from workforce.models.projects import Acceptance, Batch, BatchStatus, Project, ProjectStatus, WhenRevised
+from workforce.models.projects import Acceptance, Batch, BatchStatus, LeasePolicy, Project, ProjectStatus, WhenRevised
 from workforce.models.reviews import RejectReason, Review, ReviewState
+from workforce.models.shares import WorkerShare
 from workforce.models.suspensions import SuspendedWorker, Suspension, SuspensionState
 from workforce.models.tasks import GOLD, Task, TaskStatus, positions
 
@@ -45,6 +46,7 @@ __all__ = [
     "InvitedAs",
     "Kind",
     "LanguageLevel",
+    "LeasePolicy",
     "Message",
     "MessageChoice",
     "Pool",
@@ -70,6 +72,7 @@ __all__ = [
     "WithdrawalReason",
     "Worker",
     "WorkerLanguage",
+    "WorkerShare",
     "WorkerStatus",
     "WorkerTier",
     "positions",

@@ -1,6 +1,6 @@
 """How long answers to a project take."""
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Integer
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Integer, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from foundation.db import Base, IdText
@@ -16,5 +16,7 @@ class ProjectPace(Base):
     seconds: Mapped[list[int]] = mapped_column(ARRAY(Integer))
     median_seconds: Mapped[int]
     p95_seconds: Mapped[int]
+    # Whether there are enough of them to tell anything.
+    is_known: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (CheckConstraint("0 < median_seconds AND median_seconds <= p95_seconds", name="in_order"),)

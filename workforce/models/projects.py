@@ -51,6 +51,13 @@ class Acceptance(StrEnum):
     BY_REQUESTER = "by_requester"
 
 
+class LeasePolicy(StrEnum):
+    """How long a lease lasts: as the project says, or as long as answers have taken, and no longer than that."""
+
+    FIXED = "fixed"
+    LEARNED = "learned"
+
+
 class Project(Base):
     """Tasks with one label set, rate card and quality settings."""
 
@@ -103,6 +110,16 @@ class Project(Base):
     acceptance: Mapped[str] = mapped_column(server_default=text("'on_settlement'"))
     accept_within_seconds: Mapped[int] = mapped_column(server_default=text("604800"))
     lease_seconds: Mapped[int]
+    lease_policy: Mapped[str] = mapped_column(server_default=text("'fixed'"))
+    # Which project comes first (precedence.py): the band that was asked for, and how far waiting has raised it.
+    priority: Mapped[int] = mapped_column(SmallInteger, server_default=text("2"))
+    raised: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    # How much one worker may do (caps.py): at once, on one day by UTC, and which share of all answers.
+    leases_max: Mapped[int | None]
+    answers_per_day: Mapped[int | None]
+    worker_share: Mapped[float] = mapped_column(Double, server_default=text("1"))
+    # Answers of the crowd, counted by the settlement since the upgrade.
+    n_answers: Mapped[int] = mapped_column(server_default=text("0"))
     # Who may see it (pools.py): of each sort whoever is in one of these, or everybody if there are none.
     pools: Mapped[list[str]] = mapped_column(ARRAY(IdText), server_default=text("'{}'"))
     countries: Mapped[list[str]] = mapped_column(ARRAY(IdText), server_default=text("'{}'"))
@@ -134,6 +151,11 @@ class Project(Base):
         CheckConstraint("cardinality(labels) BETWEEN 2 AND 100", name="labels_range"),
         CheckConstraint(f"pools <@ ARRAY{[pool.value for pool in Pool]}", name="pools_known"),
         one_of("language_level", LanguageLevel),
+        one_of("lease_policy", LeasePolicy),
+        CheckConstraint("priority BETWEEN 0 AND 4 AND raised BETWEEN 0 AND 4", name="priority_range"),
+        CheckConstraint("leases_max BETWEEN 1 AND 20", name="leases_max_range"),
+        CheckConstraint("answers_per_day BETWEEN 1 AND 1000000", name="answers_per_day_range"),
+        CheckConstraint("worker_share > 0 AND worker_share <= 1", name="worker_share_range"),
         one_of("status", ProjectStatus),
     )
 

@@ -20,7 +20,9 @@ from foundation.fields import (
 )
 from payments import money
 from quality.escalation import Basis, Fallback
-from workforce.models import Acceptance, LanguageLevel, Pool, WhenRevised
+from workforce.assignment import LEASES_MAX
+from workforce.models import Acceptance, LanguageLevel, LeasePolicy, Pool, WhenRevised
+from workforce.precedence import BAND_MAX
 from workforce.schemas.parts import Language, Name, Price, Several, Skill
 from workforce.tiers import Tier
 
@@ -138,6 +140,11 @@ class NewProject(Schema):
     acceptance = Choice(Acceptance)
     accept_within_seconds = Integer(least=3_600, most=1_814_400)
     lease_seconds = Integer(least=10, most=86_400)
+    lease_policy = Choice(LeasePolicy)
+    priority = Integer(most=BAND_MAX)
+    leases_max = Integer(least=1, most=LEASES_MAX)
+    answers_per_day = Integer(least=1, most=1_000_000)
+    worker_share = Fraction(least=0.001)
     pools = Several(Choice(Pool), most=len(Pool))
     countries = Several(Country(), most=300)
     languages = Several(Language(), most=50)
@@ -178,6 +185,11 @@ class Project(Schema):
     acceptance = Choice(Acceptance)
     accept_within_seconds = Integer()
     lease_seconds = Integer()
+    lease_policy = Choice(LeasePolicy)
+    priority = Integer()
+    leases_max = Integer(allow_none=True)
+    answers_per_day = Integer(allow_none=True)
+    worker_share = Fraction()
     pools = ma.fields.List(Text())
     countries = ma.fields.List(Text())
     languages = ma.fields.List(Text())
