@@ -133,14 +133,17 @@ def _live_in(house: House) -> None:
         factories.claim(session, factories.create_worker(session), project)
         factories.propose(session, project, factories.create_worker(session))
         factories.answer(session, factories.create_worker(session), project=project)
+        others = factories.create_project(session)
+        for _ in range(2):
+            factories.create_task(session, others)
         lost = factories.create_worker(session)
-        lease = factories.claim(session, lost, project)
+        lease = factories.claim(session, lost, others)
         leases.take_back(session, lease.id, reason="other", note="", taken_by="ops")
         session.execute(text("DELETE FROM outbox_events WHERE topic = 'LeaseTakenBack'"))
-        lease = factories.claim(session, lost, project)
+        lease = factories.claim(session, lost, others)
         drafts.save(session, lost.id, lease.id, fence=lease.fence, payload={"category": "rook"})
-        given = factories.claim(session, factories.create_worker(session), project)
-        giver = session.get_one(Assignment, (given.id, project.id)).worker_id
+        given = factories.claim(session, factories.create_worker(session), others)
+        giver = session.get_one(Assignment, (given.id, others.id)).worker_id
         assignment.release(session, giver, given.id, fence=given.fence, reason="no_time")
         pools.put(session, expert.id, [Pool.VENDOR], put_by="ops")
         pools.set_languages(session, expert.id, {"sw": LanguageLevel.C1})
