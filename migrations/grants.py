@@ -114,13 +114,19 @@ _UNUSUAL = {
     "exports": "SELECT, INSERT, UPDATE (state, as_of, n_drawn, n_done, attempt, taken_until, n_rows, n_bytes, sums, "
     "sha256, finished_at, failure, is_cleared)",
     # Address and text go a week after the end; that it was sent, or not, stays.
-    "mails": "SELECT, INSERT, UPDATE (address, body, state, attempts, waiting_since, due_at, last_error, ended_at)",
-    "invitations": "SELECT, INSERT, UPDATE (email, status, n_sent, confirmed_by, expires_at, ended_at, accepted_by)",
+    "mails": "SELECT, INSERT, UPDATE (address, masked, body, state, attempts, waiting_since, due_at, last_error, "
+    "ended_at)",
+    "invitations": "SELECT, INSERT, UPDATE (email, masked, status, n_sent, confirmed_by, expires_at, ended_at, "
+    "accepted_by)",
+    "consent_versions": "SELECT, INSERT",
+    "consents": "SELECT, INSERT",
+    "erasures": "SELECT, INSERT, UPDATE (state, reason, decided_by, decided_at)",
+    "identity_checks": "SELECT, INSERT, UPDATE (state, reason, decided_by, decided_at, expires_on)",
     "suspensions": "SELECT, INSERT, UPDATE (state, decided_by, decided_at)",
     "suspended_workers": "SELECT, INSERT, UPDATE (begins_at, until, ended_at)",
     "messages": "SELECT, INSERT, UPDATE (read_at, created_at), DELETE",
     "proofs": "SELECT, INSERT, UPDATE (expires_at, ended_at), DELETE",
-    "payee_contacts": "SELECT, INSERT, UPDATE (proved_at, retired_at)",
+    "payee_contacts": "SELECT, INSERT, UPDATE (proved_at, retired_at), DELETE",
     # Never deleted.
     "batches": "SELECT, INSERT, UPDATE",
     "gold_proposals": "SELECT, INSERT, UPDATE",

@@ -24,7 +24,7 @@ from payments.notices import Notice
 KNOWN_FOR = timedelta(hours=72)
 # So often within that, for each change tells all of them, and an address may be somebody's who never asked.
 CHANGES_MAX = 5
-_PURPOSE = "contact"
+PURPOSE = "contact"
 PROOF_DAYS = 7
 
 
@@ -73,9 +73,9 @@ def prove(db: Session, payee_id: str, *, secret: str) -> PayeeContact:
     payees.lock(db, [payee_id])
     contact = active(db, payee_id)
     # Somebody else's secret is not used up by whoever finds it.
-    if contact is None or proofs.look_up(db, purpose=_PURPOSE, secret=secret) != contact.id:
+    if contact is None or proofs.look_up(db, purpose=PURPOSE, secret=secret) != contact.id:
         raise ProofRefused(proofs.OF_NO_USE)
-    proofs.redeem(db, purpose=_PURPOSE, secret=secret)
+    proofs.redeem(db, purpose=PURPOSE, secret=secret)
     contact.proved_at = clock.now(db)
     db.flush()
     return contact
@@ -146,7 +146,7 @@ def _replace(db: Session, payee_id: str, address: Destination, *, set_by: str) -
     before = active(db, payee_id)
     if before is not None:
         before.retired_at = clock.now(db)
-        proofs.end(db, purpose=_PURPOSE, subject=before.id)
+        proofs.end(db, purpose=PURPOSE, subject=before.id)
         db.flush()
     made = PayeeContact(
         id=ids.new("pct"),
@@ -173,7 +173,7 @@ def _tell(db: Session, payee_id: str, notice: Notice, *, but: bytes) -> int:
 
 def _ask_for_proof(db: Session, contact: PayeeContact, address: Destination, letter: Notice) -> None:
     proofs.send(
-        db, purpose=_PURPOSE, subject=contact.id, to=address.fields["email"],
+        db, purpose=PURPOSE, subject=contact.id, to=address.fields["email"],
         title=letter.subject, words=letter.body, days=PROOF_DAYS,
     )  # fmt: skip
 

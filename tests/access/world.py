@@ -58,13 +58,17 @@ from tests.payments import owed
 from workforce import (
     appeals,
     assignment,
+    consents,
     drafts,
+    erasures,
     golds,
+    identity,
     invitations,
     leases,
     messages,
     onboarding,
     pools,
+    profiles,
     projects,
     rejections,
     reviews,
@@ -279,6 +283,8 @@ _VALUES = {
     "event": "SELECT id AS event_id FROM outbox_events WHERE id = CAST(:id AS bigint)",
     "mail": "SELECT id AS mail_id FROM mails WHERE id = :id",
     "invitation": f"SELECT id AS invitation_id, {_PROVES} AS secret FROM invitations WHERE id = :id",
+    "check": "SELECT id AS check_id FROM identity_checks WHERE id = :id",
+    "erasure": "SELECT id AS erasure_id FROM erasures WHERE id = :id",
     "message": "SELECT id AS message_id FROM messages WHERE id = :id",
     "suspension": "SELECT id AS suspension_id FROM suspensions WHERE id = :id",
     "contact_proof": f"SELECT {_PROVES} AS secret FROM payee_contacts WHERE id = :id",
@@ -296,6 +302,7 @@ _PREFIXES = {
     "file_id": "bfl", "bank_entry_id": "ben", "resolution_id": "sol", "purchase_id": "fxp", "unclaimed_id": "unc",
     "kyc_rule_id": "kyr", "screening_id": "scr", "block_id": "blk", "account_id": "acc", "export_id": "exp",
     "mail_id": "mal", "invitation_id": "ivt", "message_id": "msg", "suspension_id": "sus",
+    "check_id": "idc", "erasure_id": "ers",
 }  # fmt: skip
 
 
@@ -400,6 +407,8 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     yield from _contact_proofs(session, cast)
     yield from _messages(session, cast)
     yield from _suspensions(session, cast)
+    yield from _checks(session, cast)
+    yield from _erasures(session)
     bank = session.scalars(text("SELECT id FROM accounts WHERE role = 'bank' AND currency = 'USD'")).one()
     yield Thing("account", "known", "", bank)
 
@@ -1086,6 +1095,38 @@ def _suspensions(session: Session, cast: Cast) -> Iterator[Thing]:
         if state == "confirmed":
             suspensions.confirm(session, made.id, confirmed_by="another")
         yield Thing("suspension", state, "", made.id)
+
+
+def _checks(session: Session, cast: Cast) -> Iterator[Thing]:
+    """Checks of workers' identities in every state; what callers say of themselves and agreed to."""
+    for name in ("worker", "other_worker"):
+        worker_id = cast.workers[name].id
+        profiles.say(session, worker_id, skills=["image"], device_class="phone", payout_region="KE")
+        for _ in range(4):
+            check = identity.request(session, worker_id)
+            identity.decide(session, check.id, state="refused", reason="Blurred.", decided_by="ops")
+    version = consents.publish(session, words="Be kind.", published_by="ops").version
+    consents.give(session, cast.workers["worker"].id, version=version)
+    for state in ("requested", "in_review", "passed", "refused"):
+        check = identity.request(session, factories.create_worker(session).id)
+        if state != "requested":
+            reason = "Blurred." if state == "refused" else None
+            identity.decide(session, check.id, state=state, reason=reason, decided_by="ops")
+        yield Thing("check", state, "", check.id)
+
+
+def _erasures(session: Session) -> Iterator[Thing]:
+    """Wishes to be forgotten, of people who do nothing else; one of them is owed something."""
+    for state in ("requested", "owed", "done", "refused"):
+        worker = factories.create_worker(session)
+        if state == "owed":
+            owed.owe(session, payees.of_owner(session, worker.id), 50_000, levied=False)
+        wish = erasures.request(session, worker.id)
+        if state == "done":
+            erasures.confirm(session, wish.id, confirmed_by="ops")
+        if state == "refused":
+            erasures.refuse(session, wish.id, reason="A court.", refused_by="ops")
+        yield Thing("erasure", state, "", wish.id)
 
 
 def _months(session: Session, cast: Cast) -> Iterator[Thing]:

@@ -65,7 +65,20 @@ from quality import proposals, quarantine
 from tests import factories
 from tests.payments import cleared, exported, owed
 from tests.payments.files.test_camt import OURS, document, entry
-from workforce import appeals, assignment, drafts, invitations, messages, pools, rejections, schemas, suspensions
+from workforce import (
+    appeals,
+    assignment,
+    consents,
+    drafts,
+    erasures,
+    identity,
+    invitations,
+    messages,
+    pools,
+    rejections,
+    schemas,
+    suspensions,
+)
 from workforce.messages import News
 from workforce.models import BatchStatus, Brake, Kind, LanguageLevel, Pool, Project, Requester, WorkerStatus
 from workforce.tiers import Tier
@@ -708,6 +721,49 @@ def _suspension(query: str = "") -> Callable[[Session], Good]:
         workers = [factories.create_worker(db).id]
         made = suspensions.suspend(db, workers, hours=1000, reason="Two in one.", made_by="bob")
         return Good("ops", names={} if query else {"suspension_id": made.id}, query=query)
+
+    return good
+
+
+_PROFILE = {
+    "languages": [{"language": "sw", "level": "native"}],
+    "skills": ["image"],
+    "device_class": "phone",
+    "payout_region": "KE",
+}
+
+
+def _applicant(body: Any = None) -> Callable[[Session], Good]:
+    return lambda db: Good("worker", factories.create_worker(db, status=WorkerStatus.APPLICANT).id, body=body)
+
+
+def _agreeing(db: Session) -> Good:
+    version = consents.publish(db, words="Be kind.", published_by="ops").version
+    return Good("worker", factories.create_worker(db).id, body={"version": version}, known={"/version": 409})
+
+
+def _published(db: Session) -> Good:
+    consents.publish(db, words="Be kind.", published_by="ops")
+    return Good("")
+
+
+def _checked(query: str = "", body: Any = None) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        check = identity.request(db, factories.create_worker(db).id)
+        dear = {} if body is None else {"/state": 422, "/reason": 422, "/days": 422}
+        return Good("ops", names={"check_id": check.id} if body else {}, query=query, body=body, dear=dear)
+
+    return good
+
+
+def _my_checks(db: Session) -> Good:
+    return Good("worker", identity.request(db, factories.create_worker(db).id).worker_id, query="limit=1")
+
+
+def _wish(query: str = "", body: Any = None) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        wish = erasures.request(db, factories.create_worker(db).id)
+        return Good("ops", names={} if query else {"erasure_id": wish.id}, query=query, body=body)
 
     return good
 
@@ -1649,6 +1705,21 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/me/message-choices": _informed(),
     "PUT /api/me/message-choices": _informed(body={"kind": "gold_low", "by_mail": False}),
     "POST /api/me/leaving": _informed(),
+    "GET /api/me/profile": _worker,
+    "PUT /api/me/profile": _applicant(_PROFILE),
+    "POST /api/consent-versions": _staff("ops", body={"words": "Be kind."}),
+    "GET /api/consent-versions/current": _published,
+    "GET /api/me/consents": _worker,
+    "POST /api/me/consents": _agreeing,
+    "GET /api/me/identity-checks": _my_checks,
+    "POST /api/me/identity-checks": _applicant(),
+    "GET /api/identity-checks": _checked("limit=1&state=requested"),
+    "POST /api/identity-checks/<check_id>/decision": _checked(body={"state": "passed", "days": 30}),
+    "GET /api/me/export": _worker,
+    "POST /api/me/erasure": _applicant(),
+    "GET /api/erasures": _wish("limit=1&state=requested"),
+    "POST /api/erasures/<erasure_id>/confirmation": _wish(),
+    "POST /api/erasures/<erasure_id>/refusal": _wish(body={"reason": "A court."}),
     "POST /api/suspensions": _suspending,
     "GET /api/suspensions": _suspension("limit=1&state=proposed"),
     "POST /api/suspensions/<suspension_id>/confirmation": _suspension(),

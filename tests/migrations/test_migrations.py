@@ -31,7 +31,7 @@ from tests import factories
 from tests.conftest import House, Urls, _named, a_house
 from tests.drills import catalog
 from tests.payments import owed
-from workforce import assignment, drafts, invitations, leases, pools, reviews, suspensions
+from workforce import assignment, drafts, erasures, identity, invitations, leases, pools, reviews, suspensions
 from workforce.models import Assignment, Kind, LanguageLevel, Pool
 
 _SCRIPTS = ScriptDirectory.from_config(installation._alembic())
@@ -153,6 +153,7 @@ def _live_in(house: House) -> None:
         # Of which nothing is taken yet: versions before could not say what was.
         owed.levy(session, 500, authority="KRA", basis="accrual", threshold="1000", period="month", catch_up=True)
         _prepare_pay(session)
+        erasures.request(session, identity.request(session, factories.create_worker(session).id).worker_id)
         stopped = [factories.create_worker(session).id]
         suspensions.suspend(session, stopped, hours=24, reason="Two in one.", made_by="ada")
         invitations.invite(session, email="ben@example.com", role="worker", activates=True, made_by="ada")

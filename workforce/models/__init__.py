@@ -17,6 +17,16 @@ from workforce.models.assignment import (
 from workforce.models.audience import LanguageLevel, Pool, PoolMembership, WorkerLanguage
 from workforce.models.invitations import Guest, Invitation, InvitationStatus, InvitedAs, StaffRole
 from workforce.models.messages import Message, MessageChoice
+from workforce.models.onboarding import (
+    CheckState,
+    Consent,
+    ConsentVersion,
+    DeviceClass,
+    Erasure,
+    ErasureState,
+    IdentityCheck,
+    WorkerProfile,
+)
 from workforce.models.paces import ProjectPace
 from workforce.models.people import Requester, TierMove, Worker, WorkerStatus, WorkerTier
 from workforce.models.projects import Acceptance, Batch, BatchStatus, LeasePolicy, Project, ProjectStatus, WhenRevised
@@ -38,9 +48,16 @@ __all__ = [
     "BatchStatus",
     "Brake",
     "BrakeState",
+    "CheckState",
     "ClaimCursor",
+    "Consent",
+    "ConsentVersion",
+    "DeviceClass",
     "Draft",
+    "Erasure",
+    "ErasureState",
     "Guest",
+    "IdentityCheck",
     "Invitation",
     "InvitationStatus",
     "InvitedAs",
@@ -72,6 +89,7 @@ __all__ = [
     "WithdrawalReason",
     "Worker",
     "WorkerLanguage",
+    "WorkerProfile",
     "WorkerShare",
     "WorkerStatus",
     "WorkerTier",

@@ -1,0 +1,85 @@
+"""All that the house keeps about a worker, as one JSON document that they can take away.
+
+Written to a file a thousand rows at a time, so that it costs little memory however much somebody has done. What is
+masked elsewhere is masked here.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from datetime import UTC, date, datetime
+from typing import IO, Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from payments import personal
+from workforce import onboarding
+
+_AT_ONCE = 1000
+_BYTES_IN_MEMORY = 1024 * 1024
+# What is told of each, and whose it is. A task has the id under which its worker knows it.
+_SECTIONS = {
+    "profile": (
+        """SELECT w.id, w.name, w.country, w.status, w.created_at, w.activated_at, p.device_class, p.skills,
+                  p.payout_region, p.updated_at
+             FROM workers w LEFT JOIN worker_profiles p ON p.worker_id = w.id""",
+        "w.id",
+    ),
+    "languages": ("SELECT language, level, created_at FROM worker_languages", "worker_id"),
+    "pools": ("SELECT pool, created_at, ended_at FROM pool_memberships", "worker_id"),
+    "consents": ("SELECT version, given_at FROM consents", "worker_id"),
+    "identity_checks": (
+        "SELECT id, provider, state, reason, created_at, decided_at, expires_on FROM identity_checks",
+        "worker_id",
+    ),
+    "tiers": ("SELECT skill, tier FROM worker_tiers", "worker_id"),
+    "tier_moves": ("SELECT skill, tier_from, tier_to, created_at FROM tier_moves", "worker_id"),
+    "suspensions": (
+        """SELECT s.id, s.reason, s.hours, w.begins_at, w.until, w.ended_at
+             FROM (SELECT * FROM suspended_workers WHERE begins_at IS NOT NULL) w
+             JOIN suspensions s ON s.id = w.suspension_id""",
+        "w.worker_id",
+    ),
+    "tokens": ("SELECT id, name, scopes, created_at, expires_at, revoked_at, last_used_at FROM tokens", "subject_id"),
+    "messages": ("SELECT id, kind, title, words, created_at, read_at FROM messages", "person_ref"),
+    "answers": (
+        """SELECT n.id, n.project_id, coalesce(a.shown_as, a.task_id) AS task_id, n.kind, n.payload, n.status, n.late,
+                  n.created_at
+             FROM answers n JOIN assignments a ON a.id = n.assignment_id AND a.project_id = n.project_id""",
+        "n.worker_id",
+    ),
+    "erasures": ("SELECT id, state, reason, created_at, decided_at FROM erasures", "worker_id"),
+}
+
+
+def export(db: Session, worker_id: str) -> IO[bytes]:
+    """A file with a member for each kind of what is kept, at its beginning; whoever takes it closes it."""
+    worker = onboarding.find(db, worker_id)
+    with ExitStack() as stack:
+        file = stack.enter_context(tempfile.SpooledTemporaryFile(max_size=_BYTES_IN_MEMORY))
+        for n, (name, rows) in enumerate(_all(db, worker.id, worker.payee_id)):
+            file.write(f"{',' if n else '{'}{json.dumps(name)}:[".encode())
+            for number, row in enumerate(rows):
+                file.write(b"," * bool(number) + json.dumps(dict(row), ensure_ascii=False, default=_written).encode())
+            file.write(b"]")
+        file.write(b"}")
+        file.seek(0)
+        stack.pop_all()
+    return file
+
+
+def _all(db: Session, worker_id: str, payee_id: str) -> Iterator[tuple[str, Iterator[Mapping[str, Any]]]]:
+    for name, (told, owner) in _SECTIONS.items():
+        sql = text(f"{told} WHERE {owner} = :worker_id ORDER BY 1")
+        found = db.execute(sql, {"worker_id": worker_id}, execution_options={"yield_per": _AT_ONCE})
+        yield name, (dict(row) for row in found.mappings())
+    yield from personal.sections(db, payee_id)
+
+
+def _written(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    assert isinstance(value, date), "what JSON has no form for is a time or a day"
+    return value.isoformat()
