@@ -7,11 +7,11 @@ requesters, and two admins each member of staff.
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import Select, exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from foundation import addresses, auth, clock, ids, proofs
+from foundation import addresses, auth, clock, ids, mail, proofs
 from foundation.errors import Conflict, NotFound, invalid, within
 from payments import contacts, four_eyes
 from workforce import onboarding, requesters
@@ -148,9 +148,13 @@ def find(db: Session, invitation_id: str) -> Invitation:
     return found
 
 
-def listed(*, status: str | None = None, role: str | None = None) -> Select[Invitation]:
-    """All invitations, those in a status, those for a role."""
+def listed(*, status: str | None = None, role: str | None = None, bounced: bool | None = None) -> Select[Invitation]:
+    """All invitations, those in a status, those for a role, those that are open and whose mail was given up or not."""
     rows = select(Invitation)
+    if bounced is not None:
+        sent = exists().where(proofs.Proof.subject == Invitation.id, proofs.Proof.ended_at.is_(None))
+        given_up = sent.where(mail.Mail.id == proofs.Proof.mail_id, mail.Mail.state == mail.MailState.GIVEN_UP)
+        rows = rows.where(Invitation.ended_at.is_(None), given_up if bounced else ~given_up)
     rows = rows if status is None else rows.where(Invitation.status == status)
     return rows if role is None else rows.where(Invitation.role == role)
 

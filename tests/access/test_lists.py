@@ -288,6 +288,8 @@ LISTS = (
     List("/api/suspensions", "SELECT id FROM suspensions", ("ops",)),
     List("/api/suspensions?state=proposed", "SELECT id FROM suspensions WHERE state = 'proposed'", ("ops",)),
     List("/api/staff-invitations", "SELECT id FROM invitations WHERE subject IS NOT NULL", ("admin",)),
+    List("/api/invitations?bounced=true", "SELECT id FROM invitations WHERE false", ("ops",)),
+    List("/api/invitations?bounced=false", "SELECT id FROM invitations WHERE ended_at IS NULL", ("ops",)),
     List("/api/invitations?status=sent", "SELECT id FROM invitations WHERE status = 'sent'", ("ops",)),
     List("/api/invitations?role=ops", "SELECT id FROM invitations WHERE role = 'ops'", ("admin",)),
     List("/api/mails?state=given_up", "SELECT id FROM mails WHERE state = 'given_up'", ("ops",)),

@@ -676,7 +676,7 @@ def _of_invitation(db: Session) -> Good:
 
 def _list_invitations(db: Session) -> Good:
     _invited(db)
-    return Good("ops", query="limit=1&status=sent&role=worker")
+    return Good("ops", query="limit=1&status=sent&role=worker&bounced=false")
 
 
 def _list_staff_invitations(db: Session) -> Good:
@@ -1707,6 +1707,7 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/me/leaving": _informed(),
     "GET /api/me/profile": _worker,
     "PUT /api/me/profile": _applicant(_PROFILE),
+    "GET /api/queues": _staff("ops"),
     "POST /api/consent-versions": _staff("ops", body={"words": "Be kind."}),
     "GET /api/consent-versions/current": _published,
     "GET /api/me/consents": _worker,

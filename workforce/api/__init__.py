@@ -13,6 +13,7 @@ from workforce.api import (
     people,
     pools,
     projects,
+    queues,
     reviews,
     suspensions,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "people",
     "pools",
     "projects",
+    "queues",
     "reviews",
     "routes",
     "suspensions",

@@ -54,7 +54,7 @@ def list_staff_invitations(call: Call) -> pagination.Page:
 
 @routes.get("/invitations", allow=_HOSTS, query=schemas.InvitationQuery, returns=schemas.Invitation, paged=True)
 def list_invitations(call: Call) -> pagination.Page:
-    """Who was asked to come and what came of it, newest first; `status` and `role` narrow the list."""
+    """Who was asked to come and what came of it, newest first; `status`, `role` and `bounced` narrow the list."""
     return pagination.read(call.db, invitations.listed(**call.query), Invitation.id, call.page)
 
 

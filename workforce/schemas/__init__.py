@@ -131,6 +131,7 @@ from workforce.schemas.projects import (
     ProjectTask,
     RaisedReserves,
 )
+from workforce.schemas.queues import Queues
 from workforce.schemas.reviews import (
     Accepted,
     AnswersToAccept,
@@ -243,6 +244,7 @@ __all__ = [
     "ProjectRate",
     "ProjectTask",
     "Proposed",
+    "Queues",
     "RaisedReserves",
     "Reading",
     "Reason",

@@ -2,7 +2,7 @@
 
 import re
 
-from foundation.fields import Choice, Country, Flag, Identifier, Integer, Schema, Shaped, Text, Timestamp
+from foundation.fields import Choice, Country, Flag, Identifier, Integer, QueryFlag, Schema, Shaped, Text, Timestamp
 from workforce.models import Guest, InvitationStatus, InvitedAs, StaffRole
 
 # No id of ours, and nothing that reads as another one.
@@ -27,6 +27,7 @@ class NewStaffInvitation(Schema):
 class InvitationQuery(Schema):
     status = Choice(InvitationStatus)
     role = Choice(InvitedAs)
+    bounced = QueryFlag(metadata={"description": "Of those that are open: whether their mail was given up."})
 
 
 class Invitation(Schema):
