@@ -20,7 +20,20 @@ from tests.access.world import World
 
 _WORD = re.compile(r"[A-Za-z0-9_.]{0,40}")
 # What stands where ids do and is none: the house itself, and those who act in its name.
-_NAMES = {"", "house", "KRA", "BIR", "settlement", "payouts", "floor", "ops", "finance", "approver", *rails.by_name}
+_NAMES = {
+    "",
+    "house",
+    "KRA",
+    "BIR",
+    "settlement",
+    "payouts",
+    "floor",
+    "admin",
+    "ops",
+    "finance",
+    "approver",
+    *rails.by_name,
+}
 # Commands that show nothing out of the tables, and why.
 SILENT = {
     ("migrate",): "says that it is done",
