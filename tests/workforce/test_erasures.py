@@ -169,4 +169,3 @@ def test_a_worker_exports_and_is_forgotten_over_http(
     assert taken.headers["Content-Disposition"] == f'attachment; filename="{ada.id}.json"'
     assert (wish.status_code, listed["worker_id"], done.get_json()["state"]) == (201, ada.id, "done")
     assert client.get("/api/me", headers=mine).status_code == 401
-    taken.close()

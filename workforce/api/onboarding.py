@@ -1,5 +1,9 @@
 """What workers say of themselves, agree to and take away, how they are checked, and how they are forgotten."""
 
+import weakref
+from collections.abc import Iterator
+from typing import IO
+
 from flask import Response
 
 from foundation import pagination
@@ -11,6 +15,12 @@ from workforce.api.edge import routes
 from workforce.models import Consent, ConsentVersion, Erasure, IdentityCheck
 
 _CHUNK = 64 * 1024
+
+
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
 
 
 @routes.get("/me/profile", allow=allow("work"), returns=schemas.Profile)
@@ -94,9 +104,10 @@ def decide_identity_check(call: Call, check_id: str) -> IdentityCheck:
 def export_me(call: Call) -> Response:
     """All that is kept about you, as one JSON document."""
     file = own_data.export(call.db, call.actor.subject_id)
-    response = Response(iter(lambda: file.read(_CHUNK), b""), content_type="application/json")
-    # Nobody may ask for the bytes: a HEAD, or a client that is gone.
-    response.call_on_close(file.close)
+    chunks = _chunks(file)
+    # Nobody may ask for the bytes: a HEAD, or a client that is gone. Whoever lets go of them closes the file.
+    weakref.finalize(chunks, file.close)
+    response = Response(chunks, content_type="application/json")
     response.headers["Content-Disposition"] = f'attachment; filename="{call.actor.subject_id}.json"'
     return response
 
