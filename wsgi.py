@@ -37,6 +37,8 @@ from workforce import (
     assignment,
     golds,
     identity,
+    importing,
+    imports,
     invitations,
     leases,
     messages,
@@ -96,6 +98,7 @@ program = Program(
         checking.count,
         reviews.accept_silent,
         rejections.end,
+        imports.forget,
         inquiry.look,
         quarantine.expire,
         idempotency.forget,
@@ -115,6 +118,7 @@ program = Program(
     # What is due and takes minutes, step by step.
     works=(
         settlement.refit_grown,
+        importing.go_on,
         runs.go_on,
         floor_weeks.go_on,
         screening.go_on,

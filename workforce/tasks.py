@@ -1,5 +1,7 @@
 """Tasks: staged, open, escalated, settled, cancelled. Whoever changes a task holds its row's lock."""
 
+import dataclasses
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,6 +12,7 @@ from sqlalchemy import Select, func, select, text, true
 from sqlalchemy.orm import Session
 
 from foundation import clock, errors, ids
+from foundation.db import patience
 from foundation.errors import BadRequest, Conflict, NotFound
 from foundation.limits import DAY, Limit
 from foundation.outbox import publish
@@ -49,14 +52,20 @@ class Question:
     callback_url: str = ""
     error_cost: str | None = None
 
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> "Question":
+        """What the checked fields of a task ask; those that have no place of their own are its params."""
+        own = {"unique_id", "callback_url", "metadata", "error_cost"}
+        params = {name: value for name, value in fields.items() if name not in own}
+        return cls(params=params, **{name: fields[name] for name in own & set(fields)})
+
 
 def create(db: Session, project: Project, batch: Batch, question: Question) -> Task:
     """A new task. In a running batch it is open at once, with its worst case reserved; in a staging one it waits."""
     if batch.status == BatchStatus.STAGING:
         # A launch that is under way would miss this task: wait for it, or hold it up until the task is in.
         db.refresh(batch, with_for_update={"read": True})
-    if batch.status == BatchStatus.COMPLETED:
-        raise BatchClosed("This batch is completed; make a new one.")
+    _refuse_completed(batch)
     if question.unique_id is not None:
         _refuse_taken(db, project.requester_id, question.unique_id)
     running = batch.status == BatchStatus.IN_PROGRESS
@@ -70,7 +79,7 @@ def create(db: Session, project: Project, batch: Batch, question: Question) -> T
         params=question.params,
         metadata_=question.metadata,
         callback_url=question.callback_url,
-        error_cost=None if question.error_cost is None else _error_cost(db, project, question.error_cost),
+        error_cost=None if question.error_cost is None else error_cost(db, project, question.error_cost),
         overlap=project.overlap_min,
         free_slots=project.overlap_min,
         position=db.scalar(positions.next_value()),
@@ -83,7 +92,53 @@ def create(db: Session, project: Project, batch: Batch, question: Question) -> T
     return task
 
 
-def _error_cost(db: Session, project: Project, amount: str) -> Decimal:
+_CREATE = text("""
+    INSERT INTO tasks (id, project_id, batch_id, requester_id, unique_id, status, params, metadata, callback_url,
+                       error_cost, overlap, free_slots, position, reserved)
+    SELECT r.id, :project_id, :batch_id, :requester_id, r.unique_id, :status, r.params, r.metadata, r.callback_url,
+           r.error_cost, :overlap, :overlap, nextval('task_positions'), :reserved
+      FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+        AS r(id text, unique_id text, params jsonb, metadata jsonb, callback_url text, error_cost numeric)
+        ON CONFLICT (requester_id, unique_id) WHERE unique_id IS NOT NULL DO NOTHING
+    RETURNING id
+""")
+
+
+def create_many(
+    db: Session, project: Project, batch: Batch, questions: Mapping[int, Question], *, key: str
+) -> list[int]:
+    """New tasks by number, all in one statement, as `create` makes one. Returns the numbers whose unique_id is taken.
+
+    What is set aside for them is posted under `key`. Raises `BatchClosed` and `InsufficientFunds`.
+    """
+    # A launch that is under way would miss these tasks: wait for it, or hold it up until they are in.
+    db.refresh(batch, with_for_update={"read": True})
+    _refuse_completed(batch)
+    # Whoever sends a single task of this requester waits until these are in, and then sees them.
+    db.execute(_ALL_UNIQUE, {"requester_id": project.requester_id})
+    running = batch.status == BatchStatus.IN_PROGRESS
+    worst = None
+    if running and questions:
+        rates.hold_card(db, project.id)
+        worst = worst_case(db, project, batch)
+    rows = {ids.new("tsk"): number for number in questions}
+    given = {
+        "project_id": project.id, "batch_id": batch.id, "requester_id": project.requester_id,
+        "status": TaskStatus.OPEN if running else TaskStatus.STAGED, "overlap": project.overlap_min,
+        "reserved": 0 if worst is None else worst.amount,
+    }  # fmt: skip
+    made = set(db.scalars(_CREATE, {**given, "rows": _rows(rows, questions)})) if questions else set()
+    if made and worst is not None:
+        set_aside(db, batch, key=key, currency=worst.currency, amount=worst.amount * len(made))
+    return [number for task_id, number in rows.items() if task_id not in made]
+
+
+def _rows(numbers: Mapping[str, int], questions: Mapping[int, Question]) -> str:
+    asked = {task_id: questions[number] for task_id, number in numbers.items()}
+    return json.dumps([{"id": task_id, **dataclasses.asdict(question)} for task_id, question in asked.items()])
+
+
+def error_cost(db: Session, project: Project, amount: str) -> Decimal:
     """An amount that the currency of the project's card has."""
     currency = rates.dearest(db, project.id, tier_max=Tier.EXPERT).currency
     with errors.within("/error_cost"):
@@ -109,7 +164,9 @@ def launch(db: Session, batch: Batch) -> Batch:
         project = db.get_one(Project, batch.project_id)
         total = _reserve(db, project, batch, key=batch.id, n_tasks=n_tasks)
         where = {"project_id": project.id, "batch_id": batch.id}
-        db.execute(_OPEN, {**where, "reserved": total // n_tasks})
+        # A million tasks take a minute.
+        with patience(db):
+            db.execute(_OPEN, {**where, "reserved": total // n_tasks})
     batch.status = BatchStatus.IN_PROGRESS
     db.flush()
     return batch
@@ -155,9 +212,21 @@ def _reserve(db: Session, project: Project, batch: Batch, *, key: str, n_tasks: 
     return total
 
 
+_UNIQUE = text("""
+    SELECT pg_advisory_xact_lock_shared(hashtextextended(:requester_id, 0)),
+           pg_advisory_xact_lock(hashtextextended(:key, 0))
+""")
+_ALL_UNIQUE = text("SELECT pg_advisory_xact_lock(hashtextextended(:requester_id, 0))")
+
+
+def _refuse_completed(batch: Batch) -> None:
+    if batch.status == BatchStatus.COMPLETED:
+        raise BatchClosed("This batch is completed; make a new one.")
+
+
 def _refuse_taken(db: Session, requester_id: str, unique_id: str) -> None:
     # Two posts of one unique_id at once: the second waits for the first one's commit, then sees its task.
-    db.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": f"{requester_id}:{unique_id}"})
+    db.execute(_UNIQUE, {"requester_id": requester_id, "key": f"{requester_id}:{unique_id}"})
     taken = db.scalar(select(Task.id).where(Task.requester_id == requester_id, Task.unique_id == unique_id))
     if taken is not None:
         raise UniqueIdTaken(f"The task {taken} has the unique_id {unique_id!r}.", task_id=taken)

@@ -60,5 +60,7 @@ def test_every_answer_with_members_is_declared() -> None:
         "GET /api/exports/<export_id>/file",
         "GET /api/me/statements/<month>.csv",
         "GET /api/me/invoices/<invoice_id>.csv",
+        "GET /api/projects/<project_id>/labels.csv",
+        "GET /api/projects/<project_id>/labels.jsonl",
         "GET /metrics",
     }

@@ -75,6 +75,7 @@ LISTS = (
         _WORKERS,
     ),
     List("/api/projects", "SELECT id FROM projects WHERE requester_id = :me", _REQUESTERS),
+    List("/api/imports", "SELECT id FROM imports WHERE requester_id = :me", _REQUESTERS),
     List("/v1/projects", "SELECT id FROM projects WHERE requester_id = :me", _REQUESTERS, items=""),
     List("/v1/batches", "SELECT id FROM batches WHERE requester_id = :me", _REQUESTERS, "docs", total="totalDocs"),
     List(

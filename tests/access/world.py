@@ -6,6 +6,7 @@ is planted in every text of it (`canaries.py`).
 
 import base64
 import hashlib
+import io
 import json
 import secrets
 import tomllib
@@ -19,6 +20,7 @@ from sqlalchemy import Engine, create_engine, select, text, update
 from sqlalchemy.orm import Session
 
 from foundation import auth, clock, db, ids, mail, outbox, proofs
+from foundation.jobs import run_steps
 from payments import (
     active_time,
     adjustments,
@@ -63,6 +65,8 @@ from workforce import (
     erasures,
     golds,
     identity,
+    importing,
+    imports,
     invitations,
     leases,
     messages,
@@ -220,6 +224,7 @@ _VALUES = {
     "batch": """
         SELECT b.id AS batch_id, b.name AS batch, p.name AS project
           FROM batches b JOIN projects p ON p.id = b.project_id WHERE b.id = :id""",
+    "import": "SELECT id AS import_id FROM imports WHERE id = :id",
     "task": "SELECT id AS task_id, unique_id FROM tasks WHERE id = :id",
     "weighed": """
         SELECT project_id, min(voter_id) AS voter_id FROM reliability WHERE project_id = :id GROUP BY project_id""",
@@ -303,6 +308,7 @@ _PREFIXES = {
     "kyc_rule_id": "kyr", "screening_id": "scr", "block_id": "blk", "account_id": "acc", "export_id": "exp",
     "mail_id": "mal", "invitation_id": "ivt", "message_id": "msg", "suspension_id": "sus",
     "check_id": "idc", "erasure_id": "ers",
+    "import_id": "imp",
 }  # fmt: skip
 
 
@@ -379,6 +385,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     for owner, requester in cast.requesters.items():
         yield from _tasks(session, cast, owner, requester)
         yield from _batches(session, owner, requester)
+        yield from _imports(session, owner, requester)
         yield _weighed(session, cast, owner, requester)
         yield from _golds(session, cast, owner, requester)
         yield from _proposals(session, cast, owner, requester)
@@ -747,6 +754,27 @@ def _batches(session: Session, owner: str, requester: Requester) -> Iterator[Thi
     factories.create_task(session, dear, made["unpaid"])
     yield Thing("task", "staged", owner, factories.create_task(session, project, made["staging"]).id)
     yield from (Thing("batch", state, owner, batch.id) for state, batch in made.items())
+
+
+def _imports(session: Session, owner: str, requester: Requester) -> Iterator[Thing]:
+    """A file of tasks in every state; there is room for one more that is not over."""
+    project = factories.create_project(session, requester)
+    for state, header in {
+        "cancelled": b"attachment", "failed": b"nothing", "finished": b"attachment", "stopped": b"attachment",
+        "receiving": b"attachment",
+    }.items():  # fmt: skip
+        batch = factories.create_batch(session, project, status=BatchStatus.STAGING)
+        found = imports.announce(session, requester.id, batch=batch.id, format_="csv")
+        sent = io.BytesIO(header + f"\n{owner}, {state}\na bird\n".encode())
+        imports.add_part(session, requester.id, found.id, 1, sent, sent_by=requester.id)
+        if state == "cancelled":
+            imports.cancel(session, requester.id, found.id)
+        elif state != "receiving":
+            imports.begin(session, requester.id, found.id, n_parts=1)
+            batch.status = BatchStatus.COMPLETED if state == "stopped" else BatchStatus.STAGING
+            run_steps(session, importing.go_on(session))
+        assert found.state == state
+        yield Thing("import", state, owner, found.id)
 
 
 def _quarantines(session: Session, cast: Cast) -> Iterator[Thing]:

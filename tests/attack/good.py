@@ -72,6 +72,7 @@ from workforce import (
     drafts,
     erasures,
     identity,
+    imports,
     invitations,
     messages,
     pools,
@@ -282,11 +283,13 @@ def _new_project(db: Session) -> Good:
     return Good("requester", factories.create_requester(db).id, body=body)
 
 
-def _of_project(role: str = "requester") -> Callable[[Session], Good]:
+def _of_project(role: str = "requester", query: str = "") -> Callable[[Session], Good]:
     def good(db: Session) -> Good:
         project, _ = factories.create_escalated(db)
         names = {"project_id": project.id}
-        return Good(role, project.requester_id, names) if role == "requester" else Good(role, names=names)
+        if role == "requester":
+            return Good(role, project.requester_id, names, query=query)
+        return Good(role, names=names, query=query)
 
     return good
 
@@ -1287,6 +1290,28 @@ def _new_bank_file(_db: Session) -> Good:
     return Good("finance", query="format=mpesa", sends=sends, known={"?/format": 422})
 
 
+def _new_import(db: Session) -> Good:
+    batch = factories.create_batch(db, factories.create_project(db))
+    return Good("requester", batch.requester_id, body={"batch": batch.id, "format": "csv"}, known={"/batch": 404})
+
+
+def _of_import(body: Any = None, *, known: Mapping[str, int] | None = None) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        batch = factories.create_batch(db, factories.create_project(db))
+        found = imports.announce(db, batch.requester_id, batch=batch.id, format_="csv")
+        imports.add_part(db, batch.requester_id, found.id, 1, io.BytesIO(b"attachment\n"), sent_by=batch.requester_id)
+        return Good("requester", batch.requester_id, {"import_id": found.id}, body, known=known or {})
+
+    return good
+
+
+def _import_part(db: Session) -> Good:
+    batch = factories.create_batch(db, factories.create_project(db))
+    found = imports.announce(db, batch.requester_id, batch=batch.id, format_="csv")
+    query = f"import_id={found.id}&number=1"
+    return Good("requester", batch.requester_id, query=query, sends="attachment\n", known={"?/import_id": 404})
+
+
 def _bank_file(db: Session) -> Good:
     _bank_line(db)
     newest = reconciliation.files().order_by(BankFile.id.desc()).limit(1)
@@ -1637,6 +1662,8 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/projects/<project_id>/reviews/<answer_id>/rejection": _review(
         lambda _: {"reason": "copied", "evidence": "Word for word as another's."}, named=True
     ),
+    "GET /api/projects/<project_id>/labels.csv": _of_project(query="after=tsk_0&most=10"),
+    "GET /api/projects/<project_id>/labels.jsonl": _of_project(query="after=tsk_0&most=10"),
     "POST /api/projects/<project_id>/rates": _new_rates(later=True),
     "POST /api/projects/<project_id>/rates/preview": _new_rates(),
     "GET /api/projects/<project_id>/rates": _of_project(),
@@ -1901,6 +1928,14 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /v1/projects/<path:name>": _scales_name,
     "POST /v1/batches": _scales_batch,
     "GET /v1/batches": _scales_batches,
+    "POST /api/imports": _new_import,
+    "POST /api/import-parts": _import_part,
+    "POST /api/imports/<import_id>/begin": _of_import({"parts": 1}, known={"/parts": 409}),
+    "POST /api/imports/<import_id>/cancel": _of_import(),
+    "GET /api/imports": _requester,
+    "GET /api/imports/<import_id>": _of_import(),
+    "GET /api/imports/<import_id>/parts": _of_import(),
+    "GET /api/imports/<import_id>/faults": _of_import(),
     "GET /v1/batches/<path:name>/status": _of_batch(),
     "GET /v1/batches/<path:name>": _of_batch(),
     "POST /v1/batches/<path:name>/finalize": _of_batch({}),

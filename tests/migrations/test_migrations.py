@@ -1,5 +1,6 @@
 """The way from each earlier version to this one: with data in it, under writes, and killed wherever it can be."""
 
+import io
 import json
 import shutil
 import subprocess
@@ -31,8 +32,20 @@ from tests import factories
 from tests.conftest import House, Urls, _named, a_house
 from tests.drills import catalog
 from tests.payments import owed
-from workforce import assignment, drafts, erasures, identity, invitations, leases, pools, reviews, suspensions
-from workforce.models import Assignment, Kind, LanguageLevel, Pool
+from workforce import (
+    assignment,
+    drafts,
+    erasures,
+    identity,
+    importing,
+    imports,
+    invitations,
+    leases,
+    pools,
+    reviews,
+    suspensions,
+)
+from workforce.models import Assignment, BatchStatus, Kind, LanguageLevel, Pool, Project
 
 _SCRIPTS = ScriptDirectory.from_config(installation._alembic())
 _EARLIER = [script.revision for script in _SCRIPTS.walk_revisions() if script.revision != _SCRIPTS.get_current_head()]
@@ -148,6 +161,7 @@ def _live_in(house: House) -> None:
         pools.put(session, expert.id, [Pool.VENDOR], put_by="ops")
         pools.set_languages(session, expert.id, {"sw": LanguageLevel.C1})
         _judge(session)
+        _send_file(session, project)
         factories.enter_fx_rate(session, confirmed=True)
         factories.enter_tax_rule(session, confirmed=True, country="UG")
         # Of which nothing is taken yet: versions before could not say what was.
@@ -174,6 +188,15 @@ def _judge(session: Session) -> None:
     (answer,) = factories.answer_all(session, project, "rook")
     factories.settle(session)
     assert reviews.accept(session, project, [answer.id], decided_by="tok_1") == 1
+
+
+def _send_file(session: Session, project: Project) -> None:
+    """A file of tasks with a line that becomes none."""
+    batch = factories.create_batch(session, project, status=BatchStatus.STAGING)
+    sent = imports.announce(session, batch.requester_id, batch=batch.id, format_="jsonl")
+    imports.add_part(session, batch.requester_id, sent.id, 1, io.BytesIO(b"{}\n[]\n"), sent_by="requester")
+    imports.begin(session, batch.requester_id, sent.id, n_parts=1)
+    importing.step(session, sent.id)
 
 
 def _prepare_pay(session: Session) -> None:

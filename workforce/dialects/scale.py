@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from foundation import errors
 from foundation.auth import allow
 from foundation.errors import BadRequest, Problem
-from foundation.fields import Amount, Flag, JsonObject, QueryInteger, Schema, Text
+from foundation.fields import Flag, JsonObject, QueryInteger, Schema, Text
 from foundation.http import Call, Routes, Surface, load
 from payments.rates import Price
 from workforce import projects, schemas, tasks
@@ -81,17 +81,9 @@ class _NewBatch(Schema):
     staging = Flag(load_default=False)
 
 
-class _NewTask(Schema):
+class _NewTask(schemas.TaskFields):
     project = Text(longest=200)
     batch = Text(longest=200)
-    unique_id = Text(shortest=1, longest=200)
-    instruction = Text(longest=10_000)
-    callback_url = Text(load_default="", longest=2000)
-    metadata = JsonObject(load_default=dict)
-    # Our own: what a wrong label of this task costs, where it is not what its project says.
-    error_cost = Amount()
-    attachment = Text(longest=10_000)
-    attachments = ma.fields.List(JsonObject(), validate=ma.validate.Length(max=50))
     categories = ma.fields.List(Text(shortest=1, longest=200, name=True), validate=ma.validate.Length(2, 100))
 
 
@@ -204,14 +196,8 @@ def create_task(call: Call) -> dict[str, Any]:
     _require_home(call, project)
     if "categories" in body and body["categories"] != project.labels:
         raise BadRequest("The categories of a task are those of its project, in the same order.")
-    named = {"project", "batch", "unique_id", "callback_url", "metadata", "error_cost"}
-    question = tasks.Question(
-        params={key: value for key, value in body.items() if key not in named},
-        metadata=body["metadata"],
-        unique_id=body.get("unique_id"),
-        callback_url=body["callback_url"],
-        error_cost=body.get("error_cost"),
-    )
+    homes = {"project", "batch"}
+    question = tasks.Question.of({name: value for name, value in body.items() if name not in homes})
     return _task(tasks.create(call.db, project, batch, question), project, batch)
 
 

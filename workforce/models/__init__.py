@@ -15,6 +15,7 @@ from workforce.models.assignment import (
     WithdrawalReason,
 )
 from workforce.models.audience import LanguageLevel, Pool, PoolMembership, WorkerLanguage
+from workforce.models.imports import Import, ImportFault, ImportFormat, ImportPart, ImportPiece, ImportState
 from workforce.models.invitations import Guest, Invitation, InvitationStatus, InvitedAs, StaffRole
 from workforce.models.messages import Message, MessageChoice
 from workforce.models.onboarding import (
@@ -58,6 +59,12 @@ __all__ = [
     "ErasureState",
     "Guest",
     "IdentityCheck",
+    "Import",
+    "ImportFault",
+    "ImportFormat",
+    "ImportPart",
+    "ImportPiece",
+    "ImportState",
     "Invitation",
     "InvitationStatus",
     "InvitedAs",

@@ -53,6 +53,7 @@ from workforce.schemas.gold import (
     PassedByTime,
     Proposed,
 )
+from workforce.schemas.imports import BeginImport, Import, ImportFault, ImportPart, NewImport, PartQuery, TaskFields
 from workforce.schemas.invitations import (
     Acceptance,
     Arrival,
@@ -64,6 +65,7 @@ from workforce.schemas.invitations import (
     NewStaffInvitation,
     StaffInvitation,
 )
+from workforce.schemas.labels import LabelFileQuery
 from workforce.schemas.leases import HeldLease, LeaseQuery, TakingBack
 from workforce.schemas.messages import (
     MarkedRead,
@@ -155,6 +157,7 @@ __all__ = [
     "Arrival",
     "Assignment",
     "AvailableWork",
+    "BeginImport",
     "BelowFloor",
     "Brake",
     "BrakeQuery",
@@ -195,11 +198,15 @@ __all__ = [
     "HeldLease",
     "IdentityCheck",
     "IdentityCheckOfWorker",
+    "Import",
+    "ImportFault",
+    "ImportPart",
     "Invitation",
     "InvitationQuery",
     "InvitationSecret",
     "JudgedReview",
     "KnownLanguage",
+    "LabelFileQuery",
     "Language",
     "LanguageChange",
     "LanguageSince",
@@ -220,6 +227,7 @@ __all__ = [
     "NewConsent",
     "NewConsentVersion",
     "NewGold",
+    "NewImport",
     "NewInvitation",
     "NewMessageChoice",
     "NewProject",
@@ -230,6 +238,7 @@ __all__ = [
     "OwnAppeal",
     "OwnReview",
     "OwnReviewQuery",
+    "PartQuery",
     "Passed",
     "PassedByTier",
     "PassedByTime",
@@ -263,6 +272,7 @@ __all__ = [
     "Suspension",
     "SuspensionQuery",
     "TakingBack",
+    "TaskFields",
     "TierChange",
     "WhyNothing",
     "WhyNothingOfWorker",

@@ -1,0 +1,135 @@
+"""Settled labels as a file: CSV for people, JSON Lines for programs, some ten thousand at a time.
+
+A file goes on behind a task's id, so that a million labels are taken in pieces: whoever is cut off asks again from the
+last id they have. Ids are in the order in which tasks were sent: what is settled later may lie before one that was
+taken.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from foundation.limits import DAY, Limit
+from payments import funding, money, rates
+from payments.files import cells
+from workforce.models import Project
+from workforce.tiers import Tier
+
+QUOTA = Limit("label-files", 5_000, DAY)
+MOST = 50_000
+_AT_ONCE = 2_000
+_IN_MEMORY = 1024 * 1024
+_COLUMNS = (
+    "task_id", "unique_id", "batch_id", "label", "confidence", "settled_by", "flagged", "answers", "dissenting", "cost",
+    "currency", "settled_at",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFile:
+    """A file at its beginning, how many labels are in it, and the last task of a full one: others may follow."""
+
+    file: IO[bytes]
+    rows: int
+    next: str | None
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes, once; closes the file."""
+        with self.file:
+            while chunk := self.file.read(64 * 1024):
+                yield chunk
+
+
+def make_csv(db: Session, project: Project, *, after: str, most: int) -> LabelFile:
+    """RFC 4180, UTF-8; a text that a spreadsheet would run has a quote before it."""
+
+    def line(label: Mapping[str, Any]) -> str:
+        row = io.StringIO(newline="")
+        csv.writer(row).writerow([_cell(label[name]) for name in _COLUMNS])
+        return row.getvalue()
+
+    return _make(db, project, line, after=after, most=most, header=",".join(_COLUMNS) + "\r\n")
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return cells.quoted(value) if isinstance(value, str) else value
+
+
+def make_jsonl(db: Session, project: Project, *, after: str, most: int) -> LabelFile:
+    """An object a line, with the task's metadata as they were sent."""
+    return _make(db, project, lambda label: json.dumps(label) + "\n", after=after, most=most)
+
+
+def _make(
+    db: Session, project: Project, line: Callable[[Mapping[str, Any]], str], *, after: str, most: int, header: str = ""
+) -> LabelFile:
+    with ExitStack() as until_finished:
+        file: IO[bytes] = until_finished.enter_context(SpooledTemporaryFile(max_size=_IN_MEMORY))
+        file.write(header.encode())
+        rows, last = 0, after
+        for label in _labels(db, project, after, most):
+            file.write(line(label).encode())
+            rows, last = rows + 1, label["task_id"]
+        file.seek(0)
+        # From here on it is the caller's, who closes it.
+        until_finished.pop_all()
+    return LabelFile(file, rows, last if rows == most else None)
+
+
+# By the requester, whose tasks have an index in the order of their ids.
+_SETTLED = text("""
+    SELECT t.id, t.unique_id, t.batch_id, t.label, t.confidence, t.settled_by, t.flagged, t.settled_at, t.metadata,
+           given.answers, given.dissenting, given.amounts
+      FROM tasks t
+     CROSS JOIN LATERAL (
+           SELECT count(*) FILTER (WHERE a.kind = 'answer') AS answers,
+                  count(*) FILTER (WHERE a.kind = 'answer' AND a.label <> t.label) AS dissenting,
+                  coalesce(array_agg(s.amount), '{}') AS amounts
+             FROM answers a JOIN assignments s ON s.project_id = a.project_id AND s.id = a.assignment_id
+            WHERE a.task_id = t.id AND a.status = 'accepted') given
+     WHERE t.requester_id = :requester_id AND t.project_id = :project_id AND t.status = 'settled' AND t.id > :after
+     ORDER BY t.id LIMIT :most
+""")
+
+
+def _labels(db: Session, project: Project, after: str, most: int) -> Iterator[dict[str, Any]]:
+    card = rates.dearest(db, project.id, tier_max=Tier.EXPERT)
+    whose = {"requester_id": project.requester_id, "project_id": project.id}
+    while most > 0:
+        rows = db.execute(_SETTLED, {**whose, "after": after, "most": min(most, _AT_ONCE)}).all()
+        fees = funding.fees_of(db, {row.batch_id for row in rows})
+        for row in rows:
+            yield _label(row, project, card, fees[row.batch_id])
+        if len(rows) < _AT_ONCE:
+            return
+        after, most = rows[-1].id, most - len(rows)
+
+
+def _label(row: Any, project: Project, card: rates.Quote, fee: int) -> dict[str, Any]:
+    cost = sum(funding.with_fee(amount, fee) for amount in row.amounts)
+    return {
+        "task_id": row.id,
+        "unique_id": row.unique_id,
+        "batch_id": row.batch_id,
+        "label": project.labels[row.label],
+        "confidence": row.confidence,
+        "settled_by": row.settled_by,
+        "flagged": row.flagged,
+        "answers": row.answers,
+        "dissenting": row.dissenting,
+        "cost": money.format_amount(cost, card.exponent),
+        "currency": card.currency,
+        "settled_at": row.settled_at.astimezone(UTC).isoformat(),
+        "metadata": row.metadata,
+    }
