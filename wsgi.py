@@ -31,7 +31,12 @@ from payments import (
 )
 from payments.events import DestinationChanged, DestinationShared, PayHeld, PayoutsSent
 from quality import checking, inquiry, quarantine, revisions
-from quality.events import ConsensusRevised, EvidenceRaised, WeightsChanged
+from quality.events import (
+    ConsensusRevised,
+    EvidenceRaised,
+    ReliabilityChanged,
+    WeightsChanged,
+)
 from workforce import (
     appeals,
     assignment,
@@ -42,14 +47,21 @@ from workforce import (
     invitations,
     leases,
     messages,
+    overrides,
     precedence,
     rejections,
     reviews,
     settlement,
     suspensions,
     tasks,
+    tiers,
 )
-from workforce.events import AnswerSubmitted, AppealDecided, LeaseTakenBack
+from workforce.events import (
+    AnswerSubmitted,
+    AppealDecided,
+    LeaseTakenBack,
+    TierMoved,
+)
 
 VERSION = "0.1.0"
 
@@ -83,6 +95,8 @@ program = Program(
         On(DestinationShared, methods.tell_shared),
         On(PayHeld, messages.tell_held),
         On(PayoutsSent, messages.tell_sent),
+        On(ReliabilityChanged, tiers.follow),
+        On(TierMoved, tiers.tell),
         On(WeightsChanged, settlement.reweigh),
         On(LeaseTakenBack, leases.tell),
     ),
@@ -99,6 +113,8 @@ program = Program(
         reviews.accept_silent,
         rejections.end,
         imports.forget,
+        tiers.look,
+        overrides.expire,
         inquiry.look,
         quarantine.expire,
         idempotency.forget,

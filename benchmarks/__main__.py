@@ -21,6 +21,7 @@ from benchmarks import (
     spread,
     stream,
     structured,
+    tiers,
     trip,
 )
 from foundation import logs
@@ -37,6 +38,7 @@ _ALL: dict[str, Callable[[Path | None], None]] = {
     "stream": stream.run,
     "structured": structured.run,
     "adversaries": adversaries.run,
+    "tiers": lambda _data: tiers.run(),
     "claims": lambda _data: claims.run(),
     "herd": lambda _data: herd.run(),
     "imports": lambda _data: imports.run(),

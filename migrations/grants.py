@@ -25,6 +25,7 @@ _UNUSUAL = {
     "exposures": "SELECT, INSERT",
     "gold_corrections": "SELECT, INSERT",
     "known_labels": "SELECT, INSERT",
+    "ladder_steps": "SELECT, INSERT",
     "left_out": "SELECT, INSERT",
     "owners": "SELECT, INSERT",
     "payout_files": "SELECT, INSERT",
@@ -74,7 +75,10 @@ _UNUSUAL = {
     "invoices": "SELECT, INSERT, UPDATE (state, year, serial, due, issued_by, issued_at, entry_id, payment_id, "
     "paid_at, voided_by, voided_at, void_reason)",
     "horizons": "SELECT, INSERT, UPDATE (heard_xact, is_final)",
+    "ladder_rules": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     "nettings": "SELECT, INSERT, UPDATE (open, counts)",
+    "tier_overrides": "SELECT, INSERT, UPDATE (state, decided_by, decided_at, tier_before, ends_at, ended_by, "
+    "ended_at)",
     # Locked by whoever changes what is paid to whom.
     "payees": "SELECT, INSERT, UPDATE (name)",
     "paying_accounts": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",

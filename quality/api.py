@@ -11,6 +11,7 @@ from foundation.http import Call, Routes
 from quality import (
     adjudication,
     agreement,
+    checking,
     confusion,
     quarantine,
     refits,
@@ -35,6 +36,14 @@ def reliabilities(call: Call, project_id: str) -> pagination.Page:
 def in_skills(call: Call, voter_id: str) -> dict[str, Sequence[skills.InSkill]]:
     """How reliable one worker is in each skill, over all of its projects."""
     return {"items": skills.of_voter(call.db, voter_id)}
+
+
+@routes.get(
+    "/workers/<voter_id>/checks", allow=allow("ops"), query=schemas.ChecksQuery, returns=schemas.CheckedVote, paged=True
+)
+def checks_of(call: Call, voter_id: str) -> pagination.Page:
+    """The answers of a worker whose truth became known, newest task first; `skill` narrows the list."""
+    return checking.page(call.db, voter_id, call.page, **call.query)
 
 
 @routes.get("/projects/<project_id>/experts", allow=allow("ops"), returns=schemas.Expert, paged=True)

@@ -14,10 +14,13 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sqlalchemy import select, text
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.orm import Session
 
-from foundation import pagination
+from foundation import ids, pagination
+from foundation.errors import NotFound
+from foundation.outbox import publish
+from quality.events import ReliabilityChanged
 from quality.methods import anytime
 from quality.models import CheckedVote, VoterRecord
 
@@ -96,6 +99,7 @@ def count(db: Session) -> int:
     """Bring what was checked, or is judged otherwise now, into its voters' records. A sweep."""
     rows = db.execute(_UNCOUNTED, {"most": _AT_ONCE}).all()
     records = _locked(db, {(row.voter_id, row.skill) for row in rows})
+    corrected = {(row.voter_id, row.skill) for row in rows if row.counted is not None}
     seqs = []
     for row in rows:
         record = records[row.voter_id, row.skill]
@@ -110,6 +114,9 @@ def count(db: Session) -> int:
         columns = {f"{name}s": [getattr(row, name) for row in rows] for name in ("project_id", "task_id", "voter_id")}
         db.execute(_COUNTED, {**columns, "counted": [row.is_right for row in rows], "seqs": seqs})
         _measure(db, records.values())
+    for (voter_id, skill), record in records.items():
+        shown = {name: getattr(record, name) for name in ("n", "n_right", "low", "high")}
+        publish(db, ReliabilityChanged(voter_id, skill, **shown, corrected=(voter_id, skill) in corrected))
     return len(rows)
 
 
@@ -251,6 +258,22 @@ def of_voter(db: Session, voter_id: str) -> list[Record]:
     return [_record(row) for row in db.scalars(rows.execution_options(populate_existing=True))]
 
 
+def of_voters(db: Session, voter_ids: Sequence[str], skill: str) -> dict[str, Record]:
+    """The records of those of these voters in a skill of whom anything was checked."""
+    rows = select(VoterRecord).where(VoterRecord.voter_id.in_(voter_ids), VoterRecord.skill == skill)
+    return {row.voter_id: _record(row) for row in db.scalars(rows.execution_options(populate_existing=True))}
+
+
+def within(skill: str, *, low_least: float | None, high_most: float | None) -> Select[str]:
+    """Whose record in a skill has bounds like these: a list of ids for whoever asks about more of them."""
+    rows = select(VoterRecord.voter_id).where(VoterRecord.skill == skill)
+    if low_least is not None:
+        rows = rows.where(VoterRecord.low >= low_least)
+    if high_most is not None:
+        rows = rows.where(func.least(VoterRecord.high, VoterRecord.high_recent) <= high_most)
+    return rows
+
+
 def _record(row: VoterRecord) -> Record:
     shown = Shown(**{name: getattr(row, name) for name in Shown.__slots__})
     return Record(row.voter_id, row.skill, row.n_seen, row.since, shown, row.checked_at)
@@ -267,6 +290,8 @@ def begin_anew(db: Session, voter_id: str, skill: str, *, since: int | None = No
 
 def page(db: Session, voter_id: str, request: pagination.PageRequest, *, skill: str | None = None) -> pagination.Page:
     """The checked answers of a voter in the order of their tasks, newest first, in one skill or all."""
+    if not ids.looks_valid(voter_id, "wrk"):
+        raise NotFound("There is no such worker.")
     rows = select(CheckedVote).where(CheckedVote.voter_id == voter_id)
     if skill is not None:
         rows = rows.where(CheckedVote.skill == skill)

@@ -33,6 +33,27 @@ class EvidenceRaised(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ReliabilityChanged(Event):
+    """What checks show of a voter in a skill is other than before: so many right of so many, and the bounds of that.
+
+    corrected : whether something that had counted was judged anew.
+    """
+
+    voter_id: str
+    skill: str
+    n: int
+    n_right: int
+    low: float
+    high: float
+    corrected: bool = False
+
+    @property
+    def stream(self) -> str:
+        """Whoever reacts is alone with the voter."""
+        return self.voter_id
+
+
+@dataclass(frozen=True, slots=True)
 class WeightsChanged(Event):
     """What some votes of a project tell is judged otherwise from now on, by a quarantine or by an inquiry's doubts."""
 

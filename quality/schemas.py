@@ -4,7 +4,7 @@ import marshmallow as ma
 
 from foundation.fields import Choice, Flag, Fraction, Identifier, Integer, QueryInteger, Schema, Text, Timestamp
 from quality.methods.evidence import Kind
-from quality.models import QuarantineStatus, RefitState
+from quality.models import Check, QuarantineStatus, RefitState
 
 
 class InSkill(Schema):
@@ -18,6 +18,23 @@ class InSkill(Schema):
 
 class InSkills(Schema):
     items = ma.fields.List(ma.fields.Nested(InSkill))
+
+
+class ChecksQuery(Schema):
+    skill = Text(longest=100)
+
+
+class CheckedVote(Schema):
+    task_id = Identifier("tsk")
+    project_id = Identifier("prj")
+    skill = Text()
+    source = Choice(
+        Check,
+        metadata={"description": "How the truth became known; what was in dispute is hard, and counts for no tier."},
+    )
+    is_right = Flag(allow_none=True, metadata={"description": "Null while the label of a gold is doubted."})
+    seq = Integer(allow_none=True, metadata={"description": "Which of the worker's counted answers it is, from 1."})
+    checked_at = Timestamp()
 
 
 class Expert(Schema):

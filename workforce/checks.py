@@ -142,6 +142,25 @@ CHECKS = {
     "W20 nobody rejects anything while ops look at their rejections": """
         SELECT v.answer_id FROM reviews v JOIN brakes b ON b.requester_id = v.requester_id
          WHERE b.state = 'on' AND v.state IN ('rejected', 'final') AND v.decided_at > b.created_at""",
+    "W13 everybody stands where their last move has brought them": """
+        SELECT p.worker_id || ' in ' || p.skill FROM worker_tiers p
+          LEFT JOIN LATERAL (
+               SELECT m.tier_to FROM tier_moves m
+                WHERE m.worker_id = p.worker_id AND m.skill = p.skill ORDER BY m.id DESC LIMIT 1) m ON true
+         WHERE m.tier_to IS DISTINCT FROM p.tier""",
+    "W14 whoever was moved by evidence was moved by what the bounds of it say": """
+        SELECT m.id FROM tier_moves m JOIN ladder_steps s ON s.rule_id = m.rule_id
+         WHERE (m.cause = 'promotion' AND s.tier = m.tier_to
+                AND (m.tier_to <> m.tier_from + 1 OR s.reach IS NULL OR m.low < s.reach))
+            OR (m.cause = 'demotion' AND s.tier = m.tier_from
+                AND (m.tier_to >= m.tier_from OR s.keep IS NULL OR least(m.high, m.high_recent) >= s.keep))""",
+    "W15 a worker is kept on a step just as long as an override of two people holds": """
+        SELECT coalesce(p.worker_id || ' in ' || p.skill, o.id) FROM (
+               SELECT * FROM worker_tiers WHERE pinned_until IS NOT NULL) p
+          FULL JOIN (SELECT * FROM tier_overrides WHERE state = 'active') o
+            ON o.worker_id = p.worker_id AND o.skill = p.skill
+         WHERE p.pinned_until IS DISTINCT FROM o.ends_at OR o.tier <> p.tier
+            OR o.ends_at < now() - interval '1 hour'""",
 }
 
 

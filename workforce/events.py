@@ -45,3 +45,19 @@ class AppealDecided(Event):
     def stream(self) -> str:
         """What a worker is told comes in the order in which it happened."""
         return self.worker_id
+
+
+@dataclass(frozen=True, slots=True)
+class TierMoved(Event):
+    """A worker is on another step of a skill's ladder; the move has the reason."""
+
+    worker_id: str
+    skill: str
+    tier_from: int
+    tier_to: int
+    move_id: str
+
+    @property
+    def stream(self) -> str:
+        """A worker is told of their moves in order."""
+        return self.worker_id

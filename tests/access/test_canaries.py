@@ -23,6 +23,9 @@ _WORD = re.compile(r"[A-Za-z0-9_.]{0,40}")
 _NAMES = {
     "",
     "house",
+    "another",
+    "admin",
+    "migration",
     "KRA",
     "BIR",
     "settlement",

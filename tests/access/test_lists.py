@@ -69,6 +69,7 @@ LISTS = (
         ("worker",),
         id="answer_id",
     ),
+    List("/api/me/tier-moves", "SELECT id FROM tier_moves WHERE worker_id = :me", _WORKERS),
     List(
         "/api/me/earnings",
         "SELECT e.id FROM earnings e JOIN payees p ON p.id = e.payee_id WHERE p.owner_ref = :me",
@@ -96,6 +97,15 @@ LISTS = (
     List("/api/workers?status=suspended", "SELECT id FROM workers WHERE status = 'suspended'", ("ops",)),
     List("/api/evidence", "SELECT id FROM evidence", ("ops",)),
     List("/api/quarantines", "SELECT id FROM quarantines", ("ops",)),
+    List("/api/ladders/audio/workers", "SELECT id FROM workers", ("ops",), id="worker_id"),
+    List(
+        "/api/ladders/audio/workers?tier=4",
+        "SELECT worker_id FROM worker_tiers WHERE skill = 'audio' AND tier = 4",
+        ("ops",),
+        id="worker_id",
+    ),
+    List("/api/tier-overrides", "SELECT id FROM tier_overrides", ("ops",)),
+    List("/api/tier-overrides?state=active", "SELECT id FROM tier_overrides WHERE state = 'active'", ("ops",)),
     List("/api/quarantines?status=active", "SELECT id FROM quarantines WHERE status = 'active'", ("ops",)),
     List("/api/escalations", "SELECT id FROM tasks WHERE status = 'escalated'", ("ops",), id="task_id"),
     List("/api/requesters", "SELECT id FROM requesters", ("ops", "admin", "finance")),
@@ -588,6 +598,10 @@ def test_a_worker_sees_their_own_places_on_the_ladders(stage: Stage) -> None:
             tiers = stage.send(reader, "GET", "/api/me").get_json()["tiers"]
             places = session.execute(text("SELECT skill, tier FROM worker_tiers WHERE worker_id = :me"), where)
             assert {(one["skill"], one["tier"]) for one in tiers} == set(places.all())
+            ladders = stage.send(reader, "GET", "/api/me/tiers").get_json()["items"]
+            moves = set(session.scalars(text("SELECT id FROM tier_moves WHERE worker_id = :me"), where))
+            assert [(one["skill"], one["tier"]) for one in ladders] == [(one["skill"], one["tier"]) for one in tiers]
+            assert {one["move_id"] for one in ladders} <= moves
 
 
 def test_the_pools_and_languages_of_a_worker_are_of_that_worker(stage: Stage) -> None:

@@ -88,6 +88,24 @@ def test_an_expert_who_is_moved_down_decides_no_further_dispute(stage: Stage) ->
     assert (moved.status_code, claimed.status_code) == (200, 204)
 
 
+# Two people
+
+
+def test_nobody_of_ops_overrides_the_rule_alone_or_for_themselves(stage: Stage) -> None:
+    worker_id = stage.world.callers["worker"].subject_id
+    body = {"skill": "video", "tier": 2, "reason": "We have seen their work.", "days": 30}
+    address = f"/api/workers/{worker_id}/tier-overrides"
+    with stage.scene() as session:
+        _, secret = auth.issue(session, role="ops", subject_id=worker_id)
+        mine = stage.send_as(f"Bearer {secret}", "POST", address, json=body)
+        made = stage.send("ops", "POST", address, json=body).get_json()
+        approval = f"/api/tier-overrides/{made['id']}/approval"
+        again = stage.send("ops", "POST", approval)
+        oneself = stage.send_as(f"Bearer {secret}", "POST", approval)
+
+    assert [answer.status_code for answer in (mine, again, oneself)] == [409, 409, 409]
+
+
 # Tokens give no more than their role has, and no successor gives more than the token did.
 
 

@@ -71,6 +71,7 @@ from workforce import (
     leases,
     messages,
     onboarding,
+    overrides,
     pools,
     profiles,
     projects,
@@ -95,6 +96,7 @@ from workforce.models import (
     Kind,
     LanguageLevel,
     Message,
+    OverrideState,
     Pool,
     Project,
     ProjectStatus,
@@ -256,6 +258,7 @@ _VALUES = {
     "earning": "SELECT id AS earning_id FROM earnings WHERE id = :id",
     "clawback": "SELECT id AS clawback_id FROM clawbacks WHERE id = :id",
     "redenomination": "SELECT id AS redenomination_id FROM redenominations WHERE id = :id",
+    "override": "SELECT id AS override_id FROM tier_overrides WHERE id = :id",
     "quarantine": "SELECT id AS quarantine_id FROM quarantines WHERE id = :id",
     "fx_rate": "SELECT id AS rate_id FROM fx_rates WHERE id = :id",
     "tax_rule": "SELECT id AS rule_id FROM tax_rules WHERE id = :id",
@@ -296,7 +299,7 @@ _VALUES = {
 }
 _PREFIXES = {
     "assignment_id": "asg", "project_id": "prj", "batch_id": "bat", "task_id": "tsk", "worker_id": "wrk",
-    "requester_id": "req", "voter_id": "wrk", "quarantine_id": "qtn",
+    "requester_id": "req", "voter_id": "wrk", "quarantine_id": "qtn", "override_id": "ovr",
     "rate_id": "fxr", "rule_id": "txr", "payee_id": "pye", "hold_id": "hld", "paying_id": "pac", "run_id": "run",
     "payout_id": "pyo", "earning_id": "ern", "document_id": "txd", "remittance_id": "rmt",
     "refund_id": "rfd", "contract_id": "ctr", "limit_id": "crl", "invoice_id": "inv",
@@ -354,7 +357,8 @@ def people(session: Session) -> Cast:
         for name in named
     }
     # To be an expert at something else is nothing here.
-    tiers.set_tier(session, workers["worker"].id, skill="audio", tier=4, reason="", moved_by="ops")
+    for tier in (3, 4):
+        tiers.set_tier(session, workers["worker"].id, skill="audio", tier=tier, reason="", moved_by="ops")
     # Who was once a vendor's is none of theirs any more.
     pools.put(session, workers["worker"].id, [Pool.VENDOR], put_by="ops")
     pools.put(session, workers["worker"].id, [Pool.IN_HOUSE, Pool.CROWD], put_by="ops")
@@ -400,6 +404,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     yield from _appeals(session, cast)
     session.execute(_REVISED)
     yield from _quarantines(session, cast)
+    yield from _overrides(session, cast)
     yield from _rates_and_rules(session, cast)
     yield from (Thing(*found) for found in pay.things(session, cast.workers, cast.approver))
     yield from (Thing(*found) for found in clear.things(session, cast.approver))
@@ -775,6 +780,19 @@ def _imports(session: Session, owner: str, requester: Requester) -> Iterator[Thi
             run_steps(session, importing.go_on(session))
         assert found.state == state
         yield Thing("import", state, owner, found.id)
+def _overrides(session: Session, cast: Cast) -> Iterator[Thing]:
+    """An override in every state, of a skill in which nobody works."""
+    for state, worker in zip(OverrideState, cast.crowd, strict=True):
+        made = overrides.propose(
+            session, worker.id, skill="audio", tier=2, reason="A talk.", days=30, proposed_by="ops"
+        )
+        if state == OverrideState.REFUSED:
+            overrides.refuse(session, made.id, refused_by="finance")
+        if state in {OverrideState.ACTIVE, OverrideState.ENDED}:
+            overrides.approve(session, made.id, approved_by="finance")
+        if state == OverrideState.ENDED:
+            overrides.end(session, made.id, ended_by="finance")
+        yield Thing("override", state, "", made.id)
 
 
 def _quarantines(session: Session, cast: Cast) -> Iterator[Thing]:

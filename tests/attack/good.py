@@ -61,7 +61,7 @@ from payments.models import (
     Screening,
 )
 from payments.tax_documents import Shown
-from quality import proposals, quarantine
+from quality import checking, proposals, quarantine
 from tests import factories
 from tests.payments import cleared, exported, owed
 from tests.payments.files.test_camt import OURS, document, entry
@@ -75,6 +75,7 @@ from workforce import (
     imports,
     invitations,
     messages,
+    overrides,
     pools,
     rejections,
     schemas,
@@ -226,6 +227,43 @@ def _my_draft(db: Session) -> Good:
     worker_id, lease = _lease(db)
     drafts.save(db, worker_id, lease.id, fence=lease.fence, payload={"category": "rook"})
     return Good("worker", worker_id, {"assignment_id": lease.id})
+
+
+def _override(*, held: bool = False) -> Callable[[Session], Good]:
+    def make(db: Session) -> Good:
+        worker = factories.create_worker(db)
+        made = overrides.propose(db, worker.id, skill="audio", tier=2, reason="A talk.", days=30, proposed_by="ada")
+        if held:
+            overrides.approve(db, made.id, approved_by="bob")
+        return Good("ops", names={"override_id": made.id})
+
+    return make
+
+
+def _some_overrides(db: Session) -> Good:
+    return replace(_override()(db), names={}, query="limit=1&state=proposed&skill=audio")
+
+
+def _new_override(db: Session) -> Good:
+    body = {"skill": "lang.sw", "tier": 2, "reason": "A talk.", "days": 30}
+    return Good("ops", names={"worker_id": factories.create_worker(db).id}, body=body)
+
+
+def _climber(role: str, *names: str, query: str = "") -> Callable[[Session], Good]:
+    """A worker who was moved and of whom an answer was checked, for whoever reads about it."""
+
+    def make(db: Session) -> Good:
+        project = factories.create_gold_project(db)
+        worker = factories.create_worker(db, tier=2)
+        factories.create_task(db, project)
+        factories.create_gold(db, project)
+        factories.answer(db, worker, project=project)
+        factories.settle(db)
+        checking.count(db)
+        known = {"worker_id": worker.id, "voter_id": worker.id, "skill": project.skill}
+        return Good(role, worker.id, names={name: known[name] for name in names}, query=query)
+
+    return make
 
 
 def _workers(db: Session) -> Good:
@@ -1607,6 +1645,8 @@ def _own_month(query: str = "") -> Callable[[Session], Good]:
 GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/applications": _application,
     "GET /api/me": _worker,
+    "GET /api/me/tiers": _climber("worker"),
+    "GET /api/me/tier-moves": _climber("worker", query="limit=1"),
     "POST /api/claims": _claim,
     "POST /api/assignments/<assignment_id>/answer": _answer,
     "POST /api/assignments/<assignment_id>/renewal": _held,
@@ -1641,6 +1681,20 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/workers/<worker_id>/pools": _of_audience(),
     "PUT /api/workers/<worker_id>/languages": _of_audience({"languages": [{"language": "sw", "level": "b2"}]}),
     "GET /api/workers/<worker_id>/languages": _of_audience(),
+    "GET /api/workers/<worker_id>/tiers": _climber("ops", "worker_id"),
+    "POST /api/workers/<worker_id>/tier-overrides": _new_override,
+    "GET /api/tier-overrides": lambda db: replace(
+        _override()(db), names={}, query="limit=1&state=proposed&skill=audio"
+    ),
+    "POST /api/tier-overrides/<override_id>/approval": _override(),
+    "POST /api/tier-overrides/<override_id>/refusal": _override(),
+    "POST /api/tier-overrides/<override_id>/end": _override(held=True),
+    "GET /api/workers/<worker_id>/tier-moves": _climber("ops", "worker_id", query="limit=1"),
+    "GET /api/workers/<voter_id>/checks": _climber("ops", "voter_id", query="limit=1&skill=image.categorization"),
+    "GET /api/ladders/<skill>": _climber("worker", "skill"),
+    "GET /api/ladders/<skill>/workers": _climber(
+        "ops", "skill", query="limit=1&tier=2&country=KE&low_percent_min=0&high_percent_max=100"
+    ),
     "GET /api/escalations": _escalations,
     "GET /api/evidence": _quarantines("limit=1&kind=cluster"),
     "GET /api/quarantines": _quarantines("limit=1&status=proposed"),

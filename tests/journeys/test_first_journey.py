@@ -96,7 +96,8 @@ def test_from_the_top_up_to_what_everybody_is_owed(house: House) -> None:
     assert not any(worker_id in str(dossier) for worker_id, _ in crowd)
     body = {"fence": lease["fence"], "payload": {"category": "rook"}}
     expert.send(f"/api/assignments/{lease['id']}/answer", body)
-    assert house.settle() == 1
+    # The decision, and that she was moved.
+    assert house.settle() == 2
     assert house.settle() == 0
 
     # The requester has three labels, paid for the work and has the rest back.

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from foundation import outbox
 from foundation.outbox import Event
-from quality.events import ConsensusRevised, EvidenceRaised, WeightsChanged
+from quality.events import ConsensusRevised, EvidenceRaised, ReliabilityChanged, WeightsChanged
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,11 @@ def test_a_fact_is_told_as_plain_values_in_the_stream_of_its_project(
 
     row = db.execute(text("SELECT topic, stream, payload FROM outbox_events")).one()
     assert (row.topic, row.stream, row.payload) == (type(told).__name__, "prj_1", payload)
+
+
+def test_what_checks_show_of_a_voter_is_told_in_their_own_stream(db: Session) -> None:
+    outbox.publish(db, ReliabilityChanged("wrk_1", "lang.sw", 3, 2, 0.1, 0.9))
+
+    row = db.execute(text("SELECT topic, stream, payload FROM outbox_events")).one()
+    told = {"voter_id": "wrk_1", "skill": "lang.sw", "n": 3, "n_right": 2, "low": 0.1, "high": 0.9, "corrected": False}
+    assert (row.topic, row.stream, row.payload) == ("ReliabilityChanged", "wrk_1", told)

@@ -10,9 +10,11 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from foundation import ids
+from quality import checking
+from quality.events import ReliabilityChanged
 from tests import factories
 from tests.conftest import age
-from workforce import assignment
+from workforce import assignment, tiers
 from workforce.models import Kind, Project, Task, Worker, WorkerStatus
 
 Token = Callable[..., str]
@@ -279,6 +281,83 @@ def test_ops_move_a_worker_on_a_ladder(
         assert _problem(client.put(address, json=body, headers=ops)) == (422, "invalid")
     nobody = client.put(f"/api/workers/{ids.new('wrk')}/tiers/lang.sw", json={"tier": 1, "reason": "x"}, headers=ops)
     assert _problem(nobody) == (404, "not-found")
+
+
+def test_a_worker_reads_why_they_were_moved_and_by_which_rule(
+    client: FlaskClient, worker: Worker, as_worker: dict[str, str], token: Token
+) -> None:
+    body = {"tier": 2, "reason": "You passed the exam."}
+    client.put(f"/api/workers/{worker.id}/tiers/lang.sw", json=body, headers=_as(token("ops")))
+
+    (mine,) = client.get("/api/me/tiers", headers=as_worker).get_json()["items"]
+    (move,) = client.get("/api/me/tier-moves", headers=as_worker).get_json()["items"]
+    ladder = client.get("/api/ladders/lang.sw", headers=as_worker).get_json()
+
+    assert (mine["skill"], mine["tier"], mine["name"], mine["next_reach"]) == ("lang.sw", 2, "regular", 0.82)
+    assert (mine["move_id"], mine["reason"]) == (move["id"], "You passed the exam.")
+    assert (move["cause"], move["reason"], move["n"]) == ("ops", "You passed the exam.", None)
+    assert (ladder["id"], ladder["skill"], ladder["version"]) == (mine["rule_id"], "ALL", 1)
+    assert [step["name"] for step in ladder["steps"]] == ["candidate", "novice", "regular", "senior", "expert"]
+    assert _problem(client.get("/api/ladders/Lang", headers=as_worker)) == (404, "not-found")
+
+
+def test_ops_see_a_workers_tiers_moves_and_what_was_checked(
+    client: FlaskClient, worker: Worker, token: Token, db: Session
+) -> None:
+    project = factories.create_gold_project(db)
+    for _ in range(6):
+        known = factories.create_gold(db, project).task_id
+        where = {"p": project.id, "t": known, "v": worker.id}
+        db.execute(text("INSERT INTO votes (project_id, task_id, voter_id, label) VALUES (:p, :t, :v, 0)"), where)
+        checking.check(db, project.id, met=[(known, worker.id)])
+    checking.count(db)
+    tiers.follow(db, [ReliabilityChanged(worker.id, project.skill, 6, 0, 0.0, 0.6)])
+    db.commit()
+    ops = _as(token("ops"))
+
+    (seen,) = client.get(f"/api/workers/{worker.id}/tiers", headers=ops).get_json()["items"]
+    (move,) = client.get(f"/api/workers/{worker.id}/tier-moves", headers=ops).get_json()["items"]
+    checks = client.get(f"/api/workers/{worker.id}/checks?skill={project.skill}", headers=ops).get_json()["items"]
+
+    assert (seen["tier"], seen["name"], seen["n_seen"], seen["n"]) == (0, "candidate", 6, 0)
+    assert (move["cause"], move["n"], move["n_right"]) == ("demotion", 6, 0)
+    assert sorted(check["seq"] for check in checks) == [1, 2, 3, 4, 5, 6]
+    assert {(check["source"], check["is_right"]) for check in checks} == {("gold", False)}
+    assert client.get(f"/api/workers/{worker.id}/checks?skill=lang", headers=ops).get_json()["items"] == []
+    for path in ("tiers", "tier-moves"):
+        assert _problem(client.get(f"/api/workers/{ids.new('wrk')}/{path}", headers=ops)) == (404, "not-found")
+    assert _problem(client.get("/api/workers/nobody/checks", headers=ops)) == (404, "not-found")
+
+
+def test_two_people_of_ops_override_the_rule_for_some_days(
+    client: FlaskClient, worker: Worker, as_worker: dict[str, str], token: Token
+) -> None:
+    ada, bob = _as(token("ops", "ada")), _as(token("ops", "bob"))
+    body = {"skill": "lang.sw", "tier": 3, "reason": "Born there.", "days": 30}
+    address = f"/api/workers/{worker.id}/tier-overrides"
+
+    made = client.post(address, json=body, headers=ada)
+    override = made.get_json()
+    decided = f"/api/tier-overrides/{override['id']}"
+
+    assert (made.status_code, override["state"], override["ends_at"]) == (201, "proposed", None)
+    assert _problem(client.post(address, json=body, headers=bob)) == (409, "override-open")
+    assert _problem(client.post(f"{decided}/approval", headers=_as(token("ops", "ada")))) == (409, "same-person")
+    assert _problem(client.post(f"{decided}/approval", headers=_as(token("ops", worker.id)))) == (409, "for-oneself")
+    assert client.post(f"{decided}/approval", headers=bob).get_json()["state"] == "active"
+    (mine,) = client.get("/api/me/tiers", headers=as_worker).get_json()["items"]
+    assert (mine["tier"], mine["cause"], mine["reason"]) == (3, "override", "Born there.")
+    assert mine["pinned_until"] is not None
+    change = {"tier": 1, "reason": "x"}
+    refused = client.put(f"/api/workers/{worker.id}/tiers/lang.sw", json=change, headers=ada)
+    assert _problem(refused) == (409, "tier-pinned")
+    assert _problem(client.post(f"{decided}/refusal", headers=ada)) == (409, "override-decided")
+    listed = client.get(f"/api/tier-overrides?state=active&worker_id={worker.id}&skill=lang.sw", headers=ada)
+    assert [one["id"] for one in listed.get_json()["items"]] == [override["id"]]
+    assert client.post(f"{decided}/end", headers=ada).get_json()["state"] == "ended"
+    assert _problem(client.post(f"/api/tier-overrides/{ids.new('ovr')}/end", headers=ada)) == (404, "no-such-override")
+    for wrong in ({"days": 0}, {"days": 366}, {"tier": 5}, {"reason": ""}, {"skill": 1}):
+        assert _problem(client.post(address, json={**body, **wrong}, headers=ada)) == (422, "invalid")
 
 
 def test_ops_see_what_waits_for_an_expert(client: FlaskClient, token: Token, db: Session, books: None) -> None:

@@ -6,9 +6,17 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
+from quality import checking
+from quality.events import ReliabilityChanged
 from tests import factories
 from tests.conftest import Urls
-from workforce import appeals, checks, rejections
+from workforce import (
+    appeals,
+    checks,
+    overrides,
+    rejections,
+    tiers,
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +49,18 @@ def worked(new_database: Callable[[], Urls]) -> Urls:
         evidence = {"reason": "copied", "evidence": "Word for word."}
         rejections.reject(db, asked, bad.id, decided_by="tok_1", **evidence)
         appeals.appeal(db, bad.worker_id, bad.id, grounds="They are my own words.")
+        # As if six answers to gold had been wrong.
+        db.execute(
+            text("""INSERT INTO checked_votes (project_id, task_id, voter_id, skill, source, is_right)
+                    SELECT 'prj', 'tsk_' || i, :id, 'lang', 'gold', false FROM generate_series(1, 6) i"""),
+            {"id": worker.id},
+        )
+        checking.count(db)
+        tiers.follow(db, [ReliabilityChanged(worker.id, "lang", 6, 0, 0.0, 0.5)])
+        kept = overrides.propose(
+            db, worker.id, skill="lang.sw", tier=2, reason="Born there.", days=9, proposed_by="ada"
+        )
+        overrides.approve(db, kept.id, approved_by="bob")
         db.commit()
     engine.dispose()
     return urls
@@ -96,6 +116,13 @@ BREAKS = {
         INSERT INTO brakes (id, requester_id, state, since, n_rejected, n_judged, created_at)
         SELECT 'bra_x', requester_id, 'on', now(), 1, 1, now() - interval '1 day' FROM reviews
          WHERE state = 'rejected'""",
+    "W13 everybody stands where their last move has brought them": """
+        UPDATE worker_tiers SET tier = 3""",
+    "W14 whoever was moved by evidence was moved by what the bounds of it say": """
+        ALTER TABLE ladder_steps DISABLE TRIGGER append_only;
+        UPDATE ladder_steps SET keep = 0.1 WHERE tier > 0""",
+    "W15 a worker is kept on a step just as long as an override of two people holds": """
+        UPDATE worker_tiers SET pinned_until = now()""",
 }
 
 MORE = {

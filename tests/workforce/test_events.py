@@ -5,7 +5,12 @@ from sqlalchemy.orm import Session
 
 from foundation.outbox import publish
 from tests import factories
-from workforce.events import AppealDecided
+from workforce import (
+    tiers,
+)
+from workforce.events import (
+    AppealDecided,
+)
 
 
 def test_a_submitted_answer_is_told_with_its_ids_alone(db: Session) -> None:
@@ -24,3 +29,14 @@ def test_a_decided_appeal_is_told_with_its_ids_and_what_came_of_it(db: Session) 
     row = db.execute(text("SELECT topic, stream, payload FROM outbox_events")).one()
     assert (row.topic, row.stream) == ("AppealDecided", "wrk_1")
     assert row.payload == {"appeal_id": "apl_1", "worker_id": "wrk_1", "state": "upheld"}
+
+
+def test_a_move_on_a_ladder_is_told_in_the_workers_stream(db: Session) -> None:
+    worker = factories.create_worker(db)
+
+    tiers.set_tier(db, worker.id, skill="lang.sw", tier=3, reason="exam", moved_by="ops")
+
+    row = db.execute(text("SELECT topic, stream, payload FROM outbox_events")).one()
+    (move,) = db.scalars(text("SELECT id FROM tier_moves"))
+    told = {"worker_id": worker.id, "skill": "lang.sw", "tier_from": 1, "tier_to": 3, "move_id": move}
+    assert (row.topic, row.stream, row.payload) == ("TierMoved", worker.id, told)

@@ -18,6 +18,7 @@ from workforce.api import (
     queues,
     reviews,
     suspensions,
+    tiers,
 )
 from workforce.api.edge import routes
 
@@ -40,4 +41,5 @@ __all__ = [
     "reviews",
     "routes",
     "suspensions",
+    "tiers",
 ]

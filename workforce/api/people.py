@@ -9,7 +9,7 @@ from foundation.limits import DAY, Limit
 from workforce import onboarding, requesters, schemas, tiers
 from workforce.api.edge import routes
 from workforce.models import Requester as RequesterRow
-from workforce.models import Worker, WorkerTier
+from workforce.models import Worker
 
 
 @routes.post(
@@ -38,14 +38,6 @@ def me(call: Call) -> dict[str, Any]:
 def workers(call: Call) -> pagination.Page:
     """All workers, newest first; `status` narrows the list."""
     return pagination.read(call.db, onboarding.listed(**call.query), Worker.id, call.page)
-
-
-@routes.put(
-    "/workers/<worker_id>/tiers/<skill>", allow=allow("ops"), body=schemas.TierChange, returns=schemas.WorkerTier
-)
-def set_tier(call: Call, worker_id: str, skill: str) -> WorkerTier:
-    """Put a worker on a step of a skill's ladder, with a reason that is kept."""
-    return tiers.set_tier(call.db, worker_id, skill=skill, moved_by=call.actor.token_id, **call.body)
 
 
 @routes.post(

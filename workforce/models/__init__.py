@@ -29,10 +29,35 @@ from workforce.models.onboarding import (
     WorkerProfile,
 )
 from workforce.models.paces import ProjectPace
-from workforce.models.people import Requester, TierMove, Worker, WorkerStatus, WorkerTier
-from workforce.models.projects import Acceptance, Batch, BatchStatus, LeasePolicy, Project, ProjectStatus, WhenRevised
-from workforce.models.reviews import RejectReason, Review, ReviewState
-from workforce.models.shares import WorkerShare
+from workforce.models.people import (
+    Cause,
+    LadderRule,
+    LadderStep,
+    OverrideState,
+    Requester,
+    TierMove,
+    TierOverride,
+    Worker,
+    WorkerStatus,
+    WorkerTier,
+)
+from workforce.models.projects import (
+    Acceptance,
+    Batch,
+    BatchStatus,
+    LeasePolicy,
+    Project,
+    ProjectStatus,
+    WhenRevised,
+)
+from workforce.models.reviews import (
+    RejectReason,
+    Review,
+    ReviewState,
+)
+from workforce.models.shares import (
+    WorkerShare,
+)
 from workforce.models.suspensions import SuspendedWorker, Suspension, SuspensionState
 from workforce.models.tasks import GOLD, Task, TaskStatus, positions
 
@@ -49,6 +74,7 @@ __all__ = [
     "BatchStatus",
     "Brake",
     "BrakeState",
+    "Cause",
     "CheckState",
     "ClaimCursor",
     "Consent",
@@ -69,10 +95,13 @@ __all__ = [
     "InvitationStatus",
     "InvitedAs",
     "Kind",
+    "LadderRule",
+    "LadderStep",
     "LanguageLevel",
     "LeasePolicy",
     "Message",
     "MessageChoice",
+    "OverrideState",
     "Pool",
     "PoolMembership",
     "Project",
@@ -91,6 +120,7 @@ __all__ = [
     "Task",
     "TaskStatus",
     "TierMove",
+    "TierOverride",
     "WhenRevised",
     "Withdrawal",
     "WithdrawalReason",

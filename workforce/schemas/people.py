@@ -2,9 +2,9 @@
 
 import marshmallow as ma
 
-from foundation.fields import Choice, Country, Identifier, Integer, Schema, Text, Timestamp
+from foundation.fields import Choice, Country, Identifier, Schema, Text, Timestamp
 from workforce.models import WorkerStatus
-from workforce.tiers import Tier
+from workforce.schemas.tiers import WorkerTier
 
 
 class Application(Schema):
@@ -28,16 +28,6 @@ class WorkerWithToken(Schema):
 
 class WorkerQuery(Schema):
     status = Choice(WorkerStatus)
-
-
-class TierChange(Schema):
-    tier = Integer(required=True, least=Tier.CANDIDATE, most=Tier.EXPERT)
-    reason = Text(required=True, shortest=1, longest=1000)
-
-
-class WorkerTier(Schema):
-    skill = Text()
-    tier = Integer()
 
 
 class Me(Schema):
