@@ -14,6 +14,7 @@ _UNUSUAL = {
     "active_time": "SELECT, INSERT",
     "adjudications": "SELECT, INSERT",
     "adjustments": "SELECT, INSERT",
+    "audits": "SELECT, INSERT",
     "balance_snapshots": "SELECT, INSERT",
     "bank_balances": "SELECT, INSERT",
     "bank_days": "SELECT, INSERT",

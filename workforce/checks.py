@@ -40,9 +40,9 @@ CHECKS = {
         SELECT t.id FROM tasks t
          WHERE t.status IN ('settled', 'cancelled', 'retired') AND (t.free_slots > 0 OR EXISTS (
                SELECT FROM assignments a WHERE a.task_id = t.id AND a.status = 'leased'))""",
-    "W7 what experts decided is the label": """
+    "W7 what experts decided is the label, until its requester fixes it": """
         SELECT t.id FROM tasks t JOIN answers n ON n.task_id = t.id AND n.project_id = t.project_id
-         WHERE n.kind = 'adjudication' AND t.status = 'settled'
+         WHERE n.kind = 'adjudication' AND t.status = 'settled' AND t.settled_by <> 'requester'
          GROUP BY t.id, t.project_id HAVING bool_and(n.label <> t.label)""",
     "W8 the project counts its tasks rightly": """
         SELECT p.id FROM projects p
@@ -139,22 +139,29 @@ CHECKS = {
         SELECT a.id FROM appeals a JOIN reviews v ON v.answer_id = a.answer_id AND v.project_id = a.project_id
          WHERE v.state <> CASE a.state WHEN 'open' THEN 'rejected' WHEN 'denied' THEN 'final' ELSE 'accepted' END
             OR (v.worker_id, v.requester_id) <> (a.worker_id, a.requester_id)""",
+    "W21 what a requester has fixed is what they said last": """
+        SELECT t.id FROM tasks t
+         WHERE t.status = 'settled' AND t.settled_by = 'requester'
+           AND t.label IS DISTINCT FROM (
+               SELECT a.label_after FROM audits a
+                WHERE a.project_id = t.project_id AND a.task_id = t.id AND a.verdict = 'fixed'
+                ORDER BY a.id DESC LIMIT 1)""",
     "W20 nobody rejects anything while ops look at their rejections": """
         SELECT v.answer_id FROM reviews v JOIN brakes b ON b.requester_id = v.requester_id
          WHERE b.state = 'on' AND v.state IN ('rejected', 'final') AND v.decided_at > b.created_at""",
-    "W13 everybody stands where their last move has brought them": """
+    "W22 everybody stands where their last move has brought them": """
         SELECT p.worker_id || ' in ' || p.skill FROM worker_tiers p
           LEFT JOIN LATERAL (
                SELECT m.tier_to FROM tier_moves m
                 WHERE m.worker_id = p.worker_id AND m.skill = p.skill ORDER BY m.id DESC LIMIT 1) m ON true
          WHERE m.tier_to IS DISTINCT FROM p.tier""",
-    "W14 whoever was moved by evidence was moved by what the bounds of it say": """
+    "W23 whoever was moved by evidence was moved by what the bounds of it say": """
         SELECT m.id FROM tier_moves m JOIN ladder_steps s ON s.rule_id = m.rule_id
          WHERE (m.cause = 'promotion' AND s.tier = m.tier_to
                 AND (m.tier_to <> m.tier_from + 1 OR s.reach IS NULL OR m.low < s.reach))
             OR (m.cause = 'demotion' AND s.tier = m.tier_from
                 AND (m.tier_to >= m.tier_from OR s.keep IS NULL OR least(m.high, m.high_recent) >= s.keep))""",
-    "W15 a worker is kept on a step just as long as an override of two people holds": """
+    "W24 a worker is kept on a step just as long as an override of two people holds": """
         SELECT coalesce(p.worker_id || ' in ' || p.skill, o.id) FROM (
                SELECT * FROM worker_tiers WHERE pinned_until IS NOT NULL) p
           FULL JOIN (SELECT * FROM tier_overrides WHERE state = 'active') o

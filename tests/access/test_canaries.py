@@ -31,7 +31,6 @@ _NAMES = {
     "settlement",
     "payouts",
     "floor",
-    "admin",
     "ops",
     "finance",
     "approver",

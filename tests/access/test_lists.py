@@ -334,6 +334,7 @@ def test_every_list_is_tested() -> None:
             "refits",
             "revisions",
             "reviews",
+            "audits",
         )
     }
     of_a_run = {f"/api/payout-runs/<run_id>/{name}" for name in ("payouts", "left-out", "files")}
@@ -435,6 +436,21 @@ def test_what_is_shown_under_a_brake_was_rejected_by_that_requester(stage: Stage
                 "SELECT answer_id FROM reviews r JOIN brakes b ON b.requester_id = r.requester_id"
                 " WHERE b.id = :brake_id AND r.reason IS NOT NULL",
                 dict(given),
+            )
+
+
+def test_audits_and_samples_are_of_that_project(stage: Stage) -> None:
+    with stage.scene() as session:
+        for owner, given in stage.world.things["task"]["audited"].items():
+            where = {"id": given["project_id"]}
+            shown = stage.send(owner, "GET", f"/api/projects/{where['id']}/audits").get_json()["items"]
+            drawn = stage.send(owner, "GET", f"/api/projects/{where['id']}/audit-sample").get_json()["items"]
+            assert {one["id"] for one in shown} == _ids(session, "SELECT id FROM audits WHERE project_id = :id", where)
+            assert {one["id"] for one in drawn} == _ids(
+                session,
+                "SELECT id FROM tasks WHERE project_id = :id AND status = 'settled'"
+                " AND id NOT IN (SELECT task_id FROM audits)",
+                where,
             )
 
 

@@ -60,6 +60,7 @@ from tests.payments import owed
 from workforce import (
     appeals,
     assignment,
+    audits,
     consents,
     drafts,
     erasures,
@@ -89,6 +90,7 @@ from workforce.models import (
     Appeal,
     AppealState,
     Assignment,
+    AuditVerdict,
     BatchStatus,
     Brake,
     BrakeState,
@@ -227,7 +229,7 @@ _VALUES = {
         SELECT b.id AS batch_id, b.name AS batch, p.name AS project
           FROM batches b JOIN projects p ON p.id = b.project_id WHERE b.id = :id""",
     "import": "SELECT id AS import_id FROM imports WHERE id = :id",
-    "task": "SELECT id AS task_id, unique_id FROM tasks WHERE id = :id",
+    "task": "SELECT id AS task_id, unique_id, project_id FROM tasks WHERE id = :id",
     "weighed": """
         SELECT project_id, min(voter_id) AS voter_id FROM reliability WHERE project_id = :id GROUP BY project_id""",
     "gold": """
@@ -548,19 +550,23 @@ def _tasks(session: Session, cast: Cast, owner: str, requester: Requester) -> It
         "answered": _asked(session, requester),
         "widened": _asked(session, requester, overlap_min=2, confidence_target=0.99, expert_share=0.0),
         "settled": _asked(session, requester, overlap_min=2, confidence_target=0.75),
+        "audited": _asked(session, requester, overlap_min=2, confidence_target=0.75),
         "cancelled": _asked(session, requester),
         "escalated": _disputed(session, requester, one, other),
     }
     asked["open"][1].unique_id = "taken"
     factories.claim(session, one, asked["held"][0])
     _take_a_minute(session, one, factories.answer(session, one, project=asked["answered"][0]), asked["answered"][1])
-    for state, categories in {"widened": ("crow", "rook"), "settled": ("rook", "rook")}.items():
+    alike = ("rook", "rook")
+    for state, categories in {"widened": ("crow", "rook"), "settled": alike, "audited": alike}.items():
         for voter, category in zip((one, other), categories, strict=True):
             factories.answer(session, voter, category, project=asked[state][0])
     factories.settle(session)
     tasks.cancel(session, requester.id, asked["cancelled"][1].id, actor_ref=requester.id)
     assert (asked["widened"][1].status, asked["widened"][1].overlap) == (TaskStatus.OPEN, 3)
     assert asked["settled"][1].status == TaskStatus.SETTLED
+    fixed = audits.Finding(AuditVerdict.FIXED, "crow", "Its beak.")
+    audits.audit(session, asked["audited"][0], asked["audited"][1].id, fixed, made_by=requester.id)
     for state, (_, task) in asked.items():
         yield Thing("task", state, owner, task.id)
     yield Thing("project", "active", owner, asked["open"][0].id)
@@ -780,6 +786,8 @@ def _imports(session: Session, owner: str, requester: Requester) -> Iterator[Thi
             run_steps(session, importing.go_on(session))
         assert found.state == state
         yield Thing("import", state, owner, found.id)
+
+
 def _overrides(session: Session, cast: Cast) -> Iterator[Thing]:
     """An override in every state, of a skill in which nobody works."""
     for state, worker in zip(OverrideState, cast.crowd, strict=True):

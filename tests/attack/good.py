@@ -68,6 +68,7 @@ from tests.payments.files.test_camt import OURS, document, entry
 from workforce import (
     appeals,
     assignment,
+    audits,
     consents,
     drafts,
     erasures,
@@ -82,7 +83,17 @@ from workforce import (
     suspensions,
 )
 from workforce.messages import News
-from workforce.models import BatchStatus, Brake, Kind, LanguageLevel, Pool, Project, Requester, WorkerStatus
+from workforce.models import (
+    AuditVerdict,
+    BatchStatus,
+    Brake,
+    Kind,
+    LanguageLevel,
+    Pool,
+    Project,
+    Requester,
+    WorkerStatus,
+)
 from workforce.tiers import Tier
 
 
@@ -451,6 +462,24 @@ def _my_reviews(db: Session) -> Good:
     answer_id = _review(lambda one: one)(db).body
     worker_id = db.scalar(text("SELECT worker_id FROM answers WHERE id = :id"), {"id": answer_id})
     return Good("worker", str(worker_id), query="state=waiting&limit=1")
+
+
+def _audited(body: Any = None, query: str = "", *, named: bool = False) -> Callable[[Session], Good]:
+    """A project with settled tasks, of which one was audited."""
+
+    def good(db: Session) -> Good:
+        project = factories.create_project(db, overlap_min=1, overlap_max=1, confidence_target=0.5, expert_share=0.0)
+        settled = [factories.create_task(db, project) for _ in range(3)]
+        for _ in settled:
+            factories.answer_all(db, project, "rook")
+        factories.settle(db)
+        right = audits.Finding(AuditVerdict.ACCEPTED)
+        audits.audit(db, project, settled[0].id, right, made_by=project.requester_id)
+        names = {"project_id": project.id, **({"task_id": settled[1].id} if named else {})}
+        known = {"/category": 422, "/verdict": 422}
+        return Good("requester", project.requester_id, names, body, query=query, known=known if named else {})
+
+    return good
 
 
 def _rejected(db: Session) -> Any:
@@ -1711,6 +1740,11 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/projects/<project_id>": _of_project(),
     "GET /api/projects/<project_id>/progress": _of_project(),
     "GET /api/projects/<project_id>/tasks": _of_project(),
+    "GET /api/projects/<project_id>/audit-sample": _audited(query="most=2"),
+    "POST /api/projects/<project_id>/tasks/<task_id>/audit": _audited(
+        {"verdict": "fixed", "category": "crow", "comment": "Its beak."}, named=True
+    ),
+    "GET /api/projects/<project_id>/audits": _audited(query="limit=1"),
     "GET /api/projects/<project_id>/reviews": _review(query="state=waiting&limit=1"),
     "POST /api/projects/<project_id>/reviews/acceptance": _review(lambda answer_id: {"answer_ids": [answer_id]}),
     "POST /api/projects/<project_id>/reviews/<answer_id>/rejection": _review(

@@ -93,7 +93,7 @@ BREAKS = {
         UPDATE assignments SET amount = amount + 1""",
     "W6 a final task has no free slot and no live lease": """
         UPDATE assignments SET status = 'leased'""",
-    "W7 what experts decided is the label": """
+    "W7 what experts decided is the label, until its requester fixes it": """
         UPDATE answers SET kind = 'adjudication', label = 1 - label""",
     "W8 the project counts its tasks rightly": """
         UPDATE projects SET n_settled = n_settled + 1""",
@@ -112,16 +112,18 @@ BREAKS = {
         UPDATE reserves SET released = released + 1 WHERE reserved > spent + released""",
     "W19 an appeal is about a rejection, and its answer is what it was decided": """
         UPDATE appeals SET state = 'moot', decided_at = now()""",
+    "W21 what a requester has fixed is what they said last": """
+        UPDATE tasks SET settled_by = 'requester' WHERE status = 'settled'""",
     "W20 nobody rejects anything while ops look at their rejections": """
         INSERT INTO brakes (id, requester_id, state, since, n_rejected, n_judged, created_at)
         SELECT 'bra_x', requester_id, 'on', now(), 1, 1, now() - interval '1 day' FROM reviews
          WHERE state = 'rejected'""",
-    "W13 everybody stands where their last move has brought them": """
+    "W22 everybody stands where their last move has brought them": """
         UPDATE worker_tiers SET tier = 3""",
-    "W14 whoever was moved by evidence was moved by what the bounds of it say": """
+    "W23 whoever was moved by evidence was moved by what the bounds of it say": """
         ALTER TABLE ladder_steps DISABLE TRIGGER append_only;
         UPDATE ladder_steps SET keep = 0.1 WHERE tier > 0""",
-    "W15 a worker is kept on a step just as long as an override of two people holds": """
+    "W24 a worker is kept on a step just as long as an override of two people holds": """
         UPDATE worker_tiers SET pinned_until = now()""",
 }
 

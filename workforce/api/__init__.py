@@ -3,6 +3,7 @@
 from workforce.api import (
     appeals,
     assignment,
+    audits,
     available,
     drafts,
     gold,
@@ -25,6 +26,7 @@ from workforce.api.edge import routes
 __all__ = [
     "appeals",
     "assignment",
+    "audits",
     "available",
     "drafts",
     "gold",

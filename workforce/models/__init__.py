@@ -15,6 +15,7 @@ from workforce.models.assignment import (
     WithdrawalReason,
 )
 from workforce.models.audience import LanguageLevel, Pool, PoolMembership, WorkerLanguage
+from workforce.models.audits import Audit, AuditVerdict
 from workforce.models.imports import Import, ImportFault, ImportFormat, ImportPart, ImportPiece, ImportState
 from workforce.models.invitations import Guest, Invitation, InvitationStatus, InvitedAs, StaffRole
 from workforce.models.messages import Message, MessageChoice
@@ -70,6 +71,8 @@ __all__ = [
     "AppealState",
     "Assignment",
     "AssignmentStatus",
+    "Audit",
+    "AuditVerdict",
     "Batch",
     "BatchStatus",
     "Brake",

@@ -25,6 +25,7 @@ from workforce.schemas.assignment import (
     Leases,
     Submission,
 )
+from workforce.schemas.audits import Audit, NewAudit, Sample, SampledTask, SampleQuery
 from workforce.schemas.available import (
     AvailableWork,
     RemovedTasks,
@@ -167,6 +168,7 @@ __all__ = [
     "Application",
     "Arrival",
     "Assignment",
+    "Audit",
     "AvailableWork",
     "BeginImport",
     "BelowFloor",
@@ -238,6 +240,7 @@ __all__ = [
     "MovedVoter",
     "Name",
     "NewAppeal",
+    "NewAudit",
     "NewConsent",
     "NewConsentVersion",
     "NewGold",
@@ -282,6 +285,9 @@ __all__ = [
     "RequesterWithToken",
     "Review",
     "ReviewQuery",
+    "Sample",
+    "SampleQuery",
+    "SampledTask",
     "Several",
     "Skill",
     "StaffInvitation",
