@@ -23,6 +23,7 @@ from foundation import db, embedded
 from foundation.settings import Settings
 
 _MIGRATION_LOCK = 7_265_002
+_DEADLOCK, _DEADLOCKS_MAX = "40P01", 5
 # Between two tries to start an engine that does not want to.
 _PAUSE_SECONDS = 1.0
 
@@ -116,14 +117,15 @@ def migrate(owner_url: str, application_url: str) -> None:
     """Bring the database to this program's version, and the application's login to just the rights it needs.
 
     A version at a time, each in a transaction of its own: a table is locked no longer than its own change takes. Two at
-    once take turns; a killed one is simply run again.
+    once take turns; a killed one is simply run again, and one that meets whoever locks its tables in another order is
+    tried again here, as a request is.
     """
     owner, application = make_url(owner_url).username, make_url(application_url).username
     engine = db.make_engine(owner_url, patient=True)
     # Read once: it holds the code of every version.
     script = ScriptDirectory.from_config(_alembic())
     try:
-        while not _upgrade_once(engine, script, None if application == owner else application):
+        while not _try_upgrade(engine, script, None if application == owner else application):
             pass
     except DBAPIError as error:
         raise InstallationError(f"The database cannot be brought up to date: {_reason(error)}") from error
@@ -133,6 +135,16 @@ def migrate(owner_url: str, application_url: str) -> None:
         ) from error
     finally:
         engine.dispose()
+
+
+def _try_upgrade(engine: Engine, script: ScriptDirectory, application_role: str | None) -> bool:
+    for _ in range(_DEADLOCKS_MAX):
+        try:
+            return _upgrade_once(engine, script, application_role)
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != _DEADLOCK:
+                raise
+    return _upgrade_once(engine, script, application_role)
 
 
 def _upgrade_once(engine: Engine, script: ScriptDirectory, application_role: str | None) -> bool:
