@@ -341,6 +341,8 @@ def test_every_list_is_tested() -> None:
     of_an_invoice = {"/api/invoices/<invoice_id>/lines", "/api/me/invoices/<invoice_id>/lines"}
     of_an_invoice |= {"/api/credit-notes/<note_id>/lines", "/api/me/credit-notes/<note_id>/lines"}
     of_one = {"/api/exports/<export_id>/downloads", "/api/me/statements/<month>", "/api/brakes/<brake_id>/rejections"}
+    of_one |= {"/api/imports/<import_id>/parts", "/api/imports/<import_id>/faults", "/api/ladders/<skill>/workers"}
+    of_one |= {"/api/workers/<worker_id>/tier-moves", "/api/workers/<voter_id>/checks"}
     assert paged - tested == of_a_project | of_a_run | of_an_invoice | of_one | {"/api/accounts/<account_id>/statement"}
 
 

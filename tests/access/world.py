@@ -1174,7 +1174,10 @@ def _erasures(session: Session) -> Iterator[Thing]:
     for state in ("requested", "owed", "done", "refused"):
         worker = factories.create_worker(session)
         if state == "owed":
-            owed.owe(session, payees.of_owner(session, worker.id), 50_000, levied=False)
+            owed.give_goodwill(
+                session, payee_id=payees.of_owner(session, worker.id).id, currency="USD", amount=50_000,
+                reason="Our fault.", actor_ref="finance",
+            )  # fmt: skip
         wish = erasures.request(session, worker.id)
         if state == "done":
             erasures.confirm(session, wish.id, confirmed_by="ops")
