@@ -38,7 +38,7 @@ _INPUT = click.Path(exists=True, dir_okay=False, path_type=Path)
     show_default=True,
     help="What answers are. All but classes stand in a column `answer` instead of `label`, as JSON or as they are.",
 )
-@click.option("--tolerance", type=float, help="With --kind number: numbers so far apart are nearly the same.")
+@click.option("--tolerance", type=float, help="With --kind number, points or lines: how far apart two nearly agree.")
 @click.option("--method", type=click.Choice(list(METHODS)), default="hierarchical", show_default=True)
 @click.option("--out", type=_FILE, required=True, help="Writes task,label,confidence.")
 @click.option("--workers", type=_FILE, help="Writes worker,reliability,low,high,answers; nine in ten intervals cover.")
@@ -99,8 +99,8 @@ def _check_kind(kind: str, method: str, tolerance: float | None, *, apart: bool)
         raise click.UsageError("--method is for classes; every other kind has one of its own.")
     if kind != _CLASS and apart:
         raise click.UsageError("--families and --dask are for classes.")
-    if tolerance is not None and kind != "number":
-        raise click.UsageError("--tolerance is for --kind number.")
+    if tolerance is not None and (kind == _CLASS or KINDS[kind].tolerance is None):
+        raise click.UsageError("--tolerance is for --kind number, points and lines.")
     if tolerance is not None and not _TOLERANCE_MIN <= tolerance <= LARGEST:
         raise click.UsageError("--tolerance must lie between 1e-50 and 1e100.")
 

@@ -10,17 +10,34 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from quality.structured import boxes, number, pairs, polygons, ranking, sets, spans, text
+from quality.structured import (
+    boxes,
+    cuboids,
+    fields,
+    lines,
+    number,
+    pairs,
+    points,
+    polygons,
+    ranking,
+    sets,
+    spans,
+    text,
+)
 from quality.structured.answers import LARGEST, Aggregate, Answers
 from quality.structured.boxes import Box
+from quality.structured.cuboids import CORNERS, Cuboid
+from quality.structured.lines import Line
 from quality.structured.pairs import Comparison
+from quality.structured.points import TOLERANCE, Point
 from quality.structured.polygons import Polygon
 from quality.structured.spans import Span
 
 _NUMBER = re.compile(r"[+-]?([0-9]{1,50}(\.[0-9]{0,50})?|\.[0-9]{1,50})([eE][+-]?[0-9]{1,3})?")
 _PLACE_MAX = 2**53
 _NAME_MAX = 1_000
-_CORNERS_MIN = 3
+# What an answer that agrees so well with the truth is: right.
+_RIGHT = 0.8
 
 
 class Unfit(Exception):
@@ -33,7 +50,8 @@ class Kind:
 
     aggregate : of `Answers` of what was read. judge : of `Answers` of consensus values, beside what is known; the same
     but for pairs. about : what an answer is about, so that a worker has one answer for a task and each such thing.
-    measure : what agreement is called. tolerance : the one that such answers have, for kinds that know it.
+    measure : what agreement is called. tolerance : the one that such answers have, for kinds that know it. right : how
+    well an answer that is right agrees with the truth, at the least.
     """
 
     read: Callable[[str], Any]
@@ -44,6 +62,7 @@ class Kind:
     measure: str
     about: Callable[[Any], Hashable] = lambda _value: None
     tolerance: Callable[[Answers[Any]], float] | None = None
+    right: float = _RIGHT
 
 
 def _read_number(written: str) -> float:
@@ -68,7 +87,32 @@ def _read_boxes(written: str) -> list[Box]:
 
 
 def _read_polygons(written: str) -> list[Polygon]:
-    return [Polygon(_corners(one["corners"]), _label(one)) for one in _objects(written, ("corners",), ("label",))]
+    return [Polygon(_corners(one["corners"], 3), _label(one)) for one in _objects(written, ("corners",), ("label",))]
+
+
+def _read_lines(written: str) -> list[Line]:
+    return [Line(_corners(one["corners"], 2), _label(one)) for one in _objects(written, ("corners",), ("label",))]
+
+
+def _read_cuboids(written: str) -> list[Cuboid]:
+    return [
+        Cuboid(_corners(one["corners"], CORNERS, CORNERS), _label(one))
+        for one in _objects(written, ("corners",), ("label",))
+    ]
+
+
+def _read_points(written: str) -> list[Point]:
+    return [
+        Point(_coordinate(one["x"]), _coordinate(one["y"]), _label(one))
+        for one in _objects(written, ("x", "y"), ("label",))
+    ]
+
+
+def _read_fields(written: str) -> dict[str, str]:
+    value = _json(written)
+    if not isinstance(value, dict):
+        raise Unfit("answer is not an object of texts")
+    return {_name(name): _text(one) for name, one in value.items() if one != ""}
 
 
 def _read_comparison(written: str) -> Comparison:
@@ -142,6 +186,12 @@ def _name(value: Any) -> str:
     return value
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or "\x00" in value or any("\ud800" <= sign <= "\udfff" for sign in value):
+        raise Unfit("answer has something in the place of a text")
+    return value
+
+
 def _label(one: Mapping[str, Any]) -> str:
     return _name(one["label"]) if "label" in one else ""
 
@@ -165,10 +215,10 @@ def _bounded(value: float) -> float:
     return float(value)
 
 
-def _corners(value: Any) -> tuple[tuple[float, float], ...]:
+def _corners(value: Any, least: int, most: int | None = None) -> tuple[tuple[float, float], ...]:
     corners = [tuple(map(_coordinate, corner)) if isinstance(corner, list) else () for corner in _list(value)]
-    if len(corners) < _CORNERS_MIN or any(len(corner) != 2 for corner in corners):
-        raise Unfit("corners are not three or more of [x, y]")
+    if not least <= len(corners) <= (most or len(corners)) or any(len(corner) != 2 for corner in corners):
+        raise Unfit(f"corners are not {least}{'' if most else ' or more'} of [x, y]")
     return tuple((corner[0], corner[1]) for corner in corners)
 
 
@@ -189,7 +239,11 @@ def _write_boxes(value: Sequence[Box]) -> str:
     )
 
 
-def _write_polygons(value: Sequence[Polygon]) -> str:
+def _write_points(value: Sequence[Point]) -> str:
+    return _written([{"x": _tidy(one.x), "y": _tidy(one.y), **_labelled(one.label)} for one in value])
+
+
+def _write_cornered(value: Sequence[Polygon | Line | Cuboid]) -> str:
     return _written(
         [{"corners": [[_tidy(x), _tidy(y)] for x, y in one.corners], **_labelled(one.label)} for one in value]
     )
@@ -227,11 +281,42 @@ KINDS: Mapping[str, Kind] = {
         number.aggregate,
         "nearness in tolerances",
         tolerance=number.usual_tolerance,
+        # Less than a tolerance away.
+        right=0.6,
+    ),
+    "fields": Kind(
+        _read_fields,
+        fields.aggregate,
+        lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True),
+        _read_fields,
+        fields.aggregate,
+        "word accuracy, on average",
     ),
     "spans": Kind(_read_spans, spans.aggregate, _write_spans, _read_spans, spans.aggregate, "F1 over characters"),
     "boxes": Kind(_read_boxes, boxes.aggregate, _write_boxes, _read_boxes, boxes.aggregate, "F1 at an IoU of .5"),
     "polygons": Kind(
-        _read_polygons, polygons.aggregate, _write_polygons, _read_polygons, polygons.aggregate, "F1 at an IoU of .5"
+        _read_polygons, polygons.aggregate, _write_cornered, _read_polygons, polygons.aggregate, "F1 at an IoU of .5"
+    ),
+    "cuboids": Kind(
+        _read_cuboids, cuboids.aggregate, _write_cornered, _read_cuboids, cuboids.aggregate, "F1 at an IoU of .5"
+    ),
+    "points": Kind(
+        _read_points,
+        points.aggregate,
+        _write_points,
+        _read_points,
+        points.aggregate,
+        "F1 within the tolerance",
+        tolerance=lambda _answers: TOLERANCE,
+    ),
+    "lines": Kind(
+        _read_lines,
+        lines.aggregate,
+        _write_cornered,
+        _read_lines,
+        lines.aggregate,
+        "F1 within the tolerance",
+        tolerance=lambda _answers: TOLERANCE,
     ),
     "pairs": Kind(
         _read_comparison,

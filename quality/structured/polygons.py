@@ -59,6 +59,12 @@ def cover(polygons: Sequence[Polygon]) -> Cover:
     return iou
 
 
+def has_area(corners: Sequence[tuple[float, float]]) -> bool:
+    """Whether corners go around anything."""
+    each = np.array(corners, dtype=np.float64).reshape(-1, 2)
+    return len(each) >= 3 and _shared(each, each) > 0.0
+
+
 def _shared(one: FloatArray, other: FloatArray) -> float:
     """Area that two polygons cover together; corners : (n, 2) each."""
     top, bottom = max(one[:, 1].min(), other[:, 1].min()), min(one[:, 1].max(), other[:, 1].max())
@@ -92,7 +98,7 @@ def _clean(polygons: Sequence[Polygon]) -> tuple[Polygon, ...]:
     found = []
     for one in polygons:
         corners = np.array(one.corners, dtype=np.float64).reshape(-1, 2)
-        if len(corners) >= 3 and (np.abs(corners) <= LARGEST).all() and _shared(corners, corners) > 0.0:
+        if (np.abs(corners) <= LARGEST).all() and has_area(one.corners):
             found.append(Polygon(tuple((float(x), float(y)) for x, y in one.corners), one.label))
     return tuple(sorted(found))
 

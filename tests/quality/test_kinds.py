@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from quality.kinds import KINDS, Unfit
 from quality.structured.boxes import Box
+from quality.structured.lines import Line
 from quality.structured.pairs import Comparison
+from quality.structured.points import Point
 from quality.structured.polygons import Polygon
 from quality.structured.spans import Span
 from tests.quality.structured import kinds as structured
@@ -20,6 +22,10 @@ _EXAMPLES: dict[str, tuple[str, Any]] = {
     "spans": ('[{"start": 0, "end": 5}, {"start": 7, "end": 9, "label": "bird"}]', [Span(0, 5), Span(7, 9, "bird")]),
     "boxes": ('[{"left": 1, "top": 2, "right": 3.5, "bottom": 4}]', [Box(1.0, 2.0, 3.5, 4.0)]),
     "polygons": ('[{"corners": [[0, 0], [1, 0], [0, 1]], "label": "x"}]', [Polygon(((0, 0), (1, 0), (0, 1)), "x")]),
+    "cuboids": (json.dumps([{"corners": structured.cuboid(0, 0).corners}]), [structured.cuboid(0, 0)]),
+    "points": ('[{"x": 1, "y": 2.5}, {"x": 0, "y": 0, "label": "eye"}]', [Point(1.0, 2.5), Point(0.0, 0.0, "eye")]),
+    "lines": ('[{"corners": [[0, 0], [1, 2]]}]', [Line(((0.0, 0.0), (1.0, 2.0)))]),
+    "fields": ('{"title": "The rook", "body": ""}', {"title": "The rook"}),
     "pairs": ('{"better": "a", "worse": "b"}', Comparison("a", "b")),
     "ranking": ('["a", "b"]', ["a", "b"]),
     "sets": ('["b", "a", "b"]', frozenset("ab")),
@@ -52,6 +58,10 @@ def test_a_consensus_that_is_written_is_read_again(name: str, data: st.DataObjec
         "spans": [Span(low, high, "bird") for low, high in some],
         "boxes": [Box(low / 8, low, high, high) for low, high in some],
         "polygons": [Polygon(((low, low), (high, low), (low / 8, high))) for low, high in some],
+        "cuboids": [structured.cuboid(low / 8, high) for low, high in some],
+        "points": [Point(low / 8, high) for low, high in some],
+        "lines": [Line(((low, low), (high, low / 8))) for low, high in some],
+        "fields": {str(low): str(high) for low, high in some},
         "pairs": [str(one) for one in some],
         "ranking": [str(one) for one in some],
         "sets": frozenset(str(one) for one in some),
@@ -80,6 +90,10 @@ _WRONG = {
         '[{"corners": []}]', '[{"corners": [[0, 0], [1, 1]]}]', '[{"corners": [[0, 0], [1, 1], [2]]}]',
         '[{"corners": [[0, 0], [1, 1], [2, null]]}]', '[{"corners": "abc"}]', '[{"corners": [1, 2, 3]}]',
     ],
+    "cuboids": ['[{"corners": [[0, 0], [1, 1], [2, 2]]}]', f'[{{"corners": {[[0, 0]] * 9}}}]', '[{"corners": null}]'],
+    "points": ['[{"x": 1}]', "[[1, 2]]", '[{"x": "1", "y": 2}]', '[{"x": 1, "y": 1e101}]', '[{"x": 1, "y": true}]'],
+    "lines": ['[{"corners": [[0, 0]]}]', '[{"corners": [[0, 0], [1]]}]', '[{"corners": {}}]'],
+    "fields": ["[]", '"a"', '{"a": 1}', '{"": "a"}', '{"a": "\\u0000"}', '{"a": "\\ud800"}', '{"a": "b", "a": "c"}'],
     "pairs": [
         '["a", "b"]', '{"better": "a"}', '{"better": "a", "worse": "a"}', '{"better": "a", "worse": "b", "alike": 1}',
         '{"better": "a", "worse": 5}', '{"better": "a", "worse": "b", "why": "c"}',

@@ -8,10 +8,26 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from quality.structured import boxes, number, pairs, polygons, ranking, sets, spans, text
+from quality.structured import (
+    boxes,
+    cuboids,
+    fields,
+    lines,
+    number,
+    pairs,
+    points,
+    polygons,
+    ranking,
+    sets,
+    spans,
+    text,
+)
 from quality.structured.answers import Aggregate, Answers
 from quality.structured.boxes import Box
+from quality.structured.cuboids import Cuboid
+from quality.structured.lines import Line
 from quality.structured.pairs import Comparison
+from quality.structured.points import Point
 from quality.structured.polygons import Polygon
 from quality.structured.spans import Span
 
@@ -59,6 +75,28 @@ def _some_polygons(rng: np.random.Generator) -> list[Polygon]:
     return [_triangle(left, top) for left, top in (10.0 * rng.integers(0, 9, size=(3, 2))).tolist()]
 
 
+def cuboid(left: float, top: float) -> Cuboid:
+    """Ten by ten, and as much again behind it to the right and above."""
+    front = ((left, top), (left + 10.0, top), (left + 10.0, top + 10.0), (left, top + 10.0))
+    return Cuboid((*front, *((x + 5.0, y - 5.0) for x, y in front)))
+
+
+def _some_cuboids(rng: np.random.Generator) -> list[Cuboid]:
+    return [cuboid(left, top) for left, top in (20.0 * rng.integers(0, 9, size=(3, 2))).tolist()]
+
+
+def _some_points(rng: np.random.Generator) -> list[Point]:
+    return [Point(x, y) for x, y in (50.0 * rng.integers(0, 9, size=(3, 2))).tolist()]
+
+
+def _some_lines(rng: np.random.Generator) -> list[Line]:
+    return [Line(((x, y), (x + 30.0, y))) for x, y in (50.0 * rng.integers(0, 9, size=(3, 2))).tolist()]
+
+
+def _some_fields(rng: np.random.Generator) -> dict[str, str]:
+    return {"title": _some_text(rng), "body": _some_text(rng)}
+
+
 def _some_ranking(rng: np.random.Generator) -> list[str]:
     return [str(item) for item in rng.permutation(list(_ITEMS))]
 
@@ -79,6 +117,10 @@ _edges = st.sampled_from([0.0, 1.0, 1.5, 2.0, 4.0, 10.0, -3.0, 1e200, float("nan
 _boxes = st.lists(st.builds(Box, _edges, _edges, _edges, _edges, st.sampled_from(["", "bird"])), max_size=4)
 _corners = st.lists(st.tuples(_edges, _edges), max_size=5).map(tuple)
 _polygons = st.lists(st.builds(Polygon, _corners, st.sampled_from(["", "bird"])), max_size=3)
+_points = st.lists(st.builds(Point, _edges, _edges, st.sampled_from(["", "bird"])), max_size=4)
+_lines = st.lists(st.builds(Line, _corners, st.sampled_from(["", "bird"])), max_size=3)
+_eight = st.lists(st.tuples(_edges, _edges), min_size=7, max_size=8).map(tuple)
+_cuboids = st.lists(st.builds(Cuboid, _eight, st.sampled_from(["", "bird"])), max_size=3)
 _items = st.sampled_from(_ITEMS)
 _orders = st.lists(_items, max_size=4, unique=True)
 _sets = st.frozensets(_items, max_size=4)
@@ -110,6 +152,38 @@ KINDS = {
         good=[_triangle(0.0, 0.0)],
         bad=[_triangle(30.0, 0.0)],
         drawn=_some_polygons,
+    ),
+    "cuboids": Kind(
+        cuboids.aggregate,
+        values=_cuboids,
+        known=_cuboids,
+        good=[cuboid(0.0, 0.0)],
+        bad=[cuboid(50.0, 0.0)],
+        drawn=_some_cuboids,
+    ),
+    "points": Kind(
+        points.aggregate,
+        values=_points,
+        known=_points,
+        good=[Point(0.0, 0.0)],
+        bad=[Point(90.0, 0.0)],
+        drawn=_some_points,
+    ),
+    "lines": Kind(
+        lines.aggregate,
+        values=_lines,
+        known=_lines,
+        good=[Line(((0.0, 0.0), (9.0, 0.0)))],
+        bad=[Line(((0.0, 900.0), (9.0, 900.0)))],
+        drawn=_some_lines,
+    ),
+    "fields": Kind(
+        fields.aggregate,
+        values=st.dictionaries(st.sampled_from(["title", "body"]), st.lists(_words, max_size=3).map(" ".join)),
+        known=st.dictionaries(st.sampled_from(["title", "body"]), st.lists(_words, max_size=3).map(" ".join)),
+        good={"title": "the rook flies"},
+        bad={"title": "no idea"},
+        drawn=_some_fields,
     ),
     "number": Kind(
         number.aggregate,
@@ -205,6 +279,16 @@ def assert_same(found: Aggregate[Any], again: Aggregate[Any], *, within: float) 
             assert other is not None
             assert [box.label for box in other] == [box.label for box in one]
             assert [box[:4] for box in other] == [pytest.approx(box[:4], abs=within) for box in one]
+        elif isinstance(one, list) and one and isinstance(one[0], Point):
+            assert other is not None
+            assert [point.label for point in other] == [point.label for point in one]
+            assert [point[:2] for point in other] == [pytest.approx(point[:2], abs=within) for point in one]
+        elif isinstance(one, list) and one and isinstance(one[0], Cuboid):
+            assert other is not None
+            assert [each.label for each in other] == [each.label for each in one]
+            assert np.array([each.corners for each in other]) == pytest.approx(
+                np.array([each.corners for each in one]), abs=within
+            )
         else:
             assert other == one
     assert again.confidence == pytest.approx(found.confidence, abs=within)
