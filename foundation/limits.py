@@ -7,13 +7,17 @@ that the house as a whole allows no more; a limit that must not be guessed at re
 
 import ipaddress
 import math
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import structlog
-from limits.errors import StorageError
-from limits.storage import MemoryStorage, RedisStorage
+from limits.storage import MemoryStorage
+from redis import ConnectionError as RedisGone
+from redis import ConnectionPool, RedisError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from foundation import metrics
 from foundation.errors import TooManyRequests, Unavailable
@@ -22,6 +26,8 @@ MINUTE, DAY = 60, 86_400
 # Shorter than anything a request waits for otherwise: it is asked on every one.
 _REDIS_TIMEOUT_SECONDS = 0.1
 _REDIS_PAUSE_SECONDS = 2.0
+# A count is kept somewhat longer than its window: nobody adds to it any more when it goes.
+_KEPT_SECONDS = 60
 
 log = structlog.get_logger()
 
@@ -76,12 +82,7 @@ class Limits:
         self, redis_url: str | None = None, *, processes: int = 1, amounts: Mapping[str, int] | None = None
     ) -> None:
         """`processes` share an amount without Redis; `amounts` replace those of limits by name."""
-        self._redis = RedisStorage(
-            redis_url,
-            wrap_exceptions=True,
-            socket_timeout=_REDIS_TIMEOUT_SECONDS,
-            socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
-        ) if redis_url else None  # fmt: skip
+        self._redis = _Counters(redis_url) if redis_url else None
         self._memory = MemoryStorage()
         self._silent_until = 0.0
         self._processes, self._amounts = processes, amounts or {}
@@ -108,14 +109,52 @@ class Limits:
             return None
         if time.monotonic() >= self._silent_until:
             try:
-                return self._redis.incr(key, limit.seconds)
-            except StorageError as error:
+                return self._redis.count(key, limit.seconds)
+            except RedisError as error:
                 self._silent_until = time.monotonic() + _REDIS_PAUSE_SECONDS
                 metrics.redis_failures.labels("limits").inc()
-                log.warning("redis away, limits are counted here", error=repr(error.__cause__))
+                log.warning("redis away, limits are counted here", error=repr(error))
         if limit.strict:
             raise CountingUnavailable("Nothing was changed. Try again shortly.", headers={"Retry-After": "2"})
         return None
+
+
+class _Counters:
+    """Counts in Redis, each of them one packet there and back on a connection of the thread's own.
+
+    Every request is counted; what the library's client does around a command takes longer than the command.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._pool = ConnectionPool.from_url(
+            url,
+            socket_timeout=_REDIS_TIMEOUT_SECONDS,
+            socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._own = threading.local()
+
+    def count(self, key: str, seconds: int) -> int:
+        """Add one to what a window has counted. Raises `RedisError` where Redis is away."""
+        try:
+            return self._count(key, seconds)
+        except RedisGone:
+            # The connection may be one to a Redis that has ended since: this is a new one.
+            return self._count(key, seconds)
+
+    def _count(self, key: str, seconds: int) -> int:
+        if not hasattr(self._own, "connection"):
+            self._own.connection = self._pool.make_connection()
+        connection, name = self._own.connection, f"LIMITS:{key}"
+        begin, add = ("SET", name, 0, "EX", seconds + _KEPT_SECONDS, "NX"), ("INCR", name)
+        try:
+            connection.send_packed_command(connection.pack_commands([begin, add]))
+            connection.read_response()
+            return int(connection.read_response())
+        except BaseException:
+            # An answer that was not read would be taken for that of the next request.
+            connection.disconnect()
+            raise
 
 
 def address_key(address: str | None) -> str:

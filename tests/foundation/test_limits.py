@@ -85,6 +85,32 @@ def test_redis_counts_again_after_it_was_emptied(redis_url: str) -> None:
     assert _taken(limits, limit, "ada", 5) == 2
 
 
+def test_a_connection_that_was_lost_is_made_anew_at_once(redis_url: str) -> None:
+    limits, limit = Limits(redis_url, processes=2), _limit("lost", 10)
+    assert _taken(limits, limit, "ada", 3) == 3
+
+    with Redis.from_url(redis_url) as redis:
+        ours = str(redis.connection_pool.connection_kwargs.get("db", 0))
+        for client in redis.client_list():
+            if client["db"] == ours and client["id"] != str(redis.client_id()):
+                redis.client_kill_filter(_id=client["id"])
+
+    # Seven are left of the ten; a process that counted by itself would allow five.
+    assert _taken(limits, limit, "ada", 20) == 7
+
+
+def test_counts_go_by_themselves_some_time_after_their_window(redis_url: str) -> None:
+    limits, limit = Limits(redis_url), Limit(f"kept {time.time_ns()}", 10)
+    limits.take(limit, "ada")
+    limits.take(limit, "ada")
+
+    with Redis.from_url(redis_url) as redis:
+        kept = [redis.ttl(key) for key in redis.keys(f"LIMITS:{limit.name}*")]
+
+    assert len(kept) == 1
+    assert 60 < kept[0] <= 120
+
+
 def test_a_window_ends_by_itself() -> None:
     limits, limit = Limits(), Limit("short", 1, 1)
     time.sleep(1 - time.time() % 1)
