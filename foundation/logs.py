@@ -13,6 +13,8 @@ _TOKEN = re.compile(r"(rk|rp)_[0-9A-Za-z]{8,}")
 # PostgreSQL quotes rows and values under an error, on lines of their own.
 _QUOTED_ROW = re.compile(r"(?<=\n)(DETAIL|CONTEXT):.*?(?=\n[A-Z]+:|\n\[SQL|\Z)", re.DOTALL)
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*@")
+# Without one of these no text has anything to hide: each line of the log is looked at, and hardly any has.
+_SUSPECT = re.compile(r"r[kp]_|://|\n")
 
 
 def configure(level: str) -> None:
@@ -52,6 +54,8 @@ def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutable
 
 def _masked(value: Any) -> Any:
     if isinstance(value, str):
+        if not _SUSPECT.search(value):
+            return value
         return _QUOTED_ROW.sub(r"\1: ***", _PASSWORD.sub(r"\1:***@", _TOKEN.sub(r"\1_***", value)))
     if isinstance(value, Mapping):
         return {_masked(key): _masked(item) for key, item in value.items()}
