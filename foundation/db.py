@@ -16,6 +16,7 @@ from sqlalchemy import (
     ExceptionContext,
     MetaData,
     Text,
+    TextClause,
     create_engine,
     event,
     func,
@@ -191,9 +192,21 @@ def is_passing(error: BaseException) -> bool:
     return isinstance(error, PoolTimeout) or lost or state in _PASSING
 
 
+class PlainSession(Session):
+    """A session that hands statements written as text to its connection, as they are.
+
+    The ORM has nothing to add to them, and looks into each of them whether it has.
+    """
+
+    def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:
+        if type(statement) is TextClause and not options:
+            return self.connection().execute(statement, params)
+        return super().execute(statement, params, **options)
+
+
 def sessions(engine: Engine, **info: Any) -> sessionmaker[Session]:
     """The session factory. Only the edges commit: http, jobs, work and a command at its end.
 
     info : what every session carries along, such as keys that no table may hold.
     """
-    return sessionmaker(engine, expire_on_commit=False, autoflush=False, info=info)
+    return sessionmaker(engine, class_=PlainSession, expire_on_commit=False, autoflush=False, info=info)

@@ -169,8 +169,8 @@ def sessions(shared_engine: Engine) -> Iterator[sessionmaker[Session]]:
     with shared_engine.connect() as connection:
         outer = connection.begin()
         yield sessionmaker(
-            connection, join_transaction_mode="create_savepoint", expire_on_commit=False, autoflush=False,
-            info={"destination_keys": DESTINATION_KEYS},
+            connection, class_=database.PlainSession, join_transaction_mode="create_savepoint", expire_on_commit=False,
+            autoflush=False, info={"destination_keys": DESTINATION_KEYS},
         )  # fmt: skip
         outer.rollback()
 

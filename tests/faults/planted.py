@@ -71,13 +71,13 @@ class _Hasty(Session):
         super().close()
 
 
-def sessions(engine: Engine) -> sessionmaker[Session]:"""
+def sessions(engine: Engine, **info: Any) -> sessionmaker[Session]:"""
 
 EARLY = Planted(
     "an answer is acknowledged before it is committed",
     (
         Edit("foundation/db.py", "\ndef sessions(engine: Engine, **info: Any) -> sessionmaker[Session]:", _TRAILING),
-        Edit("foundation/db.py", "return sessionmaker(engine, ", "return sessionmaker(engine, class_=_Hasty, "),
+        Edit("foundation/db.py", "class_=PlainSession", "class_=_Hasty"),
     ),
     faults=("all web", "web", "postmaster") * 3,
     shows="lost",
