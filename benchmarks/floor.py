@@ -1,6 +1,8 @@
 """The floor under claim and submit: a bare Flask view that runs the product's own statements and nothing else.
 
-The same server, pool, session settings and commits; no schema, no policy, no strict reading, no headers, no log.
+The same server, pool, session settings and commits; no schema, no policy, no strict reading, no headers, no log. An
+answer, its vote and its event are a statement each here, as they were at first in the product, which says all of it in
+one by now: what that spares is to show, and what it costs to be a product is still to be paid out of it.
 """
 
 import hashlib
@@ -8,7 +10,7 @@ import json
 from typing import Any
 
 import flask
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Row, text
 
 from foundation import auth, db, ids, outbox, settings
 from payments import rates
@@ -16,6 +18,15 @@ from quality import votes
 from workforce import assignment
 from workforce.models import Kind
 from workforce.tiers import STARTING
+
+_STORE = text("""
+    WITH done AS (UPDATE assignments SET status = 'answered' WHERE id = :assignment_id AND project_id = :project_id),
+    gone AS (DELETE FROM drafts WHERE assignment_id = :assignment_id AND project_id = :project_id)
+    INSERT INTO answers (id, project_id, assignment_id, task_id, worker_id, kind, payload, label, status, late)
+    VALUES (:answer_id, :project_id, :assignment_id, :task_id, :worker_id, :kind, CAST(:payload AS jsonb), :label,
+            'submitted', :late)
+    RETURNING created_at
+""")
 
 app = flask.Flask("floor")
 _configured = settings.read()
@@ -65,7 +76,7 @@ def submit(assignment_id: str) -> Any:
             "answer_id": answer_id, "project_id": held.project_id, "task_id": held.task_id, "kind": held.kind,
             "payload": json.dumps(sent["payload"]), "label": label, "late": held.overdue, **where,
         }  # fmt: skip
-        created = connection.execute(assignment.STORE, row).scalar_one()
+        created = connection.execute(_STORE, row).scalar_one()
         vote = {"project_id": held.project_id, "task_id": held.task_id, "voter_id": me.subject_id, "label": label}
         connection.execute(votes.CAST, {**vote, "is_expert": False, "too_fast": False})
         told = {"answer_id": answer_id, "task_id": held.task_id, "project_id": held.project_id}

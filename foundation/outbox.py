@@ -127,8 +127,13 @@ def reactions(pairs: Sequence[On]) -> Reactions:
 
 def publish(db: Session, event: Event) -> None:
     """Tell a fact: it is delivered if, and only if, the transaction commits."""
-    db.execute(INSERT, {"topic": type(event).__name__, "stream": event.stream, "payload": _dump(event)})
+    db.execute(INSERT, telling(db, event))
+
+
+def telling(db: Session, event: Event) -> dict[str, str]:
+    """What `INSERT` wants to know, for whoever tells a fact within a statement of their own."""
     db.info["published"] = True
+    return {"topic": type(event).__name__, "stream": event.stream, "payload": _dump(event)}
 
 
 def was_told(db: Session) -> bool:
