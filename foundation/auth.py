@@ -9,8 +9,8 @@ import base64
 import hashlib
 import secrets
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,7 +18,7 @@ from sqlalchemy import ARRAY, DateTime, Index, LargeBinary, Text, exists, func, 
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from foundation import ids
-from foundation.db import Base, Created, Id, Ref
+from foundation.db import Base, Created, Id, IdText, Ref
 from foundation.errors import Conflict, Forbidden, NotFound, Unauthorized
 from foundation.limits import Limit
 
@@ -34,13 +34,16 @@ roles: dict[str, "Role"] = {}
 class Role:
     """A kind of caller and all scopes it can ever have; a token may carry fewer.
 
-    `find` raises `NotFound` for a subject that does not exist; staff are in no table, so their roles have none.
+    views : scopes that a token has only if it is said, each for what it may look at: where nothing is changed, it
+    stands for these. `find` raises `NotFound` for a subject that does not exist; staff are in no table, so their roles
+    have none.
     """
 
     name: str
     scopes: frozenset[str]
     find: Callable[[Session, str], object] | None = None
     requests_a_minute: int = 1_200
+    views: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         roles[self.name] = self
@@ -49,6 +52,10 @@ class Role:
     def is_staff(self) -> bool:
         """Whether what this role changes goes on the trail."""
         return self.find is None
+
+    def seen_with(self, scopes: frozenset[str]) -> frozenset[str]:
+        """All scopes that a token with these stands for where nothing is changed."""
+        return scopes.union(*(self.views[scope] for scope in scopes & self.views.keys()))
 
     @property
     def limit(self) -> Limit:
@@ -82,12 +89,18 @@ MONITOR = Role("monitor", frozenset({"metrics"}))
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Whoever is calling now: which token, for whom, with which scopes."""
+    """Whoever is calling now: which token, for whom, with which scopes, and who of a subject's people it is."""
 
     token_id: str
     subject_id: str
     role: str
     scopes: frozenset[str]
+    person_ref: str | None = None
+
+    @property
+    def person(self) -> str:
+        """Whom two acts are told apart by: the member of a team, or the subject itself."""
+        return self.person_ref or self.subject_id
 
 
 NOBODY = Actor(token_id="", subject_id="anonymous", role="", scopes=frozenset())
@@ -104,12 +117,17 @@ class Token(Base):
     subject_id: Mapped[Ref]
     name: Mapped[str]
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    # Who of the subject's people uses it, where there are several.
+    person_ref: Mapped[str | None] = mapped_column(IdText)
     created_at: Mapped[Created]
     expires_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     last_used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
-    __table_args__ = (Index(None, "subject_id"),)
+    __table_args__ = (
+        Index(None, "subject_id"),
+        Index("ix_tokens_person_ref", "person_ref", postgresql_where=text("person_ref IS NOT NULL")),
+    )
 
 
 class TokenRequired(Unauthorized):
@@ -132,7 +150,7 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="rookery"'}
 
 # `stale` keeps the time of last use to the hour without a write on every request.
 AUTHENTICATE = text("""
-    SELECT id, subject_id, role, scopes,
+    SELECT id, subject_id, role, scopes, person_ref,
            last_used_at IS NULL OR last_used_at < now() - interval '1 hour' AS stale
       FROM tokens
      WHERE secret_hash = :secret_hash AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
@@ -157,7 +175,7 @@ def authenticate(db: Session, authorization: str | None) -> Actor:
         raise TokenRefused("The token is unknown, expired or revoked.", headers=_CHALLENGE)
     if row.stale:
         db.execute(_TOUCH, {"id": row.id})
-    return Actor(token_id=row.id, subject_id=row.subject_id, role=row.role, scopes=frozenset(row.scopes))
+    return Actor(row.id, row.subject_id, row.role, frozenset(row.scopes), row.person_ref)
 
 
 def _log_dead(db: Session, secret: str) -> None:
@@ -172,8 +190,10 @@ def is_staff(actor: Actor) -> bool:
     return actor.role in roles and roles[actor.role].is_staff
 
 
-def require(actor: Actor, policy: Policy) -> None:
-    """Refuse an actor whom the route's policy does not permit."""
+def require(actor: Actor, policy: Policy, *, changes: bool = True) -> None:
+    """Refuse an actor whom the route's policy does not permit. changes : whether the route may change anything."""
+    if not changes:
+        actor = replace(actor, scopes=roles[actor.role].seen_with(actor.scopes))
     if not policy.permits(actor):
         raise ScopeMissing(f"This needs a token with the scope {' or '.join(sorted(policy.scopes))}.")
 
@@ -186,10 +206,11 @@ def issue(
     name: str = "",
     scopes: Sequence[str] | None = None,
     days: int | None = None,
+    person_ref: str | None = None,
 ) -> tuple[Token, str]:
     """A new token and its secret, which is shown once and never stored."""
     granted = sorted(scopes if scopes is not None else roles[role].scopes)
-    if foreign := set(granted) - roles[role].scopes:
+    if foreign := set(granted) - roles[role].scopes - roles[role].views.keys():
         raise ScopeMissing(f"The role {role} never has the scope {', '.join(sorted(foreign))}.")
     if (find := roles[role].find) is not None:
         find(db, subject_id)
@@ -201,6 +222,7 @@ def issue(
         subject_id=subject_id,
         name=name,
         scopes=granted,
+        person_ref=person_ref,
         expires_at=None if days is None else db.scalar(select(func.now() + timedelta(days=days))),
     )
     db.add(token)
@@ -227,6 +249,7 @@ def rotate(db: Session, token_id: str) -> tuple[Token, str]:
     old = revoke(db, token_id)
     new, secret = issue(db, role=old.role, subject_id=old.subject_id, name=old.name, scopes=old.scopes)
     new.expires_at = old.expires_at
+    new.person_ref = old.person_ref
     db.flush()
     return new, secret
 
@@ -234,6 +257,15 @@ def rotate(db: Session, token_id: str) -> tuple[Token, str]:
 def is_known(db: Session, subject_id: str) -> bool:
     """Whether anybody ever had a token under this name; it is theirs for good."""
     return bool(db.scalar(select(exists().where(Token.subject_id == subject_id))))
+
+
+def narrow(db: Session, person_ref: str, scopes: Collection[str]) -> None:
+    """Let all living tokens of one of a subject's people carry just these scopes from now on; none revokes them."""
+    for token in db.scalars(select(Token).where(Token.person_ref == person_ref, Token.revoked_at.is_(None))):
+        token.scopes = sorted(scopes)
+        if not scopes:
+            revoke(db, token.id)
+    db.flush()
 
 
 def is_well_formed(secret: str) -> bool:

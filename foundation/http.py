@@ -294,7 +294,7 @@ def _answer(db: Session, limits: Limits, route: Route, values: Mapping[str, str]
     _read_query(route, call)
     if key is not None:
         target = f"{route.method} {request.full_path}\n".encode()
-        replay = idempotency.begin(db, actor.subject_id, key, target + sent.raw)
+        replay = idempotency.begin(db, actor.person, key, target + sent.raw)
         if replay is not None:
             return _replayed(route, replay)
     result = route.view(call, **values)
@@ -307,7 +307,7 @@ def _answer(db: Session, limits: Limits, route: Route, values: Mapping[str, str]
     if route.changes and auth.is_staff(actor):
         trail.record(db, actor, route.name, target=request.path, details=_recorded(route, sent))
     if key is not None:
-        idempotency.finish(db, actor.subject_id, key, status=status, body=_body_of(_withheld(route, document)))
+        idempotency.finish(db, actor.person, key, status=status, body=_body_of(_withheld(route, document)))
     return _response(status, _body_of(document), headers)
 
 
@@ -324,7 +324,7 @@ def _admit(db: Session, limits: Limits, route: Route) -> auth.Actor:
             raise
         structlog.contextvars.bind_contextvars(token_id=actor.token_id)
         _count(limits, auth.roles[actor.role].limit, actor.token_id)
-        auth.require(actor, route.policy)
+        auth.require(actor, route.policy, changes=route.changes)
     if route.quota is not None:
         _count(limits, route.quota, address if route.policy.public else actor.subject_id)
     return actor

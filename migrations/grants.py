@@ -127,6 +127,7 @@ _UNUSUAL = {
     "consents": "SELECT, INSERT",
     "erasures": "SELECT, INSERT, UPDATE (state, reason, decided_by, decided_at)",
     "identity_checks": "SELECT, INSERT, UPDATE (state, reason, decided_by, decided_at, expires_on)",
+    "members": "SELECT, INSERT, UPDATE (role, left_at)",
     "suspensions": "SELECT, INSERT, UPDATE (state, decided_by, decided_at)",
     "suspended_workers": "SELECT, INSERT, UPDATE (begins_at, until, ended_at)",
     "messages": "SELECT, INSERT, UPDATE (read_at, created_at), DELETE",

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from foundation import addresses, auth, clock, ids, mail, proofs
 from foundation.errors import Conflict, NotFound, invalid, within
 from payments import contacts, four_eyes
-from workforce import onboarding, requesters
-from workforce.models import Guest, Invitation, InvitationStatus, WorkerStatus
+from workforce import onboarding, requesters, teams
+from workforce.models import Guest, Invitation, InvitationStatus, InvitedAs, WorkerStatus
 
 _PURPOSE = "invitation"
 # How long one is good for, from when it was sent last, and how often it is sent: the address may be a stranger's.
@@ -78,6 +78,17 @@ def invite(db: Session, *, email: str, role: str, activates: bool, made_by: str)
     if activates and role != Guest.WORKER:
         raise invalid({"activates": ["Only workers are activated."]})
     made = _create(db, email=email, role=role, activates=activates, status=InvitationStatus.SENT, made_by=made_by)
+    _send(db, made)
+    return made
+
+
+def invite_member(db: Session, requester_id: str, *, email: str, role: str, made_by: str) -> Invitation:
+    """Ask somebody to come into a requester's team, as what its owner says. made_by : who of the team asks."""
+    teams.require_owner(db, requester_id, made_by)
+    made = _create(
+        db, email=email, role=InvitedAs.MEMBER, requester_id=requester_id, member_role=role,
+        status=InvitationStatus.SENT, made_by=made_by,
+    )  # fmt: skip
     _send(db, made)
     return made
 
@@ -217,6 +228,13 @@ def _arrive(db: Session, invitation: Invitation, *, name: str, country: str) -> 
     if invitation.role == Guest.REQUESTER:
         requester, token = requesters.register(db, name=name)
         return Arrival(invitation.role, requester.id, token)
+    if invitation.role == InvitedAs.MEMBER:
+        assert invitation.requester_id is not None, "members are of a team"
+        assert invitation.member_role is not None, "members are of a team"
+        member, token = teams.join(
+            db, invitation.requester_id, role=invitation.member_role, masked=invitation.masked
+        )  # fmt: skip
+        return Arrival(invitation.role, member.id, token)
     assert invitation.subject is not None, "staff have a name before they come"
     # Somebody at the machine may have used it meanwhile.
     _require_free(db, invitation.subject)

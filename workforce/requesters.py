@@ -27,7 +27,14 @@ def find(db: Session, requester_id: str) -> Requester:
     return requester
 
 
-REQUESTER = auth.Role("requester", frozenset({"requester", "funds"}), find, requests_a_minute=6_000)
+REQUESTER = auth.Role(
+    "requester",
+    frozenset({"requester", "funds"}),
+    find,
+    requests_a_minute=6_000,
+    # Whoever only looks on sees all that a requester does, and changes nothing of it.
+    views={"view": frozenset({"requester", "funds"})},
+)
 
 
 def listed() -> Select[Requester]:

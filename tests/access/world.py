@@ -80,6 +80,7 @@ from workforce import (
     reviews,
     suspensions,
     tasks,
+    teams,
     tiers,
 )
 from workforce.events import AnswerSubmitted
@@ -295,6 +296,7 @@ _VALUES = {
     "invitation": f"SELECT id AS invitation_id, {_PROVES} AS secret FROM invitations WHERE id = :id",
     "check": "SELECT id AS check_id FROM identity_checks WHERE id = :id",
     "erasure": "SELECT id AS erasure_id FROM erasures WHERE id = :id",
+    "member": "SELECT id AS member_id FROM members WHERE id = :id",
     "message": "SELECT id AS message_id FROM messages WHERE id = :id",
     "suspension": "SELECT id AS suspension_id FROM suspensions WHERE id = :id",
     "contact_proof": f"SELECT {_PROVES} AS secret FROM payee_contacts WHERE id = :id",
@@ -312,8 +314,7 @@ _PREFIXES = {
     "file_id": "bfl", "bank_entry_id": "ben", "resolution_id": "sol", "purchase_id": "fxp", "unclaimed_id": "unc",
     "kyc_rule_id": "kyr", "screening_id": "scr", "block_id": "blk", "account_id": "acc", "export_id": "exp",
     "mail_id": "mal", "invitation_id": "ivt", "message_id": "msg", "suspension_id": "sus",
-    "check_id": "idc", "erasure_id": "ers",
-    "import_id": "imp",
+    "check_id": "idc", "member_id": "mem", "erasure_id": "ers", "import_id": "imp",
 }  # fmt: skip
 
 
@@ -423,6 +424,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     yield from _suspensions(session, cast)
     yield from _checks(session, cast)
     yield from _erasures(session)
+    yield from _members(session, cast)
     bank = session.scalars(text("SELECT id FROM accounts WHERE role = 'bank' AND currency = 'USD'")).one()
     yield Thing("account", "known", "", bank)
 
@@ -1092,6 +1094,10 @@ def _invitations(session: Session, cast: Cast) -> Iterator[Thing]:
 
     made = {state: ask() for state in ("sent", "lapsed", "often", "accepted", "revoked", "expired")}
     made |= {"proposed": propose("admin"), "theirs": propose(cast.admin), "staff": propose("admin")}
+    theirs = cast.requesters["requester"].id
+    made["member"] = invitations.invite_member(
+        session, theirs, email=f"{canaries.new()}@example.com", role="viewer", made_by=theirs
+    )
     invitations.confirm_staff(session, made["staff"].id, confirmed_by="another")
     for _ in range(invitations.SENT_MAX - 1):
         invitations.resend(session, made["often"].id)
@@ -1186,6 +1192,16 @@ def _erasures(session: Session) -> Iterator[Thing]:
         yield Thing("erasure", state, "", wish.id)
 
 
+def _members(session: Session, cast: Cast) -> Iterator[Thing]:
+    """Teams with one owner."""
+    for name, requester in cast.requesters.items():
+        for state, role in {"owner": "owner", "manager": "manager", "viewer": "viewer", "left": "viewer"}.items():
+            member, _ = teams.join(session, requester.id, role=role, masked="a***@example.com")
+            if state == "left":
+                teams.leave(session, requester.id, member.id)
+            yield Thing("member", state, name, member.id)
+
+
 def _months(session: Session, cast: Cast) -> Iterator[Thing]:
     """Months of the books in a row: two closed, a third that is to be opened again, two that wait to be closed."""
     found = Line(AccountName(BANK, HOUSE, "USD"), AccountName(PLATFORM_FEE, HOUSE, "USD"), 10_000)
@@ -1221,7 +1237,10 @@ def tokens(session: Session, cast: Cast) -> Iterator[Caller]:
             continue
         # Whoever is staff has a name that stands nowhere else.
         subject = subjects.setdefault(who, canaries.new())
-        _, secret = auth.issue(session, role=role, subject_id=subject, name="a token", scopes=given.get("scopes"))
+        if "member" in given:
+            _, secret = teams.join(session, subject, role=given["member"], masked="v***@example.com")
+        else:
+            _, secret = auth.issue(session, role=role, subject_id=subject, name="a token", scopes=given.get("scopes"))
         yield Caller(name, who, role, subject, "", secret, f"Bearer {secret}")
         if name in MATRIX["tokens"]["of"]:
             for kind, spoiled, header in _spoiled(session, role, subject):

@@ -18,7 +18,7 @@ def issue(db: Session, good: Good) -> Credentials:
     """All of them, for whoever sends the good request."""
     if not good.role:
         return {}
-    _, token = auth.issue(db, role=good.role, subject_id=good.subject)
+    _, token = auth.issue(db, role=good.role, subject_id=good.subject, person_ref=good.person)
     ended, revoked = auth.issue(db, role=good.role, subject_id=good.subject)
     auth.revoke(db, ended.id)
     _, expired = auth.issue(db, role=good.role, subject_id=good.subject, days=-1)

@@ -81,6 +81,7 @@ from workforce import (
     rejections,
     schemas,
     suspensions,
+    teams,
 )
 from workforce.messages import News
 from workforce.models import (
@@ -117,6 +118,8 @@ class Good:
     """Places where some good values ask for more than anybody has: how these are refused."""
     inside: Mapping[str, ma.Schema] = field(default_factory=dict)
     """What the view itself reads out of an object that the schema leaves open."""
+    person: str | None = None
+    """Who of the subject's people."""
 
 
 RATES = [{"tier": 0, "amount": "0.02", "currency": "USD"}]
@@ -842,6 +845,30 @@ def _wish(query: str = "", body: Any = None) -> Callable[[Session], Good]:
         return Good("ops", names={} if query else {"erasure_id": wish.id}, query=query, body=body)
 
     return good
+
+
+def _member(body: Any = None) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        requester = factories.create_requester(db, funds=None)
+        teams.join(db, requester.id, role="owner", masked="a***@example.com")
+        member, _ = teams.join(db, requester.id, role="manager", masked="b***@example.com")
+        return Good("requester", requester.id, names={"member_id": member.id}, body=body)
+
+    return good
+
+
+def _leaving_member(db: Session) -> Good:
+    good = _member()(db)
+    return replace(good, names={}, person=good.names["member_id"])
+
+
+def _team(db: Session) -> Good:
+    return replace(_member()(db), names={}, query="limit=1")
+
+
+def _new_member(db: Session) -> Good:
+    body = {"email": "ada@example.com", "role": "viewer"}
+    return Good("requester", factories.create_requester(db, funds=None).id, body=body, known={"/email": 422})
 
 
 def _mail(db: Session) -> Good:
@@ -1828,6 +1855,11 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/me/leaving": _informed(),
     "GET /api/me/profile": _worker,
     "PUT /api/me/profile": _applicant(_PROFILE),
+    "GET /api/me/members": _team,
+    "POST /api/me/member-invitations": _new_member,
+    "PUT /api/me/members/<member_id>": _member({"role": "viewer"}),
+    "POST /api/me/members/<member_id>/removal": _member(),
+    "POST /api/me/team-leaving": _leaving_member,
     "GET /api/queues": _staff("ops"),
     "POST /api/consent-versions": _staff("ops", body={"words": "Be kind."}),
     "GET /api/consent-versions/current": _published,

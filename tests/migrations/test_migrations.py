@@ -45,6 +45,7 @@ from workforce import (
     pools,
     reviews,
     suspensions,
+    teams,
 )
 from workforce.models import Assignment, BatchStatus, Kind, LanguageLevel, Pool, Project
 
@@ -169,6 +170,7 @@ def _live_in(house: House) -> None:
         owed.levy(session, 500, authority="KRA", basis="accrual", threshold="1000", period="month", catch_up=True)
         _prepare_pay(session)
         erasures.request(session, identity.request(session, factories.create_worker(session).id).worker_id)
+        teams.join(session, project.requester_id, role="owner", masked="a***@example.com")
         stopped = [factories.create_worker(session).id]
         suspensions.suspend(session, stopped, hours=24, reason="Two in one.", made_by="ada")
         invitations.invite(session, email="ben@example.com", role="worker", activates=True, made_by="ada")

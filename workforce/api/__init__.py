@@ -19,6 +19,7 @@ from workforce.api import (
     queues,
     reviews,
     suspensions,
+    teams,
     tiers,
 )
 from workforce.api.edge import routes
@@ -43,5 +44,6 @@ __all__ = [
     "reviews",
     "routes",
     "suspensions",
+    "teams",
     "tiers",
 ]

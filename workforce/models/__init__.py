@@ -61,6 +61,7 @@ from workforce.models.shares import (
 )
 from workforce.models.suspensions import SuspendedWorker, Suspension, SuspensionState
 from workforce.models.tasks import GOLD, Task, TaskStatus, positions
+from workforce.models.teams import Member, MemberRole
 
 __all__ = [
     "GOLD",
@@ -102,6 +103,8 @@ __all__ = [
     "LadderStep",
     "LanguageLevel",
     "LeasePolicy",
+    "Member",
+    "MemberRole",
     "Message",
     "MessageChoice",
     "OverrideState",

@@ -3,10 +3,11 @@
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, DateTime, Index, text
+from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from foundation.db import Base, Created, Id, IdText, Moment, Ref, one_of
+from workforce.models.teams import MemberRole
 
 
 class Guest(StrEnum):
@@ -32,6 +33,8 @@ class InvitedAs(StrEnum):
 
     WORKER = Guest.WORKER
     REQUESTER = Guest.REQUESTER
+    # Of a requester's team.
+    MEMBER = "member"
     ADMIN = StaffRole.ADMIN
     APPROVER = StaffRole.APPROVER
     AUDITOR = StaffRole.AUDITOR
@@ -59,6 +62,9 @@ class Invitation(Base):
     masked: Mapped[str]
     # What staff are called in their tokens; others get an id when they come.
     subject: Mapped[str | None] = mapped_column(IdText)
+    # Whose team a member is to be of, and as what.
+    requester_id: Mapped[str | None] = mapped_column(IdText, ForeignKey("requesters.id"))
+    member_role: Mapped[str | None]
     # Whether a worker may claim as soon as they have come.
     activates: Mapped[bool] = mapped_column(server_default=text("false"))
     status: Mapped[str]
@@ -77,12 +83,17 @@ class Invitation(Base):
         CheckConstraint("(status IN ('proposed', 'sent')) = (ended_at IS NULL)", name="ended_when"),
         CheckConstraint("(ended_at IS NULL) = (email IS NOT NULL)", name="address_gone"),
         CheckConstraint("(status = 'accepted') = (accepted_by IS NOT NULL)", name="accepted_whole"),
-        CheckConstraint("(role IN ('worker', 'requester')) = (subject IS NULL)", name="staff_named"),
+        CheckConstraint("(role IN ('worker', 'requester', 'member')) = (subject IS NULL)", name="staff_named"),
+        CheckConstraint(
+            "(role = 'member') = (requester_id IS NOT NULL) AND (role = 'member') = (member_role IS NOT NULL)",
+            name="member_of_a_team",
+        ),
+        one_of("member_role", MemberRole),
         # A worker or requester is asked by one person; staff count by two.
         CheckConstraint("subject IS NULL OR confirmed_by IS NOT NULL OR n_sent = 0", name="staff_by_two"),
         CheckConstraint("confirmed_by <> made_by", name="confirmed_by_another"),
         Index(
-            "ix_invitations_open", text("lower(email)"), "role", unique=True,
+            "ix_invitations_open", text("lower(email)"), "role", text("coalesce(requester_id, '')"), unique=True,
             postgresql_where=text("ended_at IS NULL"),
         ),
         Index(
@@ -95,5 +106,5 @@ class Invitation(Base):
 
     @property
     def person_id(self) -> str | None:
-        """The worker or requester who came; of staff there are names alone."""
+        """The worker, requester or member who came; of staff there are names alone."""
         return self.accepted_by if self.subject is None else None

@@ -3,7 +3,7 @@
 import re
 
 from foundation.fields import Choice, Country, Flag, Identifier, Integer, QueryFlag, Schema, Shaped, Text, Timestamp
-from workforce.models import Guest, InvitationStatus, InvitedAs, StaffRole
+from workforce.models import Guest, InvitationStatus, InvitedAs, MemberRole, StaffRole
 
 # No id of ours, and nothing that reads as another one.
 _SUBJECT = re.compile("[a-z][a-z0-9.-]{0,63}")
@@ -24,6 +24,23 @@ class NewStaffInvitation(Schema):
     )  # fmt: skip
 
 
+class NewMemberInvitation(Schema):
+    email = Text(required=True, shortest=1, longest=254)
+    role = Choice(MemberRole, required=True)
+
+
+class MemberChange(Schema):
+    role = Choice(MemberRole, required=True)
+
+
+class Member(Schema):
+    id = Identifier("mem")
+    role = Choice(MemberRole)
+    masked = Text(metadata={"description": "Enough of the address they were invited at to know it by."})
+    created_at = Timestamp()
+    left_at = Timestamp(allow_none=True)
+
+
 class InvitationQuery(Schema):
     status = Choice(InvitationStatus)
     role = Choice(InvitedAs)
@@ -38,7 +55,7 @@ class Invitation(Schema):
     status = Choice(InvitationStatus)
     n_sent = Integer()
     # Names of staff are not for all who may read this.
-    person_id = Text(allow_none=True, metadata={"description": "The worker or requester who came."})
+    person_id = Text(allow_none=True, metadata={"description": "The worker, requester or member who came."})
     created_at = Timestamp()
     expires_at = Timestamp()
     ended_at = Timestamp(allow_none=True)
@@ -66,5 +83,5 @@ class Acceptance(InvitationSecret):
 
 class Arrival(Schema):
     role = Choice(InvitedAs)
-    subject_id = Text(metadata={"description": "Whose token it is: your id, or your name."})
+    subject_id = Text(metadata={"description": "Who you are: your id, or your name."})
     token = Text(metadata={"description": "Shown once; keep it."})
