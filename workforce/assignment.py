@@ -167,14 +167,16 @@ _MINE = {Kind.ANSWER: "AND a.kind = 'answer'", Kind.ADJUDICATION: ""}
 def claimable(kind: Kind, *, project: str = ":project_id", after: str = "(SELECT position FROM start)") -> str:
     """SQL: what a task `t` must be to be given to a worker for an answer, or to be decided; beyond a position.
 
-    The queue's name stands in the text, so that every plan of the statement uses the queue's own index.
+    The queue's name stands in the text, so that every plan of the statement uses the queue's own index. What the worker
+    has done is asked for task by task, which OFFSET keeps the planner from turning into a join: planned while a house
+    was new, that read all that was ever assigned.
     """
     return f"""t.project_id = {project} AND t.status = '{_QUEUE_OF[kind].value}' AND t.free_slots > 0
            AND t.position > {after}
            AND (t.kept_until IS NULL OR t.kept_until < now() OR :worker_id = ANY(t.kept_for))
            AND NOT EXISTS (SELECT FROM assignments a
                             WHERE a.task_id = t.id AND a.worker_id = :worker_id AND a.project_id = {project}
-                              AND a.status IN ('leased', 'answered') {_MINE[kind]})"""
+                              AND a.status IN ('leased', 'answered') {_MINE[kind]} OFFSET 0)"""
 
 
 def _room(kind: Kind) -> str:

@@ -14,9 +14,8 @@ _NO_CAP = 2**31 - 1
 # SQL: how many answers more a worker may be given in a project `p`, `k` being the worker's row in it, if there is one.
 ROOM = f"""least(
         CASE WHEN p.leases_max IS NULL THEN {_NO_CAP}
-             ELSE p.leases_max - (SELECT count(*) FROM assignments a
-                                   WHERE a.worker_id = :worker_id AND a.project_id = p.id AND a.status = 'leased'
-                                     AND a.kind = 'answer') END,
+             ELSE p.leases_max - (SELECT count(*) FILTER (WHERE a.project_id = p.id AND a.kind = 'answer')
+                                    FROM assignments a WHERE a.worker_id = :worker_id AND a.status = 'leased') END,
         CASE WHEN p.answers_per_day IS NULL THEN {_NO_CAP}
              ELSE p.answers_per_day - CASE WHEN k.day = CAST(now() AT TIME ZONE 'UTC' AS date) THEN k.n_today ELSE 0 END
              END,
