@@ -191,8 +191,8 @@ def _room(kind: Kind) -> str:
 
 
 @cache
-def claim_of(kind: Kind, count: int) -> TextClause:
-    """The statement that leases up to so many of the next tasks of a queue.
+def claim_of(kind: Kind, count: int, *, waits: bool = False) -> TextClause:
+    """The statement that leases up to so many of the next tasks of a queue; one that waits steps over none.
 
     The number stands in the text: as a parameter it would keep the planner from a look at the queue's head alone.
     """
@@ -204,7 +204,7 @@ def claim_of(kind: Kind, count: int) -> TextClause:
     room AS MATERIALIZED ({_room(kind)}),
     locked AS MATERIALIZED (
         SELECT t.id, t.position FROM tasks t WHERE (SELECT n FROM room) > 0 AND {claimable(kind)}
-         ORDER BY t.position LIMIT {count} FOR UPDATE OF t SKIP LOCKED),
+         ORDER BY t.position LIMIT {count} FOR UPDATE OF t {"" if waits else "SKIP LOCKED"}),
     head AS MATERIALIZED (
         SELECT * FROM (SELECT id, position, row_number() OVER (ORDER BY position) AS place FROM locked) l
          WHERE place <= (SELECT n FROM room)),
@@ -270,20 +270,32 @@ def claim_several(
 ) -> list[Lease]:
     """Lease up to so many of the next tasks this worker may do, as if they were claimed one after the other."""
     wanted = {"worker_id": worker_id, "project_id": project_id, "starting": int(STARTING), "most": _PROJECTS_TRIED}
-    tried, leases = list[str](), list[Lease]()
+    tried, passed, leases = list[str](), list[tuple[Any, Kind]](), list[Lease]()
     while True:
         statement = ELIGIBLE if project_id is None else ELIGIBLE_ONE
         eligible = db.execute(statement, {**wanted, "tried": tried}).all()
         if not leases:
             _refuse_ineligible(eligible)
-        for project in eligible if eligible[0].project_id else ():
-            for one in _kinds(project.tier, kind):
-                leases += _claim_in(db, worker_id, project, one, count - len(leases))
-                if len(leases) == count:
-                    return leases
+        found = [(each, one) for each in eligible if each.project_id for one in _kinds(each.tier, kind)]
+        for project, one in found:
+            leases += _claim_in(db, worker_id, project, one, count - len(leases))
+            if len(leases) == count:
+                return leases
+        passed += found
         if len(eligible) < _PROJECTS_TRIED:
-            return leases
+            return leases or _wait_for_one(db, worker_id, passed)
         tried += [project.project_id for project in eligible]
+
+
+def _wait_for_one(db: Session, worker_id: str, passed: Sequence[tuple[Any, Kind]]) -> list[Lease]:
+    """A task for who came away with nothing, of those that others were just claiming and may leave slots of.
+
+    Whoever waits holds no task, and takes one alone: so nobody waits in a circle.
+    """
+    for project, kind in passed:
+        if leases := _claim_in(db, worker_id, project, kind, 1, waits=True):
+            return leases
+    return []
 
 
 def _refuse_ineligible(rows: Sequence[Any]) -> None:
@@ -305,7 +317,7 @@ def price_tier(tier: int, kind: Kind) -> int:
     return Tier.EXPERT if kind == Kind.ADJUDICATION else min(tier, Tier.SENIOR)
 
 
-def _claim_in(db: Session, worker_id: str, project: Any, kind: Kind, count: int) -> list[Lease]:
+def _claim_in(db: Session, worker_id: str, project: Any, kind: Kind, count: int, *, waits: bool = False) -> list[Lease]:
     try:
         price = rates.quote(db, project.project_id, tier=price_tier(project.tier, kind), region=project.country)
     except rates.RateMissing:
@@ -322,21 +334,22 @@ def _claim_in(db: Session, worker_id: str, project: Any, kind: Kind, count: int)
     }
     rows: Sequence[Any]
     if kind == Kind.ANSWER and project.gold_share:
-        rows = _claim_with_gold(db, project, wanted, count)
+        rows = _claim_with_gold(db, project, wanted, count, waits=waits)
     else:
         assignment_ids = [ids.new("asg") for _ in range(count)]
-        rows = db.execute(claim_of(kind, count), {**wanted, "assignment_ids": assignment_ids}).all()
+        rows = db.execute(claim_of(kind, count, waits=waits), {**wanted, "assignment_ids": assignment_ids}).all()
     return [_lease(row, project, kind, price) for row in rows]
 
 
-def _claim_with_gold(db: Session, project: Any, wanted: dict[str, Any], count: int) -> list[Any]:
+def _claim_with_gold(db: Session, project: Any, wanted: dict[str, Any], count: int, *, waits: bool) -> list[Any]:
     """One after the other: before each it may be a gold's turn."""
     rows: list[Any] = []
     while len(rows) < count:
         assignment_id = ids.new("asg")
         row = _take_gold(db, project, {**wanted, "assignment_id": assignment_id})
         if row is None:
-            row = db.execute(claim_of(Kind.ANSWER, 1), {**wanted, "assignment_ids": [assignment_id]}).one_or_none()
+            statement = claim_of(Kind.ANSWER, 1, waits=waits)
+            row = db.execute(statement, {**wanted, "assignment_ids": [assignment_id]}).one_or_none()
         if row is None:
             break
         rows.append(row)
