@@ -10,7 +10,7 @@ committed, longer than any transaction that draws a position lasts after it.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -149,6 +149,7 @@ def _eligible(which: str) -> TextClause:
 
 ELIGIBLE = _eligible("p.id <> ALL(CAST(:tried AS text[]))")
 ELIGIBLE_ONE = _eligible("p.id = :project_id")
+ELIGIBLE_AT_HAND = _eligible(f"p.id = ANY({precedence.AT_HAND})")
 
 
 def _place_in(queue: str) -> str:
@@ -270,10 +271,8 @@ def claim_several(
 ) -> list[Lease]:
     """Lease up to so many of the next tasks this worker may do, as if they were claimed one after the other."""
     wanted = {"worker_id": worker_id, "project_id": project_id, "starting": int(STARTING), "most": _PROJECTS_TRIED}
-    tried, passed, leases = list[str](), list[tuple[Any, Kind]](), list[Lease]()
-    while True:
-        statement = ELIGIBLE if project_id is None else ELIGIBLE_ONE
-        eligible = db.execute(statement, {**wanted, "tried": tried}).all()
+    passed, leases = list[tuple[Any, Kind]](), list[Lease]()
+    for eligible in _in_turn(db, wanted):
         if not leases:
             _refuse_ineligible(eligible)
         found = [(each, one) for each in eligible if each.project_id for one in _kinds(each.tier, kind)]
@@ -282,9 +281,21 @@ def claim_several(
             if len(leases) == count:
                 return leases
         passed += found
-        if len(eligible) < _PROJECTS_TRIED:
-            return leases or _wait_for_one(db, worker_id, passed)
-        tried += [project.project_id for project in eligible]
+    return leases or _wait_for_one(db, worker_id, passed)
+
+
+def _in_turn(db: Session, wanted: dict[str, Any]) -> Iterator[Sequence[Any]]:
+    """Projects with tasks for a worker in the order of their turns, some at a time; without any, the worker alone."""
+    if wanted["project_id"] is not None:
+        yield db.execute(ELIGIBLE_ONE, wanted).all()
+        return
+    statement, tried = ELIGIBLE_AT_HAND, list[str]()
+    while True:
+        rows = db.execute(statement, {**wanted, "tried": tried}).all()
+        yield rows
+        if statement is ELIGIBLE and len(rows) < _PROJECTS_TRIED:
+            return
+        statement, tried = ELIGIBLE, [*tried, *(row.project_id for row in rows if row.project_id)]
 
 
 def _wait_for_one(db: Session, worker_id: str, passed: Sequence[tuple[Any, Kind]]) -> list[Lease]:

@@ -15,6 +15,14 @@ _STAYS = "(k.stint_at > now() - interval '10 minutes') IS TRUE"
 # SQL: the order of projects `p` for a worker whose row in each is `k`, if there is one.
 ORDER = f"""p.priority + p.raised DESC, {_STAYS} DESC,
             CASE WHEN {_STAYS} THEN NULL ELSE k.served_at END NULLS FIRST, p.id"""
+# SQL: an array of the projects that come first for a worker, whatever there is in them: those that they stay in, and
+# all of higher bands than the lowest of these. By the order, none of the others comes before any of them.
+AT_HAND = f"""ARRAY(
+           WITH stays AS MATERIALIZED (
+               SELECT q.id, q.priority + q.raised AS band FROM worker_shares k JOIN projects q ON q.id = k.project_id
+                WHERE k.worker_id = :worker_id AND {_STAYS})
+           SELECT id FROM stays UNION SELECT q.id FROM projects q
+            WHERE q.status = 'active' AND q.priority + q.raised > (SELECT min(band) FROM stays))"""
 _RAISE = text(f"""
     WITH due AS (
         SELECT p.id, least({BAND_MAX} - p.priority, coalesce(floor(extract(epoch FROM now() - (

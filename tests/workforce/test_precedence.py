@@ -1,5 +1,6 @@
 """Which project comes first for a worker: bands, what waiting adds to them, and turns within a band."""
 
+import random
 from typing import Any
 
 from sqlalchemy import text
@@ -9,6 +10,7 @@ from tests import factories
 from tests.conftest import age
 from workforce import assignment, precedence
 from workforce.models import Project, Worker
+from workforce.tiers import STARTING
 
 
 def _project(db: Session, n_tasks: int = 6, **settings: Any) -> Project:
@@ -128,3 +130,41 @@ def test_nothing_due_changes_nothing(db: Session) -> None:
     age(db, "tasks", "updated_at", 7_300)
 
     assert precedence.raise_waiting(db) == 0
+
+
+def test_what_is_looked_at_first_are_the_first_of_all_projects(db: Session) -> None:
+    made = [_project(db, n_tasks=2 if number % 3 else 0).id for number in range(9)]
+    worker, other = factories.create_worker(db), factories.create_worker(db)
+    stint = text("""
+        INSERT INTO worker_shares AS k (worker_id, project_id, n_taken, day, n_today, served_at, stint_at)
+        VALUES (:who, :project, 1, current_date, 1, now() - make_interval(secs => :served),
+                now() - make_interval(mins => :mins))
+        ON CONFLICT (worker_id, project_id) DO UPDATE SET served_at = excluded.served_at, stint_at = excluded.stint_at
+    """)
+    wanted = {"worker_id": worker.id, "starting": int(STARTING), "most": 10, "tried": []}
+    chance, seen = random.Random(7), set[int]()
+    for _ in range(25):
+        for project_id in made:
+            db.execute(
+                text("UPDATE projects SET priority = :band WHERE id = :id"),
+                {"id": project_id, "band": chance.randrange(3)},
+            )
+            where = {"project": project_id, "served": chance.randrange(900), "mins": chance.choice([1, 20, 20, 20])}
+            db.execute(stint, {**where, "who": worker.id})
+            db.execute(stint, {**where, "mins": 1, "who": other.id})
+
+        first = [row.project_id for row in db.execute(assignment.ELIGIBLE_AT_HAND, wanted) if row.project_id]
+        every = [row.project_id for row in db.execute(assignment.ELIGIBLE, wanted)]
+
+        assert first == every[: len(first)]
+        seen.add(len(first))
+    assert {0, 1, 2} <= seen
+
+
+def test_who_stays_where_nothing_is_left_goes_on_to_other_projects(db: Session) -> None:
+    project, worker = _project(db, n_tasks=1), factories.create_worker(db)
+    assert _given(db, worker) == project.id
+
+    other = _project(db, n_tasks=1)
+
+    assert [_given(db, worker), _given(db, worker)] == [other.id, None]
