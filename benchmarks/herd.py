@@ -1,4 +1,8 @@
-"""A herd: 1,000 and 5,000 workers claim at the same moment, in the database alone and over HTTP beside the floor."""
+"""A herd: 1,000 and 5,000 workers claim at the same moment, in the database alone and over HTTP beside the floor.
+
+Whether anybody comes away with nothing, or a task is left waiting: where there is one task for each of them, and where
+all tasks at the head of the line are in the hands of fifty others.
+"""
 
 import json
 import multiprocessing
@@ -20,7 +24,7 @@ from sqlalchemy import text
 import wsgi
 from benchmarks.house import House, opened
 from benchmarks.web import Web, serving_web
-from foundation import db
+from foundation import clock, db
 from workforce import assignment
 
 HERDS = (1_000, 5_000)
@@ -32,6 +36,7 @@ _FILES = 16_384
 _PATIENCE_SECONDS = 120.0
 _RETRY_SECONDS = 1.0
 _IMPATIENCE_SECONDS = 2.0
+_HOLDERS = 50
 
 _OVERBOOKED = text("""
     SELECT t.id FROM tasks t JOIN assignments a ON a.task_id = t.id AND a.project_id = t.project_id
@@ -70,6 +75,8 @@ def run() -> None:
             workers = house.workers(size)
             for processes, connections in _POOLS:
                 _in_the_database(house, workers, processes, connections)
+            _one_each(house, workers)
+            _behind_the_head(house, workers)
             _over_http(house, workers)
             _impatient(house, workers)
 
@@ -94,6 +101,80 @@ def _in_the_database(house: House, workers: Sequence[tuple[str, str]], processes
                 rushes.append(rush)
     _tell(name, len(workers), rushes)
     _require_sound(house, project_id, (_ROUNDS + 1) * len(workers))
+
+
+# How long each task waited for its first claim, since the signal.
+_WAITS = text("""
+    SELECT extract(epoch FROM min(a.created_at) - CAST(:started AS timestamptz))::float AS seconds
+      FROM tasks t LEFT JOIN assignments a ON a.task_id = t.id AND a.project_id = t.project_id
+     WHERE t.project_id = :project_id GROUP BY t.id ORDER BY seconds
+""")
+
+
+def _one_each(house: House, workers: Sequence[tuple[str, str]]) -> None:
+    """A task for each worker: every one is claimed, nobody gets nothing, and no task waits much longer than others."""
+    processes, connections = _POOLS[-1]
+    project_id = house.filled_project(name="one each", overlap=1, n_tasks=len(workers))
+    ids = [worker_id for worker_id, _ in workers]
+    url = house.engines.database_url
+    shares = [(url, project_id, connections, ids[number::processes]) for number in range(processes)]
+    with house.sessions() as opened_session:
+        started = clock.now(opened_session)
+    times, starved = _claimed_at_once(shares)
+    with house.sessions() as opened_session:
+        opened_session.execute(text("SET statement_timeout = 0"))
+        waits = list(opened_session.scalars(_WAITS, {"project_id": project_id, "started": started}))
+    assert None not in waits, "a task was left over"
+    first = waits[0]
+    since_first = [seconds - first for seconds in waits]
+    _tell_waits(f"{len(workers):>5,} with a task each", times, starved, since_first)
+
+
+def _behind_the_head(house: House, workers: Sequence[tuple[str, str]]) -> None:
+    """Fifty hold as many tasks as they may, those at the head of the line; fifty others claim as many, all at once."""
+    holders, others = ([worker_id for worker_id, _ in workers[at : at + _HOLDERS]] for at in (0, _HOLDERS))
+    n_tasks = 2 * _HOLDERS * assignment.LEASES_MAX
+    project_id = house.filled_project(name="behind the head", overlap=1, n_tasks=n_tasks)
+    with house.sessions() as opened_session:
+        opened_session.execute(_ALL_ANSWERED)
+        for holder in holders:
+            held = assignment.claim_several(opened_session, holder, count=assignment.LEASES_MAX, project_id=project_id)
+            assert len(held) == assignment.LEASES_MAX
+        opened_session.commit()
+        started = clock.now(opened_session)
+    # Each connection claims for one of them, time and again.
+    parts = [others[number::5] for number in range(5)]
+    shares = [(house.engines.database_url, project_id, len(part), part * assignment.LEASES_MAX) for part in parts]
+    times, starved = _claimed_at_once(shares)
+    with house.sessions() as opened_session:
+        waits = list(opened_session.scalars(_WAITS, {"project_id": project_id, "started": started}))
+    assert None not in waits, "a task was left over"
+    behind = waits[n_tasks // 2 :]
+    _tell_waits(f"{_HOLDERS:>5} behind {_HOLDERS} holders", times, starved, [seconds - behind[0] for seconds in behind])
+
+
+# Room for all of them again.
+_ALL_ANSWERED = text("UPDATE assignments SET status = 'answered' WHERE status = 'leased'")
+
+
+def _claimed_at_once(shares: Sequence[tuple[str, str, int, list[str]]]) -> tuple[list[float], int]:
+    """How long each claim took, and how many got nothing."""
+    times, starved = list[float](), 0
+    with ProcessPoolExecutor(len(shares), mp_context=multiprocessing.get_context("spawn")) as pool:
+        for some, none in pool.map(_claim_share, shares):
+            times += some
+            starved += none
+    return times, starved
+
+
+def _tell_waits(name: str, times: Sequence[float], starved: int, waits: Sequence[float]) -> None:
+    ordered, middle = sorted(times), statistics.median(waits)
+    print(
+        f"  {name:26}: got nothing {starved}; a task waits {middle:.2f} s, the longest {max(waits) / middle:.1f} times "
+        f"that; a claim takes {statistics.median(ordered) * 1000:.0f} ms, the longest {ordered[-1] * 1000:.0f} ms",
+        flush=True,
+    )
+    assert starved == 0
 
 
 def _claim_share(share: tuple[str, str, int, list[str]]) -> tuple[list[float], int]:
