@@ -1,7 +1,7 @@
-"""Files of tasks at two sizes: rows a second over the whole way, and the peak memory of the process that reads them.
+"""Files of tasks at two sizes: read, counted, listed, and their labels written to files; rows a second and peak memory.
 
-Each size is read in a process of its own, for peaks stay. The floor is COPY of the same tasks into the same table, in
-the same run.
+Each size is read in a process of its own, for peaks stay, and so it is counted, listed and written. The floor of
+reading is COPY of the same tasks into the same table, in the same run.
 """
 
 import io
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,37 @@ from sqlalchemy.orm import Session
 
 from benchmarks.house import House, opened
 from foundation import db as database
-from workforce import importing, imports
-from workforce.models import ImportState
+from foundation import pagination
+from workforce import importing, imports, label_files, projects, tasks
+from workforce.models import ImportState, Project, Task
 
-SIZES = (100_000, 1_000_000)
+SIZES = (10_000, 100_000)
 FORMATS = ("jsonl", "csv")
 _PART = 4 * 1024 * 1024
+_PAGES = 250
+_ANSWERS_EACH = 1
+
+# As if all of them had been answered and settled.
+_SETTLED = (
+    text("""
+    UPDATE tasks SET status = 'settled', label = 1, confidence = 0.97, settled_by = 'crowd', settled_at = now(),
+                     free_slots = 0 WHERE batch_id = :batch_id
+    """),
+    text("""
+    INSERT INTO assignments (id, project_id, task_id, worker_id, kind, status, fence, lease_expires_at, currency,
+                             amount, exponent)
+    SELECT 'asg_' || substr(md5(w.id || t.id), 1, 26), t.project_id, t.id, w.id, 'answer', 'answered', 1, now(), 'USD',
+           20000, 6 FROM tasks t, unnest(CAST(:workers AS text[])) w(id) WHERE t.batch_id = :batch_id
+    """),
+    text("""
+    INSERT INTO answers (id, project_id, assignment_id, task_id, worker_id, kind, payload, label, status, late)
+    SELECT 'ans_' || substr(id, 5), project_id, id, task_id, worker_id, 'answer', '{"category": "rook"}', 1,
+           'accepted', false FROM assignments WHERE project_id = :project_id
+    """),
+)
 
 
-def run(sizes: tuple[int, ...] = SIZES) -> None:
+def run(sizes: Sequence[int] = SIZES) -> None:
     """Print what each size costs."""
     print("Files of tasks: sent in parts of 4 MiB, read and checked line by line, made tasks of a batch that waits")
     for format_ in FORMATS:
@@ -48,12 +71,28 @@ def _measure(format_: str, size: int) -> None:
             import_id, n_bytes = made.id, made.n_bytes
         sent = time.perf_counter() - begun
         url = house.engine.url.render_as_string(hide_password=False)
-        told = json.loads(_in_its_own_process(url, import_id))
+        told = json.loads(_in_its_own_process("read", url, import_id))
         floor = _copy(house, batch_id, size)
         rate = size / told["seconds"]
         print(
             f"    {format_:5} {size:>9,} tasks, {n_bytes / 1e6:.0f} MB: sent in {sent:.0f} s; {rate:,.0f} a second",
             f"({rate * floor / size:.2f} of COPY), peak {told['peak']:.0f} MiB, {told['grown']:.0f} MiB above idle",
+            flush=True,
+        )
+        begun = time.perf_counter()
+        house.send(house.requester, "/v1/batches/file/finalize", {})
+        launched = time.perf_counter() - begun
+        _settle(house, project_id, batch_id)
+        told = json.loads(_in_its_own_process("look", url, project_id, format_))
+        assert told["written"] == size, told
+        print(
+            f"    {format_:5} {size:>9,} tasks, {_ANSWERS_EACH * size:,} answers: opened in {launched:.0f} s;"
+            f" counted in {told['counted']:.2f} s,"
+            f" progress in {told['progress']:.2f} s; listed {told['listed']:,.0f} a second, the slowest page in"
+            f" {told['slowest'] * 1000:.0f} ms; labels written {size / told['writing']:,.0f} a second, a piece of"
+            f" {label_files.MOST:,} in {told['piece']:.1f} s at most; peak {told['peak']:.0f} MiB,"
+            f" {told['grown']:.0f} MiB above idle",
+            flush=True,
         )
 
 
@@ -84,9 +123,9 @@ def _send(session: Session, made: Any, format_: str, size: int) -> int:
     return number
 
 
-def _in_its_own_process(url: str, import_id: str) -> str:
-    code = "from benchmarks import imports; import sys; imports.read(*sys.argv[1:])"
-    done = subprocess.run([sys.executable, "-c", code, url, import_id], capture_output=True, text=True, check=True)
+def _in_its_own_process(act: str, *arguments: str) -> str:
+    code = f"from benchmarks import imports; import sys; imports.{act}(*sys.argv[1:])"
+    done = subprocess.run([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True, check=True)
     return done.stdout
 
 
@@ -102,6 +141,65 @@ def read(url: str, import_id: str) -> None:
         state = session.scalar(text("SELECT state FROM imports WHERE id = :id"), {"id": import_id})
     assert state == ImportState.FINISHED, state
     print(json.dumps({"seconds": seconds, "peak": peak, "grown": peak - idle}))
+
+
+def _settle(house: House, project_id: str, batch_id: str) -> None:
+    where = {
+        "project_id": project_id,
+        "batch_id": batch_id,
+        "workers": [one for one, _ in house.workers(_ANSWERS_EACH)],
+    }
+    with house.sessions() as session:
+        session.execute(text("SET statement_timeout = 0"))
+        for statement in _SETTLED:
+            session.execute(statement, where)
+        session.commit()
+    with house.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("SET statement_timeout = 0"))
+        connection.execute(text("VACUUM ANALYZE tasks, assignments, answers"))
+
+
+def look(url: str, project_id: str, format_: str) -> None:
+    """Count a project's tasks, list some of them and write all of its labels, within the limits of a web process."""
+    make = {"csv": label_files.make_csv, "jsonl": label_files.make_jsonl}[format_]
+    with database.sessions(database.make_engine(url))() as session:
+        idle, told = _peak(), dict[str, float]()
+        project = session.get_one(Project, project_id)
+        batch_id = session.scalar(
+            text("SELECT id FROM batches WHERE project_id = :p AND NOT standing"), {"p": project_id}
+        )
+        told["counted"] = _timed(lambda: tasks.status_counts(session, str(batch_id)))
+        told["progress"] = _timed(lambda: projects.progress(session, project))
+        rows, pages, page = (
+            tasks.listed(project.requester_id).filter_by(project_id=project_id),
+            list[float](),
+            pagination.PageRequest(200),
+        )
+        for _ in range(_PAGES):
+            begun = time.perf_counter()
+            last = pagination.read(session, rows, Task.id, page).last
+            pages.append(time.perf_counter() - begun)
+            page = pagination.PageRequest(200, last)
+            session.rollback()
+        told["listed"], told["slowest"] = 200 * _PAGES / sum(pages), max(pages)
+        written, pieces = 0, list[float]()
+        after: str | None = ""
+        while after is not None:
+            begun = time.perf_counter()
+            made = make(session, project, after=after, most=label_files.MOST)
+            size = sum(map(len, made.chunks()))
+            pieces.append(time.perf_counter() - begun)
+            assert size >= 100 * made.rows
+            written, after = written + made.rows, made.next
+            session.rollback()
+        told |= {"written": written, "writing": sum(pieces), "piece": max(pieces), "peak": _peak()}
+    print(json.dumps({**told, "grown": told["peak"] - idle}))
+
+
+def _timed(act: Callable[[], Any]) -> float:
+    begun = time.perf_counter()
+    act()
+    return time.perf_counter() - begun
 
 
 def _peak() -> float:
@@ -126,8 +224,10 @@ def _copy(house: House, batch_id: str, size: int) -> float:
         begun = time.perf_counter()
         with cursor.copy(f"COPY tasks ({_COLUMNS}) FROM STDIN") as into:
             into.write(rows)
-        raw.commit()
+        seconds = time.perf_counter() - begun
+        # They were there for this alone.
+        raw.rollback()
         assert rows.count(b"\n") == size
-        return time.perf_counter() - begun
+        return seconds
     finally:
         raw.close()
