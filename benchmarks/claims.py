@@ -57,16 +57,16 @@ class Side:
 class Seat:
     """One client on one kept connection, as cheap as Python makes it, so that the server is what is measured."""
 
-    def __init__(self, project_id: str, tokens: Sequence[str]) -> None:
-        self._project_id, self._tokens = project_id, tokens
+    def __init__(self, project_id: str | None, tokens: Sequence[str], *, n_tasks: int = _TASKS_EACH) -> None:
+        self._project_id, self._tokens, self._n_tasks = project_id, tokens, n_tasks
         self._socket: socket.socket | None = None
         self._held: list[tuple[str, Any]] = []
         self.done = 0
 
     def claims(self) -> None:
         self.done = 0
-        body = {"project_id": self._project_id}
-        for number in range(_TASKS_EACH):
+        body = {} if self._project_id is None else {"project_id": self._project_id}
+        for number in range(self._n_tasks):
             token = self._tokens[number % len(self._tokens)]
             self._held.append((token, self._post("/api/claims", token, body)))
             self.done += 1

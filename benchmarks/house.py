@@ -27,9 +27,10 @@ _RATES = [{"tier": 0, "amount": "0.02", "currency": "USD"}, {"tier": 4, "amount"
 _FILL = text("""
     INSERT INTO tasks (id, project_id, batch_id, requester_id, status, params, metadata, callback_url, overlap,
                        free_slots, position, reserved)
-    SELECT 'tsk_' || lpad(n::text, 10, '0') || substr(md5(project_id), 1, 16), project_id, batch_id, requester_id,
-           status, params, metadata, callback_url, overlap, free_slots, nextval('task_positions'), 0
-      FROM tasks, generate_series(1, :n_tasks) n WHERE project_id = :project_id
+    SELECT 'tsk_' || lpad(p.position::text, 10, '0') || substr(md5(f.project_id), 1, 16), f.project_id, f.batch_id,
+           f.requester_id, 'open', f.params, f.metadata, f.callback_url, f.overlap, f.overlap, p.position, 0
+      FROM (SELECT * FROM tasks WHERE project_id = :project_id ORDER BY position LIMIT 1) f,
+           (SELECT nextval('task_positions') AS position FROM generate_series(1, :n_tasks)) p
 """)
 
 
@@ -61,13 +62,18 @@ class House:
         """A project with so many open tasks."""
         project_id = self.project(name=name, overlap=overlap)
         self.task(project_id)
-        with self.sessions() as opened_session:
-            opened_session.execute(_FILL, {"project_id": project_id, "n_tasks": n_tasks - 1})
-            opened_session.commit()
+        self.fill(project_id, n_tasks - 1)
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("SET statement_timeout = 0"))
             connection.execute(text("ANALYZE tasks"))
         return project_id
+
+    def fill(self, project_id: str, n_tasks: int) -> None:
+        """Put so many tasks more into a project's queue, like its first one."""
+        with self.sessions() as opened_session:
+            opened_session.execute(text("SET statement_timeout = 0"))
+            opened_session.execute(_FILL, {"project_id": project_id, "n_tasks": n_tasks})
+            opened_session.commit()
 
     def worker(self) -> str:
         """The token of a new active worker."""
