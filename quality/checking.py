@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from foundation import ids, pagination
 from foundation.errors import NotFound
 from foundation.outbox import publish
+from quality import values
 from quality.events import ReliabilityChanged
 from quality.methods import anytime
 from quality.models import CheckedVote, VoterRecord
@@ -41,10 +42,10 @@ _CHECK_GOLD = text("""
       JOIN project_skills s ON s.project_id = v.project_id
     ON CONFLICT DO NOTHING
 """)
-_CHECK_TASKS = text("""
+_CHECK_TASKS = text(f"""
     INSERT INTO checked_votes (project_id, task_id, voter_id, skill, source, is_right)
     SELECT v.project_id, v.task_id, v.voter_id, s.skill, CASE WHEN k.is_sample THEN 'spot' ELSE 'dispute' END,
-           v.label = k.label
+           {values.IS_RIGHT}
       FROM known_labels k
       JOIN votes v ON v.project_id = k.project_id AND v.task_id = k.task_id
       JOIN project_skills s ON s.project_id = v.project_id
@@ -62,6 +63,7 @@ def check(db: Session, project_id: str, *, met: Sequence[tuple[str, str]] = (), 
         columns = {"task_ids": [one for one, _ in met], "voter_ids": [voter for _, voter in met]}
         db.execute(_CHECK_GOLD, {"project_id": project_id, **columns})
     if task_ids:
+        values.compare(db, project_id, sorted(task_ids))
         db.execute(_CHECK_TASKS, {"project_id": project_id, "task_ids": sorted(task_ids)})
 
 

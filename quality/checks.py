@@ -3,6 +3,7 @@
 from sqlalchemy.orm import Session
 
 from foundation import checks
+from quality import values
 
 CHECKS = {
     "Q1 every quarantine stands on evidence against its voter": """
@@ -24,15 +25,24 @@ CHECKS = {
                                FROM checked_votes o
                               WHERE o.voter_id = r.voter_id AND o.skill = r.skill AND o.seq > r.since) s ON true
          WHERE (r.n_seen, r.n, r.n_right) IS DISTINCT FROM (c.n_seen, s.n, s.n_right)""",
-    "Q5 what was checked is as right as what is known of its task says": """
+    "Q5 what was checked is as right as what is known of its task says": f"""
         SELECT c.task_id || ' by ' || c.voter_id
           FROM checked_votes c
           LEFT JOIN votes v ON v.project_id = c.project_id AND v.task_id = c.task_id AND v.voter_id = c.voter_id
           LEFT JOIN golds g ON g.project_id = c.project_id AND g.task_id = c.task_id
           LEFT JOIN known_labels k ON k.project_id = c.project_id AND k.task_id = c.task_id
          WHERE v.label IS NULL OR c.is_right IS DISTINCT FROM
-               CASE WHEN c.source <> 'gold' THEN v.label = k.label
+               CASE WHEN c.source <> 'gold' THEN {values.IS_RIGHT}
                     WHEN g.ended_by = 'contested' THEN NULL ELSE v.label = g.label END""",
+    "Q6 where answers are no classes, every label says something": """
+        SELECT s.task_id || ' label ' || s.label
+          FROM project_skills p
+          JOIN (SELECT project_id, task_id, label FROM votes
+                 UNION ALL SELECT project_id, task_id, label FROM adjudications
+                 UNION ALL SELECT project_id, task_id, label FROM known_labels
+                 UNION ALL SELECT project_id, task_id, label FROM consensus) s ON s.project_id = p.project_id
+          LEFT JOIN task_values x ON x.project_id = s.project_id AND x.task_id = s.task_id AND x.label = s.label
+         WHERE p.kind IS NOT NULL AND x.label IS NULL""",
 }
 
 

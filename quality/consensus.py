@@ -7,7 +7,7 @@ import numpy as np
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from quality import checking, counting, inquiry, quarantine, reliability, votes
+from quality import checking, counting, inquiry, merging, quarantine, reliability, values, votes
 from quality.escalation import Decision, Standing
 from quality.methods import collusion, evidence, reading, separation
 from quality.models import Consensus
@@ -15,7 +15,10 @@ from quality.models import Consensus
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """What the votes of one task say: a class, the posterior it comes from, and where the task stands."""
+    """What the votes of one task say: its label, the posterior it comes from, and where the task stands.
+
+    posterior : of each class; empty where answers are no classes.
+    """
 
     task_id: str
     voter_ids: list[str]
@@ -28,6 +31,10 @@ def weigh(db: Session, project_id: str, task_ids: Sequence[str], *, n_classes: i
     """Posterior and standing of some tasks, in the order of their ids, from matrices that follow their votes."""
     if not task_ids:
         return []
+    measure = values.measure(db, project_id)
+    if measure is not None:
+        merged = merging.merge(db, project_id, measure, task_ids)
+        return [Weighed(one.task_id, one.voter_ids, one.label, [], one.standing) for one in merged]
     coded = votes.read(db, project_id, n_classes=n_classes, task_ids=task_ids)
     counting.count(db, project_id, coded)
     known = reliability.matrices(db, project_id, coded.voter_ids, n_classes=n_classes)
@@ -71,7 +78,7 @@ def who_stands_out(db: Session, project_id: str, weighed: Sequence[Weighed], *, 
 
     Only those who have not voted on it, fifty at most; a task of which nobody is left is not there.
     """
-    if not weighed:
+    if not any(one.posterior for one in weighed):
         return {}
     known = reliability.matrices(db, project_id, [], n_classes=n_classes)
     ratio = separation.standing_out(np.array([one.posterior for one in weighed]), known.crowd, known.crowd_votes)
@@ -124,8 +131,8 @@ _KNOWN = text("""
 _RULED = text("""
     UPDATE consensus
        SET label = :label, confidence = 1, decision = 'settle', reason = 'an expert decided: ' || reason,
-           posterior = (SELECT array_agg((i = :label + 1)::int::float8 ORDER BY i)
-                          FROM generate_series(1, cardinality(posterior)) i), updated_at = now()
+           posterior = coalesce((SELECT array_agg((i = :label + 1)::int::float8 ORDER BY i)
+                                   FROM generate_series(1, cardinality(posterior)) i), '{}'), updated_at = now()
      WHERE project_id = :project_id AND task_id = :task_id
 """)
 
@@ -147,7 +154,8 @@ def adjudicate(
 def learn(db: Session, project_id: str, task_ids: Sequence[str], *, n_classes: int) -> None:
     """Let what is known of the voters on some tasks follow what has become certain of these."""
     if task_ids:
-        counting.count(db, project_id, votes.read(db, project_id, n_classes=n_classes, task_ids=task_ids))
+        if values.measure(db, project_id) is None:
+            counting.count(db, project_id, votes.read(db, project_id, n_classes=n_classes, task_ids=task_ids))
         checking.check(db, project_id, task_ids=task_ids)
 
 

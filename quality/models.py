@@ -12,6 +12,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     SmallInteger,
+    UniqueConstraint,
     false,
     func,
     text,
@@ -234,12 +235,48 @@ class Reliability(Base):
 
 
 class ProjectSkill(Base):
-    """Which skill a project asks for, in the word of whoever made it."""
+    """Which skill a project asks for, in the word of whoever made it, and what its answers are.
+
+    kind : as in `kinds.KINDS`; null where answers are classes. tolerance : how far apart two answers nearly agree, for
+    kinds that know it; null is what is usual.
+    """
 
     __tablename__ = "project_skills"
 
     project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
     skill: Mapped[str] = mapped_column(IdText)
+    kind: Mapped[str | None] = mapped_column(IdText)
+    tolerance: Mapped[float | None] = mapped_column(Double)
+
+    __table_args__ = (CheckConstraint("tolerance > 0", name="tolerance_positive"),)
+
+
+class TaskValue(Base):
+    """What a label says of a task whose answers are no classes. Append-only.
+
+    digest : SHA-256 of the value as its kind writes it.
+    """
+
+    __tablename__ = "task_values"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    task_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    label: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary)
+    value: Mapped[str]
+
+    __table_args__ = (UniqueConstraint("project_id", "task_id", "digest"),)
+
+
+class LikeValue(Base):
+    """A label of a task whose value agrees with that of its known label so well that it is right. Append-only."""
+
+    __tablename__ = "like_values"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    task_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    label: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    known: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
 
 
 class ProjectFit(Base):

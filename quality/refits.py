@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from foundation import ids, outbox, pagination
 from foundation.errors import NotFound
-from quality import checkpoints, counting, quarantine, revisions, votes
+from quality import checkpoints, counting, quarantine, revisions, values, votes
 from quality.methods import em, evidence, gold, hierarchical, intervals, online, reading
 from quality.methods.fit import Fit
 from quality.methods.intervals import Bounds
@@ -99,7 +99,12 @@ class _Result:
 
 
 def steps(db: Session, project_id: str, *, n_classes: int, cause: str) -> Iterator[None]:
-    """Refit a project; what has been done may be committed at each step. One that is begun later ends this one."""
+    """Refit a project; what has been done may be committed at each step. One that is begun later ends this one.
+
+    Nothing is to be fitted where answers are no classes.
+    """
+    if values.measure(db, project_id) is not None:
+        return
     outbox.hold_stream(db, project_id)
     mine = _begin(db, project_id, cause)
     yield

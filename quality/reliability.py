@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from foundation import ids, pagination
 from foundation.errors import NotFound
-from quality import refits
+from quality import refits, values
 from quality.methods.reading import Trust
 from quality.methods.votes import FloatArray
 from quality.models import ProjectFit, Reliability
@@ -68,7 +68,10 @@ def is_due(db: Session, project_id: str, *, n_new: int, urged: bool) -> bool:
     """
     db.execute(_SEEN, {"project_id": project_id, "n_new": n_new})
     fits = _due(db, project_id)
-    return not fits or (fits[0].small and (urged or fits[0].cause is not None))
+    if not fits:
+        # What is no class has no matrices.
+        return values.measure(db, project_id) is None
+    return fits[0].small and (urged or fits[0].cause is not None)
 
 
 def grown(db: Session, project_id: str | None = None) -> dict[str, str]:

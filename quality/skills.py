@@ -14,7 +14,8 @@ from foundation import ids
 from foundation.errors import NotFound
 
 _BELONGS = text("""
-    INSERT INTO project_skills (project_id, skill) VALUES (:project_id, :skill) ON CONFLICT DO NOTHING
+    INSERT INTO project_skills (project_id, skill, kind, tolerance) VALUES (:project_id, :skill, :kind, :tolerance)
+    ON CONFLICT DO NOTHING
 """)
 _OF_VOTER = text("""
     SELECT s.skill, count(*) AS n_projects, sum(r.n_votes) AS n_votes,
@@ -39,9 +40,11 @@ class InSkill:
     n_projects: int
 
 
-def belongs(db: Session, project_id: str, skill: str) -> None:
-    """Note which skill a project asks for; it stays that."""
-    db.execute(_BELONGS, {"project_id": project_id, "skill": skill})
+def belongs(
+    db: Session, project_id: str, skill: str, *, kind: str | None = None, tolerance: float | None = None
+) -> None:
+    """Note which skill a project asks for, and what its answers are (`models.ProjectSkill`); it stays that."""
+    db.execute(_BELONGS, {"project_id": project_id, "skill": skill, "kind": kind, "tolerance": tolerance})
 
 
 def of_voter(db: Session, voter_id: str) -> Sequence[InSkill]:

@@ -15,7 +15,7 @@ from foundation import clock, ids, outbox
 from foundation.errors import Conflict, NotFound
 from foundation.outbox import publish
 from payments import four_eyes
-from workforce import messages, rejections, reviews
+from workforce import labels, messages, rejections, reviews
 from workforce.events import AppealDecided
 from workforce.messages import News
 from workforce.models import Answer, Appeal, AppealState, Project, Review, ReviewState, Task
@@ -131,7 +131,7 @@ class Case:
     instruction: str
     params: dict[str, Any]
     payload: dict[str, Any]
-    category: str | None
+    value: dict[str, Any] | None
 
 
 def case(db: Session, appeal_id: str) -> Case:
@@ -142,5 +142,5 @@ def case(db: Session, appeal_id: str) -> Case:
     answer = db.get_one(Answer, (found.answer_id, found.project_id))
     task = db.get_one(Task, (answer.task_id, found.project_id))
     project = db.get_one(Project, found.project_id)
-    category = None if task.label is None else project.labels[task.label]
-    return Case(found, project.instruction, task.params, answer.payload, category)
+    (value,) = labels.shown(db, project, [(task.id, task.label)])
+    return Case(found, project.instruction, task.params, answer.payload, value)

@@ -24,8 +24,9 @@ from foundation.errors import Conflict, Forbidden, NotFound
 from foundation.metrics import Gauge
 from payments import rates
 from quality import votes
-from workforce import caps, golds, paces, pools, precedence
+from workforce import caps, golds, labels, paces, pools, precedence
 from workforce.events import AnswerSubmitted
+from workforce.labels import Answerable
 from workforce.models import (
     Answer,
     AnswerStatus,
@@ -37,7 +38,6 @@ from workforce.models import (
     Withdrawal,
     WorkerStatus,
 )
-from workforce.task_types import categorization
 from workforce.tiers import STARTING, Tier
 
 LEASES_MAX = 20
@@ -89,7 +89,9 @@ class Lease:
     exponent: int
     instruction: str
     params: dict[str, Any]
+    task_type: str
     labels: list[str]
+    form: dict[str, Any]
 
 
 # Where a worker's next look into a queue begins: at their cursor, or every half minute where it safely was.
@@ -126,7 +128,8 @@ def _eligible(which: str) -> TextClause:
     SELECT me.status, me.country, p.*,
            (SELECT count(*) FROM assignments a WHERE a.worker_id = me.id AND a.status = 'leased') AS held
       FROM me LEFT JOIN LATERAL (SELECT p.* FROM (
-           SELECT p.id AS project_id, {paces.LEASE_SECONDS} AS lease_seconds, p.instruction, p.labels, p.gold_share,
+           SELECT p.id AS project_id, {paces.LEASE_SECONDS} AS lease_seconds, p.instruction,
+                  p.task_type, p.labels, p.form, p.gold_share,
                   coalesce(s.tier, :starting) AS tier, {caps.ROOM} AS room
              FROM projects p LEFT JOIN worker_tiers s ON s.worker_id = me.id AND s.skill = p.skill
              LEFT JOIN worker_shares k ON k.worker_id = me.id AND k.project_id = p.id
@@ -381,7 +384,9 @@ def _lease(row: Any, project: Any, kind: Kind, price: rates.Quote) -> Lease:
         exponent=price.exponent,
         instruction=project.instruction,
         params=row.params,
+        task_type=project.task_type,
         labels=project.labels,
+        form=project.form,
     )
 
 
@@ -393,7 +398,7 @@ def _take_gold(db: Session, project: Any, wanted: dict[str, Any]) -> Any | None:
 
 HELD = text(f"""
     SELECT a.id, a.project_id, a.task_id, a.shown_as, a.kind, a.status, a.fence, a.lease_expires_at < now() AS overdue,
-           p.labels, {paces.LEASE_SECONDS} AS lease_seconds, w.status AS worker_status,
+           p.task_type, p.labels, p.form, {paces.LEASE_SECONDS} AS lease_seconds, w.status AS worker_status,
            p.read_seconds > 0 AND now() - make_interval(secs => p.read_seconds)
                < greatest(a.created_at, (SELECT n.created_at FROM answers n
                                           WHERE n.worker_id = a.worker_id ORDER BY n.id DESC LIMIT 1)) AS too_fast,
@@ -434,7 +439,7 @@ _RETAKE = text("""
 def submit(db: Session, worker_id: str, assignment_id: str, *, fence: int, payload: dict[str, Any]) -> Answer:
     """Store the answer of a held task as a vote. A late one counts if nobody has taken its slot meanwhile."""
     held = held_by(db, worker_id, assignment_id, fence)
-    label = categorization.label_of(payload, held.labels)
+    label = labels.label_of(db, answerable(held), payload)
     if held.status == AssignmentStatus.EXPIRED:
         _retake(db, worker_id, held)
     answer = Answer(
@@ -452,6 +457,11 @@ def submit(db: Session, worker_id: str, assignment_id: str, *, fence: int, paylo
     )
     _store(db, answer, is_expert=(held.tier or STARTING) >= Tier.EXPERT, too_fast=held.too_fast)
     return answer
+
+
+def answerable(held: Any) -> Answerable:
+    """What a held task asks for."""
+    return Answerable(held.project_id, held.task_id, held.task_type, held.labels, held.form)
 
 
 def held_by(db: Session, worker_id: str, assignment_id: str, fence: int) -> Any:

@@ -6,13 +6,15 @@ a buyer's word is no gold.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from foundation import ids, outbox
+from foundation import errors, ids, outbox
 from foundation.errors import Conflict, NotFound, invalid
-from workforce import golds, tasks
+from workforce import golds, labels, tasks
+from workforce.labels import Answerable
 from workforce.models import Audit, AuditVerdict, Project, Task, TaskStatus
 
 # A sample is drawn of so many of the newest tasks, so that drawing takes the same time however many there are.
@@ -33,11 +35,12 @@ class ExpertDecided(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a requester says of a task. category : the right label's name, if it is to be fixed."""
+    """What a requester says of a task. value : the right answer, if it is to be fixed; category : for a label."""
 
     verdict: AuditVerdict
     category: str | None = None
     comment: str = ""
+    value: dict[str, Any] | None = None
 
 
 def audit(db: Session, project: Project, task_id: str, finding: Finding, *, made_by: str) -> Audit:
@@ -57,7 +60,7 @@ def audit(db: Session, project: Project, task_id: str, finding: Finding, *, made
         requester_id=project.requester_id,
         verdict=finding.verdict,
         label_before=task.label,
-        label_after=_label(project, task, finding),
+        label_after=_label(db, project, task, finding),
         comment=finding.comment,
         made_by=made_by,
     )
@@ -72,15 +75,20 @@ def audit(db: Session, project: Project, task_id: str, finding: Finding, *, made
     return made
 
 
-def _label(project: Project, task: Task, finding: Finding) -> int | None:
+def _label(db: Session, project: Project, task: Task, finding: Finding) -> int | None:
     """The number of the label that a task gets, if it is fixed."""
-    if (finding.verdict == AuditVerdict.FIXED) != (finding.category is not None):
-        raise invalid({"category": ["Is for a task that is fixed, and needed there."]})
-    if finding.category is None:
+    given = "category" if finding.value is None else "value"
+    if (finding.category is not None) + (finding.value is not None) != (finding.verdict == AuditVerdict.FIXED):
+        raise invalid({given: ["One of category and value is for a task that is fixed, and needed there."]})
+    if finding.value is not None:
+        with errors.within("", {"payload": "value"}):
+            label = labels.label_of(db, Answerable.of(project, task.id), finding.value)
+    elif finding.category is not None:
+        label = golds.label_of(project, finding.category)
+    else:
         return None
-    label = golds.label_of(project, finding.category)
     if label == task.label:
-        raise invalid({"category": ["The task has this label; accept it."]})
+        raise invalid({given: ["The task has this label; accept it."]})
     return label
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -45,13 +46,14 @@ class DossierAnswer:
     """One answer as the expert sees it: by a pseudonym that holds for this task alone."""
 
     pseudonym: str
-    category: str
+    category: str | None
+    payload: dict[str, Any]
     reliability: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Dossier:
-    """What an expert sees of an escalated task."""
+    """What an expert sees of an escalated task. posterior : of each label; empty where answers are none of them."""
 
     task_id: str
     reason: str
@@ -79,11 +81,12 @@ def dossier(db: Session, worker_id: str, assignment_id: str) -> Dossier:
     return Dossier(
         task_id=held.task_id,
         reason=view.reason,
-        posterior=dict(zip(project.labels, view.posterior, strict=True)),
+        posterior=dict(zip(project.labels, view.posterior, strict=True)) if view.posterior else {},
         answers=[
             DossierAnswer(
                 pseudonym=_pseudonym(held.task_id, answer.worker_id),
-                category=project.labels[answer.label],
+                category=project.labels[answer.label] if view.posterior else None,
+                payload=answer.payload,
                 reliability=shares.get(answer.worker_id),
             )
             for answer in given

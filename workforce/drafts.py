@@ -8,10 +8,9 @@ from sqlalchemy.orm import Session
 
 from foundation import clock
 from foundation.errors import NotFound
-from workforce import assignment
+from workforce import assignment, labels
 from workforce.assignment import LeaseOver
 from workforce.models import Assignment, AssignmentStatus, Draft
-from workforce.task_types import categorization
 
 
 class NoDraft(NotFound):
@@ -23,7 +22,7 @@ def save(db: Session, worker_id: str, assignment_id: str, *, fence: int, payload
     held = assignment.held_by(db, worker_id, assignment_id, fence)
     if held.status != AssignmentStatus.LEASED:
         raise LeaseOver("This lease has ended. Submit what you have, if nobody took the task.")
-    categorization.label_of(payload, held.labels)
+    labels.check(db, assignment.answerable(held), payload)
     kept = {"payload": payload, "saved_at": clock.now(db)}
     row = insert(Draft).values(assignment_id=held.id, project_id=held.project_id, **kept)
     db.execute(row.on_conflict_do_update(index_elements=["assignment_id", "project_id"], set_=kept))

@@ -19,7 +19,7 @@ from quality import correction, gold, gold_health, proposals
 from quality.correction import Corrected
 from quality.gold import Known, View
 from quality.gold_words import Ending, Source, Verdict
-from workforce import caps, projects, reviews, tasks
+from workforce import caps, projects, reviews, task_types, tasks
 from workforce.models import Acceptance, Project, Task, TaskStatus, positions
 from workforce.tiers import Tier
 
@@ -47,6 +47,7 @@ def add(
     """A new gold that so many workers may meet, all of them paid for from now on out of the standing batch."""
     if project.gold_share == 0:
         raise GoldNotWanted("Its gold_share is 0, so nobody would ever meet it; make a project with another.")
+    task_types.check_question(project.task_type, params)
     batch = projects.standing_batch(db, project)
     rates.hold_card(db, project.id)
     dearest = rates.dearest(db, project.id, tier_max=Tier.SENIOR)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from foundation import clock
 from foundation.errors import Invalid, Problem
 from foundation.http import load
-from workforce import import_lines, imports, schemas, tasks
+from workforce import import_lines, imports, schemas, task_types, tasks
 from workforce.import_lines import Record
 from workforce.models import Batch, Import, ImportFormat, ImportState, Project
 from workforce.tasks import Question
@@ -26,7 +26,7 @@ _BYTES_AT_ONCE = 2 * 1024 * 1024
 FAULTS_KEPT = 10_000
 _FIELDS = schemas.TaskFields()
 # What a cell can hold.
-_COLUMNS = sorted(set(_FIELDS.fields) - {"metadata", "attachments"})
+_COLUMNS = sorted(set(_FIELDS.fields) - {"metadata", "attachments", "items"})
 
 
 def go_on(db: Session) -> Iterator[None]:
@@ -111,16 +111,17 @@ def _take_some(db: Session, found: Import, project: Project) -> _Some:
         if record.fault is not None:
             some.bad[line] = ("", record.fault)
         elif record.value is not None:
-            _sort(some, line, record, cost)
+            _sort(some, line, record, project, cost)
         some.n_lines, some.n_bytes = some.n_lines + record.n_lines, some.n_bytes + record.n_bytes
         if some.n_lines >= _LINES_AT_ONCE or some.n_bytes >= _BYTES_AT_ONCE:
             break
     return some
 
 
-def _sort(some: _Some, line: int, record: Record, cost: Callable[[str], Decimal]) -> None:
+def _sort(some: _Some, line: int, record: Record, project: Project, cost: Callable[[str], Decimal]) -> None:
     try:
         question = Question.of(load(_FIELDS, record.value))
+        task_types.check_question(project.task_type, question.params)
         if question.error_cost is not None:
             cost(question.error_cost)
     except Invalid as problem:

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from foundation.limits import DAY, Limit
 from payments import funding, money, rates
 from payments.files import cells
+from workforce import labels
 from workforce.models import Project
 from workforce.tiers import Tier
 
@@ -63,6 +64,8 @@ def make_csv(db: Session, project: Project, *, after: str, most: int) -> LabelFi
 def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, dict):
+        value = json.dumps(value, ensure_ascii=False)
     return cells.quoted(value) if isinstance(value, str) else value
 
 
@@ -94,7 +97,8 @@ _SETTLED = text("""
       FROM tasks t
      CROSS JOIN LATERAL (
            SELECT count(*) FILTER (WHERE a.kind = 'answer') AS answers,
-                  count(*) FILTER (WHERE a.kind = 'answer' AND a.label <> t.label) AS dissenting,
+                  CASE WHEN :has_classes
+                       THEN count(*) FILTER (WHERE a.kind = 'answer' AND a.label <> t.label) END AS dissenting,
                   coalesce(array_agg(s.amount), '{}') AS amounts
              FROM answers a JOIN assignments s ON s.project_id = a.project_id AND s.id = a.assignment_id
             WHERE a.task_id = t.id AND a.status = 'accepted') given
@@ -105,24 +109,28 @@ _SETTLED = text("""
 
 def _labels(db: Session, project: Project, after: str, most: int) -> Iterator[dict[str, Any]]:
     card = rates.dearest(db, project.id, tier_max=Tier.EXPERT)
-    whose = {"requester_id": project.requester_id, "project_id": project.id}
+    has_classes = labels.are_classes(project)
+    whose = {"requester_id": project.requester_id, "project_id": project.id, "has_classes": has_classes}
     while most > 0:
         rows = db.execute(_SETTLED, {**whose, "after": after, "most": min(most, _AT_ONCE)}).all()
         fees = funding.fees_of(db, {row.batch_id for row in rows})
-        for row in rows:
-            yield _label(row, project, card, fees[row.batch_id])
+        said = labels.shown(db, project, [(row.id, row.label) for row in rows])
+        for row, value in zip(rows, said, strict=True):
+            # A class is its name; what is none, as a worker would send it.
+            label = project.labels[row.label] if has_classes else value
+            yield _label(row, label, card, fees[row.batch_id])
         if len(rows) < _AT_ONCE:
             return
         after, most = rows[-1].id, most - len(rows)
 
 
-def _label(row: Any, project: Project, card: rates.Quote, fee: int) -> dict[str, Any]:
+def _label(row: Any, label: Any, card: rates.Quote, fee: int) -> dict[str, Any]:
     cost = sum(funding.with_fee(amount, fee) for amount in row.amounts)
     return {
         "task_id": row.id,
         "unique_id": row.unique_id,
         "batch_id": row.batch_id,
-        "label": project.labels[row.label],
+        "label": label,
         "confidence": row.confidence,
         "settled_by": row.settled_by,
         "flagged": row.flagged,

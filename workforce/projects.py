@@ -1,7 +1,7 @@
 """Projects and their batches."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -10,12 +10,13 @@ from sqlalchemy.orm import Session
 
 from foundation import errors, fields, ids
 from foundation.auth import Actor
-from foundation.errors import Conflict, NotFound, invalid
+from foundation.errors import BadRequest, Conflict, NotFound, invalid
 from foundation.limits import DAY, Limit
 from payments import funding, money, rates
 from payments.rates import Price
 from quality import skills
 from quality.escalation import Basis, Fallback
+from workforce import task_types
 from workforce.models import (
     GOLD,
     Acceptance,
@@ -58,7 +59,9 @@ class NoSuchBatch(NotFound):
 class Settings:
     """How a project is run. The defaults are those that were simulated on recorded crowds (docs/ops)."""
 
-    labels: list[str]
+    labels: list[str] = field(default_factory=list)
+    task_type: str = categorization.NAME
+    form: dict[str, Any] = field(default_factory=dict)
     instruction: str = ""
     skill: str = "image.categorization"
     tier_min: int = Tier.NOVICE
@@ -97,6 +100,11 @@ def create(db: Session, *, requester_id: str, name: str, settings: Settings, pri
     """A new project with its rate card in force."""
     if len(set(settings.labels)) != len(settings.labels):
         raise invalid({"labels": ["The labels of a project must differ from each other."]})
+    labels, form = task_types.set_up(settings.task_type, settings.labels, settings.form)
+    kind = task_types.TYPES[settings.task_type].kind(form)
+    if kind is not None and settings.gold_share > 0.0:
+        raise invalid({"gold_share": ["Gold is for answers that are one of some labels."]})
+    settings = replace(settings, labels=labels, form=form)
     if settings.overlap_min > settings.overlap_max:
         # The schema sees what was sent; here the defaults are filled in.
         reason = f"{settings.overlap_min} must not be above overlap_max {settings.overlap_max}."
@@ -109,13 +117,12 @@ def create(db: Session, *, requester_id: str, name: str, settings: Settings, pri
         id=ids.new("prj"),
         requester_id=requester_id,
         name=name,
-        task_type=categorization.NAME,
         status=ProjectStatus.ACTIVE,
         **{key: getattr(settings, key) for key in Settings.__slots__ if key != "error_cost"},
     )
     db.add(project)
     db.flush()
-    skills.belongs(db, project.id, project.skill)
+    skills.belongs(db, project.id, project.skill, kind=kind, tolerance=form.get("tolerance"))
     with errors.within("/rates"):
         rates.publish(db, project.id, prices)
     if settings.error_cost is not None:
@@ -183,6 +190,21 @@ def find_batch(db: Session, requester_id: str, name_or_id: str) -> Batch:
     found = db.scalar(select(Batch).where(Batch.requester_id == requester_id, column == fields.tidy(name_or_id)))
     if found is None:
         raise NoSuchBatch("You have no batch with this name or id.")
+    return found
+
+
+class BatchElsewhere(BadRequest):
+    """The batch belongs to another project."""
+
+
+def batch_of(db: Session, project: Project, name_or_id: str | None) -> Batch:
+    """A batch of a project by its id or name, or its standing one."""
+    if name_or_id is None:
+        return standing_batch(db, project)
+    found = find_batch(db, project.requester_id, name_or_id)
+    if found.project_id != project.id:
+        reason = f"It is not of the project {project.name!r}."
+        raise BatchElsewhere(reason, errors=[{"pointer": "/batch", "reason": reason}])
     return found
 
 

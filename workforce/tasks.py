@@ -19,7 +19,7 @@ from foundation.outbox import publish
 from payments import batch_floors, funding, money, rates
 from payments.funding import Rest
 from quality import gold
-from workforce import projects
+from workforce import projects, task_types
 from workforce.events import AnswerSubmitted
 from workforce.models import GOLD, Answer, Batch, BatchStatus, Project, Task, TaskStatus, positions
 from workforce.tiers import Tier
@@ -62,6 +62,7 @@ class Question:
 
 def create(db: Session, project: Project, batch: Batch, question: Question) -> Task:
     """A new task. In a running batch it is open at once, with its worst case reserved; in a staging one it waits."""
+    task_types.check_question(project.task_type, question.params)
     if batch.status == BatchStatus.STAGING:
         # A launch that is under way would miss this task: wait for it, or hold it up until the task is in.
         db.refresh(batch, with_for_update={"read": True})
@@ -109,6 +110,7 @@ def create_many(
 ) -> list[int]:
     """New tasks by number, all in one statement, as `create` makes one. Returns the numbers whose unique_id is taken.
 
+    questions : such as their type can ask (`task_types.check_question`).
     What is set aside for them is posted under `key`. Raises `BatchClosed` and `InsufficientFunds`.
     """
     # A launch that is under way would miss these tasks: wait for it, or hold it up until they are in.

@@ -6,6 +6,7 @@ the words to change, leave out or put in per word of the longer text.
 """
 
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -152,22 +153,33 @@ class _Task:
         return self._columns[pivot]
 
     def _write(self, words: Sequence[int], weights: FloatArray) -> str:
-        """Words as those who wrote them did, each in the form that has the most weight."""
-        forms: dict[str, dict[str, float]] = {}
+        """Words as those who wrote them did, each in the form that has the most weight where it stands that often."""
+        forms: dict[_Place, dict[str, float]] = {}
         for written, weight in zip(self._written, weights.tolist(), strict=True):
-            for plain, form in written.items():
-                of_word = forms.setdefault(plain, {})
-                of_word[form] = of_word.get(form, 0.0) + weight
-        names = list(self._vocabulary)
-        return " ".join(_heaviest(forms[names[word]]) for word in words)
+            for place, form in written.items():
+                of_place = forms.setdefault(place, {})
+                of_place[form] = of_place.get(form, 0.0) + weight
+        names, so_far, found = list(self._vocabulary), Counter[int](), []
+        for word in words:
+            # Nobody may have written a word as often as it stands here.
+            at = next(at for at in range(so_far[word], -1, -1) if (names[word], at) in forms)
+            found.append(_heaviest(forms[names[word], at]))
+            so_far[word] += 1
+        return " ".join(found)
 
 
-def _forms(text: str) -> dict[str, str]:
-    """How each of a text's words is written where it stands first."""
-    forms: dict[str, str] = {}
+_Place = tuple[str, int]
+"""A word as it is compared, and how often it stood before."""
+
+
+def _forms(text: str) -> dict[_Place, str]:
+    """How each of a text's words is written, each time that it stands there."""
+    forms: dict[_Place, str] = {}
+    seen = Counter[str]()
     for written in text.split():
         if plain := _plain(written):
-            forms.setdefault(plain, written)
+            forms[plain, seen[plain]] = written
+            seen[plain] += 1
     return forms
 
 

@@ -94,7 +94,9 @@ def test_a_canary_is_in_every_row_of_every_column_that_is_to_have_one(stage: Sta
         for table, given in VISIBLE.items():
             for column in given.get("planted", {}):
                 there = f"SELECT count(*), count(*) FILTER (WHERE {column}::text ~ 'canary') FROM {table} "
-                rows, planted = session.execute(text(f"{there} WHERE {column} IS NOT NULL")).one()
+                # An empty list has no place for one.
+                some = f"{there} WHERE {column} IS NOT NULL AND {column}::text <> '{{}}'"
+                rows, planted = session.execute(text(some)).one()
                 assert (table, column, planted) == (table, column, rows)
                 assert rows > 0, f"nothing in {table}.{column} to be found"
 

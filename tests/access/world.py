@@ -569,6 +569,7 @@ def _tasks(session: Session, cast: Cast, owner: str, requester: Requester) -> It
     assert asked["settled"][1].status == TaskStatus.SETTLED
     fixed = audits.Finding(AuditVerdict.FIXED, "crow", "Its beak.")
     audits.audit(session, asked["audited"][0], asked["audited"][1].id, fixed, made_by=requester.id)
+    _transcribe(session, requester, one)
     for state, (_, task) in asked.items():
         yield Thing("task", state, owner, task.id)
     yield Thing("project", "active", owner, asked["open"][0].id)
@@ -578,6 +579,14 @@ def _tasks(session: Session, cast: Cast, owner: str, requester: Requester) -> It
     factories.answer(session, cast.workers["expert"], project=ruled, kind=Kind.ADJUDICATION)
     factories.settle(session)
     yield Thing("project", "ruled", owner, ruled.id)
+
+
+def _transcribe(session: Session, requester: Requester, voter: Worker) -> None:
+    """A settled task whose answers are no classes."""
+    project, _ = _asked(session, requester, task_type="transcription", labels=[], confidence_target=0.5)
+    lease = factories.claim(session, voter, project)
+    assignment.submit(session, voter.id, lease.id, fence=lease.fence, payload={"text": "The rook flies."})
+    factories.settle(session)
 
 
 def _take_a_minute(session: Session, worker: Worker, answer: Answer, task: Task) -> None:

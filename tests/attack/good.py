@@ -335,12 +335,12 @@ def _new_project(db: Session) -> Good:
     return Good("requester", factories.create_requester(db).id, body=body)
 
 
-def _of_project(role: str = "requester", query: str = "") -> Callable[[Session], Good]:
+def _of_project(role: str = "requester", query: str = "", body: Any = None) -> Callable[[Session], Good]:
     def good(db: Session) -> Good:
         project, _ = factories.create_escalated(db)
         names = {"project_id": project.id}
         if role == "requester":
-            return Good(role, project.requester_id, names, query=query)
+            return Good(role, project.requester_id, names, query=query, body=body)
         return Good(role, names=names, query=query)
 
     return good
@@ -1773,6 +1773,7 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/projects/<project_id>": _of_project(),
     "GET /api/projects/<project_id>/progress": _of_project(),
     "GET /api/projects/<project_id>/tasks": _of_project(),
+    "POST /api/projects/<project_id>/tasks": _of_project(body={"attachment": "a bird", "unique_id": "sent by itself"}),
     "GET /api/projects/<project_id>/audit-sample": _audited(query="most=2"),
     "POST /api/projects/<project_id>/tasks/<task_id>/audit": _audited(
         {"verdict": "fixed", "category": "crow", "comment": "Its beak."}, named=True

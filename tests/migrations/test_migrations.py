@@ -163,6 +163,7 @@ def _live_in(house: House) -> None:
         pools.put(session, expert.id, [Pool.VENDOR], put_by="ops")
         pools.set_languages(session, expert.id, {"sw": LanguageLevel.C1})
         _judge(session)
+        _say(session)
         _send_file(session, project)
         factories.enter_fx_rate(session, confirmed=True)
         factories.enter_tax_rule(session, confirmed=True, country="UG")
@@ -191,6 +192,19 @@ def _judge(session: Session) -> None:
     (answer,) = factories.answer_all(session, project, "rook")
     factories.settle(session)
     assert reviews.accept(session, project, [answer.id], decided_by="tok_1") == 1
+
+
+def _say(session: Session) -> None:
+    """A task whose answers are no classes, on which two differ and an expert agrees with one."""
+    chosen: dict[str, Any] = {"task_type": "multilabel", "overlap_min": 2, "overlap_max": 2, "confidence_target": 0.99}
+    project = factories.create_project(session, expert_share=1.0, **chosen)
+    factories.create_task(session, project)
+    for kind, tier, said in ((Kind.ANSWER, None, "rook"), (Kind.ANSWER, None, "crow"), (Kind.ADJUDICATION, 4, "rook")):
+        worker = factories.create_worker(session, tier=tier)
+        lease = factories.claim(session, worker, project, kind)
+        payload = {"categories": [said]}
+        assignment.submit(session, worker.id, lease.id, fence=lease.fence, payload=payload)
+        factories.settle(session)
 
 
 def _send_file(session: Session, project: Project) -> None:

@@ -52,6 +52,7 @@ BREAKS = {
     "Q3 all evidence speaks against somebody": _FORGED + "DELETE FROM accusations",
     "Q4 every record holds each checked answer of its sequence once": "UPDATE voter_records SET n_right = 0",
     "Q5 what was checked is as right as what is known of its task says": "UPDATE votes SET label = 1 - label",
+    "Q6 where answers are no classes, every label says something": "UPDATE project_skills SET kind = 'text'",
 }
 
 

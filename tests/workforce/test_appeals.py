@@ -171,9 +171,9 @@ def test_a_worker_appeals_and_ops_decide_over_http(client: FlaskClient, token: A
 
     assert (made.status_code, again.status_code, decided.status_code) == (201, 409, 200)
     assert (listed["reason"], listed["evidence"]) == (WHY["reason"], WHY["evidence"])
-    assert (case["payload"], case["category"], case["params"]) == (
+    assert (case["payload"], case["value"], case["params"]) == (
         {"category": "rook"},
-        "rook",
+        {"category": "rook"},
         {"attachment": "a bird"},
     )
     (mine,) = client.get("/api/me/appeals", headers=worker).get_json()["items"]

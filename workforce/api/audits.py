@@ -1,23 +1,22 @@
 """Audits: a requester looks at some of the settled tasks."""
 
-from collections.abc import Sequence
-
 from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call
-from workforce import audits, projects, schemas
+from workforce import audits, labels, projects, schemas
 from workforce.api.edge import routes
 from workforce.audits import Finding
-from workforce.models import Audit, Task
+from workforce.labels import Labelled
+from workforce.models import Audit
 
 
 @routes.get(
     "/projects/<project_id>/audit-sample", allow=allow("requester"), query=schemas.SampleQuery, returns=schemas.Sample
 )
-def audit_sample(call: Call, project_id: str) -> dict[str, Sequence[Task]]:
+def audit_sample(call: Call, project_id: str) -> dict[str, list[Labelled]]:
     """Settled tasks of your project, drawn at random of the newest 10,000 that you have not audited."""
     project = projects.find(call.db, call.actor.subject_id, project_id)
-    return {"items": audits.sample(call.db, project, **call.query)}
+    return {"items": labels.of_tasks(call.db, project, audits.sample(call.db, project, **call.query))}
 
 
 @routes.post(

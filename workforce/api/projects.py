@@ -1,5 +1,7 @@
 """Projects, for their requesters: prices and progress; and how good labels are, for ops too. No worker is named."""
 
+from dataclasses import replace
+
 from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call
@@ -8,9 +10,11 @@ from payments.rates import Price
 from quality import agreement, calibration, confusion, votes
 from quality import schemas as quality_schemas
 from quality.methods.agreement import Agreement
-from workforce import costs, projects, rate_cards, schemas, tasks
+from workforce import costs, labels, projects, rate_cards, schemas, tasks
 from workforce.api.edge import routes
+from workforce.labels import Labelled
 from workforce.models import Project, Task
+from workforce.tasks import Question
 
 
 @routes.post(
@@ -51,9 +55,24 @@ def progress(call: Call, project_id: str) -> projects.Progress:
 def project_tasks(call: Call, project_id: str) -> pagination.Page:
     """The tasks of your project with their labels, newest first."""
     project = projects.find(call.db, call.actor.subject_id, project_id)
-    return pagination.read(
-        call.db, tasks.listed(project.requester_id).filter_by(project_id=project.id), Task.id, call.page
-    )
+    rows = tasks.listed(project.requester_id).filter_by(project_id=project.id)
+    found = pagination.read(call.db, rows, Task.id, call.page)
+    return replace(found, items=labels.of_tasks(call.db, project, found.items))
+
+
+@routes.post(
+    "/projects/<project_id>/tasks",
+    allow=allow("requester"),
+    quota=tasks.QUOTA,
+    body=schemas.NewTask,
+    returns=schemas.ProjectTask,
+    status=201,
+)
+def create_task(call: Call, project_id: str) -> Labelled:
+    """Send one task, with what its project's type needs. `unique_id` makes it safe to send again."""
+    project = projects.find(call.db, call.actor.subject_id, project_id)
+    batch = projects.batch_of(call.db, project, call.body.pop("batch", None))
+    return Labelled(tasks.create(call.db, project, batch, Question.of(call.body)), None)
 
 
 @routes.post(

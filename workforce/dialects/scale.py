@@ -10,6 +10,7 @@ from typing import Any
 
 import marshmallow as ma
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from foundation import errors
 from foundation.auth import allow
@@ -17,7 +18,7 @@ from foundation.errors import BadRequest, Problem
 from foundation.fields import Flag, JsonObject, QueryInteger, Schema, Text
 from foundation.http import Call, Routes, Surface, load
 from payments.rates import Price
-from workforce import projects, schemas, tasks
+from workforce import labels, projects, schemas, tasks
 from workforce.models import Batch, BatchStatus, Project, Task, TaskStatus
 from workforce.task_types import categorization
 
@@ -42,10 +43,6 @@ routes = Routes("scale", "/v1", SURFACE)
 
 class TaskTypeNotServed(BadRequest):
     """There are no tasks of this type here."""
-
-
-class BatchElsewhere(BadRequest):
-    """The batch belongs to another project."""
 
 
 class _BatchName(schemas.Name):
@@ -194,11 +191,12 @@ def create_task(call: Call) -> dict[str, Any]:
         call.db, call.actor.subject_id, project=body.get("project"), batch=body.get("batch")
     )
     _require_home(call, project)
+    _require_served(project.task_type, at="/project")
     if "categories" in body and body["categories"] != project.labels:
         raise BadRequest("The categories of a task are those of its project, in the same order.")
     homes = {"project", "batch"}
     question = tasks.Question.of({name: value for name, value in body.items() if name not in homes})
-    return _task(tasks.create(call.db, project, batch, question), project, batch)
+    return _task(call.db, tasks.create(call.db, project, batch, question), project, batch)
 
 
 @routes.get("/task/<task_id>", allow=allow("requester"))
@@ -243,10 +241,10 @@ def list_tasks(call: Call) -> dict[str, Any]:
     return answer
 
 
-def _require_served(task_type: str) -> None:
+def _require_served(task_type: str, *, at: str = "/type") -> None:
     if task_type != categorization.NAME:
         reason = f"Must be {categorization.NAME}; there are no tasks of another type here."
-        raise TaskTypeNotServed(reason, errors=[{"pointer": "/type", "reason": reason}])
+        raise TaskTypeNotServed(reason, errors=[{"pointer": at, "reason": reason}])
 
 
 def _require_home(call: Call, project: Project) -> None:
@@ -254,15 +252,14 @@ def _require_home(call: Call, project: Project) -> None:
     named = call.body.get("project")
     if named is not None and projects.find(call.db, call.actor.subject_id, named).id != project.id:
         reason = f"This batch belongs to the project {project.name!r}."
-        raise BatchElsewhere(reason, errors=[{"pointer": "/batch", "reason": reason}])
+        raise projects.BatchElsewhere(reason, errors=[{"pointer": "/batch", "reason": reason}])
 
 
 def _settings(params: dict[str, Any]) -> tuple[projects.Settings, list[Price]]:
     """Our settings out of a project's free params; what is not ours is kept beside them."""
     known = {"rates": params.get("rates"), "labels": params.get("categories")}
-    ours = {
-        key: params[key] for key in projects.Settings.__slots__ if key in params and key not in {"params", "labels"}
-    }
+    elsewhere = {"params", "labels", "task_type", "form"}
+    ours = {key: params[key] for key in projects.Settings.__slots__ if key in params and key not in elsewhere}
     checked = load(schemas.NewProject(exclude=("name",)), {**{k: v for k, v in known.items() if v is not None}, **ours})
     prices = [Price(**price) for price in checked.pop("rates")]
     return projects.Settings(**checked, params=params), prices
@@ -293,10 +290,10 @@ def _batch(batch: Batch, project: Project) -> dict[str, Any]:
 
 
 def _with_home(call: Call, task: Task) -> dict[str, Any]:
-    return _task(task, call.db.get_one(Project, task.project_id), call.db.get_one(Batch, task.batch_id))
+    return _task(call.db, task, call.db.get_one(Project, task.project_id), call.db.get_one(Batch, task.batch_id))
 
 
-def _task(task: Task, project: Project, batch: Batch) -> dict[str, Any]:
+def _task(db: Session, task: Task, project: Project, batch: Batch) -> dict[str, Any]:
     own = task.params.get("instruction", "")
     shown: dict[str, Any] = {
         "task_id": task.id,
@@ -317,8 +314,8 @@ def _task(task: Task, project: Project, batch: Batch) -> dict[str, Any]:
         shown["unique_id"] = task.unique_id
     if task.settled_at is not None and task.label is not None:
         shown["completed_at"] = _time(task.settled_at)
-        response = categorization.response_of(task.label, project.labels)
-        shown["response"] = {**response, "confidence": task.confidence, "settled_by": task.settled_by}
+        (response,) = labels.shown(db, project, [(task.id, task.label)])
+        shown["response"] = {**(response or {}), "confidence": task.confidence, "settled_by": task.settled_by}
     return shown
 
 

@@ -59,7 +59,7 @@ class LeasePolicy(StrEnum):
 
 
 class Project(Base):
-    """Tasks with one label set, rate card and quality settings."""
+    """Tasks of one type with one label set, rate card and quality settings."""
 
     __tablename__ = "projects"
 
@@ -71,6 +71,8 @@ class Project(Base):
     instruction: Mapped[str]
     # Class names in the order of their numbers: label 0 is labels[0].
     labels: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    # What its type leaves to a project to say of answers (task_types).
+    form: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
     skill: Mapped[str] = mapped_column(IdText)
     tier_min: Mapped[int] = mapped_column(SmallInteger)
     overlap_min: Mapped[int] = mapped_column(SmallInteger)
@@ -148,7 +150,7 @@ class Project(Base):
         one_of("without_expert", Fallback),
         CheckConstraint("gold_share BETWEEN 0 AND 0.5", name="gold_share_range"),
         CheckConstraint("lease_seconds BETWEEN 10 AND 86400", name="lease_range"),
-        CheckConstraint("cardinality(labels) BETWEEN 2 AND 100", name="labels_range"),
+        CheckConstraint("cardinality(labels) <= 100", name="labels_range"),
         CheckConstraint(f"pools <@ ARRAY{[pool.value for pool in Pool]}", name="pools_known"),
         one_of("language_level", LanguageLevel),
         one_of("lease_policy", LeasePolicy),

@@ -42,7 +42,7 @@ class AppealCase(Schema):
     instruction = Text()
     params = JsonObject()
     payload = JsonObject(metadata={"description": "What the worker answered."})
-    category = Text(allow_none=True, metadata={"description": "What the task's label is now."})
+    value = JsonObject(allow_none=True, metadata={"description": "What the task's label says now."})
 
 
 class BrakeQuery(Schema):

@@ -24,7 +24,9 @@ class Lease(Schema):
     currency = Currency()
     instruction = Text()
     params = JsonObject()
+    task_type = Text()
     labels = ma.fields.List(Text())
+    form = JsonObject(metadata={"description": "What the project says of its answers, by their type."})
 
 
 class Fence(Schema):
@@ -47,7 +49,7 @@ class Submission(Fence):
     payload = JsonObject(
         required=True,
         metadata={
-            "description": "As the task asks: for a categorization one of its categories.",
+            "description": "As the task's type asks: for a categorization one of its categories.",
             "examples": [{"category": "rook"}],
         },
     )
@@ -87,7 +89,8 @@ class Escalation(Schema):
 
 class DossierAnswer(Schema):
     pseudonym = Text()
-    category = Text()
+    category = Text(allow_none=True, metadata={"description": "The label, where answers are labels."})
+    payload = JsonObject(metadata={"description": "The answer as it was given."})
     reliability = Fraction(allow_none=True)
 
 

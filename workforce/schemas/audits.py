@@ -12,7 +12,7 @@ class SampleQuery(Schema):
 
 
 class SampledTask(ProjectTask):
-    params = JsonObject()
+    params = JsonObject(attribute="task.params")
 
 
 class Sample(Schema):
@@ -22,6 +22,7 @@ class Sample(Schema):
 class NewAudit(Schema):
     verdict = Choice(AuditVerdict, required=True)
     category = Text(longest=200, name=True, metadata={"description": "The right one of the labels, of what is fixed."})
+    value = JsonObject(metadata={"description": "The right answer, of what is fixed, as a worker would send it."})
     comment = Text(longest=2_000)
 
 

@@ -19,6 +19,9 @@ class TaskFields(Schema):
     error_cost = Amount()
     attachment = Text(longest=10_000)
     attachments = ma.fields.List(JsonObject(), validate=ma.validate.Length(max=50))
+    # What is to be compared or put in order, and what entities are to be found in: some types need one of these.
+    items = ma.fields.List(Text(longest=10_000), validate=ma.validate.Length(max=50))
+    text = Text(longest=50_000)
 
 
 class NewImport(Schema):

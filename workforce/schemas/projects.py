@@ -20,9 +20,11 @@ from foundation.fields import (
 )
 from payments import money
 from quality.escalation import Basis, Fallback
+from workforce import task_types
 from workforce.assignment import LEASES_MAX
 from workforce.models import Acceptance, LanguageLevel, LeasePolicy, Pool, WhenRevised
 from workforce.precedence import BAND_MAX
+from workforce.schemas.imports import TaskFields
 from workforce.schemas.parts import Language, Name, Price, Several, Skill
 from workforce.tiers import Tier
 
@@ -110,12 +112,13 @@ class ForeseenRates(Schema):
 
 class NewProject(Schema):
     name = Name(required=True)
+    task_type = Choice(task_types.TypeName)
     labels = ma.fields.List(
         Text(shortest=1, longest=200, name=True),
-        required=True,
-        validate=ma.validate.Length(2, 100),
-        metadata={"uniqueItems": True, "examples": [["crow", "rook"]]},
+        validate=ma.validate.Length(max=100),
+        metadata={"uniqueItems": True, "examples": [["crow", "rook"]], "description": "As many as the type asks for."},
     )
+    form = JsonObject(metadata={"description": "What the type leaves to a project to say of its answers."})
     rates = ma.fields.List(ma.fields.Nested(Price), required=True, validate=ma.validate.Length(1, 500))
     estimated_seconds = _estimated_seconds()
     instruction = Text(longest=10_000)
@@ -164,6 +167,7 @@ class Project(Schema):
     status = Text()
     instruction = Text()
     labels = ma.fields.List(Text())
+    form = JsonObject()
     skill = Text()
     tier_min = Integer()
     overlap_min = Integer()
@@ -234,13 +238,20 @@ class CostCurve(Schema):
 
 
 class ProjectTask(Schema):
-    id = Identifier("tsk")
-    unique_id = Text(allow_none=True)
-    status = Text()
-    overlap = Integer()
-    label = ma.fields.Function(lambda row: row.label, metadata={"type": ["integer", "null"]})
-    confidence = Fraction(allow_none=True)
-    settled_by = Text(allow_none=True)
-    flagged = Flag(metadata={"description": "Settled below the confidence that you asked for."})
-    created_at = Timestamp()
-    settled_at = Timestamp(allow_none=True)
+    id = Identifier("tsk", attribute="task.id")
+    unique_id = Text(attribute="task.unique_id", allow_none=True)
+    status = Text(attribute="task.status")
+    overlap = Integer(attribute="task.overlap")
+    label = ma.fields.Function(lambda row: row.task.label, metadata={"type": ["integer", "null"]})
+    value = JsonObject(allow_none=True, metadata={"description": "What the label says, as a worker would."})
+    confidence = Fraction(attribute="task.confidence", allow_none=True)
+    settled_by = Text(attribute="task.settled_by", allow_none=True)
+    flagged = Flag(
+        attribute="task.flagged", metadata={"description": "Settled below the confidence that you asked for."}
+    )
+    created_at = Timestamp(attribute="task.created_at")
+    settled_at = Timestamp(attribute="task.settled_at", allow_none=True)
+
+
+class NewTask(TaskFields):
+    batch = Text(longest=200, metadata={"description": "By name or id; left out: the project's standing batch."})

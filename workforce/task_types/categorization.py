@@ -1,22 +1,30 @@
 """Categorization: which of some categories a thing belongs to. The answer is one category's name."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from foundation.errors import invalid
+from foundation.fields import Schema, Text
+from workforce.task_types.task_type import Asked, Form, TaskType
 
 NAME = "categorization"
 
 
-def label_of(payload: dict[str, Any], labels: Sequence[str]) -> int:
-    """The class number of an answer `{"category": name}`. Raises `Invalid` that points at what is wrong."""
-    if set(payload) != {"category"}:
-        raise invalid({"payload": ['Must be {"category": ...} and nothing else.']})
-    if payload["category"] not in labels:
-        raise invalid({"payload": {"category": [f"Must be one of: {', '.join(labels)}."[:190]]}})
-    return labels.index(payload["category"])
+class _Answer(Schema):
+    category = Text(required=True, longest=200)
 
 
-def response_of(label: int, labels: Sequence[str]) -> dict[str, Any]:
-    """A settled label in the shape that requesters read."""
-    return {"category": labels[label]}
+_ANSWER = _Answer()
+
+
+def _read(answer: dict[str, Any], asked: Asked) -> str:
+    category: str = answer["category"]
+    if category not in asked.labels:
+        raise invalid({"payload": {"category": [f"Must be one of: {', '.join(asked.labels)}."[:190]]}})
+    return category
+
+
+def _shown(label: str, _form: Form) -> dict[str, Any]:
+    return {"category": label}
+
+
+TYPE = TaskType(NAME, answer=lambda _form: _ANSWER, read=_read, shown=_shown, labels=(2, 100))

@@ -36,6 +36,12 @@ def test_case_width_and_punctuation_make_no_difference_but_apostrophes_do() -> N
     assert text.normalise(" — … ") == ()
 
 
+def test_a_word_that_stands_twice_is_written_as_it_was_each_time() -> None:
+    found = text.aggregate(one_task("The rook sees the crow.", "The rook sees the crow.", "the rook sees the crow"))
+
+    assert found.consensus == ["The rook sees the crow."]
+
+
 def test_words_are_written_as_most_wrote_them() -> None:
     found = text.aggregate(one_task("the rook, sat.", "The rook, sat.", "The Rook sat."))
 

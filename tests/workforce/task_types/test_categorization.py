@@ -5,17 +5,22 @@ from typing import Any
 import pytest
 
 from foundation.errors import Invalid
-from workforce.task_types import categorization
+from workforce import task_types
+from workforce.task_types.task_type import Asked
 
 LABELS = ["crow", "rook", "raven"]
 
 
-@pytest.mark.parametrize("label", range(3))
-def test_a_category_is_its_number_and_back(label: int) -> None:
-    payload = categorization.response_of(label, LABELS)
+def read(payload: dict[str, Any], labels: list[str]) -> str:
+    return task_types.read("categorization", payload, Asked(labels, {}, {}))
 
-    assert payload == {"category": LABELS[label]}
-    assert categorization.label_of(payload, LABELS) == label
+
+@pytest.mark.parametrize("label", LABELS)
+def test_a_category_is_its_label_and_back(label: str) -> None:
+    payload = task_types.TYPES["categorization"].shown(label, {})
+
+    assert payload == {"category": label}
+    assert read(payload, LABELS) == label
 
 
 BAD: dict[str, dict[str, Any]] = {
@@ -33,13 +38,13 @@ BAD: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("payload", BAD.values(), ids=BAD.keys())
 def test_anything_else_is_refused_with_its_place(payload: dict[str, Any]) -> None:
     with pytest.raises(Invalid) as refused:
-        categorization.label_of(payload, LABELS)
+        read(payload, LABELS)
 
     assert refused.value.errors[0]["pointer"].startswith("/payload")
 
 
 def test_the_advice_stays_short_however_many_categories_there_are() -> None:
     with pytest.raises(Invalid) as refused:
-        categorization.label_of({"category": "x"}, [f"category {i}" for i in range(100)])
+        read({"category": "x"}, [f"category {i}" for i in range(100)])
 
     assert len(refused.value.errors[0]["reason"]) <= 200
