@@ -259,6 +259,12 @@ def is_known(db: Session, subject_id: str) -> bool:
     return bool(db.scalar(select(exists().where(Token.subject_id == subject_id))))
 
 
+def is_staff_name(db: Session, subject_id: str) -> bool:
+    """Whether somebody of the staff is, or was, called so."""
+    staff = [name for name, role in roles.items() if role.is_staff]
+    return bool(db.scalar(select(exists().where(Token.subject_id == subject_id, Token.role.in_(staff)))))
+
+
 def narrow(db: Session, person_ref: str, scopes: Collection[str]) -> None:
     """Let all living tokens of one of a subject's people carry just these scopes from now on; none revokes them."""
     for token in db.scalars(select(Token).where(Token.person_ref == person_ref, Token.revoked_at.is_(None))):

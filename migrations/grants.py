@@ -50,6 +50,7 @@ _UNUSUAL = {
     "watch_list_rows": "SELECT, INSERT",
     "watch_lists": "SELECT, INSERT",
     # Whose state moves on while what they say stays.
+    "account_links": "SELECT, INSERT, UPDATE (evidence, withdrawn_by, withdrawn_at, reason)",
     "accrued_months": "SELECT, INSERT, UPDATE (gross, base, taken)",
     "accrued_taxes": "SELECT, INSERT, UPDATE (counts)",
     "answers": "SELECT, INSERT, UPDATE (status)",

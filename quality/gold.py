@@ -5,7 +5,7 @@ No label of gold leaves this package but to requesters and ops; whoever gives ta
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -90,26 +90,29 @@ _DRAW = text("""
     SELECT g.task_id FROM golds g
      WHERE g.project_id = :project_id AND g.status = 'active' AND g.exposures < g.exposures_max
        AND NOT EXISTS (SELECT FROM exposures e
-                        WHERE e.project_id = g.project_id AND e.task_id = g.task_id AND e.voter_id = :voter_id)
+                        WHERE e.project_id = g.project_id AND e.task_id = g.task_id AND e.voter_id = ANY(:voters))
        AND NOT EXISTS (SELECT FROM exposures e
                         WHERE e.project_id = g.project_id AND e.ahead_of = :ahead_of AND e.voter_id = :voter_id)
        AND NOT EXISTS (SELECT FROM votes v
-                        WHERE v.project_id = g.project_id AND v.task_id = g.origin_id AND v.voter_id = :voter_id)
+                        WHERE v.project_id = g.project_id AND v.task_id = g.origin_id AND v.voter_id = ANY(:voters))
        AND NOT EXISTS (SELECT FROM known_labels k
-                        WHERE k.project_id = g.project_id AND k.task_id = g.origin_id AND k.voter_id = :voter_id)
+                        WHERE k.project_id = g.project_id AND k.task_id = g.origin_id AND k.voter_id = ANY(:voters))
      ORDER BY g.exposures, g.task_id LIMIT :most
 """)
 
 
-def draw(db: Session, project_id: str, voter_id: str, *, ahead_of: str, share: float) -> list[str]:
+def draw(
+    db: Session, project_id: str, voter_id: str, *, ahead_of: str, share: float, others: Collection[str] = ()
+) -> list[str]:
     """Gold for a voter whose next ordinary task is `ahead_of`: what they have not met, fewest exposures first.
 
     Nothing if it is not its turn. A voter meets a gold once, and before one task one gold: giving it back and asking
-    again leads on to the task.
+    again leads on to the task. others : voters who count as the same one.
     """
     if not is_turn(pagination.signing_secret(db), voter_id, ahead_of, share):
         return []
     where = {"project_id": project_id, "voter_id": voter_id, "ahead_of": ahead_of, "most": _DRAWN}
+    where |= {"voters": [voter_id, *others]}
     return list(db.scalars(_DRAW, where))
 
 

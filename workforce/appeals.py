@@ -15,7 +15,7 @@ from foundation import clock, ids, outbox
 from foundation.errors import Conflict, NotFound
 from foundation.outbox import publish
 from payments import four_eyes
-from workforce import labels, messages, rejections, reviews
+from workforce import labels, linked, messages, rejections, reviews
 from workforce.events import AppealDecided
 from workforce.messages import News
 from workforce.models import Answer, Appeal, AppealState, Project, Review, ReviewState, Task
@@ -96,6 +96,7 @@ def _decide(db: Session, appeal_id: str, state: AppealState, *, decision: str, d
     if found.state != AppealState.OPEN:
         raise AppealOver(f"It is {found.state}.")
     four_eyes.other_person(found.rejected_by, decided_by)
+    linked.refuse(db, found.worker_id, decided_by)
     found.state, found.decision, found.decided_by, found.decided_at = state, decision, decided_by, clock.now(db)
     db.flush()
     publish(db, AppealDecided(appeal_id=found.id, worker_id=found.worker_id, state=state.value))

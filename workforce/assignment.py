@@ -10,7 +10,7 @@ committed, longer than any transaction that draws a position lasts after it.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -21,10 +21,9 @@ from sqlalchemy.orm import Session
 
 from foundation import ids, outbox, pagination
 from foundation.errors import Conflict, Forbidden, NotFound
-from foundation.metrics import Gauge
 from payments import rates
 from quality import votes
-from workforce import caps, golds, labels, paces, pools, precedence
+from workforce import caps, golds, labels, linked, paces, pools, precedence
 from workforce.events import AnswerSubmitted
 from workforce.labels import Answerable
 from workforce.models import (
@@ -100,8 +99,8 @@ START = """
 """
 
 
-# The advisory lock makes one worker's claims take turns. A claim that waited here still counts what was held before it
-# waited; the count that keeps the cap exact is the one in CLAIM, a statement of its own.
+# The advisory lock makes one worker's claims, or a cluster's, take turns. A claim that waited here still counts what
+# was held before it waited; the count that keeps the cap exact is the one in CLAIM, a statement of its own.
 def _has_next(queue: TaskStatus, after: str) -> str:
     """SQL: whether a project `p` has a task in a queue beyond a position.
 
@@ -122,10 +121,10 @@ def _eligible(which: str) -> TextClause:
     """
     return text(f"""
     WITH me AS MATERIALIZED (
-        SELECT w.id, w.status, w.country, pg_advisory_xact_lock(hashtextextended(w.id, 0)) AS turn,
+        SELECT w.id, w.status, w.country, w.cluster_id, {linked.MATES} AS mates, {linked.TURN} AS turn,
                {pools.POOLS} AS pools
           FROM workers w WHERE w.id = :worker_id)
-    SELECT me.status, me.country, p.*,
+    SELECT me.status, me.country, me.cluster_id, me.mates, p.*,
            (SELECT count(*) FROM assignments a WHERE a.worker_id = me.id AND a.status = 'leased') AS held
       FROM me LEFT JOIN LATERAL (SELECT p.* FROM (
            SELECT p.id AS project_id, {paces.LEASE_SECONDS} AS lease_seconds, p.instruction,
@@ -168,23 +167,30 @@ def _place_in(queue: str) -> str:
 _MINE = {Kind.ANSWER: "AND a.kind = 'answer'", Kind.ADJUDICATION: ""}
 
 
-def claimable(kind: Kind, *, project: str = ":project_id", after: str = "(SELECT position FROM start)") -> str:
+def claimable(
+    kind: Kind, *, is_clustered: bool, project: str = ":project_id", after: str = "(SELECT position FROM start)"
+) -> str:
     """SQL: what a task `t` must be to be given to a worker for an answer, or to be decided; beyond a position.
 
     The queue's name stands in the text, so that every plan of the statement uses the queue's own index. What the worker
     has done is asked for task by task, which OFFSET keeps the planner from turning into a join: planned while a house
     was new, that read all that was ever assigned.
     """
+    who = "ANY(CAST(:mates AS text[]))" if is_clustered else ":worker_id"
     return f"""t.project_id = {project} AND t.status = '{_QUEUE_OF[kind].value}' AND t.free_slots > 0
            AND t.position > {after}
            AND (t.kept_until IS NULL OR t.kept_until < now() OR :worker_id = ANY(t.kept_for))
            AND NOT EXISTS (SELECT FROM assignments a
-                            WHERE a.task_id = t.id AND a.worker_id = :worker_id AND a.project_id = {project}
+                            WHERE a.task_id = t.id AND a.worker_id = {who} AND a.project_id = {project}
                               AND a.status IN ('leased', 'answered') {_MINE[kind]} OFFSET 0)"""
 
 
-def _room(kind: Kind) -> str:
+def _room(kind: Kind, *, is_clustered: bool) -> str:
     """How many tasks more the worker may be given: of all, and for answers in this project too."""
+    return f"SELECT n FROM ({_left(kind)}) r WHERE {linked.as_was(is_clustered=is_clustered)}"
+
+
+def _left(kind: Kind) -> str:
     held = "SELECT :leases_max - count(*) AS n FROM assignments WHERE worker_id = :worker_id AND status = 'leased'"
     if kind == Kind.ADJUDICATION:
         return held
@@ -195,24 +201,24 @@ def _room(kind: Kind) -> str:
 
 
 @cache
-def claim_of(kind: Kind, count: int, *, waits: bool = False) -> TextClause:
+def claim_of(kind: Kind, count: int, *, is_clustered: bool = False, waits: bool = False) -> TextClause:
     """The statement that leases up to so many of the next tasks of a queue; one that waits steps over none.
 
     The number stands in the text: as a parameter it would keep the planner from a look at the queue's head alone.
     """
-    queue = _QUEUE_OF[kind].value
+    queue, free = _QUEUE_OF[kind].value, claimable(kind, is_clustered=is_clustered)
     given = "(SELECT count(*) AS n FROM head HAVING count(*) > 0) g"
     counted = f"counted AS ({caps.count('n', given)})," if kind == Kind.ANSWER else ""
     return text(f"""
     WITH start AS MATERIALIZED ({_place_in(queue)}),
-    room AS MATERIALIZED ({_room(kind)}),
+    room AS MATERIALIZED ({_room(kind, is_clustered=is_clustered)}),
     locked AS MATERIALIZED (
-        SELECT t.id, t.position FROM tasks t WHERE (SELECT n FROM room) > 0 AND {claimable(kind)}
+        SELECT t.id, t.position FROM tasks t WHERE (SELECT n FROM room) > 0 AND {free}
          ORDER BY t.position LIMIT {count} FOR UPDATE OF t {"" if waits else "SKIP LOCKED"}),
     head AS MATERIALIZED (
         SELECT * FROM (SELECT id, position, row_number() OVER (ORDER BY position) AS place FROM locked) l
          WHERE place <= (SELECT n FROM room)),
-    first AS MATERIALIZED (SELECT t.position FROM tasks t WHERE {claimable(kind)} ORDER BY t.position LIMIT {count}),
+    first AS MATERIALIZED (SELECT t.position FROM tasks t WHERE {free} ORDER BY t.position LIMIT {count}),
     -- What somebody else is just claiming: the cursor stays before it.
     missed AS MATERIALIZED (
         SELECT min(position) AS position FROM first WHERE position NOT IN (SELECT position FROM head)),
@@ -252,13 +258,17 @@ def claim_of(kind: Kind, count: int, *, waits: bool = False) -> TextClause:
 
 
 # Which task would be next, and which was last: a gold that is given before it has to look as if it came between them.
-_NEXT = text(f"""
-    WITH start AS MATERIALIZED ({_place_in("open")}), room AS MATERIALIZED ({_room(Kind.ANSWER)})
+@cache
+def _next(*, is_clustered: bool) -> TextClause:
+    return text(f"""
+    WITH start AS MATERIALIZED ({_place_in("open")}),
+    room AS MATERIALIZED ({_room(Kind.ANSWER, is_clustered=is_clustered)})
     SELECT t.id, t.fence,
            (SELECT coalesce(a.shown_as, a.task_id) FROM assignments a
              WHERE a.worker_id = :worker_id ORDER BY a.id DESC LIMIT 1) AS before
-      FROM tasks t WHERE (SELECT n FROM room) > 0 AND {claimable(Kind.ANSWER)} ORDER BY t.position LIMIT 1
-""")
+      FROM tasks t WHERE (SELECT n FROM room) > 0 AND {claimable(Kind.ANSWER, is_clustered=is_clustered)}
+     ORDER BY t.position LIMIT 1
+    """)
 
 
 def claim(db: Session, worker_id: str, *, project_id: str | None = None, kind: Kind | None = None) -> Lease | None:
@@ -346,12 +356,15 @@ def _claim_in(db: Session, worker_id: str, project: Any, kind: Kind, count: int,
         "currency": price.currency,
         "exponent": price.exponent,
     }
+    if is_clustered := project.cluster_id is not None:
+        wanted |= {"cluster_id": project.cluster_id, "mates": project.mates}
     rows: Sequence[Any]
     if kind == Kind.ANSWER and project.gold_share:
         rows = _claim_with_gold(db, project, wanted, count, waits=waits)
     else:
         assignment_ids = [ids.new("asg") for _ in range(count)]
-        rows = db.execute(claim_of(kind, count, waits=waits), {**wanted, "assignment_ids": assignment_ids}).all()
+        statement = claim_of(kind, count, is_clustered=is_clustered, waits=waits)
+        rows = db.execute(statement, {**wanted, "assignment_ids": assignment_ids}).all()
     return [_lease(row, project, kind, price) for row in rows]
 
 
@@ -362,7 +375,7 @@ def _claim_with_gold(db: Session, project: Any, wanted: dict[str, Any], count: i
         assignment_id = ids.new("asg")
         row = _take_gold(db, project, {**wanted, "assignment_id": assignment_id})
         if row is None:
-            statement = claim_of(Kind.ANSWER, 1, waits=waits)
+            statement = claim_of(Kind.ANSWER, 1, is_clustered=project.cluster_id is not None, waits=waits)
             row = db.execute(statement, {**wanted, "assignment_ids": [assignment_id]}).one_or_none()
         if row is None:
             break
@@ -392,7 +405,7 @@ def _lease(row: Any, project: Any, kind: Kind, price: rates.Quote) -> Lease:
 
 def _take_gold(db: Session, project: Any, wanted: dict[str, Any]) -> Any | None:
     """A gold in place of the next ordinary task, if there is one and it is a gold's turn."""
-    ahead = db.execute(_NEXT, wanted).one_or_none()
+    ahead = db.execute(_next(is_clustered=project.cluster_id is not None), wanted).one_or_none()
     return None if ahead is None else golds.take(db, project, wanted, ahead)
 
 
@@ -431,7 +444,7 @@ _RETAKE = text("""
     UPDATE tasks SET free_slots = free_slots - 1
      WHERE id = :task_id AND project_id = :project_id AND status IN (:queue, 'gold') AND free_slots > 0
        AND NOT EXISTS (SELECT FROM assignments a
-                        WHERE a.task_id = :task_id AND a.worker_id = :worker_id AND a.project_id = :project_id
+                        WHERE a.task_id = :task_id AND a.worker_id = ANY(:mates) AND a.project_id = :project_id
                           AND a.kind = :kind AND a.status IN ('leased', 'answered'))
 """)
 
@@ -482,8 +495,8 @@ def held_by(db: Session, worker_id: str, assignment_id: str, fence: int) -> Any:
 
 
 def _retake(db: Session, worker_id: str, held: Any) -> None:
-    where = {"task_id": held.task_id, "project_id": held.project_id, "worker_id": worker_id, "kind": held.kind}
-    where["queue"] = _QUEUE_OF[Kind(held.kind)].value
+    where = {"task_id": held.task_id, "project_id": held.project_id, "kind": held.kind}
+    where |= {"queue": _QUEUE_OF[Kind(held.kind)].value, "mates": linked.take_turn(db, worker_id)}
     if db.execute(_RETAKE, where).rowcount == 0:  # type: ignore[attr-defined]  # a cursor result has it
         raise LeaseTaken("Your lease ended and the task was taken again. Claim another one.")
     if held.kind == Kind.ANSWER:
@@ -564,19 +577,6 @@ def expire(db: Session) -> int:
     if overdue:
         give_back(db, overdue, AssignmentStatus.EXPIRED)
     return len(overdue)
-
-
-_HELD = text("""
-    SELECT count(*) AS n, coalesce(extract(epoch FROM now() - min(lease_expires_at)), 0)::float AS overdue
-      FROM assignments WHERE status = 'leased'
-""")
-
-
-def gauges(db: Session) -> Iterable[Gauge]:
-    """How many tasks are in hands, and how long the first of them has been past its time."""
-    row = db.execute(_HELD).one()
-    yield Gauge("rookery_leases", "Tasks that workers hold", row.n)
-    yield Gauge("rookery_lease_overdue_seconds", "How long a lease has been past its time", max(row.overdue, 0.0))
 
 
 def give_back(db: Session, assignment_ids: list[str], status: AssignmentStatus) -> None:

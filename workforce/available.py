@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
 from foundation import pagination
 from payments import rates
 from payments.rates import Quote
-from workforce import assignment, caps, paces, pools
+from workforce import assignment, caps, linked, paces, pools
 from workforce.models import Kind
 from workforce.tiers import STARTING, Tier
 
@@ -41,7 +42,11 @@ class Work:
 
 
 _NOTHING = Quote(0, "", 0)
-_AVAILABLE = text(f"""
+
+
+@cache
+def _available(*, is_clustered: bool) -> TextClause:
+    return text(f"""
     WITH me AS MATERIALIZED ({pools.ME})
     SELECT p.id AS project_id, p.task_type, p.skill, {paces.LEASE_SECONDS} AS lease_seconds, me.country,
            coalesce(s.tier, :starting) AS tier, o.n AS tasks, e.n AS disputes
@@ -50,21 +55,32 @@ _AVAILABLE = text(f"""
       LEFT JOIN claim_cursors c ON c.worker_id = me.id AND c.project_id = p.id AND c.queue = 'open'
       LEFT JOIN worker_shares k ON k.worker_id = me.id AND k.project_id = p.id
       CROSS JOIN LATERAL (SELECT greatest(least(count(*), {caps.ROOM}), 0) AS n FROM (SELECT FROM tasks t
-           WHERE {assignment.claimable(Kind.ANSWER, project="p.id", after=f"({assignment.START})")}
+           WHERE {_claimable(Kind.ANSWER, f"({assignment.START})", is_clustered=is_clustered)}
            LIMIT {COUNTED_MOST}) open) o
       CROSS JOIN LATERAL (SELECT count(*) AS n FROM (SELECT FROM tasks t
            WHERE coalesce(s.tier, :starting) >= {int(Tier.EXPERT)}
-             AND {assignment.claimable(Kind.ADJUDICATION, project="p.id", after="-1")}
+             AND {_claimable(Kind.ADJUDICATION, "-1", is_clustered=is_clustered)}
            LIMIT {COUNTED_MOST}) escalated) e
      WHERE me.status = 'active' AND coalesce(s.tier, :starting) >= p.tier_min AND {pools.SEES} AND o.n + e.n > 0
      ORDER BY p.id DESC LIMIT :most
-""")
+    """)
+
+
+def _claimable(kind: Kind, after: str, *, is_clustered: bool) -> str:
+    return assignment.claimable(kind, project="p.id", after=after, is_clustered=is_clustered)
 
 
 def work(db: Session, worker_id: str, page: pagination.PageRequest) -> pagination.Page:
     """Projects with something that a worker may claim now, newest first. What has no price for them is left out."""
-    wanted = {"worker_id": worker_id, "starting": int(STARTING), "after": page.after, "most": page.limit + 1}
-    rows = db.execute(_AVAILABLE, wanted).all()
+    wanted: dict[str, Any] = {
+        "worker_id": worker_id,
+        "starting": int(STARTING),
+        "after": page.after,
+        "most": page.limit + 1,
+    }
+    if is_clustered := len(mates := linked.mates(db, worker_id)) > 1:
+        wanted["mates"] = mates
+    rows = db.execute(_available(is_clustered=is_clustered), wanted).all()
     found = rows[: page.limit]
     tiers = {(row.project_id, assignment.price_tier(row.tier, kind)) for row in found for kind in Kind}
     prices = rates.quotes(db, tiers, region=found[0].country) if found else {}

@@ -168,6 +168,27 @@ CHECKS = {
             ON o.worker_id = p.worker_id AND o.skill = p.skill
          WHERE p.pinned_until IS DISTINCT FROM o.ends_at OR o.tier <> p.tier
             OR o.ends_at < now() - interval '1 hour'""",
+    "W25 whoever is linked is in one cluster, and in a cluster are just those who are linked": """
+        WITH RECURSIVE linked(of, ref) AS (
+            SELECT id, id FROM workers WHERE cluster_id IS NOT NULL
+             UNION
+            SELECT d.of, CASE WHEN l.one_ref = d.ref THEN l.other_ref ELSE l.one_ref END
+              FROM linked d JOIN account_links l ON d.ref IN (l.one_ref, l.other_ref) AND l.withdrawn_at IS NULL)
+        SELECT w.id FROM workers w
+         WHERE w.cluster_id IS NOT NULL
+           AND (SELECT array_agg(d.ref ORDER BY d.ref) FROM linked d WHERE d.of = w.id AND d.ref LIKE 'wrk%')
+               IS DISTINCT FROM
+               (SELECT array_agg(m.id ORDER BY m.id) FROM workers m WHERE m.cluster_id = w.cluster_id)
+         UNION
+        SELECT l.id FROM account_links l JOIN workers a ON a.id = l.one_ref JOIN workers b ON b.id = l.other_ref
+         WHERE l.withdrawn_at IS NULL AND a.cluster_id IS DISTINCT FROM b.cluster_id""",
+    "W26 no task is given to two of a cluster": """
+        SELECT a.id FROM workers w JOIN workers m ON m.cluster_id = w.cluster_id AND m.id <> w.id
+          JOIN assignments a ON a.worker_id = w.id AND a.created_at > w.clustered_at
+          JOIN assignments b ON b.task_id = a.task_id AND b.project_id = a.project_id AND b.kind = a.kind
+                            AND b.worker_id = m.id
+         WHERE a.status IN ('leased', 'answered') AND b.status IN ('leased', 'answered')
+           AND (b.created_at, b.id) <= (a.created_at, a.id)""",
 }
 
 

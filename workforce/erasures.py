@@ -70,6 +70,9 @@ _FORGET = (
     ("DELETE FROM message_choices", "person_ref"),
     ("DELETE FROM idempotency_keys", "actor_id"),
     ("UPDATE identity_checks SET reason = CASE WHEN reason IS NOT NULL THEN '***' END", "worker_id"),
+    # How they were found to be one with somebody stays for the other one, in no words.
+    ("UPDATE account_links SET evidence = '***'", "one_ref"),
+    ("UPDATE account_links SET evidence = '***'", "other_ref"),
     ("UPDATE invitations SET masked = '***'", "accepted_by"),
     ("UPDATE tokens SET name = '', revoked_at = coalesce(revoked_at, now())", "subject_id"),
 )

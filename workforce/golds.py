@@ -102,7 +102,8 @@ def take(db: Session, project: Any, wanted: Mapping[str, Any], ahead: Any) -> An
     fence, and of `before`, the task that the worker was given last.
     """
     where = {"voter_id": wanted["worker_id"], "ahead_of": ahead.id}
-    drawn = gold.draw(db, project.project_id, share=project.gold_share, **where)
+    # Nor what one of their cluster has met: they may know its answer of them.
+    drawn = gold.draw(db, project.project_id, share=project.gold_share, others=wanted.get("mates", ()), **where)
     if not drawn:
         return None
     shown_as = ids.between(ahead.before or ahead.id, ahead.id)

@@ -1,14 +1,15 @@
 """Who holds what, for ops: live leases, and taking one back with a reason that its worker is told."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.orm import Session
 
 from foundation import clock
 from foundation.errors import NotFound
+from foundation.metrics import Gauge
 from foundation.outbox import publish
 from workforce import assignment
 from workforce.assignment import LeaseOver
@@ -30,6 +31,19 @@ def listed(
     if ending_within_seconds is not None:
         rows = rows.where(Assignment.lease_expires_at <= func.now() + timedelta(seconds=ending_within_seconds))
     return rows
+
+
+_HELD = text("""
+    SELECT count(*) AS n, coalesce(extract(epoch FROM now() - min(lease_expires_at)), 0)::float AS overdue
+      FROM assignments WHERE status = 'leased'
+""")
+
+
+def gauges(db: Session) -> Iterable[Gauge]:
+    """How many tasks are in hands, and how long the first of them has been past its time."""
+    row = db.execute(_HELD).one()
+    yield Gauge("rookery_leases", "Tasks that workers hold", row.n)
+    yield Gauge("rookery_lease_overdue_seconds", "How long a lease has been past its time", max(row.overdue, 0.0))
 
 
 def take_back(db: Session, assignment_id: str, *, reason: str, note: str, taken_by: str) -> Assignment:

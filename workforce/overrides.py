@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from foundation import clock, ids
 from foundation.errors import Conflict, NotFound
 from payments import four_eyes
-from workforce import onboarding, tiers
+from workforce import linked, onboarding, tiers
 from workforce.models import Cause, OverrideState, TierOverride
 
 DAYS_MAX = 365
@@ -40,7 +40,7 @@ def propose(
     """Ask that a worker stand on a step for so many days from its approval on. Nothing is moved yet."""
     tiers.known_skill(skill)
     worker = onboarding.find(db, worker_id)
-    _refuse_oneself(worker_id, proposed_by)
+    _refuse_oneself(db, worker_id, proposed_by)
     # Who proposes another one at the same moment waits here.
     db.refresh(worker, with_for_update={"key_share": True})
     open_ = select(TierOverride.id).where(TierOverride.worker_id == worker_id, TierOverride.skill == skill)
@@ -61,15 +61,16 @@ def propose(
     return made
 
 
-def _refuse_oneself(worker_id: str, person: str) -> None:
+def _refuse_oneself(db: Session, worker_id: str, person: str) -> None:
     if person == worker_id:
         raise ForOneself("This is about yourself; let others propose and approve it.")
+    linked.refuse(db, worker_id, person)
 
 
 def approve(db: Session, override_id: str, *, approved_by: str) -> TierOverride:
     """Let a proposed override hold from now on. It acts on the worker's next claim."""
     override = _in(db, override_id, OverrideState.PROPOSED)
-    _refuse_oneself(override.worker_id, approved_by)
+    _refuse_oneself(db, override.worker_id, approved_by)
     other = four_eyes.other_person(override.proposed_by, approved_by)
     now = clock.now(db)
     until = now + timedelta(days=override.days)
@@ -94,7 +95,7 @@ def refuse(db: Session, override_id: str, *, refused_by: str) -> TierOverride:
 def end(db: Session, override_id: str, *, ended_by: str) -> TierOverride:
     """End an override before its date: the rule holds again."""
     override = _in(db, override_id, OverrideState.ACTIVE)
-    _refuse_oneself(override.worker_id, ended_by)
+    _refuse_oneself(db, override.worker_id, ended_by)
     _end(db, override, ended_by)
     return override
 

@@ -34,6 +34,12 @@ _SECTIONS = {
         "SELECT id, provider, state, reason, created_at, decided_at, expires_on FROM identity_checks",
         "worker_id",
     ),
+    # With whom is somebody else's own.
+    "account_links": (
+        """SELECT l.kind, l.recorded_at, l.withdrawn_at FROM account_links l
+             JOIN workers w ON w.id = l.one_ref OR w.id = l.other_ref""",
+        "w.id",
+    ),
     "tiers": ("SELECT skill, tier FROM worker_tiers", "worker_id"),
     "tier_moves": ("SELECT skill, tier_from, tier_to, created_at FROM tier_moves", "worker_id"),
     "suspensions": (

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from foundation.errors import NotFound
 from payments import rates
-from workforce import assignment, caps, pools
+from workforce import assignment, caps, linked, pools
 from workforce.models import Kind, ProjectStatus, WorkerStatus
 from workforce.tiers import STARTING, Tier
 
@@ -37,6 +37,7 @@ class Rule(StrEnum):
     PRICE = "price"
     CAP = "cap"
     YOURS = "yours"
+    LINKED = "linked"
     TAKEN = "taken"
     KEPT = "kept"
     LEASES = "leases"
@@ -53,6 +54,7 @@ _SAYS = {
     Rule.PRICE: "The project has no price for your tier in your country.",
     Rule.CAP: "You do as much in the project as one worker may: at once, today, or of all its answers.",
     Rule.YOURS: "You hold the task, or have answered it.",
+    Rule.LINKED: "An account that counts as yours holds the task, or has answered it.",
     Rule.TAKEN: "All answers that the task wants are given or being given by others.",
     Rule.KEPT: "The task is kept for others for a while.",
     Rule.LEASES: "You hold as many tasks as one worker may; answer or release one first.",
@@ -102,6 +104,7 @@ _PROJECTS = text(f"""
 """)
 _MINE = """EXISTS (SELECT FROM assignments a WHERE a.task_id = t.id AND a.worker_id = :worker_id
                       AND a.project_id = t.project_id AND a.status IN ('leased', 'answered')"""
+_MATES = _MINE.replace("= :worker_id", "= ANY(CAST(:mates AS text[]))")
 _OF_TASK = "t.id, t.project_id, t.status, t.free_slots, t.kept_until, t.kept_for"
 # The end of a line first: a worker begins at its other end, so what they may still claim is there.
 _TASKS = text(f"""
@@ -109,6 +112,8 @@ _TASKS = text(f"""
            CASE WHEN t.status = 'escalated' AND NOT w.is_expert THEN '{Rule.EXPERTS}'
                 WHEN t.status = 'escalated' AND {_MINE}) THEN '{Rule.YOURS}'
                 WHEN t.status = 'open' AND {_MINE} AND a.kind = 'answer') THEN '{Rule.YOURS}'
+                WHEN t.status = 'escalated' AND {_MATES}) THEN '{Rule.LINKED}'
+                WHEN t.status = 'open' AND {_MATES} AND a.kind = 'answer') THEN '{Rule.LINKED}'
                 WHEN t.free_slots = 0 THEN '{Rule.TAKEN}'
                 WHEN t.kept_until >= now() AND NOT :worker_id = ANY(t.kept_for) THEN '{Rule.KEPT}' END AS rule,
            count(*) AS n
@@ -135,6 +140,7 @@ def ask(db: Session, worker_id: str, *, project_id: str | None = None, with_hidd
     each = max(_TASKS_MOST // (3 * max(len(found), 1)), _EACH_LEAST)
     experts = [row.tier >= Tier.EXPERT for row in found.values()]
     asked = {"worker_id": worker_id, "projects": list(found), "experts": experts, "each": each}
+    asked["mates"] = linked.mates(db, worker_id)
     counted = db.execute(_TASKS, asked).all() if found else []
     prices = rates.quotes(db, _tiers(found.values()), region=rows[0].country)
     tasks: Counter[tuple[str, Rule | None]] = Counter()

@@ -70,6 +70,7 @@ from workforce import (
     imports,
     invitations,
     leases,
+    linked,
     messages,
     onboarding,
     overrides,
@@ -295,6 +296,9 @@ _VALUES = {
     "mail": "SELECT id AS mail_id FROM mails WHERE id = :id",
     "invitation": f"SELECT id AS invitation_id, {_PROVES} AS secret FROM invitations WHERE id = :id",
     "check": "SELECT id AS check_id FROM identity_checks WHERE id = :id",
+    "link": """
+        SELECT l.id AS link_id, l.one_ref, (SELECT min(w.id) FROM workers w) AS somebody
+          FROM account_links l WHERE l.id = :id""",
     "erasure": "SELECT id AS erasure_id FROM erasures WHERE id = :id",
     "member": "SELECT id AS member_id FROM members WHERE id = :id",
     "message": "SELECT id AS message_id FROM messages WHERE id = :id",
@@ -302,6 +306,7 @@ _VALUES = {
     "contact_proof": f"SELECT {_PROVES} AS secret FROM payee_contacts WHERE id = :id",
 }
 _PREFIXES = {
+    "link_id": "lnk", "one_ref": "wrk", "somebody": "wrk",
     "assignment_id": "asg", "project_id": "prj", "batch_id": "bat", "task_id": "tsk", "worker_id": "wrk",
     "requester_id": "req", "voter_id": "wrk", "quarantine_id": "qtn", "override_id": "ovr",
     "rate_id": "fxr", "rule_id": "txr", "payee_id": "pye", "hold_id": "hld", "paying_id": "pac", "run_id": "run",
@@ -425,6 +430,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     yield from _checks(session, cast)
     yield from _erasures(session)
     yield from _members(session, cast)
+    yield from _links(session, cast)
     bank = session.scalars(text("SELECT id FROM accounts WHERE role = 'bank' AND currency = 'USD'")).one()
     yield Thing("account", "known", "", bank)
 
@@ -812,6 +818,20 @@ def _overrides(session: Session, cast: Cast) -> Iterator[Thing]:
         if state == OverrideState.ENDED:
             overrides.end(session, made.id, ended_by="finance")
         yield Thing("override", state, "", made.id)
+
+
+def _links(session: Session, cast: Cast) -> Iterator[Thing]:
+    """Accounts that count as one, some no more; one is of somebody of ops, who decides nothing about it."""
+    for state in ("open", "over", "theirs"):
+        one, other = (factories.create_worker(session).id for _ in range(2))
+        said = {"kind": "device", "evidence": "One telephone.", "recorded_by": "another"}
+        made = linked._record(session, one, cast.ops if state == "theirs" else other, **said)
+        assert made is not None
+        if state == "over":
+            linked.withdraw(session, made.id, reason="A family.", withdrawn_by="another")
+        yield Thing("link", state, "", made.id)
+    wanted: dict[str, Any] = {"skill": "audio", "tier": 2, "reason": "A talk.", "days": 30, "proposed_by": "another"}
+    yield Thing("override", "theirs", "", overrides.propose(session, one, **wanted).id)
 
 
 def _quarantines(session: Session, cast: Cast) -> Iterator[Thing]:

@@ -75,6 +75,7 @@ from workforce import (
     identity,
     imports,
     invitations,
+    linked,
     messages,
     overrides,
     pools,
@@ -788,6 +789,23 @@ def _reading(db: Session) -> Good:
     good = _informed()(db)
     newest = db.scalars(messages.listed(good.subject)).all()[-1]
     return replace(good, body={"through": newest.id}, known={"/through": 404})
+
+
+def _pair(db: Session) -> dict[str, str]:
+    return {name: factories.create_worker(db).id for name in ("one_ref", "other_ref")}
+
+
+def _linking(db: Session) -> Good:
+    body = {**_pair(db), "kind": "device", "evidence": "One telephone."}
+    return Good("ops", body=body, known={"/one_ref": 422, "/other_ref": 422})
+
+
+def _linked(query: str = "", body: Any = None) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        made = linked.declare(db, **_pair(db), kind="device", evidence="One telephone.", recorded_by="ops")
+        return Good("ops", names={} if query else {"link_id": made.id}, query=query, body=body)
+
+    return good
 
 
 def _suspending(db: Session) -> Good:
@@ -1875,6 +1893,10 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/erasures": _wish("limit=1&state=requested"),
     "POST /api/erasures/<erasure_id>/confirmation": _wish(),
     "POST /api/erasures/<erasure_id>/refusal": _wish(body={"reason": "A court."}),
+    "GET /api/account-links": _linked("limit=1&open=true&kind=device"),
+    "POST /api/account-links": _linking,
+    "POST /api/account-links/<link_id>/withdrawal": _linked(body={"reason": "A family."}),
+    "GET /api/account-clusters": _linked("limit=1"),
     "POST /api/suspensions": _suspending,
     "GET /api/suspensions": _suspension("limit=1&state=proposed"),
     "POST /api/suspensions/<suspension_id>/confirmation": _suspension(),

@@ -42,6 +42,7 @@ from workforce import (
     imports,
     invitations,
     leases,
+    linked,
     pools,
     reviews,
     suspensions,
@@ -172,6 +173,8 @@ def _live_in(house: House) -> None:
         _prepare_pay(session)
         erasures.request(session, identity.request(session, factories.create_worker(session).id).worker_id)
         teams.join(session, project.requester_id, role="owner", masked="a***@example.com")
+        one, other = (factories.create_worker(session).id for _ in range(2))
+        linked.declare(session, one, other, kind="device", evidence="One telephone.", recorded_by="ada")
         stopped = [factories.create_worker(session).id]
         suspensions.suspend(session, stopped, hours=24, reason="Two in one.", made_by="ada")
         invitations.invite(session, email="ben@example.com", role="worker", activates=True, made_by="ada")

@@ -23,7 +23,7 @@ from payments import ledger, rates
 from payments.rates import Price
 from tests import factories
 from tests.conftest import House, Urls, age
-from workforce import assignment, drafts, leases, onboarding, projects, settlement, tasks
+from workforce import assignment, drafts, leases, linked, onboarding, projects, settlement, tasks
 from workforce.assignment import (
     LEASES_MAX,
     AlreadyAnswered,
@@ -1009,6 +1009,7 @@ class Floor(RuleBasedStateMachine):
         # By task and worker and kind: the lease and how it stands.
         self.leases: dict[tuple[str, str, str], Lease] = {}
         self.state: dict[tuple[str, str, str], str] = {}
+        self.links: dict[frozenset[str], str] = {}
 
     def teardown(self) -> None:
         self.db.close()
@@ -1089,7 +1090,28 @@ class Floor(RuleBasedStateMachine):
     def _has(self, task_id: str, worker_id: str, kind: Kind) -> bool:
         # Who answered with the crowd does not decide the dispute.
         kinds = [kind] if kind == Kind.ANSWER else list(Kind)
-        return any(self.state.get((task_id, worker_id, str(one))) in {"leased", "answered"} for one in kinds)
+        return any(
+            self.state.get((task_id, mate, str(one))) in {"leased", "answered"}
+            for one in kinds
+            for mate in self._mates(worker_id)
+        )
+
+    def _mates(self, worker_id: str) -> set[str]:
+        """A worker and all who count as the same."""
+        mates, before = {worker_id}, set[str]()
+        while mates != before:
+            before = mates
+            mates = mates.union(*(pair for pair in self.links if pair & mates))
+        return mates
+
+    @rule(one=st.integers(0, 4), other=st.integers(0, 4))
+    def link_or_unlink(self, one: int, other: int) -> None:
+        pair = frozenset({self.workers[one].id, self.workers[other].id})
+        if pair in self.links:
+            linked.withdraw(self.db, self.links.pop(pair), reason="A family.", withdrawn_by="ops")
+        elif len(pair) == 2:
+            said = {"kind": "device", "evidence": "One telephone.", "recorded_by": "ops"}
+            self.links[pair] = linked.declare(self.db, *sorted(pair), **said).id
 
     def _taken(self, task: Task, kind: Kind) -> int:
         return sum(
@@ -1111,7 +1133,8 @@ class Floor(RuleBasedStateMachine):
         task, worker = self.tasks[key[0]], self._worker(key)
         queue = TaskStatus.OPEN if key[2] == Kind.ANSWER else TaskStatus.ESCALATED
         refusal = {"answered": AlreadyAnswered, "released": LeaseOver, "withdrawn": LeaseWithdrawn}.get(self.state[key])
-        if self.state[key] == "expired" and (task.status != queue or not self._free(task)):
+        taken = any(self.state.get((key[0], mate, key[2])) in {"leased", "answered"} for mate in self._mates(worker.id))
+        if self.state[key] == "expired" and (task.status != queue or not self._free(task) or taken):
             refusal = LeaseTaken
         if refusal is None:
             factories.submit(self.db, worker, self.leases[key], category)

@@ -13,10 +13,12 @@ from tests.conftest import Urls
 from workforce import (
     appeals,
     checks,
+    linked,
     overrides,
     rejections,
     tiers,
 )
+from workforce.models import Worker
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +63,21 @@ def worked(new_database: Callable[[], Urls]) -> Urls:
             db, worker.id, skill="lang.sw", tier=2, reason="Born there.", days=9, proposed_by="ada"
         )
         overrides.approve(db, kept.id, approved_by="bob")
+        one, other = _mates(db)
+        linked.declare(db, one.id, other.id, kind="device", evidence="One telephone.", recorded_by="ada")
         db.commit()
     engine.dispose()
     return urls
+
+
+def _mates(db: Session) -> list[Worker]:
+    """Two who hold a task each."""
+    mates = [factories.create_worker(db) for _ in range(2)]
+    project = factories.create_project(db, overlap_min=1, overlap_max=1, confidence_target=0.5)
+    for worker in mates:
+        factories.create_task(db, project)
+        factories.claim(db, worker, project)
+    return mates
 
 
 @pytest.fixture
@@ -76,6 +90,15 @@ def owner(worked: Urls) -> Iterator[Session]:
 
 
 BREAKS = {
+    "W25 whoever is linked is in one cluster, and in a cluster are just those who are linked": """
+        UPDATE workers SET cluster_id = NULL, clustered_at = NULL
+         WHERE id = (SELECT min(id) FROM workers WHERE cluster_id IS NOT NULL)""",
+    "W26 no task is given to two of a cluster": """
+        UPDATE workers SET clustered_at = '2000-01-01' WHERE cluster_id IS NOT NULL;
+        UPDATE assignments a SET task_id = (
+               SELECT max(b.task_id) FROM assignments b JOIN workers w ON w.id = b.worker_id
+                WHERE w.cluster_id IS NOT NULL)
+          FROM workers w WHERE w.id = a.worker_id AND w.cluster_id IS NOT NULL""",
     "W1 the slots of a task are its live leases, its answers and what is free": """
         UPDATE tasks SET free_slots = free_slots + 1 WHERE status = 'open'""",
     "W2 nobody answered a task twice": """

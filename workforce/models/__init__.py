@@ -18,6 +18,7 @@ from workforce.models.audience import LanguageLevel, Pool, PoolMembership, Worke
 from workforce.models.audits import Audit, AuditVerdict
 from workforce.models.imports import Import, ImportFault, ImportFormat, ImportPart, ImportPiece, ImportState
 from workforce.models.invitations import Guest, Invitation, InvitationStatus, InvitedAs, StaffRole
+from workforce.models.linked import AccountLink, LinkKind
 from workforce.models.messages import Message, MessageChoice
 from workforce.models.onboarding import (
     CheckState,
@@ -66,6 +67,7 @@ from workforce.models.teams import Member, MemberRole
 __all__ = [
     "GOLD",
     "Acceptance",
+    "AccountLink",
     "Answer",
     "AnswerStatus",
     "Appeal",
@@ -103,6 +105,7 @@ __all__ = [
     "LadderStep",
     "LanguageLevel",
     "LeasePolicy",
+    "LinkKind",
     "Member",
     "MemberRole",
     "Message",

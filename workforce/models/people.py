@@ -48,8 +48,16 @@ class Worker(Base):
     payee_id: Mapped[Ref]
     created_at: Mapped[Created]
     activated_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # With whom they count as one, and since when it is just these (linked.py).
+    cluster_id: Mapped[str | None] = mapped_column(IdText)
+    clustered_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
-    __table_args__ = (one_of("status", WorkerStatus), Index(None, "status", "id"))
+    __table_args__ = (
+        one_of("status", WorkerStatus),
+        CheckConstraint("(cluster_id IS NULL) = (clustered_at IS NULL)", name="clustered_whole"),
+        Index(None, "status", "id"),
+        Index("ix_workers_cluster_id", "cluster_id", "id", postgresql_where=text("cluster_id IS NOT NULL")),
+    )
 
 
 class Cause(StrEnum):

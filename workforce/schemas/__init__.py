@@ -71,6 +71,7 @@ from workforce.schemas.invitations import (
 )
 from workforce.schemas.labels import LabelFileQuery
 from workforce.schemas.leases import HeldLease, LeaseQuery, TakingBack
+from workforce.schemas.linked import AccountLink, AccountLinkQuery, Cluster, ClusterQuery, NewAccountLink
 from workforce.schemas.messages import (
     MarkedRead,
     Message,
@@ -164,6 +165,8 @@ from workforce.schemas.tiers import (
 __all__ = [
     "Acceptance",
     "Accepted",
+    "AccountLink",
+    "AccountLinkQuery",
     "Answer",
     "AnswersToAccept",
     "Appeal",
@@ -183,6 +186,8 @@ __all__ = [
     "CheckQuery",
     "Claim",
     "ClaimSeveral",
+    "Cluster",
+    "ClusterQuery",
     "Consent",
     "ConsentVersion",
     "Consents",
@@ -245,6 +250,7 @@ __all__ = [
     "MessageQuery",
     "MovedVoter",
     "Name",
+    "NewAccountLink",
     "NewAppeal",
     "NewAudit",
     "NewConsent",
