@@ -44,6 +44,7 @@ from workforce import (
     identity,
     importing,
     imports,
+    invitation_lists,
     invitations,
     leases,
     linked,
@@ -128,6 +129,7 @@ program = Program(
         mail.erase,
         proofs.forget,
         invitations.expire,
+        invitation_lists.forget,
         suspensions.end_due,
         identity.expire,
         messages.forget,
@@ -137,6 +139,7 @@ program = Program(
     works=(
         settlement.refit_grown,
         importing.go_on,
+        invitation_lists.go_on,
         runs.go_on,
         floor_weeks.go_on,
         screening.go_on,

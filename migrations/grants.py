@@ -126,6 +126,8 @@ _UNUSUAL = {
     "ended_at)",
     "invitations": "SELECT, INSERT, UPDATE (email, masked, status, n_sent, confirmed_by, expires_at, ended_at, "
     "accepted_by)",
+    "invitation_lists": "SELECT, INSERT, UPDATE (state, n_new, n_invited, n_there, expires_at, decided_by, decided_at)",
+    "invitation_lines": "SELECT, INSERT, UPDATE (fate, external_id, email, name, invitation_id)",
     "consent_versions": "SELECT, INSERT",
     "consents": "SELECT, INSERT",
     "erasures": "SELECT, INSERT, UPDATE (state, reason, decided_by, decided_at)",

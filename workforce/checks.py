@@ -189,6 +189,14 @@ CHECKS = {
                             AND b.worker_id = m.id
          WHERE a.status IN ('leased', 'answered') AND b.status IN ('leased', 'answered')
            AND (b.created_at, b.id) <= (a.created_at, a.id)""",
+    "W27 a list of people counts its lines": """
+        SELECT s.id FROM invitation_lists s LEFT JOIN (
+               SELECT list_id, count(*) FILTER (WHERE fate = 'new') AS n_new,
+                      count(*) FILTER (WHERE fate = 'invited') AS n_invited,
+                      count(*) FILTER (WHERE fate = 'there') AS n_there, count(*) FILTER (WHERE fate = 'bad') AS n_bad
+                 FROM invitation_lines GROUP BY list_id) l ON l.list_id = s.id
+         WHERE (s.n_new, s.n_invited, s.n_there, s.n_bad) IS DISTINCT FROM
+               (coalesce(l.n_new, 0), coalesce(l.n_invited, 0), coalesce(l.n_there, 0), coalesce(l.n_bad, 0))""",
 }
 
 

@@ -73,6 +73,10 @@ _FORGET = (
     # How they were found to be one with somebody stays for the other one, in no words.
     ("UPDATE account_links SET evidence = '***'", "one_ref"),
     ("UPDATE account_links SET evidence = '***'", "other_ref"),
+    (
+        "UPDATE invitation_lines l SET external_id = '***' FROM invitations i",
+        "l.invitation_id = i.id AND i.accepted_by",
+    ),
     ("UPDATE invitations SET masked = '***'", "accepted_by"),
     ("UPDATE tokens SET name = '', revoked_at = coalesce(revoked_at, now())", "subject_id"),
 )

@@ -14,8 +14,16 @@ from sqlalchemy.orm import Session
 from foundation import addresses, auth, clock, ids, mail, proofs
 from foundation.errors import Conflict, NotFound, invalid, within
 from payments import contacts, four_eyes
-from workforce import onboarding, requesters, teams
-from workforce.models import Guest, Invitation, InvitationStatus, InvitedAs, WorkerStatus
+from workforce import identity, onboarding, pools, requesters, teams
+from workforce.models import (
+    Guest,
+    Invitation,
+    InvitationLine,
+    InvitationList,
+    InvitationStatus,
+    InvitedAs,
+    WorkerStatus,
+)
 
 _PURPOSE = "invitation"
 # How long one is good for, from when it was sent last, and how often it is sent: the address may be a stranger's.
@@ -73,11 +81,19 @@ class Arrival:
     token: str
 
 
-def invite(db: Session, *, email: str, role: str, activates: bool, made_by: str) -> Invitation:
-    """Ask somebody to come as a worker or requester. activates : whether a worker may claim at once."""
+def invite(
+    db: Session, *, email: str, role: str, activates: bool, made_by: str, is_vouched: bool = False
+) -> Invitation:
+    """Ask somebody to come as a worker or requester.
+
+    activates : whether a worker may claim at once; is_vouched : whether a line of a list says who they are.
+    """
     if activates and role != Guest.WORKER:
         raise invalid({"activates": ["Only workers are activated."]})
-    made = _create(db, email=email, role=role, activates=activates, status=InvitationStatus.SENT, made_by=made_by)
+    made = _create(
+        db, email=email, role=role, activates=activates, is_vouched=is_vouched, status=InvitationStatus.SENT,
+        made_by=made_by,
+    )  # fmt: skip
     _send(db, made)
     return made
 
@@ -143,7 +159,7 @@ def accept(db: Session, *, secret: str, name: str | None = None, country: str | 
     """Let whoever holds an invitation come, once; what they say of themselves is what their role needs and no more."""
     # Looked up first: whoever ends an invitation locks it before its proof, and so do we.
     invitation = _locked(db, look_up(db, secret=secret).id)
-    _require_said(invitation.role, name=name, country=country)
+    _require_said(invitation, name=name, country=country)
     proofs.redeem(db, purpose=_PURPOSE, secret=secret)
     arrival = _arrive(db, invitation, name=name or "", country=country or "")
     invitation.accepted_by = arrival.subject_id
@@ -206,7 +222,8 @@ def _create(db: Session, *, email: str, status: InvitationStatus, **told: object
 
 def _send(db: Session, invitation: Invitation) -> None:
     assert invitation.email is not None, "an invitation that is not over"
-    words = _WORDS.format(role=invitation.role, days=DAYS, beside=_BESIDE.get(invitation.role, ""))
+    beside = "" if invitation.is_vouched else _BESIDE.get(invitation.role, "")
+    words = _WORDS.format(role=invitation.role, days=DAYS, beside=beside)
     proof = proofs.send(
         db, purpose=_PURPOSE, subject=invitation.id, to=invitation.email, title=_TITLE, words=words, days=DAYS
     )
@@ -218,7 +235,12 @@ def _send(db: Session, invitation: Invitation) -> None:
 def _arrive(db: Session, invitation: Invitation, *, name: str, country: str) -> Arrival:
     """Make the person that an invitation is for."""
     if invitation.role == Guest.WORKER:
+        brought = _brought(db, invitation) if invitation.is_vouched else None
+        if brought is not None:
+            name, country = brought.name or "", brought.country or ""
         worker, token = onboarding.apply(db, name=name, country=country)
+        if brought is not None:
+            _vouch(db, worker.id, brought)
         if invitation.activates:
             onboarding.move(db, worker.id, WorkerStatus.ACTIVE)
         assert invitation.email is not None, "an invitation that is not over"
@@ -242,8 +264,24 @@ def _arrive(db: Session, invitation: Invitation, *, name: str, country: str) -> 
     return Arrival(invitation.role, invitation.subject, token)
 
 
-def _require_said(role: str, **said: str | None) -> None:
-    needed = _ASKED.get(role, frozenset())
+def _brought(db: Session, invitation: Invitation) -> InvitationLine:
+    """What the list says of a worker by which they were invited."""
+    return db.scalars(select(InvitationLine).where(InvitationLine.invitation_id == invitation.id)).one()
+
+
+def _vouch(db: Session, worker_id: str, brought: InvitationLine) -> None:
+    """Take what a team says of a worker as known; their name is their own from now on."""
+    let = db.get_one(InvitationList, brought.list_id)
+    assert let.decided_by is not None, "nobody is invited by a list that nobody has let"
+    pools.put(db, worker_id, [str(brought.pool)], put_by=let.decided_by)
+    pools.set_languages(db, worker_id, brought.languages)
+    identity.vouch(db, worker_id, decided_by=let.decided_by)
+    brought.name = None
+
+
+def _require_said(invitation: Invitation, **said: str | None) -> None:
+    role = invitation.role
+    needed = frozenset[str]() if invitation.is_vouched else _ASKED.get(role, frozenset())
     wrong = {name: ["Missing data for required field."] for name in needed if said[name] is None}
     wrong |= {name: [f"Is not asked of {role}."] for name in said if name not in needed and said[name] is not None}
     if wrong:

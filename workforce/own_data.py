@@ -34,6 +34,11 @@ _SECTIONS = {
         "SELECT id, provider, state, reason, created_at, decided_at, expires_on FROM identity_checks",
         "worker_id",
     ),
+    "brought_by": (
+        """SELECT l.team, l.external_id, l.pool, l.country, l.languages
+             FROM invitation_lines l JOIN invitations i ON i.id = l.invitation_id""",
+        "i.accepted_by",
+    ),
     # With whom is somebody else's own.
     "account_links": (
         """SELECT l.kind, l.recorded_at, l.withdrawn_at FROM account_links l

@@ -297,6 +297,8 @@ LISTS = (
     List("/api/identity-checks?state=refused", "SELECT id FROM identity_checks WHERE state = 'refused'", ("ops",)),
     List("/api/erasures", "SELECT id FROM erasures", ("ops",)),
     List("/api/erasures?state=requested", "SELECT id FROM erasures WHERE state = 'requested'", ("ops",)),
+    List("/api/invitation-lists", "SELECT id FROM invitation_lists", ("ops",)),
+    List("/api/invitation-lists?state=done", "SELECT id FROM invitation_lists WHERE state = 'done'", ("ops",)),
     List("/api/account-links", "SELECT id FROM account_links", ("ops",)),
     List("/api/account-links?open=false", "SELECT id FROM account_links WHERE withdrawn_at IS NOT NULL", ("ops",)),
     List("/api/account-links?kind=device", "SELECT id FROM account_links WHERE kind = 'device'", ("ops",)),
@@ -346,7 +348,12 @@ def test_every_list_is_tested() -> None:
     of_an_invoice = {"/api/invoices/<invoice_id>/lines", "/api/me/invoices/<invoice_id>/lines"}
     of_an_invoice |= {"/api/credit-notes/<note_id>/lines", "/api/me/credit-notes/<note_id>/lines"}
     of_one = {"/api/exports/<export_id>/downloads", "/api/me/statements/<month>", "/api/brakes/<brake_id>/rejections"}
-    of_one |= {"/api/imports/<import_id>/parts", "/api/imports/<import_id>/faults", "/api/ladders/<skill>/workers"}
+    of_one |= {
+        "/api/invitation-lists/<list_id>/lines",
+        "/api/imports/<import_id>/parts",
+        "/api/imports/<import_id>/faults",
+        "/api/ladders/<skill>/workers",
+    }
     of_one |= {"/api/workers/<worker_id>/tier-moves", "/api/workers/<voter_id>/checks"}
     assert paged - tested == of_a_project | of_a_run | of_an_invoice | of_one | {"/api/accounts/<account_id>/statement"}
 

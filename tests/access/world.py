@@ -68,6 +68,7 @@ from workforce import (
     identity,
     importing,
     imports,
+    invitation_lists,
     invitations,
     leases,
     linked,
@@ -296,6 +297,7 @@ _VALUES = {
     "mail": "SELECT id AS mail_id FROM mails WHERE id = :id",
     "invitation": f"SELECT id AS invitation_id, {_PROVES} AS secret FROM invitations WHERE id = :id",
     "check": "SELECT id AS check_id FROM identity_checks WHERE id = :id",
+    "list": "SELECT id AS list_id FROM invitation_lists WHERE id = :id",
     "link": """
         SELECT l.id AS link_id, l.one_ref, (SELECT min(w.id) FROM workers w) AS somebody
           FROM account_links l WHERE l.id = :id""",
@@ -306,7 +308,7 @@ _VALUES = {
     "contact_proof": f"SELECT {_PROVES} AS secret FROM payee_contacts WHERE id = :id",
 }
 _PREFIXES = {
-    "link_id": "lnk", "one_ref": "wrk", "somebody": "wrk",
+    "list_id": "ivl", "link_id": "lnk", "one_ref": "wrk", "somebody": "wrk",
     "assignment_id": "asg", "project_id": "prj", "batch_id": "bat", "task_id": "tsk", "worker_id": "wrk",
     "requester_id": "req", "voter_id": "wrk", "quarantine_id": "qtn", "override_id": "ovr",
     "rate_id": "fxr", "rule_id": "txr", "payee_id": "pye", "hold_id": "hld", "paying_id": "pac", "run_id": "run",
@@ -431,6 +433,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     yield from _erasures(session)
     yield from _members(session, cast)
     yield from _links(session, cast)
+    yield from _lists(session, cast)
     bank = session.scalars(text("SELECT id FROM accounts WHERE role = 'bank' AND currency = 'USD'")).one()
     yield Thing("account", "known", "", bank)
 
@@ -832,6 +835,22 @@ def _links(session: Session, cast: Cast) -> Iterator[Thing]:
         yield Thing("link", state, "", made.id)
     wanted: dict[str, Any] = {"skill": "audio", "tier": 2, "reason": "A talk.", "days": 30, "proposed_by": "another"}
     yield Thing("override", "theirs", "", overrides.propose(session, one, **wanted).id)
+
+
+def _lists(session: Session, cast: Cast) -> Iterator[Thing]:
+    """Lists of people in every state, each with a line that is wrong; and somebody who was invited by one."""
+    for state in ("checked", "done", "cancelled", "theirs"):
+        said = f"external_id,email,name,country,pool\n1,{canaries.new()}@example.com,A,KE,vendor\n2,,B,KE,vendor\n"
+        made_by = cast.ops if state == "theirs" else "another"
+        made = invitation_lists.check(session, io.BytesIO(said.encode()), team=state, activates=True, made_by=made_by)
+        if state == "cancelled":
+            invitation_lists.cancel(session, made.id, decided_by="another")
+        if state == "done":
+            invitation_lists.apply(session, made.id, decided_by="finance")
+            run_steps(session, invitation_lists.go_on(session))
+            (invited,) = session.scalars(invitation_lists.lines(session, made.id, fate="invited"))
+            yield Thing("invitation", "listed", "", str(invited.invitation_id))
+        yield Thing("list", state, "", made.id)
 
 
 def _quarantines(session: Session, cast: Cast) -> Iterator[Thing]:

@@ -74,6 +74,7 @@ from workforce import (
     erasures,
     identity,
     imports,
+    invitation_lists,
     invitations,
     linked,
     messages,
@@ -804,6 +805,23 @@ def _linked(query: str = "", body: Any = None) -> Callable[[Session], Good]:
     def good(db: Session) -> Good:
         made = linked.declare(db, **_pair(db), kind="device", evidence="One telephone.", recorded_by="ops")
         return Good("ops", names={} if query else {"link_id": made.id}, query=query, body=body)
+
+    return good
+
+
+_PEOPLE = "external_id,email,name,country,languages,pool\r\n"
+
+
+def _new_list(_db: Session) -> Good:
+    sends = f"{_PEOPLE}7,{ids.new('abc')}@example.com,Ada,KE,sw:native en:b2,vendor\r\n"
+    return Good("ops", query="team=acme&activates=true", sends=sends)
+
+
+def _list_of_people(query: str = "") -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        sent = io.BytesIO(f"{_PEOPLE}7,{ids.new('abc')}@example.com,Ada,KE,,vendor\r\n".encode())
+        made = invitation_lists.check(db, sent, team=ids.new("abc"), activates=False, made_by="bob")
+        return Good("ops", names={} if query.startswith("limit=1&s") else {"list_id": made.id}, query=query)
 
     return good
 
@@ -1893,6 +1911,12 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/erasures": _wish("limit=1&state=requested"),
     "POST /api/erasures/<erasure_id>/confirmation": _wish(),
     "POST /api/erasures/<erasure_id>/refusal": _wish(body={"reason": "A court."}),
+    "POST /api/invitation-lists": _new_list,
+    "GET /api/invitation-lists": _list_of_people("limit=1&state=checked"),
+    "GET /api/invitation-lists/<list_id>": _list_of_people(),
+    "GET /api/invitation-lists/<list_id>/lines": _list_of_people("limit=1&fate=new"),
+    "POST /api/invitation-lists/<list_id>/application": _list_of_people(),
+    "POST /api/invitation-lists/<list_id>/cancellation": _list_of_people(),
     "GET /api/account-links": _linked("limit=1&open=true&kind=device"),
     "POST /api/account-links": _linking,
     "POST /api/account-links/<link_id>/withdrawal": _linked(body={"reason": "A family."}),

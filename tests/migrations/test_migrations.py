@@ -40,6 +40,7 @@ from workforce import (
     identity,
     importing,
     imports,
+    invitation_lists,
     invitations,
     leases,
     linked,
@@ -175,6 +176,8 @@ def _live_in(house: House) -> None:
         teams.join(session, project.requester_id, role="owner", masked="a***@example.com")
         one, other = (factories.create_worker(session).id for _ in range(2))
         linked.declare(session, one, other, kind="device", evidence="One telephone.", recorded_by="ada")
+        people = io.BytesIO(b"external_id,email,name,country,pool\n7,cid@example.com,Cid,KE,vendor\n")
+        invitation_lists.check(session, people, team="acme", activates=False, made_by="ada")
         stopped = [factories.create_worker(session).id]
         suspensions.suspend(session, stopped, hours=24, reason="Two in one.", made_by="ada")
         invitations.invite(session, email="ben@example.com", role="worker", activates=True, made_by="ada")

@@ -1,5 +1,6 @@
 """The package's invariants: each turns red when its rule is broken."""
 
+import io
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -13,6 +14,7 @@ from tests.conftest import Urls
 from workforce import (
     appeals,
     checks,
+    invitation_lists,
     linked,
     overrides,
     rejections,
@@ -63,6 +65,9 @@ def worked(new_database: Callable[[], Urls]) -> Urls:
             db, worker.id, skill="lang.sw", tier=2, reason="Born there.", days=9, proposed_by="ada"
         )
         overrides.approve(db, kept.id, approved_by="bob")
+        people = f"{','.join(invitation_lists._COLUMNS)}\n7,ada@example.com,Ada,KE,,vendor\n"
+        sent = io.BytesIO(people.encode())
+        invitation_lists.check(db, sent, team="acme", activates=False, made_by="ada")
         one, other = _mates(db)
         linked.declare(db, one.id, other.id, kind="device", evidence="One telephone.", recorded_by="ada")
         db.commit()
@@ -90,6 +95,8 @@ def owner(worked: Urls) -> Iterator[Session]:
 
 
 BREAKS = {
+    "W27 a list of people counts its lines": """
+        UPDATE invitation_lists SET n_new = n_new - 1, n_bad = n_bad + 1""",
     "W25 whoever is linked is in one cluster, and in a cluster are just those who are linked": """
         UPDATE workers SET cluster_id = NULL, clustered_at = NULL
          WHERE id = (SELECT min(id) FROM workers WHERE cluster_id IS NOT NULL)""",

@@ -17,6 +17,7 @@ from workforce.models.assignment import (
 from workforce.models.audience import LanguageLevel, Pool, PoolMembership, WorkerLanguage
 from workforce.models.audits import Audit, AuditVerdict
 from workforce.models.imports import Import, ImportFault, ImportFormat, ImportPart, ImportPiece, ImportState
+from workforce.models.invitation_lists import Fate, InvitationLine, InvitationList, ListState, TeamPool
 from workforce.models.invitations import Guest, Invitation, InvitationStatus, InvitedAs, StaffRole
 from workforce.models.linked import AccountLink, LinkKind
 from workforce.models.messages import Message, MessageChoice
@@ -89,6 +90,7 @@ __all__ = [
     "Draft",
     "Erasure",
     "ErasureState",
+    "Fate",
     "Guest",
     "IdentityCheck",
     "Import",
@@ -98,6 +100,8 @@ __all__ = [
     "ImportPiece",
     "ImportState",
     "Invitation",
+    "InvitationLine",
+    "InvitationList",
     "InvitationStatus",
     "InvitedAs",
     "Kind",
@@ -106,6 +110,7 @@ __all__ = [
     "LanguageLevel",
     "LeasePolicy",
     "LinkKind",
+    "ListState",
     "Member",
     "MemberRole",
     "Message",
@@ -128,6 +133,7 @@ __all__ = [
     "SuspensionState",
     "Task",
     "TaskStatus",
+    "TeamPool",
     "TierMove",
     "TierOverride",
     "WhenRevised",

@@ -65,6 +65,8 @@ class Invitation(Base):
     # Whose team a member is to be of, and as what.
     requester_id: Mapped[str | None] = mapped_column(IdText, ForeignKey("requesters.id"))
     member_role: Mapped[str | None]
+    # Whether a team has said who a worker is (invitation_lists.py).
+    is_vouched: Mapped[bool] = mapped_column(server_default=text("false"))
     # Whether a worker may claim as soon as they have come.
     activates: Mapped[bool] = mapped_column(server_default=text("false"))
     status: Mapped[str]

@@ -55,6 +55,14 @@ from workforce.schemas.gold import (
     Proposed,
 )
 from workforce.schemas.imports import BeginImport, Import, ImportFault, ImportPart, NewImport, PartQuery, TaskFields
+from workforce.schemas.invitation_lists import (
+    InvitationLine,
+    InvitationList,
+    InvitationListQuery,
+    LineQuery,
+    ListedPerson,
+    ListQuery,
+)
 from workforce.schemas.invitations import (
     Acceptance,
     Arrival,
@@ -226,6 +234,9 @@ __all__ = [
     "InSkill",
     "InSkillQuery",
     "Invitation",
+    "InvitationLine",
+    "InvitationList",
+    "InvitationListQuery",
     "InvitationQuery",
     "InvitationSecret",
     "JudgedReview",
@@ -240,6 +251,9 @@ __all__ = [
     "Lease",
     "LeaseQuery",
     "Leases",
+    "LineQuery",
+    "ListQuery",
+    "ListedPerson",
     "MarkedRead",
     "Me",
     "Member",
