@@ -18,6 +18,7 @@ _UNUSUAL = {
     "balance_snapshots": "SELECT, INSERT",
     "bank_balances": "SELECT, INSERT",
     "bank_days": "SELECT, INSERT",
+    "correction_lines": "SELECT, INSERT",
     "credit_note_lines": "SELECT, INSERT",
     "evidence": "SELECT, INSERT",
     "invoice_lines": "SELECT, INSERT",
@@ -67,6 +68,7 @@ _UNUSUAL = {
     "clawbacks": "SELECT, INSERT, UPDATE (returned, recovered, written_off, state, decided_by, decided_at, entry_id, "
     "write_off_by, write_off_reason, written_off_by, written_off_at)",
     "contracts": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
+    "corrections": "SELECT, INSERT, UPDATE (state, n_previews, n_lines, content_hash, decided_by, decided_at)",
     "credit_limits": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     "credit_note_numbers": "SELECT, INSERT, UPDATE (last)",
     "credit_notes": "SELECT, INSERT, UPDATE (state, year, serial, issued_by, issued_at, entry_id, voided_by, "

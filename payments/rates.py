@@ -134,11 +134,11 @@ def _parse(db: Session, prices: Sequence[Price]) -> list[dict[str, Any]]:
 
 # The nearest price: the highest tier reached, in it the worker's region before everywhere, the newest row. A region's
 # price for the crowd is not its price for an expert.
-def _nearest(owner_ref: str, tier: str) -> str:
+def _nearest(owner_ref: str, tier: str, *, region: str = ":region", at: str = "now()") -> str:
     return f"""
     SELECT r.amount, r.currency, c.ledger_exponent AS exponent
       FROM rates r JOIN currencies c ON c.code = r.currency
-     WHERE r.owner_ref = {owner_ref} AND r.tier <= {tier} AND r.region IN (:region, '') AND r.valid_from <= now()
+     WHERE r.owner_ref = {owner_ref} AND r.tier <= {tier} AND r.region IN ({region}, '') AND r.valid_from <= {at}
      ORDER BY r.tier DESC, r.region DESC, r.valid_from DESC LIMIT 1
     """
 
@@ -148,6 +148,13 @@ _QUOTES = text(f"""
     SELECT w.owner_ref, w.tier, q.*
       FROM unnest(CAST(:owners AS text[]), CAST(:tiers AS smallint[])) AS w(owner_ref, tier)
      CROSS JOIN LATERAL ({_nearest("w.owner_ref", "w.tier")}) q
+""")
+_QUOTED = text(f"""
+    SELECT q.*
+      FROM unnest(CAST(:owners AS text[]), CAST(:tiers AS smallint[]), CAST(:regions AS text[]),
+                  CAST(:moments AS timestamptz[])) WITH ORDINALITY AS w(owner_ref, tier, region, moment, place)
+      LEFT JOIN LATERAL ({_nearest("w.owner_ref", "w.tier", region="w.region", at="w.moment")}) q ON true
+     ORDER BY w.place
 """)
 # All that may be quoted while a task is open: what is in force, and what was published for later.
 _DEAREST = text("""
@@ -175,6 +182,28 @@ def quotes(db: Session, wanted: Collection[tuple[str, int]], *, region: str) -> 
     given = {"owners": [owner for owner, _ in asked], "tiers": [tier for _, tier in asked], "region": region}
     rows = db.execute(_QUOTES, given) if asked else ()
     return {(row.owner_ref, row.tier): Quote(row.amount, row.currency, row.exponent) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whose price for whom at which moment is asked for."""
+
+    owner_ref: str
+    tier: int
+    region: str
+    moment: datetime
+
+
+def quoted(db: Session, asked: Sequence[Asked]) -> list[Quote | None]:
+    """The prices that were in force then, in the order asked; None where there was none."""
+    given = {
+        "owners": [one.owner_ref for one in asked],
+        "tiers": [one.tier for one in asked],
+        "regions": [one.region for one in asked],
+        "moments": [one.moment for one in asked],
+    }
+    rows = db.execute(_QUOTED, given) if asked else ()
+    return [None if row.amount is None else Quote(row.amount, row.currency, row.exponent) for row in rows]
 
 
 def dearest(db: Session, owner_ref: str, *, tier_max: int) -> Quote:

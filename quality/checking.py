@@ -80,6 +80,22 @@ def recheck(db: Session, project_id: str, task_id: str) -> None:
     db.execute(_RECHECK, {"project_id": project_id, "task_id": task_id})
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """How a vote is judged; nothing where nobody knows. seq : as which of its voter's it was counted."""
+
+    skill: str
+    is_right: bool | None
+    seq: int | None
+
+
+def on_task(db: Session, project_id: str, task_id: str) -> dict[str, Judged]:
+    """The votes on a task whose truth is or was known, by their voters."""
+    rows = select(CheckedVote).where(CheckedVote.project_id == project_id, CheckedVote.task_id == task_id)
+    found = db.scalars(rows.order_by(CheckedVote.voter_id).execution_options(populate_existing=True))
+    return {row.voter_id: Judged(row.skill, row.is_right, row.seq) for row in found}
+
+
 # Counting
 
 
@@ -87,6 +103,11 @@ _UNCOUNTED = text("""
     SELECT project_id, task_id, voter_id, skill, is_right, counted, seq, checked_at FROM checked_votes
      WHERE source <> 'dispute' AND counted IS DISTINCT FROM is_right
      ORDER BY checked_at, task_id, voter_id LIMIT :most FOR UPDATE SKIP LOCKED
+""")
+_UNCOUNTED_OF = text("""
+    SELECT project_id, task_id, voter_id, skill, is_right, counted, seq, checked_at FROM checked_votes
+     WHERE project_id = :project_id AND task_id = :task_id AND source <> 'dispute' AND counted IS DISTINCT FROM is_right
+     ORDER BY checked_at, voter_id FOR UPDATE
 """)
 _BEGIN = text("INSERT INTO voter_records (voter_id, skill) VALUES (:voter_id, :skill) ON CONFLICT DO NOTHING")
 _COUNTED = text("""
@@ -100,6 +121,16 @@ _COUNTED = text("""
 def count(db: Session) -> int:
     """Bring what was checked, or is judged otherwise now, into its voters' records. A sweep."""
     rows = db.execute(_UNCOUNTED, {"most": _AT_ONCE}).all()
+    _count(db, rows)
+    return len(rows)
+
+
+def count_task(db: Session, project_id: str, task_id: str) -> None:
+    """The same at once for the votes on one task: for whoever has to know what becomes of their voters."""
+    _count(db, db.execute(_UNCOUNTED_OF, {"project_id": project_id, "task_id": task_id}).all())
+
+
+def _count(db: Session, rows: Sequence[Any]) -> None:
     records = _locked(db, {(row.voter_id, row.skill) for row in rows})
     corrected = {(row.voter_id, row.skill) for row in rows if row.counted is not None}
     seqs = []
@@ -119,7 +150,6 @@ def count(db: Session) -> int:
     for (voter_id, skill), record in records.items():
         shown = {name: getattr(record, name) for name in ("n", "n_right", "low", "high")}
         publish(db, ReliabilityChanged(voter_id, skill, **shown, corrected=(voter_id, skill) in corrected))
-    return len(rows)
 
 
 def _locked(db: Session, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], VoterRecord]:

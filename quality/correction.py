@@ -147,11 +147,20 @@ class Corrected:
 
 
 def apply(
-    db: Session, project_id: str, task_id: str, *, label: int, n_classes: int, reason: str, corrected_by: str
+    db: Session,
+    project_id: str,
+    task_id: str,
+    *,
+    label: int,
+    n_classes: int,
+    reason: str,
+    corrected_by: str,
+    correction_id: str | None = None,
 ) -> Corrected:
     """Give a gold another label, keep who said so and why, and fit again. Hold the project's stream.
 
-    A gold that was retired because its label was doubted counts as known again.
+    A gold that was retired because its label was doubted counts as known again. correction_id : under which id it is
+    kept, if whoever asks has one for it.
     """
     row = db.get(Gold, (project_id, task_id), with_for_update=True, populate_existing=True)
     if row is None:
@@ -159,7 +168,7 @@ def apply(
     if row.label == label:
         raise LabelStands("There is nothing to correct.")
     made = GoldCorrection(
-        id=ids.new("cor"),
+        id=correction_id or ids.new("cor"),
         project_id=project_id,
         task_id=task_id,
         label_from=row.label,
@@ -171,10 +180,11 @@ def apply(
     db.flush()
     db.execute(_CORRECT, {"project_id": project_id, "task_id": task_id, "label": label})
     checking.recheck(db, project_id, task_id)
-    return Corrected(made.id, made.label_from, label, refitted=_refit(db, project_id, n_classes))
+    return Corrected(made.id, made.label_from, label, refitted=refit(db, project_id, n_classes))
 
 
-def _refit(db: Session, project_id: str, n_classes: int) -> bool:
+def refit(db: Session, project_id: str, n_classes: int) -> bool:
+    """Fit a project again whose certain labels are others now: at once, or, of many votes, with the next sweep."""
     last = db.get(ProjectFit, project_id, populate_existing=True)
     if last is None:
         # No vote has been weighed yet; the first fit will know it.

@@ -160,6 +160,14 @@ def stand_ins(
     return db.execute(_STAND_INS, {"project_id": project_id, "ahead_of": list(ahead_of), **columns}).all()
 
 
+def project_of(db: Session, task_id: str) -> str:
+    """Whose gold this is, for ops who know its id alone."""
+    found = db.scalar(select(Gold.project_id).where(Gold.task_id == task_id))
+    if found is None:
+        raise NoSuchGold("There is no gold with this id.")
+    return found
+
+
 def find(db: Session, project_id: str, task_id: str) -> View:
     """A gold of a project."""
     found = db.get(Gold, (project_id, task_id), populate_existing=True)
@@ -193,6 +201,18 @@ def retire(db: Session, project_id: str, task_id: str, *, ended_by: Ending, reas
     db.execute(_RETIRE, {**where, "ended_by": ended_by.value, "reason": reason})
     if ended_by == Ending.CONTESTED:
         checking.recheck(db, project_id, task_id)
+
+
+_DOUBT = text("""
+    UPDATE golds SET ended_by = 'contested', reason = :reason
+     WHERE project_id = :project_id AND task_id = :task_id AND status <> 'active'
+""")
+
+
+def doubt(db: Session, project_id: str, task_id: str, *, reason: str) -> None:
+    """Take it that nobody knows the label of a gold that is drawn no more. Hold the project's stream."""
+    db.execute(_DOUBT, {"project_id": project_id, "task_id": task_id, "reason": reason})
+    checking.recheck(db, project_id, task_id)
 
 
 def retiring(db: Session, *, most: int) -> list[str]:

@@ -5,7 +5,7 @@ patterns and accounts in step all votes are searched again at each look. Looks b
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -140,6 +140,33 @@ def inquire(db: Session, project_id: str, *, n_classes: int, n_votes: int) -> in
     if not groups.contested:
         found += _copiers(material, heard)
     return quarantine.propose(db, project_id, found, material.coded.voter_ids)
+
+
+_BY_CLICKING = text("""
+    SELECT q.id, q.voter_id FROM quarantines q
+     WHERE q.project_id = :project_id AND q.voter_id = ANY(:voter_ids) AND q.status IN ('proposed', 'active')
+       AND NOT EXISTS (SELECT FROM accusations a JOIN evidence e ON e.id = a.evidence_id
+                        WHERE a.quarantine_id = q.id AND e.kind <> 'clicking')
+     ORDER BY q.id
+""")
+
+
+def acquitted(db: Session, project_id: str, voter_ids: Sequence[str], *, n_classes: int) -> dict[str, str]:
+    """Of these voters those in a quarantine for clicking alone that their votes, all tested anew, do not bear out.
+
+    By the quarantine's id. For whoever has put right what is known of a project; where not all votes can be looked at,
+    nobody is acquitted.
+    """
+    accused = db.execute(_BY_CLICKING, {"project_id": project_id, "voter_ids": list(voter_ids)}).all()
+    if not accused or db.execute(_NEWEST, {"project_id": project_id, "most": VOTES_MAX}).first() is not None:
+        return {}
+    material = _gather(db, project_id, n_classes=n_classes)
+    whose = {row.voter_id for row in accused}
+    theirs = np.array([one in whose for one in material.coded.voter_ids], dtype=np.bool_)
+    anew = replace(material, untested=theirs[material.coded.votes.voters])
+    found = _test(anew, _hear(anew, anew.tied), {}, is_witness=not contested(db, project_id))
+    still = {material.coded.voter_ids[voter] for one in found for voter in one.voters}
+    return {row.id: row.voter_id for row in accused if row.voter_id not in still}
 
 
 def contested(db: Session, project_id: str) -> set[str]:

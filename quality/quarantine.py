@@ -71,6 +71,13 @@ def end(db: Session, quarantine_id: str, *, reason: str, ended_by: str) -> Quara
     return quarantine
 
 
+def lift(db: Session, quarantine_id: str, *, reason: str, lifted_by: str) -> Quarantine:
+    """Drop a quarantine that is proposed, or end one that is active: what spoke for it was put right."""
+    if _locked(db, quarantine_id).status == QuarantineStatus.PROPOSED:
+        return dismiss(db, quarantine_id, reason=reason, decided_by=lifted_by)
+    return end(db, quarantine_id, reason=reason, ended_by=lifted_by)
+
+
 def _decide(db: Session, quarantine_id: str, status: QuarantineStatus, *, reason: str, decided_by: str) -> Quarantine:
     quarantine = _locked(db, quarantine_id)
     if quarantine.status != QuarantineStatus.PROPOSED:

@@ -151,7 +151,7 @@ def steps(db: Session, project_id: str, *, n_classes: int, cause: str) -> Iterat
 
 def _begin(db: Session, project_id: str, cause: str) -> _Mine:
     db.execute(_ABANDON, {"project_id": project_id})
-    number = 1 + (db.scalar(select(func.max(Refit.number)).where(Refit.project_id == project_id)) or 0)
+    number = 1 + last(db, project_id)
     db.add(Refit(project_id=project_id, number=number, cause=cause, state=RefitState.RUNNING))
     db.flush()
     before = db.get(ProjectFit, project_id, populate_existing=True)
@@ -283,6 +283,11 @@ def _forget(db: Session, mine: _Mine) -> bool:
     db.execute(_FORGET_HISTORY, where)
     gone: Any = db.execute(_FORGET_OLD, where)
     return bool(gone.rowcount == _CHUNK)
+
+
+def last(db: Session, project_id: str) -> int:
+    """The number of a project's last refit, 0 before the first."""
+    return db.scalar(select(func.max(Refit.number)).where(Refit.project_id == project_id)) or 0
 
 
 def page(db: Session, project_id: str, request: pagination.PageRequest) -> pagination.Page:

@@ -80,6 +80,18 @@ def told(db: Session, project_id: str, refits: Sequence[int], *, most: int) -> l
     return list(db.scalars(_TOLD, {"project_id": project_id, "refits": list(refits), "most": most}))
 
 
+_SINCE = text("""
+    SELECT task_id, settled_label, label FROM revisions WHERE project_id = :project_id AND refit > :refit
+     ORDER BY task_id LIMIT :most
+""")
+
+
+def since(db: Session, project_id: str, refit: int, *, most: int) -> list[tuple[str, int, int]]:
+    """Tasks that refits after this one were the first to revise, with the settled label and the other one, by id."""
+    rows = db.execute(_SINCE, {"project_id": project_id, "refit": refit, "most": most})
+    return [(row.task_id, row.settled_label, row.label) for row in rows]
+
+
 def report(_db: Session, told: Sequence[ConsensusRevised]) -> None:
     """Say in the log that somebody of ops should look at a project's revisions."""
     for one in told:

@@ -161,6 +161,21 @@ CHECKS = {
                 AND (m.tier_to <> m.tier_from + 1 OR s.reach IS NULL OR m.low < s.reach))
             OR (m.cause = 'demotion' AND s.tier = m.tier_from
                 AND (m.tier_to >= m.tier_from OR s.keep IS NULL OR least(m.high, m.high_recent) >= s.keep))""",
+    "W30 an applied correction has paid just what its lines say": """
+        SELECT d.key FROM (
+               SELECT 'goodwill:' || min(l.answer_id) AS key, sum(l.amount) AS amount
+                 FROM correction_lines l JOIN corrections c ON c.id = l.correction_id AND c.n_previews = l.preview
+                WHERE c.state = 'applied' AND l.paid_by = 'house' GROUP BY c.id, l.worker_id, l.currency) d
+          LEFT JOIN (SELECT j.idempotency_key AS key, sum(l.amount) AS amount
+                       FROM journal_entries j JOIN journal_lines l ON l.entry_id = j.id GROUP BY 1) paid USING (key)
+         WHERE paid.amount IS DISTINCT FROM d.amount""",
+    "W31 what an answer was paid too little is made up for once": """
+        SELECT l.answer_id FROM correction_lines l
+          JOIN corrections c ON c.id = l.correction_id AND c.n_previews = l.preview AND c.state = 'applied'
+         WHERE l.paid_by = 'house' GROUP BY 1 HAVING count(*) > 1""",
+    "W32 an appeal that a correction found right is upheld": """
+        SELECT c.id FROM corrections c LEFT JOIN appeals a ON a.id = c.subject_id
+         WHERE c.kind = 'appeal' AND c.state = 'applied' AND a.state IS DISTINCT FROM 'upheld'""",
     "W24 a worker is kept on a step just as long as an override of two people holds": """
         SELECT coalesce(p.worker_id || ' in ' || p.skill, o.id) FROM (
                SELECT * FROM worker_tiers WHERE pinned_until IS NOT NULL) p

@@ -174,8 +174,17 @@ def approve(db: Session, project: Project, task_id: str, *, exposures_max: int, 
     return add(db, project, settled.params, known, exposures_max=exposures_max, added_by=approved_by)
 
 
-def correct(db: Session, project: Project, task_id: str, *, label: int, reason: str, corrected_by: str) -> Corrected:
-    """Give a gold another label, apart from any settlement of its project."""
+def correct(
+    db: Session,
+    project: Project,
+    task_id: str,
+    *,
+    label: int,
+    reason: str,
+    corrected_by: str,
+    correction_id: str | None = None,
+) -> Corrected:
+    """Give a gold another label, apart from any settlement of its project. What follows is in `corrections.py`."""
     outbox.hold_stream(db, project.id)
     return correction.apply(
         db,
@@ -185,7 +194,16 @@ def correct(db: Session, project: Project, task_id: str, *, label: int, reason: 
         n_classes=len(project.labels),
         reason=reason,
         corrected_by=corrected_by,
+        correction_id=correction_id,
     )
+
+
+def disown(db: Session, project: Project, task_id: str, *, reason: str) -> None:
+    """Take it that nobody knows the label of a gold, and give it to nobody any more."""
+    outbox.hold_stream(db, project.id)
+    retire(db, project.id, task_id, ended_by=Ending.CONTESTED, reason=reason)
+    gold.doubt(db, project.id, task_id, reason=reason)
+    correction.refit(db, project.id, len(project.labels))
 
 
 def judge(db: Session) -> int:

@@ -36,6 +36,7 @@ KINDS: Mapping[str, Kind] = {
         "Your tier has changed", "In {skill} you are at tier {tier} from your next claim on. {reason}", by_mail=False
     ),
     "appeal_decided": Kind("Your appeal was decided", "Your appeal about task {task_id} was {outcome}. {reason}"),
+    "pay_put_right": Kind("Your pay was put right", "{amount} {currency} more are due to you. {reason}"),
     "payout_sent": Kind("Your pay is on its way", "{net} {currency} have left over {rail}."),
     "pay_held": Kind("Some of your pay is held back", "It is held {until}, because: {reason}"),
     "gold_low": Kind("Gold runs low", "The gold of project {project_id} ends in about {days} days."),

@@ -105,6 +105,8 @@ LISTS = (
         id="worker_id",
     ),
     List("/api/tier-overrides", "SELECT id FROM tier_overrides", ("ops",)),
+    List("/api/corrections", "SELECT id FROM corrections", ("ops",)),
+    List("/api/corrections?state=applied", "SELECT id FROM corrections WHERE state = 'applied'", ("ops",)),
     List("/api/tier-overrides?state=active", "SELECT id FROM tier_overrides WHERE state = 'active'", ("ops",)),
     List("/api/quarantines?status=active", "SELECT id FROM quarantines WHERE status = 'active'", ("ops",)),
     List("/api/escalations", "SELECT id FROM tasks WHERE status = 'escalated'", ("ops",), id="task_id"),
@@ -348,6 +350,8 @@ def test_every_list_is_tested() -> None:
     of_an_invoice = {"/api/invoices/<invoice_id>/lines", "/api/me/invoices/<invoice_id>/lines"}
     of_an_invoice |= {"/api/credit-notes/<note_id>/lines", "/api/me/credit-notes/<note_id>/lines"}
     of_one = {"/api/exports/<export_id>/downloads", "/api/me/statements/<month>", "/api/brakes/<brake_id>/rejections"}
+    of_one |= {"/api/imports/<import_id>/parts", "/api/imports/<import_id>/faults", "/api/ladders/<skill>/workers"}
+    of_one |= {"/api/corrections/<correction_id>/lines"}
     of_one |= {
         "/api/invitation-lists/<list_id>/lines",
         "/api/imports/<import_id>/parts",

@@ -106,6 +106,17 @@ def test_nobody_of_ops_overrides_the_rule_alone_or_for_themselves(stage: Stage) 
     assert [answer.status_code for answer in (mine, again, oneself)] == [409, 409, 409]
 
 
+def test_nobody_of_ops_corrects_what_they_have_proposed(stage: Stage) -> None:
+    wanted = stage.world.things["wronged"]["known"][""]
+    body = {"kind": "gold", "task_id": wanted["task_id"], "category": wanted["other"], "reason": "Its beak."}
+    with stage.scene():
+        made = stage.send("ops", "POST", "/api/corrections", json=body).get_json()["correction"]
+        seen = {"content_hash": made["content_hash"]}
+        mine = stage.send("ops", "POST", f"/api/corrections/{made['id']}/application", json=seen)
+
+    assert (mine.status_code, mine.get_json()["type"]) == (409, "/problems/same-person")
+
+
 # Tokens give no more than their role has, and no successor gives more than the token did.
 
 

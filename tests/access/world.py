@@ -53,7 +53,7 @@ from payments.rates import Price
 from quality import proposals, quarantine
 from quality.gold_words import Ending, Verdict
 from quality.models import Quarantine, QuarantineStatus
-from tests import factories
+from tests import factories, wronged
 from tests.access import banking, canaries, clear, pay
 from tests.conftest import DESTINATION_KEYS, Urls, _app
 from tests.payments import owed
@@ -62,6 +62,7 @@ from workforce import (
     assignment,
     audits,
     consents,
+    corrections,
     drafts,
     erasures,
     golds,
@@ -97,6 +98,7 @@ from workforce.models import (
     BatchStatus,
     Brake,
     BrakeState,
+    CorrectionState,
     Invitation,
     Kind,
     LanguageLevel,
@@ -264,6 +266,11 @@ _VALUES = {
     "clawback": "SELECT id AS clawback_id FROM clawbacks WHERE id = :id",
     "redenomination": "SELECT id AS redenomination_id FROM redenominations WHERE id = :id",
     "override": "SELECT id AS override_id FROM tier_overrides WHERE id = :id",
+    "correction": """
+        SELECT id AS correction_id, encode(content_hash, 'hex') AS content_hash FROM corrections WHERE id = :id""",
+    "wronged": """
+        SELECT g.task_id, p.labels[2 - g.label] AS other
+          FROM golds g JOIN projects p ON p.id = g.project_id WHERE g.task_id = :id""",
     "quarantine": "SELECT id AS quarantine_id FROM quarantines WHERE id = :id",
     "fx_rate": "SELECT id AS rate_id FROM fx_rates WHERE id = :id",
     "tax_rule": "SELECT id AS rule_id FROM tax_rules WHERE id = :id",
@@ -321,7 +328,7 @@ _PREFIXES = {
     "file_id": "bfl", "bank_entry_id": "ben", "resolution_id": "sol", "purchase_id": "fxp", "unclaimed_id": "unc",
     "kyc_rule_id": "kyr", "screening_id": "scr", "block_id": "blk", "account_id": "acc", "export_id": "exp",
     "mail_id": "mal", "invitation_id": "ivt", "message_id": "msg", "suspension_id": "sus",
-    "check_id": "idc", "member_id": "mem", "erasure_id": "ers", "import_id": "imp",
+    "check_id": "idc", "member_id": "mem", "erasure_id": "ers", "import_id": "imp", "correction_id": "cor",
 }  # fmt: skip
 
 
@@ -415,6 +422,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     session.execute(_REVISED)
     yield from _quarantines(session, cast)
     yield from _overrides(session, cast)
+    yield from _corrections(session)
     yield from _rates_and_rules(session, cast)
     yield from (Thing(*found) for found in pay.things(session, cast.workers, cast.approver))
     yield from (Thing(*found) for found in clear.things(session, cast.approver))
@@ -851,6 +859,16 @@ def _lists(session: Session, cast: Cast) -> Iterator[Thing]:
             (invited,) = session.scalars(invitation_lists.lines(session, made.id, fate="invited"))
             yield Thing("invitation", "listed", "", str(invited.invitation_id))
         yield Thing("list", state, "", made.id)
+def _corrections(session: Session) -> Iterator[Thing]:
+    """A correction in every state, each of another worker in a skill of their own; and a gold that is still wrong."""
+    for state, skill in zip(CorrectionState, ("bird", "bird.crow", "bird.rook"), strict=True):
+        made = wronged.proposed(session, wronged.underpaid(session, skill=skill)[0], by="finance")
+        if state == CorrectionState.APPLIED:
+            corrections.apply(session, made.id, content_hash=made.hash, applied_by="ops")
+        if state == CorrectionState.DROPPED:
+            corrections.drop(session, made.id, dropped_by="ops")
+        yield Thing("correction", state, "", made.id)
+    yield Thing("wronged", "known", "", wronged.underpaid(session, skill="bird.jay")[0])
 
 
 def _quarantines(session: Session, cast: Cast) -> Iterator[Thing]:

@@ -62,7 +62,7 @@ from payments.models import (
 )
 from payments.tax_documents import Shown
 from quality import checking, proposals, quarantine
-from tests import factories
+from tests import factories, wronged
 from tests.payments import cleared, exported, owed
 from tests.payments.files.test_camt import OURS, document, entry
 from workforce import (
@@ -441,6 +441,22 @@ def _correction(body: Any) -> Callable[[Session], Good]:
         project, task_id = _with_gold(db)
         names = {"project_id": project.id, "task_id": task_id}
         return Good("ops", names=names, body=body, known={"/category": 422})
+
+    return good
+
+
+def _new_correction(db: Session) -> Good:
+    _, task_id = _with_gold(db)
+    body = {"kind": "gold", "task_id": task_id, "category": "crow", "reason": "Its beak."}
+    return Good("ops", body=body, known={"/task_id": 404, "/category": 422, "/kind": 422})
+
+
+def _of_correction(query: str = "", *, applied: bool = False) -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        made = wronged.proposed(db, _with_gold(db)[1])
+        body = {"content_hash": made.hash} if applied else None
+        known = {"/content_hash": 409} if applied else {}
+        return Good("ops", names={"correction_id": made.id}, body=body, query=query, known=known)
 
     return good
 
@@ -1842,9 +1858,15 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/projects/<project_id>/gold/<task_id>/health": _of_gold("requester"),
     "GET /api/projects/<project_id>/gold-supply": _golds_of("ops"),
     "POST /api/projects/<project_id>/gold/<task_id>/correction/preview": _correction({"category": "crow"}),
-    "POST /api/projects/<project_id>/gold/<task_id>/correction": _correction(
-        {"category": "crow", "reason": "Its beak."}
+    "POST /api/corrections": _new_correction,
+    "GET /api/corrections": lambda db: replace(
+        _of_correction()(db), names={}, query="limit=1&kind=gold&state=proposed"
     ),
+    "GET /api/corrections/<correction_id>": _of_correction(),
+    "GET /api/corrections/<correction_id>/lines": _of_correction("limit=1&change=worker"),
+    "POST /api/corrections/<correction_id>/preview": _of_correction(),
+    "POST /api/corrections/<correction_id>/application": _of_correction(applied=True),
+    "POST /api/corrections/<correction_id>/drop": _of_correction(),
     "POST /api/projects/<project_id>/gold-proposals": _proposals({"most": 3}),
     "GET /api/projects/<project_id>/gold-proposals": _proposals(),
     "POST /api/projects/<project_id>/gold-proposals/<task_id>/approval": _proposal({"exposures_max": 9}),

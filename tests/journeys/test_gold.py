@@ -39,6 +39,17 @@ class Office:
         status, problem = self.post(who, path, body)
         return status, problem["type"].removeprefix("/problems/")
 
+    def correct(self, task_id: str, category: str) -> tuple[int, Any]:
+        """What comes of it that one of ops proposes a correction and another one applies it."""
+        wanted = {"kind": "gold", "task_id": task_id, "category": category, "reason": "Its beak."}
+        proposed = self.client.post("/api/corrections", json=wanted, headers=self._as("ops"))
+        if proposed.status_code != 201:
+            return proposed.status_code, proposed.get_json()
+        made = proposed.get_json()["correction"]
+        address, seen = f"/api/corrections/{made['id']}/application", {"content_hash": made["content_hash"]}
+        applied = self.client.post(address, json=seen, headers=self._as("other_ops"))
+        return applied.status_code, applied.get_json()
+
     def _as(self, who: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.secrets[who]}"}
 
@@ -51,7 +62,11 @@ def office(client: FlaskClient, db: Session, token: Token, books: None) -> Offic
     factories.settle(db)
     factories.create_task(db, project)
     db.commit()
-    secrets = {"ops": token("ops"), "requester": token("requester", project.requester_id)}
+    secrets = {
+        "ops": token("ops"),
+        "other_ops": token("ops", "bob"),
+        "requester": token("requester", project.requester_id),
+    }
     return Office(client, db, project, secrets)
 
 
@@ -76,13 +91,14 @@ def test_gold_is_added_met_judged_corrected_and_retired(office: Office) -> None:
     health = office.get("requester", f"gold/{task_id}/health")
     supply = office.get("requester", "gold-supply")
     _, preview = office.post("ops", f"gold/{task_id}/correction/preview", {"category": "crow"})
-    status, made = office.post("ops", f"gold/{task_id}/correction", {"category": "crow", "reason": "Its beak."})
+    status, made = office.correct(task_id, "crow")
     (listed,) = office.get("requester", "gold")["items"]
 
     assert (health["answers"], health["right"], health["by_tier"]) == (3, 1, [{"answers": 3, "right": 1, "tier": 1}])
     assert (supply["active"], supply["left"], supply["exposures"]) == (1, 47, 3)
     assert (preview["become_right"], preview["become_wrong"]) == (2, 1)
-    assert (status, made["label_from"], made["label_to"], made["refitted"]) == (200, 1, 0, True)
+    assert (status, made["rejudged"], made["correction"]["state"]) == (200, 3, "applied")
+    assert (made["correction"]["label_from"], made["correction"]["label_to"]) == (1, 0)
     assert (listed["label"], listed["exposures"]) == (0, 3)
     assert office.get("ops", f"gold/{task_id}/health")["right"] == 2
 
@@ -111,9 +127,9 @@ def test_a_refused_proposal_says_why(office: Office) -> None:
 def test_what_cannot_be_done_to_gold_is_a_problem(office: Office) -> None:
     task_id, unknown = _new(office), ids.new("tsk")
     _met(office, "rook")
-    rook, reason = {"category": "rook"}, {"reason": "No."}
+    rook = {"category": "rook"}
 
-    assert office.refused("ops", f"gold/{task_id}/correction", {**rook, **reason}) == (409, "label-stands")
+    assert office.correct(task_id, "rook")[1]["type"] == "/problems/label-stands"
     assert office.refused("ops", f"gold/{task_id}/correction/preview", {"category": "raven"}) == (422, "invalid")
     assert office.refused("ops", f"gold/{unknown}/correction/preview", rook) == (404, "no-such-gold")
     assert office.refused("ops", f"gold-proposals/{unknown}/approval", {}) == (404, "no-such-proposal")

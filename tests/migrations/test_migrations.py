@@ -25,8 +25,8 @@ from sqlalchemy.orm import Session
 
 import migrations
 import wsgi
+from foundation import clock, embedded, ids, installation
 from foundation import db as database
-from foundation import embedded, installation
 from foundation.installation import InstallationError
 from payments import contacts, holds, paying_accounts, periods, runs
 from tests import factories
@@ -49,7 +49,16 @@ from workforce import (
     suspensions,
     teams,
 )
-from workforce.models import Assignment, BatchStatus, Kind, LanguageLevel, Pool, Project
+from workforce.models import (
+    Assignment,
+    BatchStatus,
+    Correction,
+    CorrectionLine,
+    Kind,
+    LanguageLevel,
+    Pool,
+    Project,
+)
 
 _SCRIPTS = ScriptDirectory.from_config(installation._alembic())
 _EARLIER = [script.revision for script in _SCRIPTS.walk_revisions() if script.revision != _SCRIPTS.get_current_head()]
@@ -179,6 +188,7 @@ def _live_in(house: House) -> None:
         people = io.BytesIO(b"external_id,email,name,country,pool\n7,cid@example.com,Cid,KE,vendor\n")
         invitation_lists.check(session, people, team="acme", activates=False, made_by="ada")
         stopped = [factories.create_worker(session).id]
+        _correct(session, project)
         suspensions.suspend(session, stopped, hours=24, reason="Two in one.", made_by="ada")
         invitations.invite(session, email="ben@example.com", role="worker", activates=True, made_by="ada")
         periods.close(session, date(2020, 1, 1), closed_by="ada")
@@ -188,6 +198,18 @@ def _live_in(house: House) -> None:
     client: FlaskClient = house.app.test_client()
     headers = {"Authorization": f"Bearer {house.token('ops', 'ada')}", "Idempotency-Key": "once"}
     assert client.post("/api/requesters", json={"name": "R"}, headers=headers).status_code == 201
+
+
+def _correct(session: Session, project: Project) -> None:
+    """A correction that somebody let be, with a line of its preview; versions before knew no gold that it is of."""
+    made = Correction(
+        id=ids.new("cor"), kind="gold", project_id=project.id, subject_id=ids.new("tsk"), label_from=1, reason="",
+        state="dropped", n_previews=1, n_lines=1, content_hash=b"", proposed_by="ada", decided_by="ada",
+        decided_at=clock.now(session),
+    )  # fmt: skip
+    session.add(made)
+    session.flush()
+    session.add(CorrectionLine(correction_id=made.id, preview=1, number=1, change="task", task_id=ids.new("tsk")))
 
 
 def _judge(session: Session) -> None:

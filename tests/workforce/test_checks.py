@@ -153,6 +153,28 @@ BREAKS = {
     "W23 whoever was moved by evidence was moved by what the bounds of it say": """
         ALTER TABLE ladder_steps DISABLE TRIGGER append_only;
         UPDATE ladder_steps SET keep = 0.1 WHERE tier > 0""",
+    "W30 an applied correction has paid just what its lines say": """
+        INSERT INTO corrections (id, kind, project_id, subject_id, label_from, reason, state, n_previews, n_lines,
+                                 content_hash, proposed_by, decided_by, decided_at)
+        SELECT 'cor_' || n, 'gold', 'prj', 'tsk', 1, '', 'applied', 1, 1, '', 'ada', 'bob', now()
+          FROM generate_series(1, 2) n;
+        INSERT INTO correction_lines (correction_id, preview, number, change, worker_id, answer_id, amount, currency,
+                                      exponent, paid_by)
+        SELECT c.id, 1, 1, 'pay', w.id, 'ans', 1, 'USD', 4, 'house'
+          FROM corrections c, (SELECT * FROM workers LIMIT 1) w""",
+    "W31 what an answer was paid too little is made up for once": """
+        INSERT INTO corrections (id, kind, project_id, subject_id, label_from, reason, state, n_previews, n_lines,
+                                 content_hash, proposed_by, decided_by, decided_at)
+        SELECT 'cor_' || n, 'gold', 'prj', 'tsk', 1, '', 'applied', 1, 1, '', 'ada', 'bob', now()
+          FROM generate_series(1, 2) n;
+        INSERT INTO correction_lines (correction_id, preview, number, change, worker_id, answer_id, amount, currency,
+                                      exponent, paid_by)
+        SELECT c.id, 1, 1, 'pay', w.id, 'ans', 1, 'USD', 4, 'house'
+          FROM corrections c, (SELECT * FROM workers LIMIT 1) w""",
+    "W32 an appeal that a correction found right is upheld": """
+        INSERT INTO corrections (id, kind, project_id, subject_id, reason, state, n_previews, n_lines, content_hash,
+                                 proposed_by, decided_by, decided_at)
+        SELECT 'cor_x', 'appeal', project_id, id, '', 'applied', 1, 0, '', 'ada', 'bob', now() FROM appeals""",
     "W24 a worker is kept on a step just as long as an override of two people holds": """
         UPDATE worker_tiers SET pinned_until = now()""",
 }

@@ -14,7 +14,7 @@ from quality import checking
 from quality.events import ReliabilityChanged
 from tests import factories
 from tests.conftest import age
-from workforce import assignment, overrides, tiers
+from workforce import assignment, overrides, places, tiers
 from workforce.events import TierMoved
 from workforce.models import TierOverride, Worker
 from workforce.overrides import ForOneself, OverrideDecided, OverrideOpen
@@ -39,7 +39,7 @@ def _moves(db: Session, worker: Worker) -> list[tuple[int, int, str]]:
 
 
 def _tier(db: Session, worker: Worker) -> int:
-    (place,) = tiers.of_worker(db, worker.id)
+    (place,) = places.of_worker(db, worker.id)
     return place.tier
 
 
@@ -72,7 +72,7 @@ def test_a_proposal_moves_nobody(db: Session) -> None:
     made = _propose(db, worker)
 
     assert (made.state, made.ends_at) == ("proposed", None)
-    assert tiers.of_worker(db, worker.id) == []
+    assert places.of_worker(db, worker.id) == []
 
 
 def test_what_another_person_approves_acts_on_the_next_claim(db: Session) -> None:

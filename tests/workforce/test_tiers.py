@@ -3,7 +3,6 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -18,7 +17,8 @@ from quality.events import ReliabilityChanged
 from quality.gold_words import Ending
 from tests import factories
 from tests.conftest import House, age
-from workforce import assignment, golds, tiers
+from tests.wronged import follow
+from workforce import assignment, golds, places, tiers
 from workforce.models import Project, TierMove, Worker
 
 
@@ -37,11 +37,11 @@ def test_a_worker_has_one_place_on_each_ladder(db: Session) -> None:
     for skill, tier in (("lang.sw", 2), ("image.categorization", 4), ("lang.sw", 3)):
         tiers.set_tier(db, worker.id, skill=skill, tier=tier, reason="test", moved_by="ops")
 
-    assert [(place.skill, place.tier) for place in tiers.of_worker(db, worker.id)] == [
+    assert [(place.skill, place.tier) for place in places.of_worker(db, worker.id)] == [
         ("image.categorization", 4),
         ("lang.sw", 3),
     ]
-    assert tiers.of_worker(db, other.id) == []
+    assert places.of_worker(db, other.id) == []
 
 
 def test_nobody_is_moved_who_is_not_there(db: Session) -> None:
@@ -74,7 +74,7 @@ def test_of_two_first_moves_at_once_both_are_kept(house: House) -> None:
 
     with house.sessions() as db:
         moves = db.execute(text("SELECT tier_from, tier_to FROM tier_moves")).all()
-        (place,) = tiers.of_worker(db, worker.id)
+        (place,) = places.of_worker(db, worker.id)
     # Each begins where another one ended: nobody has read a place that was already left.
     froms = Counter(move.tier_from for move in moves) + Counter([place.tier])
     assert froms == Counter(move.tier_to for move in moves) + Counter([int(tiers.STARTING)])
@@ -100,7 +100,7 @@ def test_a_step_up_acts_on_the_next_claim(db: Session, books: None) -> None:
 # By evidence
 
 
-def _check(db: Session, project: Project, worker: Worker, *right: bool) -> list[str]:
+def check(db: Session, project: Project, worker: Worker, *right: bool) -> list[str]:
     """Checked answers of a worker to golds of their own, in this order; told and followed one by one."""
     made = []
     for one in right:
@@ -109,16 +109,8 @@ def _check(db: Session, project: Project, worker: Worker, *right: bool) -> list[
         vote = {"p": project.id, "t": known, "v": worker.id, "l": int(one)}
         db.execute(text("INSERT INTO votes (project_id, task_id, voter_id, label) VALUES (:p, :t, :v, :l)"), vote)
         checking.check(db, project.id, met=[(known, worker.id)])
-        _follow(db)
+        follow(db)
     return made
-
-
-def _follow(db: Session) -> None:
-    """Count what was checked, and deliver what that tells."""
-    checking.count(db)
-    rows = db.execute(text("DELETE FROM outbox_events WHERE topic = 'ReliabilityChanged' RETURNING id, payload")).all()
-    for row in sorted(rows, key=lambda row: row.id):
-        tiers.follow(db, [ReliabilityChanged(**row.payload)])
 
 
 def _moves(db: Session, worker: Worker) -> list[tuple[int, int, str]]:
@@ -128,18 +120,18 @@ def _moves(db: Session, worker: Worker) -> list[tuple[int, int, str]]:
     return [tuple(row) for row in rows]
 
 
-def _last(db: Session, worker: Worker) -> TierMove:
-    move: TierMove = tiers.moves(db, worker.id, pagination.PageRequest(1)).items[0]
+def last_move(db: Session, worker: Worker) -> TierMove:
+    move: TierMove = places.moves(db, worker.id, pagination.PageRequest(1)).items[0]
     return move
 
 
 def test_checked_answers_take_a_worker_up_with_rule_evidence_and_interval(db: Session) -> None:
     project, worker = factories.create_gold_project(db), factories.create_worker(db)
 
-    _check(db, project, worker, *[True] * 20)
+    check(db, project, worker, *[True] * 20)
 
     assert _moves(db, worker) == [(1, 2, "promotion")]
-    move = _last(db, worker)
+    move = last_move(db, worker)
     assert (move.rule_id, move.moved_by) == ("lad_00000000000000000000000000", "house")
     assert (move.since, move.through, move.n, move.n_right, move.high) == (0, 20, 20, 20, 1.0)
     assert move.low is not None
@@ -151,18 +143,18 @@ def test_checked_answers_take_a_worker_up_with_rule_evidence_and_interval(db: Se
 def test_a_clicker_is_taken_off_ordinary_work_and_a_good_past_does_not_help_them_back(db: Session) -> None:
     project, worker = factories.create_gold_project(db), factories.create_worker(db)
 
-    _check(db, project, worker, *[True] * 20, *[False] * 14)
+    check(db, project, worker, *[True] * 20, *[False] * 14)
 
     assert _moves(db, worker) == [(1, 2, "promotion"), (2, 0, "demotion")]
     record = checking.find(db, worker.id, factories.SKILL)
     assert record is not None
     assert record.shown.n < 14
-    assert record.since == _last(db, worker).through
+    assert record.since == last_move(db, worker).through
 
 
 def test_the_same_told_twice_moves_nobody_twice(db: Session) -> None:
     project, worker = factories.create_gold_project(db), factories.create_worker(db)
-    _check(db, project, worker, *[False] * 6)
+    check(db, project, worker, *[False] * 6)
 
     for _ in range(2):
         tiers.follow(db, [ReliabilityChanged(worker.id, factories.SKILL, 6, 0, 0.0, 0.5)])
@@ -180,10 +172,10 @@ def test_each_skill_has_a_ladder_of_its_own(db: Session) -> None:
     birds, worker = factories.create_gold_project(db), factories.create_worker(db)
     swahili = factories.create_gold_project(db, skill="lang.sw")
 
-    _check(db, birds, worker, *[False] * 6)
-    _check(db, swahili, worker, *[True] * 20)
+    check(db, birds, worker, *[False] * 6)
+    check(db, swahili, worker, *[True] * 20)
 
-    assert [(place.skill, place.tier) for place in tiers.of_worker(db, worker.id)] == [
+    assert [(place.skill, place.tier) for place in places.of_worker(db, worker.id)] == [
         (factories.SKILL, 0),
         ("lang.sw", 2),
     ]
@@ -193,7 +185,7 @@ def test_a_demotion_acts_on_the_next_claim(db: Session) -> None:
     project, worker = factories.create_gold_project(db), factories.create_worker(db)
     factories.create_task(db, project)
 
-    _check(db, project, worker, *[False] * 6)
+    check(db, project, worker, *[False] * 6)
 
     assert assignment.claim(db, worker.id) is None
     assert factories.claim(db, factories.create_worker(db))
@@ -201,7 +193,7 @@ def test_a_demotion_acts_on_the_next_claim(db: Session) -> None:
 
 def test_every_move_is_told(db: Session) -> None:
     project, worker = factories.create_gold_project(db), factories.create_worker(db)
-    _check(db, project, worker, *[False] * 6)
+    check(db, project, worker, *[False] * 6)
 
     (event,) = db.query(OutboxEvent).filter_by(topic="TierMoved").all()
 
@@ -211,7 +203,7 @@ def test_every_move_is_told(db: Session) -> None:
         "skill": factories.SKILL,
         "tier_from": 1,
         "tier_to": 0,
-        "move_id": _last(db, worker).id,
+        "move_id": last_move(db, worker).id,
     }
 
 
@@ -220,12 +212,12 @@ def test_every_move_is_told(db: Session) -> None:
 
 def test_a_demotion_by_wrong_gold_is_taken_back_when_the_gold_is_put_right(db: Session) -> None:
     project, worker = factories.create_gold_project(db), factories.create_worker(db)
-    known = _check(db, project, worker, *[True] * 20, *[False] * 14)
+    known = check(db, project, worker, *[True] * 20, *[False] * 14)
     assert _moves(db, worker)[-1] == (2, 0, "demotion")
 
     for one in known[20:]:
         golds.correct(db, project, one, label=0, reason="A crow.", corrected_by="ops")
-    _follow(db)
+    follow(db)
 
     assert _moves(db, worker)[-1] == (0, 2, "correction")
     record = checking.find(db, worker.id, factories.SKILL)
@@ -235,34 +227,34 @@ def test_a_demotion_by_wrong_gold_is_taken_back_when_the_gold_is_put_right(db: S
 
 def test_a_demotion_stands_that_the_rest_of_its_evidence_bears(db: Session) -> None:
     project, worker = factories.create_gold_project(db), factories.create_worker(db)
-    first, *_ = _check(db, project, worker, *[False] * 9)
+    first, *_ = check(db, project, worker, *[False] * 9)
 
     golds.correct(db, project, first, label=0, reason="A crow.", corrected_by="ops")
-    _follow(db)
+    follow(db)
 
     assert _moves(db, worker) == [(1, 0, "demotion")]
 
 
 def test_a_gold_whose_label_is_doubted_takes_a_demotion_back_too(db: Session) -> None:
     project, worker = factories.create_gold_project(db), factories.create_worker(db)
-    known = _check(db, project, worker, *[False] * 5)
+    known = check(db, project, worker, *[False] * 5)
     assert _moves(db, worker) == [(1, 0, "demotion")]
 
     for one in known:
         golds.retire(db, project.id, one, ended_by=Ending.CONTESTED, reason="Most say crow.")
-    _follow(db)
+    follow(db)
 
     assert _moves(db, worker)[-1] == (0, 1, "correction")
 
 
 def test_what_ops_have_decided_since_is_not_taken_back(db: Session) -> None:
     project, worker = factories.create_gold_project(db), factories.create_worker(db)
-    known = _check(db, project, worker, *[True] * 20, *[False] * 14)
+    known = check(db, project, worker, *[True] * 20, *[False] * 14)
     tiers.set_tier(db, worker.id, skill=factories.SKILL, tier=1, reason="A talk.", moved_by="ops")
 
     for one in known[20:]:
         golds.correct(db, project, one, label=0, reason="A crow.", corrected_by="ops")
-    _follow(db)
+    follow(db)
 
     assert _moves(db, worker)[-1] == (0, 1, "ops")
 
@@ -273,7 +265,7 @@ def test_what_ops_have_decided_since_is_not_taken_back(db: Session) -> None:
 def test_a_cool_down_that_is_over_lets_a_worker_up(db: Session) -> None:
     project, worker = factories.create_gold_project(db), factories.create_worker(db)
     tiers.set_tier(db, worker.id, skill=factories.SKILL, tier=1, reason="test", moved_by="ops")
-    _check(db, project, worker, *[True] * 20)
+    check(db, project, worker, *[True] * 20)
     assert tiers.look(db) == 0
 
     age(db, "worker_tiers", "moved_at", 86_400)
@@ -311,68 +303,6 @@ def test_whoever_works_in_the_skill_keeps_their_step(db: Session) -> None:
     assert _moves(db, working)[1:] == []
     assert _moves(db, elsewhere)[1:] == [(3, 2, "decay")]
     assert tiers.look(db) == 0
-
-
-# What people see
-
-
-def test_a_worker_sees_where_they_stand_and_what_comes_next_but_not_their_record(db: Session) -> None:
-    project, worker = factories.create_gold_project(db), factories.create_worker(db)
-    _check(db, project, worker, *[True] * 25)
-    checked = factories.create_worker(db)
-    _check(db, project, checked, True)
-
-    (mine,) = tiers.mine(db, worker.id)
-
-    assert (mine.tier, mine.name, mine.move_id) == (2, "regular", _last(db, worker).id)
-    assert (mine.next_tier, mine.next_name, mine.next_evidence, mine.next_reach) == (3, "senior", 40, 0.82)
-    assert not hasattr(mine, "n")
-    # A ladder that shows as soon as anything is checked would tell that it was gold.
-    assert tiers.mine(db, checked.id) == []
-
-
-def test_ops_see_the_record_also_where_nobody_was_moved(db: Session) -> None:
-    project, worker = factories.create_gold_project(db), factories.create_worker(db)
-    _check(db, project, worker, True, False)
-
-    (seen,) = tiers.with_records(db, worker.id)
-
-    assert (seen.tier, seen.move_id, seen.since) == (1, None, None)
-    assert (seen.n_seen, seen.n, seen.n_right) == (2, 2, 1)
-    with pytest.raises(NotFound):
-        tiers.with_records(db, ids.new("wrk"))
-
-
-def test_ops_look_through_a_skill_by_tier_country_and_bounds(db: Session) -> None:
-    project = factories.create_gold_project(db)
-    good, bad, new = (factories.create_worker(db) for _ in range(3))
-    _check(db, project, good, *[True] * 20)
-    _check(db, project, bad, *[False] * 3)
-
-    def found(**wanted: Any) -> set[str]:
-        page = tiers.in_skill(db, project.skill, pagination.PageRequest(200), **wanted)
-        return {one.worker_id for one in page.items}
-
-    assert found() >= {good.id, bad.id, new.id}
-    assert found(tier=2) == {good.id}
-    assert found(tier=1) >= {bad.id, new.id}
-    assert found(country="DE") == set()
-    assert found(low_percent_min=70) == {good.id}
-    assert found(high_percent_max=90) == {bad.id}
-    (one,) = tiers.in_skill(db, project.skill, pagination.PageRequest(1), low_percent_min=70, country="KE").items
-    assert (one.worker_id, one.tier, one.n, one.n_right) == (good.id, 2, 20, 20)
-
-
-def test_a_reason_that_was_written_before_workers_could_read_it_is_not_shown(db: Session) -> None:
-    worker = factories.create_worker(db)
-    move = {"id": ids.new("mov"), "w": worker.id}
-    db.execute(
-        text("""INSERT INTO tier_moves (id, worker_id, skill, tier_from, tier_to, reason, moved_by)
-                VALUES (:id, :w, 'lang', 1, 3, 'Between us.', 'ops')"""),
-        move,
-    )
-
-    assert _last(db, worker).told is None
 
 
 def test_checked_answers_move_a_worker_while_they_work(house: House) -> None:

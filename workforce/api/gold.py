@@ -63,23 +63,10 @@ def gold_supply(call: Call, project_id: str) -> gold_health.Supply:
     returns=schemas.CorrectionPreview,
 )
 def preview_correction(call: Call, project_id: str, task_id: str) -> correction.Preview:
-    """What would change if a gold had another label: votes, reliabilities and consensus. Nothing is changed."""
+    """What reliabilities and consensus would be if a gold had another label. See corrections."""
     project = projects.seen_by(call.db, call.actor, project_id)
     label = golds.label_of(project, call.body["category"])
     return correction.preview(call.db, project.id, task_id, label=label, n_classes=len(project.labels))
-
-
-@routes.post(
-    "/projects/<project_id>/gold/<task_id>/correction",
-    allow=allow("ops"),
-    body=schemas.GoldCorrection,
-    returns=schemas.Corrected,
-)
-def correct_gold(call: Call, project_id: str, task_id: str) -> correction.Corrected:
-    """Give a gold another label, with a reason that is kept. Reliabilities follow at once, or with the next fit."""
-    project = projects.seen_by(call.db, call.actor, project_id)
-    label, reason = golds.label_of(project, call.body["category"]), call.body["reason"]
-    return golds.correct(call.db, project, task_id, label=label, reason=reason, corrected_by=call.actor.token_id)
 
 
 @routes.post(

@@ -6,7 +6,7 @@ from foundation import pagination
 from foundation.auth import PUBLIC, allow
 from foundation.http import Call
 from foundation.limits import DAY, Limit
-from workforce import onboarding, requesters, schemas, tiers
+from workforce import onboarding, places, requesters, schemas
 from workforce.api.edge import routes
 from workforce.models import Requester as RequesterRow
 from workforce.models import Worker
@@ -31,7 +31,7 @@ def apply(call: Call) -> dict[str, Any]:
 def me(call: Call) -> dict[str, Any]:
     """Your profile, your status and your tier in each skill."""
     worker = onboarding.find(call.db, call.actor.subject_id)
-    return {"worker": worker, "tiers": tiers.of_worker(call.db, worker.id)}
+    return {"worker": worker, "tiers": places.of_worker(call.db, worker.id)}
 
 
 @routes.get("/workers", allow=allow("ops"), query=schemas.WorkerQuery, returns=schemas.Worker, paged=True)

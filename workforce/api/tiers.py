@@ -3,21 +3,21 @@
 from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call
-from workforce import ladders, onboarding, overrides, schemas, tiers
+from workforce import ladders, onboarding, overrides, places, schemas, tiers
 from workforce.api.edge import routes
 from workforce.models import TierOverride, WorkerTier
 
 
 @routes.get("/me/tiers", allow=allow("work"), returns=schemas.OnLadders)
-def my_tiers(call: Call) -> dict[str, list[tiers.OnLadder]]:
+def my_tiers(call: Call) -> dict[str, list[places.OnLadder]]:
     """Where you stand on every ladder that you were moved on, why, and what the next step asks for."""
-    return {"items": tiers.mine(call.db, call.actor.subject_id)}
+    return {"items": places.mine(call.db, call.actor.subject_id)}
 
 
 @routes.get("/me/tier-moves", allow=allow("work"), returns=schemas.TierMove, paged=True)
 def my_tier_moves(call: Call) -> pagination.Page:
     """Every move of yours, newest first: by which rule, and on which evidence."""
-    return tiers.moves(call.db, call.actor.subject_id, call.page)
+    return places.moves(call.db, call.actor.subject_id, call.page)
 
 
 @routes.get("/ladders/<skill>", allow=allow("work", "ops"), returns=schemas.Ladder)
@@ -31,19 +31,19 @@ def ladder(call: Call, skill: str) -> ladders.Rule:
 )
 def workers_in_skill(call: Call, skill: str) -> pagination.Page:
     """The workers of a skill with their tier and record, newest first; tier, country and bounds narrow the list."""
-    return tiers.in_skill(call.db, tiers.known_skill(skill), call.page, **call.query)
+    return places.in_skill(call.db, tiers.known_skill(skill), call.page, **call.query)
 
 
 @routes.get("/workers/<worker_id>/tiers", allow=allow("ops"), returns=schemas.OnLaddersWithRecords)
-def tiers_of_worker(call: Call, worker_id: str) -> dict[str, list[tiers.WithRecord]]:
+def tiers_of_worker(call: Call, worker_id: str) -> dict[str, list[places.WithRecord]]:
     """Where a worker stands on each ladder, why, and what their checked answers show by now."""
-    return {"items": tiers.with_records(call.db, worker_id)}
+    return {"items": places.with_records(call.db, worker_id)}
 
 
 @routes.get("/workers/<worker_id>/tier-moves", allow=allow("ops"), returns=schemas.TierMove, paged=True)
 def tier_moves_of_worker(call: Call, worker_id: str) -> pagination.Page:
     """Every move of a worker, newest first, as they read it themselves."""
-    return tiers.moves(call.db, onboarding.find(call.db, worker_id).id, call.page)
+    return places.moves(call.db, onboarding.find(call.db, worker_id).id, call.page)
 
 
 @routes.put(

@@ -16,6 +16,14 @@ from workforce.models.assignment import (
 )
 from workforce.models.audience import LanguageLevel, Pool, PoolMembership, WorkerLanguage
 from workforce.models.audits import Audit, AuditVerdict
+from workforce.models.corrections import (
+    Change,
+    Correction,
+    CorrectionKind,
+    CorrectionLine,
+    CorrectionState,
+    PaidBy,
+)
 from workforce.models.imports import Import, ImportFault, ImportFormat, ImportPart, ImportPiece, ImportState
 from workforce.models.invitation_lists import Fate, InvitationLine, InvitationList, ListState, TeamPool
 from workforce.models.invitations import Guest, Invitation, InvitationStatus, InvitedAs, StaffRole
@@ -82,10 +90,15 @@ __all__ = [
     "Brake",
     "BrakeState",
     "Cause",
+    "Change",
     "CheckState",
     "ClaimCursor",
     "Consent",
     "ConsentVersion",
+    "Correction",
+    "CorrectionKind",
+    "CorrectionLine",
+    "CorrectionState",
     "DeviceClass",
     "Draft",
     "Erasure",
@@ -116,6 +129,7 @@ __all__ = [
     "Message",
     "MessageChoice",
     "OverrideState",
+    "PaidBy",
     "Pool",
     "PoolMembership",
     "Project",

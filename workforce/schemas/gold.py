@@ -6,7 +6,6 @@ from foundation.fields import Choice, Flag, Fraction, Identifier, Integer, JsonO
 from quality import proposals
 from quality.gold_words import Ending, Source, Status, Verdict
 from workforce import golds
-from workforce.schemas.parts import Reason
 
 
 class Exposures(Schema):
@@ -103,10 +102,6 @@ class GoldSupply(Schema):
     warning = Text(allow_none=True)
 
 
-class GoldCorrection(GoldLabel, Reason):
-    """Another label, and why."""
-
-
 class MovedVoter(Schema):
     voter_id = Identifier("wrk")
     before = Fraction()
@@ -128,13 +123,6 @@ class CorrectionPreview(Schema):
     voters = ma.fields.List(ma.fields.Nested(MovedVoter))
     tasks_flipped = Integer()
     tasks = ma.fields.List(ma.fields.Nested(FlippedTask))
-
-
-class Corrected(Schema):
-    id = Identifier("cor")
-    label_from = Integer()
-    label_to = Integer()
-    refitted = Flag()
 
 
 class GoldSearch(Schema):
