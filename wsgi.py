@@ -46,6 +46,7 @@ from workforce import (
     imports,
     invitation_lists,
     invitations,
+    ladder_versions,
     leases,
     linked,
     messages,
@@ -146,6 +147,7 @@ program = Program(
         export_making.go_on,
         redenomination.go_on,
         tasks.lift_finished,
+        ladder_versions.roll_out,
     ),
     # What waits for servers of others, beside all that.
     errands=(mail.send_due,),

@@ -81,7 +81,7 @@ _UNUSUAL = {
     "invoices": "SELECT, INSERT, UPDATE (state, year, serial, due, issued_by, issued_at, entry_id, payment_id, "
     "paid_at, voided_by, voided_at, void_reason)",
     "horizons": "SELECT, INSERT, UPDATE (heard_xact, is_final)",
-    "ladder_rules": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
+    "ladder_rules": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at, looked_through, looked_at)",
     "nettings": "SELECT, INSERT, UPDATE (open, counts)",
     "tier_overrides": "SELECT, INSERT, UPDATE (state, decided_by, decided_at, tier_before, ends_at, ended_by, "
     "ended_at)",

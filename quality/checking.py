@@ -296,6 +296,18 @@ def of_voters(db: Session, voter_ids: Sequence[str], skill: str) -> dict[str, Re
     return {row.voter_id: _record(row) for row in db.scalars(rows.execution_options(populate_existing=True))}
 
 
+def skills(db: Session) -> set[str]:
+    """All skills in which anything of anybody was checked."""
+    return set(db.scalars(select(VoterRecord.skill).distinct()))
+
+
+def in_skill(db: Session, skill: str, *, after: str, most: int) -> list[Record]:
+    """The first records in a skill whose voters' ids come after this, in their order."""
+    rows = select(VoterRecord).where(VoterRecord.skill == skill, VoterRecord.voter_id > after)
+    ordered = rows.order_by(VoterRecord.voter_id).limit(most).execution_options(populate_existing=True)
+    return [_record(row) for row in db.scalars(ordered)]
+
+
 def within(skill: str, *, low_least: float | None, high_most: float | None) -> Select[str]:
     """Whose record in a skill has bounds like these: a list of ids for whoever asks about more of them."""
     rows = select(VoterRecord.voter_id).where(VoterRecord.skill == skill)

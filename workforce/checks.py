@@ -161,6 +161,8 @@ CHECKS = {
                 AND (m.tier_to <> m.tier_from + 1 OR s.reach IS NULL OR m.low < s.reach))
             OR (m.cause = 'demotion' AND s.tier = m.tier_from
                 AND (m.tier_to >= m.tier_from OR s.keep IS NULL OR least(m.high, m.high_recent) >= s.keep))""",
+    "W33 nobody was moved by a ladder that never held": """
+        SELECT m.id FROM tier_moves m JOIN ladder_rules r ON r.id = m.rule_id WHERE r.confirmed_at IS NULL""",
     "W30 an applied correction has paid just what its lines say": """
         SELECT d.key FROM (
                SELECT 'goodwill:' || min(l.answer_id) AS key, sum(l.amount) AS amount

@@ -6,7 +6,7 @@ Rules and the decision are in `ladders.py`, what evidence there is in `quality/c
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 
 from sqlalchemy import select, text
@@ -20,7 +20,7 @@ from quality.checking import Record, Shown, Stretch
 from quality.events import ReliabilityChanged
 from workforce import ladders, messages
 from workforce.events import TierMoved
-from workforce.ladders import Place, Rule, Standing
+from workforce.ladders import Move, Place, Rule, Standing
 from workforce.messages import News
 from workforce.models import Cause, TierMove, Worker, WorkerTier
 
@@ -182,13 +182,24 @@ def _consider(db: Session, place: WorkerTier) -> None:
     if place.pinned_until is not None:
         return
     rule, record = ladders.in_force(db, place.skill), checking.find(db, place.worker_id, place.skill)
-    decided = ladders.decide(rule, _as_place(place), _standing(db, place, rule, record), clock.now(db))
+    decided = foresee(db, place, rule, record, clock.now(db))
     if decided is not None:
         _move(db, place, decided.to, cause=decided.cause, reason=decided.why, rule=rule, record=record)
     if decided is not None and decided.cause == Cause.DEMOTION:
         # What was shown before speaks for nobody who has changed, nor against them once more.
         checking.begin_anew(db, place.worker_id, place.skill)
     _look_again(db, place)
+
+
+def foresee(db: Session, place: WorkerTier, rule: Rule, record: Record | None, now: datetime) -> Move | None:
+    """What a rule would do with somebody now; nothing is changed. Whoever an override keeps where they are stays."""
+    if place.pinned_until is not None:
+        return None
+    days = rule.steps[place.tier].decay_days
+    # Whoever has been there for less cannot have been without work for longer.
+    rests = days is not None and place.moved_at is not None and place.moved_at + timedelta(days=days) <= now
+    standing = _standing(db, place, rule, record) if rests else _shown(record)
+    return ladders.decide(rule, _as_place(place), standing, now)
 
 
 def _look_again(db: Session, place: WorkerTier) -> None:
@@ -213,11 +224,15 @@ _WORKED = text("""
 
 def _standing(db: Session, place: WorkerTier, rule: Rule, record: Record | None) -> Standing:
     """What is known of somebody. Their last work is looked for only where the lack of it could move them."""
-    found = ladders.NOTHING if record is None else Standing(record.n_seen, record.shown)
+    found = _shown(record)
     if rule.steps[place.tier].decay_days is None or place.moved_at is None:
         return found
     where = {"worker_id": place.worker_id, "skill": place.skill, "after": ids.earliest("ans", place.moved_at)}
     return Standing(found.n_seen, found.shown, db.scalar(_WORKED, where))
+
+
+def _shown(record: Record | None) -> Standing:
+    return ladders.NOTHING if record is None else Standing(record.n_seen, record.shown)
 
 
 def _put_right(db: Session, place: WorkerTier) -> None:

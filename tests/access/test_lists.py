@@ -105,6 +105,7 @@ LISTS = (
         id="worker_id",
     ),
     List("/api/tier-overrides", "SELECT id FROM tier_overrides", ("ops",)),
+    List("/api/ladders/bird.crow/versions", "SELECT id FROM ladder_rules WHERE skill = 'bird.crow'", ("ops",)),
     List("/api/corrections", "SELECT id FROM corrections", ("ops",)),
     List("/api/corrections?state=applied", "SELECT id FROM corrections WHERE state = 'applied'", ("ops",)),
     List("/api/tier-overrides?state=active", "SELECT id FROM tier_overrides WHERE state = 'active'", ("ops",)),
@@ -358,6 +359,8 @@ def test_every_list_is_tested() -> None:
         "/api/imports/<import_id>/faults",
         "/api/ladders/<skill>/workers",
     }
+    of_one |= {"/api/corrections/<correction_id>/lines", "/api/ladder-versions/<ladder_id>/moves"}
+    of_one |= {"/api/ladders/<skill>/versions"}
     of_one |= {"/api/workers/<worker_id>/tier-moves", "/api/workers/<voter_id>/checks"}
     assert paged - tested == of_a_project | of_a_run | of_an_invoice | of_one | {"/api/accounts/<account_id>/statement"}
 

@@ -1,6 +1,7 @@
 """What is taken away is gone with the next request, for every role and whatever was begun before."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 import pytest
 from sqlalchemy import text
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session
 from foundation import auth
 from foundation.errors import NotFound
 from tests.access.stage import Stage
+from workforce import ladder_versions, ladders
 from workforce.models import Kind
 
 # Something that each role may do.
@@ -104,6 +106,16 @@ def test_nobody_of_ops_overrides_the_rule_alone_or_for_themselves(stage: Stage) 
         oneself = stage.send_as(f"Bearer {secret}", "POST", approval)
 
     assert [answer.status_code for answer in (mine, again, oneself)] == [409, 409, 409]
+
+
+def test_nobody_of_ops_lets_a_ladder_hold_that_they_have_proposed(stage: Stage) -> None:
+    with stage.scene() as session:
+        steps = [{**asdict(step), "decay_days": None} for step in ladders.DEFAULT.steps]
+        ops = stage.world.callers["ops"].subject_id
+        made = ladder_versions.propose(session, "video", steps=steps, reason="New.", proposed_by=ops)
+        mine = stage.send("ops", "POST", f"/api/ladder-versions/{made.id}/approval")
+
+    assert (mine.status_code, mine.get_json()["type"]) == (409, "/problems/same-person")
 
 
 def test_nobody_of_ops_corrects_what_they_have_proposed(stage: Stage) -> None:

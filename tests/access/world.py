@@ -71,6 +71,8 @@ from workforce import (
     imports,
     invitation_lists,
     invitations,
+    ladder_versions,
+    ladders,
     leases,
     linked,
     messages,
@@ -266,6 +268,7 @@ _VALUES = {
     "clawback": "SELECT id AS clawback_id FROM clawbacks WHERE id = :id",
     "redenomination": "SELECT id AS redenomination_id FROM redenominations WHERE id = :id",
     "override": "SELECT id AS override_id FROM tier_overrides WHERE id = :id",
+    "ladder": "SELECT id AS ladder_id FROM ladder_rules WHERE id = :id",
     "correction": """
         SELECT id AS correction_id, encode(content_hash, 'hex') AS content_hash FROM corrections WHERE id = :id""",
     "wronged": """
@@ -329,6 +332,7 @@ _PREFIXES = {
     "kyc_rule_id": "kyr", "screening_id": "scr", "block_id": "blk", "account_id": "acc", "export_id": "exp",
     "mail_id": "mal", "invitation_id": "ivt", "message_id": "msg", "suspension_id": "sus",
     "check_id": "idc", "member_id": "mem", "erasure_id": "ers", "import_id": "imp", "correction_id": "cor",
+    "ladder_id": "lad",
 }  # fmt: skip
 
 
@@ -860,7 +864,10 @@ def _lists(session: Session, cast: Cast) -> Iterator[Thing]:
             yield Thing("invitation", "listed", "", str(invited.invitation_id))
         yield Thing("list", state, "", made.id)
 def _corrections(session: Session) -> Iterator[Thing]:
-    """A correction in every state, each of another worker in a skill of their own; and a gold that is still wrong."""
+    """A correction in every state, each of another worker in a skill of their own; a ladder by which one of them moves.
+
+    And a gold that is still wrong.
+    """
     for state, skill in zip(CorrectionState, ("bird", "bird.crow", "bird.rook"), strict=True):
         made = wronged.proposed(session, wronged.underpaid(session, skill=skill)[0], by="finance")
         if state == CorrectionState.APPLIED:
@@ -868,6 +875,15 @@ def _corrections(session: Session) -> Iterator[Thing]:
         if state == CorrectionState.DROPPED:
             corrections.drop(session, made.id, dropped_by="ops")
         yield Thing("correction", state, "", made.id)
+    for state, skill in (("confirmed", "bird.wren"), ("proposed", "bird.crow")):
+        # Of which nobody who was ever wrong keeps the first step.
+        steps = [{**asdict(step), "decay_days": None} for step in ladders.DEFAULT.steps]
+        steps[1] |= {"reach": 0.99, "keep": 0.99}
+        rule = ladder_versions.propose(session, skill, steps=steps, reason="Too many err.", proposed_by="finance")
+        if state == "confirmed":
+            ladder_versions.approve(session, rule.id, approved_by="ops")
+            run_steps(session, ladder_versions.roll_out(session))
+        yield Thing("ladder", state, "", rule.id)
     yield Thing("wronged", "known", "", wronged.underpaid(session, skill="bird.jay")[0])
 
 

@@ -6,7 +6,7 @@ The corpus takes these apart. A new route needs a line here before its bad input
 import io
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -77,6 +77,8 @@ from workforce import (
     invitation_lists,
     invitations,
     linked,
+    ladder_versions,
+    ladders,
     messages,
     overrides,
     pools,
@@ -443,6 +445,20 @@ def _correction(body: Any) -> Callable[[Session], Good]:
         return Good("ops", names=names, body=body, known={"/category": 422})
 
     return good
+
+
+_STEPS = [{**asdict(step), "decay_days": None} for step in ladders.DEFAULT.steps]
+
+
+def _new_ladder(_db: Session) -> Good:
+    # A shape alone does not say that nobody must keep more than was asked of them, or that the lowest asks nothing.
+    shares = {f"/steps/{tier}/{name}": 422 for tier in range(5) for name in ("reach", "keep", "decay_days")}
+    return Good("ops", names={"skill": "video"}, body={"reason": "Too many err.", "steps": _STEPS}, dear=shares)
+
+
+def _of_ladder(db: Session) -> Good:
+    made = ladder_versions.propose(db, "audio", steps=_STEPS, reason="Too many err.", proposed_by="ada")
+    return Good("ops", names={"ladder_id": made.id})
 
 
 def _new_correction(db: Session) -> Good:
@@ -1858,6 +1874,12 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/projects/<project_id>/gold/<task_id>/health": _of_gold("requester"),
     "GET /api/projects/<project_id>/gold-supply": _golds_of("ops"),
     "POST /api/projects/<project_id>/gold/<task_id>/correction/preview": _correction({"category": "crow"}),
+    "POST /api/ladders/<skill>/versions": _new_ladder,
+    "GET /api/ladders/<skill>/versions": lambda db: replace(_of_ladder(db), names={"skill": "audio"}, query="limit=1"),
+    "GET /api/ladder-versions/<ladder_id>": _of_ladder,
+    "GET /api/ladder-versions/<ladder_id>/preview": _of_ladder,
+    "GET /api/ladder-versions/<ladder_id>/moves": lambda db: replace(_of_ladder(db), query="limit=1"),
+    "POST /api/ladder-versions/<ladder_id>/approval": _of_ladder,
     "POST /api/corrections": _new_correction,
     "GET /api/corrections": lambda db: replace(
         _of_correction()(db), names={}, query="limit=1&kind=gold&state=proposed"

@@ -153,6 +153,8 @@ BREAKS = {
     "W23 whoever was moved by evidence was moved by what the bounds of it say": """
         ALTER TABLE ladder_steps DISABLE TRIGGER append_only;
         UPDATE ladder_steps SET keep = 0.1 WHERE tier > 0""",
+    "W33 nobody was moved by a ladder that never held": """
+        UPDATE ladder_rules SET confirmed_by = NULL, confirmed_at = NULL""",
     "W30 an applied correction has paid just what its lines say": """
         INSERT INTO corrections (id, kind, project_id, subject_id, label_from, reason, state, n_previews, n_lines,
                                  content_hash, proposed_by, decided_by, decided_at)

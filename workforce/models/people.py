@@ -220,6 +220,14 @@ class LadderRule(Base):
     created_at: Mapped[Created]
     confirmed_by: Mapped[str | None] = mapped_column(IdText)
     confirmed_at: Mapped[Moment | None]
+    # How far it has decided about everybody whom it moves, and since when it has (ladder_versions.py).
+    looked_through: Mapped[str | None] = mapped_column(IdText)
+    looked_at: Mapped[Moment | None]
+
+    @property
+    def state(self) -> str:
+        """Whether it is proposed, or holds or has held."""
+        return "proposed" if self.confirmed_at is None else "confirmed"
 
     __table_args__ = (
         UniqueConstraint("skill", "version"),

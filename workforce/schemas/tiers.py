@@ -1,8 +1,21 @@
 """What the routes of tiers and their ladders take and give."""
 
+from enum import StrEnum
+
 import marshmallow as ma
 
-from foundation.fields import Choice, Country, Fraction, Identifier, Integer, QueryInteger, Schema, Text, Timestamp
+from foundation.fields import (
+    Choice,
+    Country,
+    Flag,
+    Fraction,
+    Identifier,
+    Integer,
+    QueryInteger,
+    Schema,
+    Text,
+    Timestamp,
+)
 from workforce.models import Cause, OverrideState, WorkerStatus
 from workforce.overrides import DAYS_MAX
 from workforce.tiers import Tier
@@ -146,6 +159,67 @@ class LadderStep(Schema):
     keep = Fraction(allow_none=True, metadata={"description": "What the upper bound must not fall under."})
     cool_down_days = Integer(metadata={"description": "Since the last move, before anybody comes here."})
     decay_days = Integer(allow_none=True, metadata={"description": "Without work, until somebody goes one step down."})
+
+
+class NewLadderStep(Schema):
+    name = Text(required=True, shortest=1, longest=50, name=True)
+    evidence = Integer(required=True, least=1, most=10_000)
+    reach = Fraction(allow_none=True, load_default=None)
+    keep = Fraction(allow_none=True, load_default=None)
+    cool_down_days = Integer(least=0, most=3650, load_default=0)
+    decay_days = Integer(least=1, most=3650, allow_none=True, load_default=None)
+
+
+class NewLadder(Schema):
+    reason = Text(required=True, shortest=1, longest=1000)
+    steps = ma.fields.List(
+        ma.fields.Nested(NewLadderStep),
+        required=True,
+        validate=ma.validate.Length(equal=len(Tier)),
+        metadata={"description": "By their tier, from 0; what they mean is with the ladder that holds."},
+    )
+
+
+class LadderState(StrEnum):
+    PROPOSED = "proposed"
+    CONFIRMED = "confirmed"
+
+
+class LadderVersion(Schema):
+    id = Identifier("lad")
+    skill = Text()
+    version = Integer()
+    reason = Text()
+    state = Choice(LadderState, metadata={"description": "Of those that are confirmed the newest holds."})
+    created_at = Timestamp()
+    confirmed_at = Timestamp(allow_none=True)
+    rolled_out_at = Timestamp(
+        attribute="looked_at", allow_none=True, metadata={"description": "Since when everybody stands where it says."}
+    )
+
+
+class ForeseenMoves(Schema):
+    tier_from = Integer()
+    tier_to = Integer()
+    cause = Choice(Cause)
+    workers = Integer()
+
+
+class LadderPreview(Schema):
+    people = Integer(metadata={"description": "How many were looked at."})
+    complete = Flag(metadata={"description": "Whether these are all who go by the ladder."})
+    moves = ma.fields.List(ma.fields.Nested(ForeseenMoves))
+
+
+class ForeseenMove(Schema):
+    worker_id = Identifier("wrk")
+    skill = Text()
+    tier_from = Integer()
+    tier_to = Integer()
+    cause = Choice(Cause)
+    reason = Text(metadata={"description": "What the worker would read."})
+    low = Fraction(allow_none=True)
+    high = Fraction(allow_none=True)
 
 
 class Ladder(Schema):
