@@ -25,6 +25,10 @@ from workforce.messages import News
 from workforce.models import Cause, TierMove, Worker, WorkerTier
 
 
+class PlacedBefore(Conflict):
+    """This worker has been moved in this skill."""
+
+
 class TierPinned(Conflict):
     """An override keeps the worker where they are."""
 
@@ -50,6 +54,16 @@ _LOOKED_AT_ONCE = 100
 
 
 # By hand
+
+
+def place_first(db: Session, worker_id: str, *, skill: str, tier: int, reason: str, moved_by: str) -> WorkerTier:
+    """Put a worker on a step of a ladder on which neither a person nor the rule has moved them: one person's word."""
+    known_skill(skill)
+    place = _held(db, worker_id, skill)
+    _refuse_pinned(place)
+    if db.get(WorkerTier, (worker_id, skill)) is not None:
+        raise PlacedBefore("Evidence moves them from here on; against it, propose an override that another approves.")
+    return set_tier(db, worker_id, skill=skill, tier=tier, reason=reason, moved_by=moved_by)
 
 
 def set_tier(db: Session, worker_id: str, *, skill: str, tier: int, reason: str, moved_by: str) -> WorkerTier:

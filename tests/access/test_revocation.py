@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from foundation import auth
 from foundation.errors import NotFound
 from tests.access.stage import Stage
-from workforce import ladder_versions, ladders
+from workforce import ladder_versions, ladders, overrides
 from workforce.models import Kind
 
 # Something that each role may do.
@@ -81,16 +81,27 @@ def test_a_suspended_worker_who_is_activated_claims_again(stage: Stage) -> None:
 def test_an_expert_who_is_moved_down_decides_no_further_dispute(stage: Stage) -> None:
     expert = stage.world.callers["expert"].subject_id
     wanted = {"kind": Kind.ADJUDICATION, **stage.world.things["work"]["disputed"][""]}
-    with stage.scene():
-        moved = stage.send(
-            "ops", "PUT", f"/api/workers/{expert}/tiers/image.categorization", json={"tier": 3, "reason": "Less care."}
+    with stage.scene() as session:
+        made = overrides.propose(
+            session, expert, skill="image.categorization", tier=3, reason="Less care.", days=30, proposed_by="ada"
         )
+        moved = stage.send("ops", "POST", f"/api/tier-overrides/{made.id}/approval")
         claimed = stage.send("expert", "POST", "/api/claims", json=wanted)
 
     assert (moved.status_code, claimed.status_code) == (200, 204)
 
 
 # Two people
+
+
+def test_one_of_ops_places_nobody_who_was_moved_before(stage: Stage) -> None:
+    expert = stage.world.callers["expert"].subject_id
+    with stage.scene():
+        again = stage.send(
+            "ops", "PUT", f"/api/workers/{expert}/tiers/image.categorization", json={"tier": 4, "reason": "A friend."}
+        )
+
+    assert (again.status_code, again.get_json()["type"]) == (409, "/problems/placed-before")
 
 
 def test_nobody_of_ops_overrides_the_rule_alone_or_for_themselves(stage: Stage) -> None:

@@ -875,15 +875,15 @@ def _corrections(session: Session) -> Iterator[Thing]:
         if state == CorrectionState.DROPPED:
             corrections.drop(session, made.id, dropped_by="ops")
         yield Thing("correction", state, "", made.id)
-    for state, skill in (("confirmed", "bird.wren"), ("proposed", "bird.crow")):
+    for held, skill in (("confirmed", "bird.wren"), ("proposed", "bird.crow")):
         # Of which nobody who was ever wrong keeps the first step.
         steps = [{**asdict(step), "decay_days": None} for step in ladders.DEFAULT.steps]
         steps[1] |= {"reach": 0.99, "keep": 0.99}
         rule = ladder_versions.propose(session, skill, steps=steps, reason="Too many err.", proposed_by="finance")
-        if state == "confirmed":
+        if held == "confirmed":
             ladder_versions.approve(session, rule.id, approved_by="ops")
             run_steps(session, ladder_versions.roll_out(session))
-        yield Thing("ladder", state, "", rule.id)
+        yield Thing("ladder", held, "", rule.id)
     yield Thing("wronged", "known", "", wronged.underpaid(session, skill="bird.jay")[0])
 
 

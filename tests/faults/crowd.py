@@ -344,7 +344,9 @@ class Ops:
             if done.wait(0.3):
                 return
             worker_id, tier, reason = rng.choice(self.worker_ids), rng.randint(1, 3), f"move {number}"
-            path = f"/api/workers/{worker_id}/tiers/{SKILL}"
+            # One person places somebody once on each ladder, so each move is on another one.
+            ladder = "".join("abcdefghij"[int(digit)] for digit in str(number))
+            path = f"/api/workers/{worker_id}/tiers/{SKILL}.{ladder}"
             self.client.put(path, {"tier": tier, "reason": reason})
             self.journal.moves.append(Said(reason, (worker_id, tier)))
 

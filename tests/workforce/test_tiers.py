@@ -3,6 +3,7 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -30,6 +31,20 @@ def test_every_move_is_kept_with_its_reason(db: Session) -> None:
 
     moves = db.execute(text("SELECT tier_from, tier_to, reason, moved_by FROM tier_moves ORDER BY id")).all()
     assert sorted(map(tuple, moves)) == [(1, 3, "exam", "tok_ops"), (3, 2, "errors", "tok_ops")]
+
+
+def test_one_person_places_somebody_once_and_nobody_whom_the_rule_has_moved(db: Session) -> None:
+    worker, moved = factories.create_worker(db), factories.create_worker(db)
+    project = factories.create_gold_project(db)
+    check(db, project, moved, *[False] * 6)
+    where: dict[str, Any] = {"skill": factories.SKILL, "tier": 4, "reason": "test", "moved_by": "ops"}
+
+    assert tiers.place_first(db, worker.id, **where).tier == 4
+
+    for one in (worker, moved):
+        with pytest.raises(tiers.PlacedBefore):
+            tiers.place_first(db, one.id, **where)
+    assert tiers.place_first(db, moved.id, **{**where, "skill": "lang.sw"}).tier == 4
 
 
 def test_a_worker_has_one_place_on_each_ladder(db: Session) -> None:

@@ -50,8 +50,8 @@ def tier_moves_of_worker(call: Call, worker_id: str) -> pagination.Page:
     "/workers/<worker_id>/tiers/<skill>", allow=allow("ops"), body=schemas.TierChange, returns=schemas.WorkerTier
 )
 def set_tier(call: Call, worker_id: str, skill: str) -> WorkerTier:
-    """Put a worker on a step of a skill's ladder, with a reason that they read. Evidence may move them on."""
-    return tiers.set_tier(call.db, worker_id, skill=skill, moved_by=call.actor.token_id, **call.body)
+    """Put a worker on a step of a skill's ladder, once, with a reason that they read. Evidence moves them on."""
+    return tiers.place_first(call.db, worker_id, skill=skill, moved_by=call.actor.token_id, **call.body)
 
 
 @routes.post(
