@@ -447,13 +447,14 @@ def _correction(body: Any) -> Callable[[Session], Good]:
     return good
 
 
-_STEPS = [{**asdict(step), "decay_days": None} for step in ladders.DEFAULT.steps]
+_STEPS = [asdict(step) for step in ladders.DEFAULT.steps]
 
 
 def _new_ladder(_db: Session) -> Good:
     # A shape alone does not say that nobody must keep more than was asked of them, or that the lowest asks nothing.
     shares = {f"/steps/{tier}/{name}": 422 for tier in range(5) for name in ("reach", "keep", "decay_days")}
-    return Good("ops", names={"skill": "video"}, body={"reason": "Too many err.", "steps": _STEPS}, dear=shares)
+    steps = [{name: value for name, value in step.items() if value is not None} for step in _STEPS]
+    return Good("ops", names={"skill": "video"}, body={"reason": "Too many err.", "steps": steps}, dear=shares)
 
 
 def _of_ladder(db: Session) -> Good:

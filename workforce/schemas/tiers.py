@@ -164,10 +164,11 @@ class LadderStep(Schema):
 class NewLadderStep(Schema):
     name = Text(required=True, shortest=1, longest=50, name=True)
     evidence = Integer(required=True, least=1, most=10_000)
-    reach = Fraction(allow_none=True, load_default=None)
-    keep = Fraction(allow_none=True, load_default=None)
+    # What is left out is not asked; null says nothing that leaving out does not.
+    reach = Fraction(load_default=None, allow_none=False)
+    keep = Fraction(load_default=None, allow_none=False)
     cool_down_days = Integer(least=0, most=3650, load_default=0)
-    decay_days = Integer(least=1, most=3650, allow_none=True, load_default=None)
+    decay_days = Integer(least=1, most=3650, load_default=None, allow_none=False)
 
 
 class NewLadder(Schema):
