@@ -40,6 +40,7 @@ from quality.events import (
 from workforce import (
     appeals,
     assignment,
+    attempts,
     golds,
     identity,
     importing,
@@ -107,6 +108,7 @@ program = Program(
     # What is due by the clock.
     sweeps=(
         assignment.expire,
+        attempts.expire,
         precedence.raise_waiting,
         settlement.revisit,
         settlement.without_expert,

@@ -16,12 +16,14 @@ from payments.taxes import Terms
 from quality import gold, quarantine
 from quality.gold_words import Source
 from quality.methods import evidence
-from workforce import assignment, golds, onboarding, projects, requesters, settlement, tasks, tiers
+from workforce import assignment, attempts, exams, golds, onboarding, projects, requesters, settlement, tasks, tiers
 from workforce.events import AnswerSubmitted
 from workforce.models import (
     Answer,
+    Attempt,
     Batch,
     BatchStatus,
+    Exam,
     Kind,
     Project,
     Requester,
@@ -80,6 +82,32 @@ def create_project(db: Session, requester: Requester | None = None, **settings: 
     return projects.create(
         db, requester_id=requester.id, name=f"Project {next(_numbers)}", settings=chosen, prices=PRICES
     )
+
+
+def create_exam(db: Session, requester: Requester | None = None, *, n: int = 4, **changes: Any) -> Exam:
+    """An exam of some questions whose answer is a rook each, half of which must be right; or training."""
+    requester = requester or create_requester(db)
+    prices, questions = changes.pop("prices", ()), changes.pop("questions", n)
+    terms = {name: changes.pop(name) for name in exams.Terms.__slots__ if name in changes}
+    given = {"labels": ["crow", "rook"], "purpose": "exam", "tier_min": 0, **changes}
+    made = exams.create(
+        db, requester_id=requester.id, name=f"Exam {next(_numbers)}", prices=prices,
+        settings=projects.Settings(**given),
+        terms=exams.Terms(**{"n_questions": n, "n_needed": max(n // 2, 1), **terms}),
+    )  # fmt: skip
+    for i in range(questions):
+        asked = exams.Question({"attachment": f"bird {i}"}, "rook", f"Its beak, {i}.")
+        exams.add_question(db, made.project_id, asked, added_by="tok_1")
+    return made
+
+
+def sit(db: Session, worker: Worker, exam: Exam, *, right: int, wrong: int = 0) -> Attempt:
+    """An attempt with so many answers right, and then so many wrong."""
+    attempt = attempts.start(db, worker.id, exam.project_id)
+    for place in range(1, right + wrong + 1):
+        category = "rook" if place <= right else "crow"
+        attempts.answer(db, worker.id, attempt.id, place=place, payload={"category": category})
+    return attempt
 
 
 def create_batch(db: Session, project: Project, *, status: BatchStatus = BatchStatus.IN_PROGRESS) -> Batch:

@@ -28,6 +28,7 @@ from workforce.models import (
     LeasePolicy,
     Project,
     ProjectStatus,
+    Purpose,
     Release,
     Requester,
     Task,
@@ -62,6 +63,7 @@ class Settings:
     labels: list[str] = field(default_factory=list)
     task_type: str = categorization.NAME
     form: dict[str, Any] = field(default_factory=dict)
+    purpose: str = Purpose.WORK
     instruction: str = ""
     skill: str = "image.categorization"
     tier_min: int = Tier.NOVICE
@@ -97,7 +99,7 @@ class Settings:
 
 
 def create(db: Session, *, requester_id: str, name: str, settings: Settings, prices: Sequence[Price]) -> Project:
-    """A new project with its rate card in force."""
+    """A new project with its rate card in force; without one nothing of it can be paid, which is for exams alone."""
     if len(set(settings.labels)) != len(settings.labels):
         raise invalid({"labels": ["The labels of a project must differ from each other."]})
     labels, form = task_types.set_up(settings.task_type, settings.labels, settings.form)
@@ -123,8 +125,9 @@ def create(db: Session, *, requester_id: str, name: str, settings: Settings, pri
     db.add(project)
     db.flush()
     skills.belongs(db, project.id, project.skill, kind=kind, tolerance=form.get("tolerance"))
-    with errors.within("/rates"):
-        rates.publish(db, project.id, prices)
+    if prices:
+        with errors.within("/rates"):
+            rates.publish(db, project.id, prices)
     if settings.error_cost is not None:
         with errors.within("/error_cost"):
             money.parse(settings.error_cost, money.currency(db, prices[0].currency))

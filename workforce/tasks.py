@@ -21,7 +21,7 @@ from payments.funding import Rest
 from quality import gold
 from workforce import projects, task_types
 from workforce.events import AnswerSubmitted
-from workforce.models import GOLD, Answer, Batch, BatchStatus, Project, Task, TaskStatus, positions
+from workforce.models import GOLD, Answer, Batch, BatchStatus, Project, Purpose, Task, TaskStatus, positions
 from workforce.tiers import Tier
 
 # What one mistaken loop of a program may send before somebody has to look.
@@ -36,6 +36,10 @@ class UniqueIdTaken(Conflict):
 
 class BatchClosed(Conflict):
     """No more tasks may enter this batch."""
+
+
+class NothingButQuestions(BatchClosed):
+    """Training and exams have no tasks."""
 
 
 class TaskInWork(BadRequest):
@@ -66,7 +70,7 @@ def create(db: Session, project: Project, batch: Batch, question: Question) -> T
     if batch.status == BatchStatus.STAGING:
         # A launch that is under way would miss this task: wait for it, or hold it up until the task is in.
         db.refresh(batch, with_for_update={"read": True})
-    _refuse_completed(batch)
+    _refuse_closed(project, batch)
     if question.unique_id is not None:
         _refuse_taken(db, project.requester_id, question.unique_id)
     running = batch.status == BatchStatus.IN_PROGRESS
@@ -115,7 +119,7 @@ def create_many(
     """
     # A launch that is under way would miss these tasks: wait for it, or hold it up until they are in.
     db.refresh(batch, with_for_update={"read": True})
-    _refuse_completed(batch)
+    _refuse_closed(project, batch)
     # Whoever sends a single task of this requester waits until these are in, and then sees them.
     db.execute(_ALL_UNIQUE, {"requester_id": project.requester_id})
     running = batch.status == BatchStatus.IN_PROGRESS
@@ -221,7 +225,9 @@ _UNIQUE = text("""
 _ALL_UNIQUE = text("SELECT pg_advisory_xact_lock(hashtextextended(:requester_id, 0))")
 
 
-def _refuse_completed(batch: Batch) -> None:
+def _refuse_closed(project: Project, batch: Batch) -> None:
+    if project.purpose != Purpose.WORK:
+        raise NothingButQuestions("Add questions to it; tasks go to a project of their own.")
     if batch.status == BatchStatus.COMPLETED:
         raise BatchClosed("This batch is completed; make a new one.")
 

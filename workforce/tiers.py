@@ -66,12 +66,14 @@ def place_first(db: Session, worker_id: str, *, skill: str, tier: int, reason: s
     return set_tier(db, worker_id, skill=skill, tier=tier, reason=reason, moved_by=moved_by)
 
 
-def set_tier(db: Session, worker_id: str, *, skill: str, tier: int, reason: str, moved_by: str) -> WorkerTier:
+def set_tier(
+    db: Session, worker_id: str, *, skill: str, tier: int, reason: str, moved_by: str, cause: Cause = Cause.OPS
+) -> WorkerTier:
     """Put a worker on a step of a ladder and record why. Acts on their next claim; evidence may move them on."""
     known_skill(skill)
     place = _held(db, worker_id, skill)
     _refuse_pinned(place)
-    _move(db, place, tier, cause=Cause.OPS, reason=reason, moved_by=moved_by)
+    _move(db, place, tier, cause=cause, reason=reason, moved_by=moved_by)
     _look_again(db, place)
     return place
 

@@ -87,6 +87,24 @@ LISTS = (
         "task_id",
         "total",
     ),
+    List("/api/exams", "SELECT project_id FROM exams", ("ops",), id="project_id"),
+    List(
+        "/api/exams",
+        "SELECT id FROM projects WHERE requester_id = :me AND purpose <> 'work'",
+        _REQUESTERS,
+        id="project_id",
+    ),
+    List("/api/exam-attempts", "SELECT id FROM attempts", ("ops",)),
+    List("/api/exam-attempts?state=failed", "SELECT id FROM attempts WHERE state = 'failed'", ("ops",)),
+    List("/api/me/attempts", "SELECT id FROM attempts WHERE worker_id = :me", _WORKERS),
+    List(
+        "/api/me/exams",
+        "SELECT id FROM projects WHERE purpose <> 'work' AND status = 'active' AND (pools = '{}' OR :me = ''"
+        " OR EXISTS (SELECT FROM pool_memberships m WHERE m.worker_id = :me AND m.pool = ANY(pools)"
+        " AND m.ended_at IS NULL))",
+        _WORKERS,
+        id="project_id",
+    ),
     List("/api/leases", "SELECT id FROM assignments WHERE status = 'leased'", ("ops",)),
     List(
         "/api/leases?ending_within_seconds=0",
@@ -361,6 +379,7 @@ def test_every_list_is_tested() -> None:
     }
     of_one |= {"/api/corrections/<correction_id>/lines", "/api/ladder-versions/<ladder_id>/moves"}
     of_one |= {"/api/ladders/<skill>/versions"}
+    of_one |= {"/api/exams/<project_id>/questions"}
     of_one |= {"/api/workers/<worker_id>/tier-moves", "/api/workers/<voter_id>/checks"}
     assert paged - tested == of_a_project | of_a_run | of_an_invoice | of_one | {"/api/accounts/<account_id>/statement"}
 
@@ -755,3 +774,13 @@ def test_scales_next_token_leads_nobody_to_others_tasks(stage: Stage) -> None:
         shown = stage.send("requester", "GET", "/v1/tasks", query_string={"next_token": theirs}).get_json()["docs"]
 
     assert {task["task_id"] for task in shown} <= mine
+
+
+def test_the_questions_of_an_exam_are_of_that_exam(stage: Stage) -> None:
+    with stage.scene() as session:
+        for owner, given in stage.world.things["exam"]["open"].items():
+            shown = stage.send(owner, "GET", f"/api/exams/{given['project_id']}/questions").get_json()["items"]
+            where = {"id": given["project_id"]}
+            assert {one["id"] for one in shown} == _ids(
+                session, "SELECT id FROM exam_questions WHERE project_id = :id", where
+            )

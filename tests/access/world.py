@@ -55,6 +55,8 @@ from quality.gold_words import Ending, Verdict
 from quality.models import Quarantine, QuarantineStatus
 from tests import factories, wronged
 from tests.access import banking, canaries, clear, pay
+from tests import factories
+from tests.access import banking, canaries, clear, pay, sat
 from tests.conftest import DESTINATION_KEYS, Urls, _app
 from tests.payments import owed
 from workforce import (
@@ -236,6 +238,15 @@ _VALUES = {
         SELECT b.id AS batch_id, b.name AS batch, p.name AS project
           FROM batches b JOIN projects p ON p.id = b.project_id WHERE b.id = :id""",
     "import": "SELECT id AS import_id FROM imports WHERE id = :id",
+    "exam": """
+        SELECT x.project_id, p.labels[2] AS category,
+               (SELECT min(id) FROM exam_questions WHERE project_id = p.id) AS question_id,
+               (SELECT max(id) FROM exam_questions WHERE project_id <> p.id) AS elsewhere_id
+          FROM exams x JOIN projects p ON p.id = x.project_id WHERE p.id = :id""",
+    "sat": "SELECT project_id FROM exams WHERE project_id = :id",
+    "attempt": """
+        SELECT a.id AS attempt_id, p.labels[1] AS category
+          FROM attempts a JOIN projects p ON p.id = a.project_id WHERE a.id = :id""",
     "task": "SELECT id AS task_id, unique_id, project_id FROM tasks WHERE id = :id",
     "weighed": """
         SELECT project_id, min(voter_id) AS voter_id FROM reliability WHERE project_id = :id GROUP BY project_id""",
@@ -333,6 +344,8 @@ _PREFIXES = {
     "mail_id": "mal", "invitation_id": "ivt", "message_id": "msg", "suspension_id": "sus",
     "check_id": "idc", "member_id": "mem", "erasure_id": "ers", "import_id": "imp", "correction_id": "cor",
     "ladder_id": "lad",
+    "check_id": "idc", "member_id": "mem", "erasure_id": "ers", "import_id": "imp",
+    "question_id": "exq", "elsewhere_id": "exq", "attempt_id": "exm",
 }  # fmt: skip
 
 
@@ -429,6 +442,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     yield from _corrections(session)
     yield from _rates_and_rules(session, cast)
     yield from (Thing(*found) for found in pay.things(session, cast.workers, cast.approver))
+    yield from (Thing(*found) for found in sat.things(session, cast.workers, cast.crowd, cast.requesters))
     yield from (Thing(*found) for found in clear.things(session, cast.approver))
     yield from (Thing(*found) for found in banking.things(session, cast.workers, cast.approver))
     yield from _redenominations(session, cast)

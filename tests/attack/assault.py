@@ -23,7 +23,8 @@ from tests.attack import cells, corpus, credentials, verdict
 from tests.attack.cells import ROUTES, Cell
 from tests.attack.corpus import Entry
 from tests.attack.credentials import Credentials
-from tests.attack.good import GOOD, Good
+from tests.attack.good import GOOD
+from tests.attack.request import Good
 
 SECONDS_MAX = 1.0
 GROWTH_MAX = 50 * 1024 * 1024

@@ -16,7 +16,7 @@ from foundation import auth, fields, http
 from foundation.limits import STRANGERS
 from tests.attack import corpus
 from tests.attack.corpus import AS_EMPTY, OK, Entry, Spec
-from tests.attack.good import Good
+from tests.attack.request import Good
 
 ROUTES = {f"{route.method} {route.path}": route for group in wsgi.program.routes for route in group.routes}
 

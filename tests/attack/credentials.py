@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from foundation import auth
 from tests.attack import corpus
 from tests.attack.cells import Cell
-from tests.attack.good import Good
+from tests.attack.request import Good
 
 # What the row of a cell may call them.
 Credentials = dict[str, str]

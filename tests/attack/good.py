@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -63,6 +64,9 @@ from payments.models import (
 from payments.tax_documents import Shown
 from quality import checking, proposals, quarantine
 from tests import factories, wronged
+from tests import factories
+from tests.attack import good_exams
+from tests.attack.request import Good
 from tests.payments import cleared, exported, owed
 from tests.payments.files.test_camt import OURS, document, entry
 from workforce import (
@@ -100,31 +104,6 @@ from workforce.models import (
     WorkerStatus,
 )
 from workforce.tiers import Tier
-
-
-@dataclass(frozen=True, slots=True)
-class Good:
-    """Who sends what to which address."""
-
-    role: str
-    """Whose token; nobody's if it is empty."""
-    subject: str = field(default_factory=lambda: ids.new("stf"))
-    """Whose token it is; somebody new of the staff if nobody is named."""
-    names: Mapping[str, str] = field(default_factory=dict)
-    """What stands in the path."""
-    body: Any = None
-    sends: str | None = None
-    """What is sent where a file is taken."""
-    query: str = ""
-    known: Mapping[str, int] = field(default_factory=dict)
-    """Places where a value must name something that exists: how any other is refused."""
-    dear: Mapping[str, int] = field(default_factory=dict)
-    """Places where some good values ask for more than anybody has: how these are refused."""
-    inside: Mapping[str, ma.Schema] = field(default_factory=dict)
-    """What the view itself reads out of an object that the schema leaves open."""
-    person: str | None = None
-    """Who of the subject's people."""
-
 
 RATES = [{"tier": 0, "amount": "0.02", "currency": "USD"}]
 _PROJECT = {"labels": ["crow", "rook"], "rates": RATES}
@@ -1839,6 +1818,7 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/requesters": _requesters,
     "POST /api/projects": _new_project,
     "GET /api/projects": _requester,
+    **good_exams.GOOD,
     "GET /api/projects/<project_id>": _of_project(),
     "GET /api/projects/<project_id>/progress": _of_project(),
     "GET /api/projects/<project_id>/tasks": _of_project(),

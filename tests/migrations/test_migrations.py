@@ -176,6 +176,7 @@ def _live_in(house: House) -> None:
         _judge(session)
         _say(session)
         _send_file(session, project)
+        factories.sit(session, expert, factories.create_exam(session), right=1)
         factories.enter_fx_rate(session, confirmed=True)
         factories.enter_tax_rule(session, confirmed=True, country="UG")
         # Of which nothing is taken yet: versions before could not say what was.

@@ -24,6 +24,7 @@ from workforce.models.corrections import (
     CorrectionState,
     PaidBy,
 )
+from workforce.models.exams import Attempt, AttemptAnswer, AttemptState, Exam, ExamQuestion, ToSit
 from workforce.models.imports import Import, ImportFault, ImportFormat, ImportPart, ImportPiece, ImportState
 from workforce.models.invitation_lists import Fate, InvitationLine, InvitationList, ListState, TeamPool
 from workforce.models.invitations import Guest, Invitation, InvitationStatus, InvitedAs, StaffRole
@@ -59,6 +60,7 @@ from workforce.models.projects import (
     LeasePolicy,
     Project,
     ProjectStatus,
+    Purpose,
     WhenRevised,
 )
 from workforce.models.reviews import (
@@ -83,6 +85,9 @@ __all__ = [
     "AppealState",
     "Assignment",
     "AssignmentStatus",
+    "Attempt",
+    "AttemptAnswer",
+    "AttemptState",
     "Audit",
     "AuditVerdict",
     "Batch",
@@ -104,6 +109,8 @@ __all__ = [
     "Erasure",
     "ErasureState",
     "Fate",
+    "Exam",
+    "ExamQuestion",
     "Guest",
     "IdentityCheck",
     "Import",
@@ -135,6 +142,7 @@ __all__ = [
     "Project",
     "ProjectPace",
     "ProjectStatus",
+    "Purpose",
     "RejectReason",
     "Release",
     "ReleaseReason",
@@ -150,6 +158,7 @@ __all__ = [
     "TeamPool",
     "TierMove",
     "TierOverride",
+    "ToSit",
     "WhenRevised",
     "Withdrawal",
     "WithdrawalReason",

@@ -64,7 +64,7 @@ class Cause(StrEnum):
     """Why somebody moved on a ladder.
 
     By its rule: up, down, for lack of work, or since what had spoken against them was put right. By a person; by two
-    people, and at the end of that. `earlier` is by a person too, before workers could read why.
+    people, and at the end of that; by an exam. `earlier` is by a person too, before workers could read why.
     """
 
     PROMOTION = "promotion"
@@ -74,6 +74,7 @@ class Cause(StrEnum):
     OPS = "ops"
     OVERRIDE = "override"
     EXPIRY = "expiry"
+    EXAM = "exam"
     EARLIER = "earlier"
 
 

@@ -31,6 +31,14 @@ class ProjectStatus(StrEnum):
     PAUSED = "paused"
 
 
+class Purpose(StrEnum):
+    """What a project is for: work has tasks, the others have questions that are sat (exams.py)."""
+
+    WORK = "work"
+    TRAINING = "training"
+    EXAM = "exam"
+
+
 class BatchStatus(StrEnum):
     STAGING = "staging"
     IN_PROGRESS = "in_progress"
@@ -67,6 +75,7 @@ class Project(Base):
     requester_id: Mapped[str] = mapped_column(IdText, ForeignKey("requesters.id"))
     name: Mapped[str]
     task_type: Mapped[str]
+    purpose: Mapped[str] = mapped_column(server_default=text("'work'"))
     status: Mapped[str]
     instruction: Mapped[str]
     # Class names in the order of their numbers: label 0 is labels[0].
@@ -159,6 +168,8 @@ class Project(Base):
         CheckConstraint("answers_per_day BETWEEN 1 AND 1000000", name="answers_per_day_range"),
         CheckConstraint("worker_share > 0 AND worker_share <= 1", name="worker_share_range"),
         one_of("status", ProjectStatus),
+        one_of("purpose", Purpose),
+        Index("ix_projects_to_sit", "id", postgresql_where=text("purpose <> 'work'")),
     )
 
 

@@ -22,7 +22,7 @@ from payments import money
 from quality.escalation import Basis, Fallback
 from workforce import task_types
 from workforce.assignment import LEASES_MAX
-from workforce.models import Acceptance, LanguageLevel, LeasePolicy, Pool, WhenRevised
+from workforce.models import Acceptance, LanguageLevel, LeasePolicy, Pool, Purpose, WhenRevised
 from workforce.precedence import BAND_MAX
 from workforce.schemas.imports import TaskFields
 from workforce.schemas.parts import Language, Name, Price, Several, Skill
@@ -163,6 +163,7 @@ class NewProject(Schema):
 class Project(Schema):
     id = Identifier("prj")
     name = Text()
+    purpose = Choice(Purpose)
     task_type = Text()
     status = Text()
     instruction = Text()
