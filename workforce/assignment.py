@@ -447,10 +447,21 @@ _RETAKE = text("""
                         WHERE a.task_id = :task_id AND a.worker_id = ANY(:mates) AND a.project_id = :project_id
                           AND a.kind = :kind AND a.status IN ('leased', 'answered'))
 """)
+# One more answer than was asked for, which the task has set aside as long as it may have it: a widening whose answer is
+# there at once.
+_BESIDE = text("""
+    UPDATE tasks t SET overlap = t.overlap + 1, updated_at = now()
+      FROM projects p
+     WHERE t.id = :task_id AND t.project_id = :project_id AND p.id = t.project_id AND p.late_rule = 'paid'
+       AND t.status = 'open' AND :kind = 'answer' AND t.overlap < p.overlap_max
+       AND NOT EXISTS (SELECT FROM assignments a
+                        WHERE a.task_id = t.id AND a.worker_id = :worker_id AND a.project_id = t.project_id
+                          AND a.kind = 'answer' AND a.status IN ('leased', 'answered'))
+""")
 
 
 def submit(db: Session, worker_id: str, assignment_id: str, *, fence: int, payload: dict[str, Any]) -> Answer:
-    """Store the answer of a held task as a vote. A late one counts if nobody has taken its slot meanwhile."""
+    """Store the answer of a held task as a vote. A late one counts if its slot is free, or its project takes it so."""
     held = held_by(db, worker_id, assignment_id, fence)
     label = labels.label_of(db, answerable(held), payload)
     if held.status == AssignmentStatus.EXPIRED:
@@ -495,6 +506,12 @@ def held_by(db: Session, worker_id: str, assignment_id: str, fence: int) -> Any:
 
 
 def _retake(db: Session, worker_id: str, held: Any) -> None:
+    where = {"task_id": held.task_id, "project_id": held.project_id, "worker_id": worker_id, "kind": held.kind}
+    where["queue"] = _QUEUE_OF[Kind(held.kind)].value
+    taken: Any = db.execute(_RETAKE, where)
+    if taken.rowcount == 0:
+        taken = db.execute(_BESIDE, where)
+    if taken.rowcount == 0:
     where = {"task_id": held.task_id, "project_id": held.project_id, "kind": held.kind}
     where |= {"queue": _QUEUE_OF[Kind(held.kind)].value, "mates": linked.take_turn(db, worker_id)}
     if db.execute(_RETAKE, where).rowcount == 0:  # type: ignore[attr-defined]  # a cursor result has it

@@ -29,6 +29,7 @@ class Work:
     task_type: str
     skill: str
     lease_seconds: int
+    late_rule: str
     tasks: int
     price: Quote | None
     disputes: int
@@ -48,7 +49,7 @@ _NOTHING = Quote(0, "", 0)
 def _available(*, is_clustered: bool) -> TextClause:
     return text(f"""
     WITH me AS MATERIALIZED ({pools.ME})
-    SELECT p.id AS project_id, p.task_type, p.skill, {paces.LEASE_SECONDS} AS lease_seconds, me.country,
+    SELECT p.id AS project_id, p.task_type, p.skill, {paces.LEASE_SECONDS} AS lease_seconds, p.late_rule, me.country,
            coalesce(s.tier, :starting) AS tier, o.n AS tasks, e.n AS disputes
       FROM me JOIN projects p ON p.status = 'active' AND (CAST(:after AS text) IS NULL OR p.id < :after)
       LEFT JOIN worker_tiers s ON s.worker_id = me.id AND s.skill = p.skill
@@ -99,6 +100,7 @@ def _work(row: Any, prices: Mapping[tuple[str, int], Quote], pace: paces.Pace | 
         task_type=row.task_type,
         skill=row.skill,
         lease_seconds=row.lease_seconds,
+        late_rule=row.late_rule,
         tasks=row.tasks if price else 0,
         price=price,
         disputes=row.disputes if dispute_price else 0,

@@ -25,6 +25,7 @@ from workforce.models import (
     BatchStatus,
     Kind,
     LanguageLevel,
+    LateRule,
     LeasePolicy,
     Project,
     ProjectStatus,
@@ -87,6 +88,7 @@ class Settings:
     accept_within_seconds: int = 604_800
     lease_seconds: int = 900
     lease_policy: str = LeasePolicy.FIXED
+    late_rule: str = LateRule.REFUSE
     priority: int = 2
     leases_max: int | None = None
     answers_per_day: int | None = None

@@ -11,7 +11,7 @@ from foundation import mail, outbox
 from payments import holds
 from quality import quarantine
 from workforce import erasures, identity, invitations, onboarding, suspensions
-from workforce.models import CheckState, ErasureState, SuspensionState, WorkerStatus
+from workforce.models import Appeal, AppealState, CheckState, ErasureState, SuspensionState, WorkerStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ def all_of_them(db: Session) -> list[Queue]:
     overdue = db.execute(_OVERDUE).one()
     return [
         _queue(db, "applicants", onboarding.listed(WorkerStatus.APPLICANT), "/api/workers?status=applicant"),
+        _queue(db, "appeals", select(Appeal).where(Appeal.state == AppealState.OPEN), "/api/appeals?state=open"),
         Queue("escalations_overdue", overdue[0], overdue[1], "/api/escalations"),
         _queue(db, "quarantines", quarantine.listed("proposed"), "/api/quarantines?status=proposed", "proposed_at"),
         _queue(

@@ -313,7 +313,7 @@ def _new_project(db: Session) -> Good:
         **_PROJECT, "name": "Rooks", "instruction": "Look.", "skill": factories.SKILL, "overlap_min": 2,
         "overlap_max": 3, "params": {"here": True}, "estimated_seconds": 20, "pools": ["crowd"], "countries": ["KE"],
         "languages": ["sw"], "language_level": "b1", "leases_max": 5, "answers_per_day": 40, "worker_share": 0.1,
-        "priority": 3, "lease_policy": "learned",
+        "priority": 3, "lease_policy": "learned", "late_rule": "paid",
     }  # fmt: skip
     return Good("requester", factories.create_requester(db).id, body=body)
 

@@ -35,7 +35,7 @@ from workforce.assignment import (
     NoSuchAssignment,
     NotActive,
 )
-from workforce.models import Answer, BatchStatus, Kind, Project, Task, TaskStatus, Worker, WorkerStatus
+from workforce.models import Answer, BatchStatus, Kind, LateRule, Project, Task, TaskStatus, Worker, WorkerStatus
 from workforce.tasks import TaskInWork
 
 
@@ -615,6 +615,50 @@ def test_a_late_answer_is_refused_once_somebody_took_the_task(db: Session, books
         factories.submit(db, worker, lease)
 
 
+def _late(db: Session, **settings: Any) -> tuple[Task, Worker, Lease]:
+    """A lease that ended, and whose slot somebody else has taken."""
+    project = factories.create_project(db, overlap_min=1, late_rule=LateRule.PAID, **settings)
+    task = factories.create_task(db, project)
+    worker = factories.create_worker(db)
+    lease = factories.claim(db, worker)
+    _let_expire(db)
+    factories.claim(db, factories.create_worker(db))
+    return task, worker, lease
+
+
+def test_a_late_answer_is_taken_beside_the_others_and_paid_where_the_project_says_so(db: Session, books: None) -> None:
+    task, worker, lease = _late(db, overlap_max=3)
+
+    answer = factories.submit(db, worker, lease)
+    factories.settle(db)
+
+    db.refresh(task)
+    assert (answer.late, task.overlap, task.free_slots) == (True, 2, 0)
+    assert db.scalars(text("SELECT voter_id FROM votes")).all() == [worker.id]
+    assert db.scalars(text("SELECT amount FROM earnings")).all() == [lease.amount]
+    with pytest.raises(AlreadyAnswered):
+        factories.submit(db, worker, lease)
+
+
+def test_no_late_answer_is_taken_beyond_what_was_set_aside(db: Session, books: None) -> None:
+    _, worker, lease = _late(db, overlap_max=1)
+
+    with pytest.raises(LeaseTaken):
+        factories.submit(db, worker, lease)
+
+
+def test_whoever_took_the_task_again_answers_it_once(db: Session, books: None) -> None:
+    project = factories.create_project(db, overlap_min=1, overlap_max=3, late_rule=LateRule.PAID)
+    factories.create_task(db, project)
+    worker = factories.create_worker(db)
+    late = factories.claim(db, worker)
+    _let_expire(db)
+    factories.claim(db, worker)
+
+    with pytest.raises(LeaseTaken):
+        factories.submit(db, worker, late)
+
+
 def test_a_late_answer_to_a_settled_task_is_refused(db: Session, books: None) -> None:
     project = factories.create_project(db, overlap_min=1, overlap_max=1, confidence_target=0.5)
     factories.create_task(db, project)
@@ -1016,10 +1060,10 @@ class Floor(RuleBasedStateMachine):
         self.outer.rollback()
         self.connection.close()
 
-    @initialize()
-    def open_the_project(self) -> None:
+    @initialize(late_rule=st.sampled_from(LateRule))
+    def open_the_project(self, late_rule: LateRule) -> None:
         self.project: Project = factories.create_project(
-            self.db, overlap_min=2, overlap_max=3, expert_share=0.5, confidence_target=0.9
+            self.db, overlap_min=2, overlap_max=3, expert_share=0.5, confidence_target=0.9, late_rule=late_rule
         )
         self.workers = [factories.create_worker(self.db) for _ in range(4)]
         self.workers.append(factories.create_worker(self.db, tier=4))
@@ -1133,6 +1177,8 @@ class Floor(RuleBasedStateMachine):
         task, worker = self.tasks[key[0]], self._worker(key)
         queue = TaskStatus.OPEN if key[2] == Kind.ANSWER else TaskStatus.ESCALATED
         refusal = {"answered": AlreadyAnswered, "released": LeaseOver, "withdrawn": LeaseWithdrawn}.get(self.state[key])
+        if self.state[key] == "expired" and (task.status != queue or not self._free(task)):
+            refusal = None if self._has_room_beside(task, key[2]) else LeaseTaken
         taken = any(self.state.get((key[0], mate, key[2])) in {"leased", "answered"} for mate in self._mates(worker.id))
         if self.state[key] == "expired" and (task.status != queue or not self._free(task) or taken):
             refusal = LeaseTaken
@@ -1142,6 +1188,11 @@ class Floor(RuleBasedStateMachine):
         else:
             with pytest.raises(refusal), self.db.begin_nested():
                 factories.submit(self.db, worker, self.leases[key], category)
+
+    def _has_room_beside(self, task: Task, kind: str) -> bool:
+        """Whether a late answer is taken beside those that the task has."""
+        takes = self.project.late_rule == LateRule.PAID and kind == Kind.ANSWER
+        return takes and task.status == TaskStatus.OPEN and task.overlap < self.project.overlap_max
 
     @precondition(lambda self: "leased" in self.state.values())
     @rule(data=st.data())

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from payments import holds
 from tests import factories
 from tests.conftest import age
-from workforce import erasures, identity, invitations, queues, suspensions
+from workforce import appeals, erasures, identity, invitations, queues, rejections, suspensions
 from workforce.models import WorkerStatus
 
 HOUR = 3600
@@ -75,3 +75,20 @@ def test_every_queue_leads_to_its_list(client: FlaskClient, token: Callable[...,
     for queue in shown:
         reader = tokens["finance" if queue["name"] == "held_pay" else "ops"]
         assert client.get(queue["address"], headers=reader).status_code == 200
+
+
+def test_an_appeal_waits_until_it_is_decided(db: Session) -> None:
+    project = factories.create_project(
+        db, overlap_min=1, overlap_max=1, confidence_target=0.5, expert_share=0.0, acceptance="by_requester"
+    )
+    factories.create_task(db, project)
+    (answer,) = factories.answer_all(db, project, "rook")
+    factories.settle(db)
+    evidence = {"reason": "copied", "evidence": "Word for word."}
+    rejections.reject(db, project, answer.id, decided_by="tok_1", **evidence)
+    made = appeals.appeal(db, answer.worker_id, answer.id, grounds="They are my own words.")
+
+    before = _waiting(db)
+    appeals.uphold(db, made.id, decision="They are.", decided_by="ops")
+
+    assert (before, _waiting(db)) == ({"appeals": 1}, {})

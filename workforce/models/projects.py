@@ -66,6 +66,16 @@ class LeasePolicy(StrEnum):
     LEARNED = "learned"
 
 
+class LateRule(StrEnum):
+    """What becomes of an answer that comes when its lease is over and its slot is gone.
+
+    It is refused; or taken beside the others and paid like them, as long as its task is open and may have one more.
+    """
+
+    REFUSE = "refuse"
+    PAID = "paid"
+
+
 class Project(Base):
     """Tasks of one type with one label set, rate card and quality settings."""
 
@@ -122,6 +132,8 @@ class Project(Base):
     accept_within_seconds: Mapped[int] = mapped_column(server_default=text("604800"))
     lease_seconds: Mapped[int]
     lease_policy: Mapped[str] = mapped_column(server_default=text("'fixed'"))
+    # What becomes of late answers whose slot is gone.
+    late_rule: Mapped[str] = mapped_column(server_default=text("'refuse'"))
     # Which project comes first (precedence.py): the band that was asked for, and how far waiting has raised it.
     priority: Mapped[int] = mapped_column(SmallInteger, server_default=text("2"))
     raised: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
@@ -163,6 +175,7 @@ class Project(Base):
         CheckConstraint(f"pools <@ ARRAY{[pool.value for pool in Pool]}", name="pools_known"),
         one_of("language_level", LanguageLevel),
         one_of("lease_policy", LeasePolicy),
+        one_of("late_rule", LateRule),
         CheckConstraint("priority BETWEEN 0 AND 4 AND raised BETWEEN 0 AND 4", name="priority_range"),
         CheckConstraint("leases_max BETWEEN 1 AND 20", name="leases_max_range"),
         CheckConstraint("answers_per_day BETWEEN 1 AND 1000000", name="answers_per_day_range"),

@@ -7,6 +7,7 @@ import marshmallow as ma
 from foundation.fields import Choice, Currency, Flag, Identifier, Integer, Schema, Text
 from payments import money
 from workforce.available import COUNTED_MOST
+from workforce.models import LateRule
 from workforce.why_nothing import Rule
 
 
@@ -33,6 +34,9 @@ class AvailableWork(Schema):
         allow_none=True, metadata={"description": "Half of the newest answers took no longer; null: not known yet."}
     )
     lease_seconds = Integer()
+    late_rule = Choice(
+        LateRule, metadata={"description": "What becomes of an answer whose lease is over and whose place is taken."}
+    )
 
 
 class WhyNothingQuery(Schema):

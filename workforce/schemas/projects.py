@@ -22,7 +22,7 @@ from payments import money
 from quality.escalation import Basis, Fallback
 from workforce import task_types
 from workforce.assignment import LEASES_MAX
-from workforce.models import Acceptance, LanguageLevel, LeasePolicy, Pool, Purpose, WhenRevised
+from workforce.models import Acceptance, LanguageLevel, LateRule, LeasePolicy, Pool, Purpose, WhenRevised
 from workforce.precedence import BAND_MAX
 from workforce.schemas.imports import TaskFields
 from workforce.schemas.parts import Language, Name, Price, Several, Skill
@@ -144,6 +144,7 @@ class NewProject(Schema):
     accept_within_seconds = Integer(least=3_600, most=1_814_400)
     lease_seconds = Integer(least=10, most=86_400)
     lease_policy = Choice(LeasePolicy)
+    late_rule = Choice(LateRule)
     priority = Integer(most=BAND_MAX)
     leases_max = Integer(least=1, most=LEASES_MAX)
     answers_per_day = Integer(least=1, most=1_000_000)
@@ -191,6 +192,7 @@ class Project(Schema):
     accept_within_seconds = Integer()
     lease_seconds = Integer()
     lease_policy = Choice(LeasePolicy)
+    late_rule = Choice(LateRule)
     priority = Integer()
     leases_max = Integer(allow_none=True)
     answers_per_day = Integer(allow_none=True)
