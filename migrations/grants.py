@@ -58,6 +58,7 @@ _UNUSUAL = {
     "attempt_answers": "SELECT, INSERT, UPDATE (label, answered_at)",
     "attempts": "SELECT, INSERT, UPDATE",
     "exam_questions": "SELECT, INSERT, UPDATE (retired_at)",
+    "task_reports": "SELECT, INSERT, UPDATE (state, decided_by, decided_at)",
     "exams": "SELECT, INSERT, UPDATE (qualified_by, qualified_at)",
     "appeals": "SELECT, INSERT, UPDATE (state, decision, decided_by, decided_at)",
     "brakes": "SELECT, INSERT, UPDATE (state, reason, decided_by, decided_at)",

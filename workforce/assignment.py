@@ -178,7 +178,7 @@ def claimable(
     """
     who = "ANY(CAST(:mates AS text[]))" if is_clustered else ":worker_id"
     return f"""t.project_id = {project} AND t.status = '{_QUEUE_OF[kind].value}' AND t.free_slots > 0
-           AND t.position > {after}
+           AND t.position > {after} AND t.parked_at IS NULL
            AND (t.kept_until IS NULL OR t.kept_until < now() OR :worker_id = ANY(t.kept_for))
            AND NOT EXISTS (SELECT FROM assignments a
                             WHERE a.task_id = t.id AND a.worker_id = {who} AND a.project_id = {project}

@@ -172,6 +172,11 @@ CHECKS = {
           JOIN exams x ON x.project_id = a.project_id JOIN projects p ON p.id = a.project_id
          WHERE a.nth > x.attempts_max OR a.started_at < a.ended_before + make_interval(days => x.cool_down_days)
             OR (a.had_passed AND p.purpose = 'exam')""",
+    "W33 a task is kept from everybody just as long as somebody's report of it waits": """
+        SELECT t.id FROM tasks t
+         WHERE t.parked_at IS NOT NULL AND t.status IN ('open', 'escalated', 'gold')
+           AND NOT EXISTS (SELECT FROM task_reports r
+                            WHERE r.task_id = t.id AND r.project_id = t.project_id AND r.state = 'open')""",
     "W22 everybody stands where their last move has brought them": """
         SELECT p.worker_id || ' in ' || p.skill FROM worker_tiers p
           LEFT JOIN LATERAL (

@@ -76,6 +76,7 @@ _TAKE = text(f"""
     WITH head AS MATERIALIZED (
         SELECT t.id FROM tasks t
          WHERE t.project_id = :project_id AND t.id = ANY(:task_ids) AND t.status = 'gold' AND t.free_slots > 0
+           AND t.parked_at IS NULL
            AND (SELECT count(*) FROM assignments WHERE worker_id = :worker_id AND status = 'leased') < :leases_max
          ORDER BY array_position(CAST(:task_ids AS text[]), t.id) LIMIT 1 FOR UPDATE OF t SKIP LOCKED),
     taken AS (

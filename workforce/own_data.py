@@ -61,6 +61,7 @@ _SECTIONS = {
              FROM answers n JOIN assignments a ON a.id = n.assignment_id AND a.project_id = n.project_id""",
         "n.worker_id",
     ),
+    "task_reports": ("SELECT id, project_id, reason, note, state, created_at FROM task_reports", "worker_id"),
     "attempts": (
         """SELECT a.id, a.project_id, a.state, a.n_questions, a.n_needed, a.n_answered,
                   CASE WHEN a.state <> 'sitting' THEN a.n_right END AS n_right, a.started_at, a.ended_at

@@ -89,6 +89,7 @@ class Settings:
     lease_seconds: int = 900
     lease_policy: str = LeasePolicy.FIXED
     late_rule: str = LateRule.REFUSE
+    reports_to_park: int = 2
     priority: int = 2
     leases_max: int | None = None
     answers_per_day: int | None = None

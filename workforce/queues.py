@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from foundation import mail, outbox
 from payments import holds
 from quality import quarantine
-from workforce import erasures, identity, invitations, onboarding, suspensions
+from workforce import erasures, identity, invitations, onboarding, reports, suspensions
 from workforce.models import Appeal, AppealState, CheckState, ErasureState, SuspensionState, WorkerStatus
 
 
@@ -50,6 +50,7 @@ def all_of_them(db: Session) -> list[Queue]:
         _queue(
             db, "identity_reviews", identity.listed(state=CheckState.IN_REVIEW), "/api/identity-checks?state=in_review"
         ),
+        _queue(db, "parked_tasks", reports.waiting(), "/api/task-reports?state=open", "parked_at"),
         _queue(db, "erasures", erasures.listed(state=ErasureState.REQUESTED), "/api/erasures?state=requested"),
         _queue(db, "invitations_bounced", invitations.listed(bounced=True), "/api/invitations?bounced=true"),
         _queue(db, "mails", mail.listed(state=mail.MailState.GIVEN_UP), "/api/mails?state=given_up"),

@@ -429,6 +429,14 @@ def take_back(db: Session, project: Project, chosen: Sequence[Task]) -> None:
     widen(db, chosen)
 
 
+def unpark(db: Session, task: Task) -> None:
+    """Give a task out again, to those too who have passed it meanwhile; it is locked."""
+    if task.parked_at is not None:
+        task.parked_at = None
+        _reopen(db, task, 0)
+    db.flush()
+
+
 def _reopen(db: Session, task: Task, n_slots: int = 1) -> None:
     task.free_slots += n_slots
     task.position = db.scalar(positions.next_value()) or 0

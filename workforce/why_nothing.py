@@ -39,6 +39,7 @@ class Rule(StrEnum):
     YOURS = "yours"
     LINKED = "linked"
     TAKEN = "taken"
+    PARKED = "parked"
     KEPT = "kept"
     LEASES = "leases"
 
@@ -56,6 +57,7 @@ _SAYS = {
     Rule.YOURS: "You hold the task, or have answered it.",
     Rule.LINKED: "An account that counts as yours holds the task, or has answered it.",
     Rule.TAKEN: "All answers that the task wants are given or being given by others.",
+    Rule.PARKED: "Workers found the task broken; somebody has to look at it first.",
     Rule.KEPT: "The task is kept for others for a while.",
     Rule.LEASES: "You hold as many tasks as one worker may; answer or release one first.",
 }
@@ -105,7 +107,7 @@ _PROJECTS = text(f"""
 _MINE = """EXISTS (SELECT FROM assignments a WHERE a.task_id = t.id AND a.worker_id = :worker_id
                       AND a.project_id = t.project_id AND a.status IN ('leased', 'answered')"""
 _MATES = _MINE.replace("= :worker_id", "= ANY(CAST(:mates AS text[]))")
-_OF_TASK = "t.id, t.project_id, t.status, t.free_slots, t.kept_until, t.kept_for"
+_OF_TASK = "t.id, t.project_id, t.status, t.free_slots, t.kept_until, t.kept_for, t.parked_at"
 # The end of a line first: a worker begins at its other end, so what they may still claim is there.
 _TASKS = text(f"""
     SELECT w.project_id, t.status, t.free_slots > 0 AS is_free,
@@ -115,6 +117,7 @@ _TASKS = text(f"""
                 WHEN t.status = 'escalated' AND {_MATES}) THEN '{Rule.LINKED}'
                 WHEN t.status = 'open' AND {_MATES} AND a.kind = 'answer') THEN '{Rule.LINKED}'
                 WHEN t.free_slots = 0 THEN '{Rule.TAKEN}'
+                WHEN t.parked_at IS NOT NULL THEN '{Rule.PARKED}'
                 WHEN t.kept_until >= now() AND NOT :worker_id = ANY(t.kept_for) THEN '{Rule.KEPT}' END AS rule,
            count(*) AS n
       FROM unnest(CAST(:projects AS text[]), CAST(:experts AS boolean[])) AS w(project_id, is_expert)

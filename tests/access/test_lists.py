@@ -38,7 +38,7 @@ _CLAIMABLE = """
     SELECT DISTINCT p.id FROM workers w CROSS JOIN projects p JOIN tasks t ON t.project_id = p.id AND t.free_slots > 0
       LEFT JOIN worker_tiers s ON s.worker_id = w.id AND s.skill = p.skill
      WHERE w.id = :me AND w.status = 'active' AND p.status = 'active' AND coalesce(s.tier, 1) >= p.tier_min
-       AND (t.kept_until IS NULL OR t.kept_until < now() OR w.id = ANY(t.kept_for))
+       AND t.parked_at IS NULL AND (t.kept_until IS NULL OR t.kept_until < now() OR w.id = ANY(t.kept_for))
        AND (p.countries = '{}' OR w.country = ANY(p.countries))
        AND (p.languages = '{}' OR EXISTS (
             SELECT FROM worker_languages l WHERE l.worker_id = w.id AND l.language = ANY(p.languages)
@@ -87,6 +87,8 @@ LISTS = (
         "task_id",
         "total",
     ),
+    List("/api/task-reports", "SELECT id FROM task_reports", ("ops",)),
+    List("/api/task-reports?state=open", "SELECT id FROM task_reports WHERE state = 'open'", ("ops",)),
     List("/api/exams", "SELECT project_id FROM exams", ("ops",), id="project_id"),
     List(
         "/api/exams",
@@ -363,6 +365,7 @@ def test_every_list_is_tested() -> None:
             "revisions",
             "reviews",
             "audits",
+            "task-reports",
         )
     }
     of_a_run = {f"/api/payout-runs/<run_id>/{name}" for name in ("payouts", "left-out", "files")}
@@ -783,4 +786,14 @@ def test_the_questions_of_an_exam_are_of_that_exam(stage: Stage) -> None:
             where = {"id": given["project_id"]}
             assert {one["id"] for one in shown} == _ids(
                 session, "SELECT id FROM exam_questions WHERE project_id = :id", where
+            )
+
+
+def test_the_reports_of_a_project_are_of_that_project(stage: Stage) -> None:
+    with stage.scene() as session:
+        for owner, given in stage.world.things["reported"]["open"].items():
+            shown = stage.send(owner, "GET", f"/api/projects/{given['project_id']}/task-reports").get_json()["items"]
+            where = {"id": given["project_id"]}
+            assert {one["id"] for one in shown} == _ids(
+                session, "SELECT id FROM task_reports WHERE project_id = :id", where
             )

@@ -56,7 +56,7 @@ from quality.models import Quarantine, QuarantineStatus
 from tests import factories, wronged
 from tests.access import banking, canaries, clear, pay
 from tests import factories
-from tests.access import banking, canaries, clear, pay, sat
+from tests.access import banking, broken, canaries, clear, pay, sat
 from tests.conftest import DESTINATION_KEYS, Urls, _app
 from tests.payments import owed
 from workforce import (
@@ -243,6 +243,7 @@ _VALUES = {
                (SELECT min(id) FROM exam_questions WHERE project_id = p.id) AS question_id,
                (SELECT max(id) FROM exam_questions WHERE project_id <> p.id) AS elsewhere_id
           FROM exams x JOIN projects p ON p.id = x.project_id WHERE p.id = :id""",
+    "reported": "SELECT id AS task_id, project_id FROM tasks WHERE id = :id",
     "sat": "SELECT project_id FROM exams WHERE project_id = :id",
     "attempt": """
         SELECT a.id AS attempt_id, p.labels[1] AS category
@@ -442,6 +443,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     yield from _corrections(session)
     yield from _rates_and_rules(session, cast)
     yield from (Thing(*found) for found in pay.things(session, cast.workers, cast.approver))
+    yield from (Thing(*found) for found in broken.things(session, cast.crowd, cast.requesters))
     yield from (Thing(*found) for found in sat.things(session, cast.workers, cast.crowd, cast.requesters))
     yield from (Thing(*found) for found in clear.things(session, cast.approver))
     yield from (Thing(*found) for found in banking.things(session, cast.workers, cast.approver))

@@ -65,7 +65,7 @@ from payments.tax_documents import Shown
 from quality import checking, proposals, quarantine
 from tests import factories, wronged
 from tests import factories
-from tests.attack import good_exams
+from tests.attack import good_exams, good_reports
 from tests.attack.request import Good
 from tests.payments import cleared, exported, owed
 from tests.payments.files.test_camt import OURS, document, entry
@@ -313,7 +313,7 @@ def _new_project(db: Session) -> Good:
         **_PROJECT, "name": "Rooks", "instruction": "Look.", "skill": factories.SKILL, "overlap_min": 2,
         "overlap_max": 3, "params": {"here": True}, "estimated_seconds": 20, "pools": ["crowd"], "countries": ["KE"],
         "languages": ["sw"], "language_level": "b1", "leases_max": 5, "answers_per_day": 40, "worker_share": 0.1,
-        "priority": 3, "lease_policy": "learned", "late_rule": "paid",
+        "priority": 3, "lease_policy": "learned", "late_rule": "paid", "reports_to_park": 3,
     }  # fmt: skip
     return Good("requester", factories.create_requester(db).id, body=body)
 
@@ -1819,6 +1819,7 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "POST /api/projects": _new_project,
     "GET /api/projects": _requester,
     **good_exams.GOOD,
+    **good_reports.GOOD,
     "GET /api/projects/<project_id>": _of_project(),
     "GET /api/projects/<project_id>/progress": _of_project(),
     "GET /api/projects/<project_id>/tasks": _of_project(),

@@ -45,6 +45,7 @@ from workforce import (
     leases,
     linked,
     pools,
+    reports,
     reviews,
     suspensions,
     teams,
@@ -171,6 +172,8 @@ def _live_in(house: House) -> None:
         given = factories.claim(session, factories.create_worker(session), others)
         giver = session.get_one(Assignment, (given.id, others.id)).worker_id
         assignment.release(session, giver, given.id, fence=given.fence, reason="no_time")
+        reported = factories.claim(session, expert, others)
+        reports.report(session, expert.id, reported.id, fence=reported.fence, reason="other")
         pools.put(session, expert.id, [Pool.VENDOR], put_by="ops")
         pools.set_languages(session, expert.id, {"sw": LanguageLevel.C1})
         _judge(session)

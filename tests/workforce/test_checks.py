@@ -157,6 +157,8 @@ BREAKS = {
         UPDATE attempts SET state = 'sitting', ended_at = NULL WHERE id = (SELECT max(id) FROM attempts)""",
     "W32 nobody sits an exam more often than it allows, or again before it does, or when they have passed it": """
         UPDATE exams SET attempts_max = 1""",
+    "W33 a task is kept from everybody just as long as somebody's report of it waits": """
+        UPDATE tasks SET parked_at = now() WHERE status = 'open'""",
     "W22 everybody stands where their last move has brought them": """
         UPDATE worker_tiers SET tier = 3""",
     "W23 whoever was moved by evidence was moved by what the bounds of it say": """

@@ -47,6 +47,7 @@ def test_a_project_keeps_its_settings(db: Session) -> None:
         "language_level": "b2",
         "lease_policy": "learned",
         "late_rule": "paid",
+        "reports_to_park": 3,
         "priority": 3,
         "leases_max": 5,
         "answers_per_day": 40,

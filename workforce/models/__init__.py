@@ -64,6 +64,7 @@ from workforce.models.projects import (
     Purpose,
     WhenRevised,
 )
+from workforce.models.reports import ReportReason, ReportState, TaskReport
 from workforce.models.reviews import (
     RejectReason,
     Review,
@@ -148,6 +149,8 @@ __all__ = [
     "RejectReason",
     "Release",
     "ReleaseReason",
+    "ReportReason",
+    "ReportState",
     "Requester",
     "Review",
     "ReviewState",
@@ -156,6 +159,7 @@ __all__ = [
     "Suspension",
     "SuspensionState",
     "Task",
+    "TaskReport",
     "TaskStatus",
     "TeamPool",
     "TierMove",

@@ -134,6 +134,8 @@ class Project(Base):
     lease_policy: Mapped[str] = mapped_column(server_default=text("'fixed'"))
     # What becomes of late answers whose slot is gone.
     late_rule: Mapped[str] = mapped_column(server_default=text("'refuse'"))
+    # So many people who find a task broken keep it from everybody, until somebody has looked at it.
+    reports_to_park: Mapped[int] = mapped_column(SmallInteger, server_default=text("2"))
     # Which project comes first (precedence.py): the band that was asked for, and how far waiting has raised it.
     priority: Mapped[int] = mapped_column(SmallInteger, server_default=text("2"))
     raised: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
@@ -176,6 +178,7 @@ class Project(Base):
         one_of("language_level", LanguageLevel),
         one_of("lease_policy", LeasePolicy),
         one_of("late_rule", LateRule),
+        CheckConstraint("reports_to_park BETWEEN 1 AND 100", name="reports_range"),
         CheckConstraint("priority BETWEEN 0 AND 4 AND raised BETWEEN 0 AND 4", name="priority_range"),
         CheckConstraint("leases_max BETWEEN 1 AND 20", name="leases_max_range"),
         CheckConstraint("answers_per_day BETWEEN 1 AND 1000000", name="answers_per_day_range"),

@@ -67,6 +67,8 @@ class Task(Base):
     # Until then only these workers are given it.
     kept_for: Mapped[list[str] | None] = mapped_column(ARRAY(IdText))
     kept_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # Since when it is kept from everybody, because workers found it broken (reports.py).
+    parked_at: Mapped[Moment | None]
     # What the task has set aside out of its batch's reserve, in ledger units.
     reserved: Mapped[int] = mapped_column(BigInteger)
     label: Mapped[int | None] = mapped_column(SmallInteger)
@@ -104,6 +106,7 @@ class Task(Base):
             "updated_at",
             postgresql_where=text("free_slots = 0 AND status = 'open'"),
         ),
+        Index("ix_tasks_parked", "parked_at", postgresql_where=text("parked_at IS NOT NULL")),
         Index("ix_tasks_kept", "kept_until", postgresql_where=text("kept_until IS NOT NULL")),
         Index(None, "project_id", "status"),
         Index(None, "requester_id", "id"),

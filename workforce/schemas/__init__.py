@@ -170,6 +170,16 @@ from workforce.schemas.projects import (
     RaisedReserves,
 )
 from workforce.schemas.queues import Queues
+from workforce.schemas.reports import (
+    DecidedReports,
+    NewReport,
+    Report,
+    ReportQuery,
+    ReportsOfProject,
+    ReportVerdict,
+    TaskReport,
+    TaskReportOfWorker,
+)
 from workforce.schemas.reviews import (
     Accepted,
     AnswersToAccept,
@@ -242,6 +252,7 @@ __all__ = [
     "CostCurve",
     "CostPoint",
     "DecidedAppeal",
+    "DecidedReports",
     "Dossier",
     "DossierAnswer",
     "Draft",
@@ -323,6 +334,7 @@ __all__ = [
     "NewProject",
     "NewQuestion",
     "NewRates",
+    "NewReport",
     "NewStaffInvitation",
     "NewSuspension",
     "NewTask",
@@ -358,6 +370,10 @@ __all__ = [
     "Rejection",
     "RemovedTasks",
     "RemovedTasksOfProject",
+    "Report",
+    "ReportQuery",
+    "ReportVerdict",
+    "ReportsOfProject",
     "Requester",
     "RequesterName",
     "RequesterWithToken",
@@ -376,6 +392,8 @@ __all__ = [
     "SuspensionQuery",
     "TakingBack",
     "TaskFields",
+    "TaskReport",
+    "TaskReportOfWorker",
     "TierChange",
     "TierMove",
     "TierOverride",
