@@ -455,7 +455,7 @@ _BESIDE = text("""
      WHERE t.id = :task_id AND t.project_id = :project_id AND p.id = t.project_id AND p.late_rule = 'paid'
        AND t.status = 'open' AND :kind = 'answer' AND t.overlap < p.overlap_max
        AND NOT EXISTS (SELECT FROM assignments a
-                        WHERE a.task_id = t.id AND a.worker_id = :worker_id AND a.project_id = t.project_id
+                        WHERE a.task_id = t.id AND a.worker_id = ANY(:mates) AND a.project_id = t.project_id
                           AND a.kind = 'answer' AND a.status IN ('leased', 'answered'))
 """)
 
@@ -506,15 +506,12 @@ def held_by(db: Session, worker_id: str, assignment_id: str, fence: int) -> Any:
 
 
 def _retake(db: Session, worker_id: str, held: Any) -> None:
-    where = {"task_id": held.task_id, "project_id": held.project_id, "worker_id": worker_id, "kind": held.kind}
-    where["queue"] = _QUEUE_OF[Kind(held.kind)].value
+    where = {"task_id": held.task_id, "project_id": held.project_id, "kind": held.kind}
+    where |= {"queue": _QUEUE_OF[Kind(held.kind)].value, "mates": linked.take_turn(db, worker_id)}
     taken: Any = db.execute(_RETAKE, where)
     if taken.rowcount == 0:
         taken = db.execute(_BESIDE, where)
     if taken.rowcount == 0:
-    where = {"task_id": held.task_id, "project_id": held.project_id, "kind": held.kind}
-    where |= {"queue": _QUEUE_OF[Kind(held.kind)].value, "mates": linked.take_turn(db, worker_id)}
-    if db.execute(_RETAKE, where).rowcount == 0:  # type: ignore[attr-defined]  # a cursor result has it
         raise LeaseTaken("Your lease ended and the task was taken again. Claim another one.")
     if held.kind == Kind.ANSWER:
         caps.take_again(db, worker_id, held.project_id)

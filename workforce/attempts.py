@@ -20,9 +20,10 @@ from payments.earnings import Work
 from payments.funding import Rest
 from payments.ledger import HOUSE, InsufficientFunds
 from payments.rates import Quote
-from workforce import assignment, pools, projects, tasks, tiers
+from workforce import assignment, labels, places, pools, projects, tasks, tiers
 from workforce.assignment import AlreadyAnswered, NotActive
 from workforce.exams import NoSuchExam
+from workforce.labels import Answerable
 from workforce.models import (
     Attempt,
     AttemptAnswer,
@@ -36,7 +37,6 @@ from workforce.models import (
     Worker,
     WorkerStatus,
 )
-from workforce.task_types import categorization
 from workforce.tiers import STARTING
 
 _ENDED_AT_ONCE = 100
@@ -268,7 +268,7 @@ def answer(db: Session, worker_id: str, attempt_id: str, *, place: int, payload:
         raise AlreadyAnswered("You have answered this question; its first answer is kept.")
     project = db.get_one(Project, attempt.project_id)
     asked = db.get_one(ExamQuestion, given.question_id)
-    given.label, given.answered_at = categorization.label_of(payload, project.labels), clock.now(db)
+    given.label, given.answered_at = labels.label_of(db, Answerable.of(project, asked.id), payload), clock.now(db)
     is_right = given.label == asked.label
     attempt.n_answered, attempt.n_right = attempt.n_answered + 1, attempt.n_right + is_right
     db.flush()
@@ -351,8 +351,8 @@ def _qualify(db: Session, attempt: Attempt) -> None:
     if db.get_one(Exam, attempt.project_id).qualified_at is None:
         return
     skill = db.get_one(Project, attempt.project_id).skill
-    places = {place.skill: place for place in tiers.of_worker(db, attempt.worker_id)}
-    place = places.get(skill)
+    ladders = {place.skill: place for place in places.of_worker(db, attempt.worker_id)}
+    place = ladders.get(skill)
     if place is None or place.tier >= STARTING or place.pinned_until is not None:
         return
     told = f"{attempt.n_right} of {attempt.n_questions} answers were right, and {attempt.n_needed} were asked for"

@@ -54,8 +54,6 @@ from quality import proposals, quarantine
 from quality.gold_words import Ending, Verdict
 from quality.models import Quarantine, QuarantineStatus
 from tests import factories, wronged
-from tests.access import banking, canaries, clear, pay
-from tests import factories
 from tests.access import banking, broken, canaries, clear, pay, sat
 from tests.conftest import DESTINATION_KEYS, Urls, _app
 from tests.payments import owed
@@ -345,7 +343,6 @@ _PREFIXES = {
     "mail_id": "mal", "invitation_id": "ivt", "message_id": "msg", "suspension_id": "sus",
     "check_id": "idc", "member_id": "mem", "erasure_id": "ers", "import_id": "imp", "correction_id": "cor",
     "ladder_id": "lad",
-    "check_id": "idc", "member_id": "mem", "erasure_id": "ers", "import_id": "imp",
     "question_id": "exq", "elsewhere_id": "exq", "attempt_id": "exm",
 }  # fmt: skip
 
@@ -879,6 +876,8 @@ def _lists(session: Session, cast: Cast) -> Iterator[Thing]:
             (invited,) = session.scalars(invitation_lists.lines(session, made.id, fate="invited"))
             yield Thing("invitation", "listed", "", str(invited.invitation_id))
         yield Thing("list", state, "", made.id)
+
+
 def _corrections(session: Session) -> Iterator[Thing]:
     """A correction in every state, each of another worker in a skill of their own; a ladder by which one of them moves.
 

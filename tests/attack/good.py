@@ -6,8 +6,7 @@ The corpus takes these apart. A new route needs a line here before its bad input
 import io
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -64,7 +63,6 @@ from payments.models import (
 from payments.tax_documents import Shown
 from quality import checking, proposals, quarantine
 from tests import factories, wronged
-from tests import factories
 from tests.attack import good_exams, good_reports
 from tests.attack.request import Good
 from tests.payments import cleared, exported, owed
@@ -80,9 +78,9 @@ from workforce import (
     imports,
     invitation_lists,
     invitations,
-    linked,
     ladder_versions,
     ladders,
+    linked,
     messages,
     overrides,
     pools,

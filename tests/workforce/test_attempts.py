@@ -17,7 +17,7 @@ from foundation.pagination import PageRequest
 from payments.rates import Price
 from tests import factories
 from tests.conftest import House, Urls, age
-from workforce import attempts, checks, exams, pools, tiers
+from workforce import attempts, checks, exams, places, pools
 from workforce.assignment import AlreadyAnswered, NotActive
 from workforce.attempts import (
     AlreadyPassed,
@@ -295,7 +295,7 @@ def test_passing_brings_a_candidate_up_where_ops_let_it(db: Session) -> None:
 
     attempt = factories.sit(db, worker, exam, right=3, wrong=1)
 
-    (place,) = tiers.of_worker(db, worker.id)
+    (place,) = places.of_worker(db, worker.id)
     last = db.execute(text("SELECT cause, reason, tier_to FROM tier_moves ORDER BY id DESC LIMIT 1")).one()
     assert (place.tier, last.cause, last.tier_to) == (1, "exam", 1)
     assert last.reason == (
@@ -309,11 +309,11 @@ def test_nobody_else_is_moved_by_it(db: Session, why: str) -> None:
     worker = factories.create_worker(db, tier=2) if why == "above" else _candidate(db)
     if why != "not let":
         exams.qualify(db, exam, qualifies=True, decided_by="ops")
-    before = tiers.of_worker(db, worker.id)[0].tier
+    before = places.of_worker(db, worker.id)[0].tier
 
     factories.sit(db, worker, exam, right=0 if why == "failed" else 4, wrong=4 if why == "failed" else 0)
 
-    assert tiers.of_worker(db, worker.id)[0].tier == before
+    assert places.of_worker(db, worker.id)[0].tier == before
 
 
 def test_answers_to_an_exam_are_nobodys_votes_and_no_checked_answers(db: Session, worker: Worker) -> None:
