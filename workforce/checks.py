@@ -149,7 +149,7 @@ CHECKS = {
     "W20 nobody rejects anything while ops look at their rejections": """
         SELECT v.answer_id FROM reviews v JOIN brakes b ON b.requester_id = v.requester_id
          WHERE b.state = 'on' AND v.state IN ('rejected', 'final') AND v.decided_at > b.created_at""",
-    "W30 an attempt is what its answers say of it": """
+    "W40 an attempt is what its answers say of it": """
         SELECT a.id FROM attempts a
           LEFT JOIN LATERAL (
                SELECT count(*) AS n, count(x.label) AS answered, count(*) FILTER (WHERE x.label = q.label) AS right
@@ -159,11 +159,11 @@ CHECKS = {
             OR (a.state <> 'sitting' AND a.state <> CASE WHEN a.n_right >= a.n_needed THEN 'passed'
                                                          WHEN a.n_answered > 0 THEN 'failed' ELSE 'abandoned' END)
             OR (a.state = 'sitting' AND a.n_answered = a.n_questions)""",
-    "W31 an attempt that pays is paid once, when it is over and anything was answered": """
+    "W41 an attempt that pays is paid once, when it is over and anything was answered": """
         SELECT a.id FROM attempts a LEFT JOIN earnings e ON e.answer_ref = a.id
          WHERE (a.amount IS NOT NULL AND a.state IN ('passed', 'failed')) <> (e.id IS NOT NULL)
             OR e.status = 'pending'""",
-    "W32 nobody sits an exam more often than it allows, or again before it does, or when they have passed it": """
+    "W42 nobody sits an exam more often than it allows, or again before it does, or when they have passed it": """
         SELECT a.id FROM (
                SELECT a.*, row_number() OVER earlier AS nth, lag(a.ended_at) OVER earlier AS ended_before,
                       bool_or(a.state = 'passed') OVER (earlier ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
@@ -172,7 +172,7 @@ CHECKS = {
           JOIN exams x ON x.project_id = a.project_id JOIN projects p ON p.id = a.project_id
          WHERE a.nth > x.attempts_max OR a.started_at < a.ended_before + make_interval(days => x.cool_down_days)
             OR (a.had_passed AND p.purpose = 'exam')""",
-    "W33 a task is kept from everybody just as long as somebody's report of it waits": """
+    "W43 a task is kept from everybody just as long as somebody's report of it waits": """
         SELECT t.id FROM tasks t
          WHERE t.parked_at IS NOT NULL AND t.status IN ('open', 'escalated', 'gold')
            AND NOT EXISTS (SELECT FROM task_reports r

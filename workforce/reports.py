@@ -72,14 +72,16 @@ def report(db: Session, worker_id: str, assignment_id: str, *, fence: int, reaso
     return made
 
 
-# By as many people as the project says, each of whom is believed: of their last reports not most were dismissed.
+# By as many people as the project says, who are no linked accounts and each of whom is believed: of their last reports
+# not most were dismissed.
 _PARK = text("""
     UPDATE tasks t SET parked_at = now(), updated_at = now()
       FROM projects p
      WHERE t.project_id = :project_id AND t.id = :task_id AND p.id = t.project_id AND t.parked_at IS NULL
        AND t.status IN ('open', 'escalated', 'gold')
        AND p.reports_to_park <= (
-           SELECT count(DISTINCT r.worker_id) FROM task_reports r
+           SELECT count(DISTINCT coalesce(w.cluster_id, w.id))
+             FROM task_reports r JOIN workers w ON w.id = r.worker_id
             WHERE r.project_id = t.project_id AND r.task_id = t.id AND r.state = 'open'
               AND (SELECT count(*) < 5 OR count(*) FILTER (WHERE d.state = 'dismissed') * 2 <= count(*)
                      FROM (SELECT e.state FROM task_reports e WHERE e.worker_id = r.worker_id AND e.state <> 'open'

@@ -1177,11 +1177,9 @@ class Floor(RuleBasedStateMachine):
         task, worker = self.tasks[key[0]], self._worker(key)
         queue = TaskStatus.OPEN if key[2] == Kind.ANSWER else TaskStatus.ESCALATED
         refusal = {"answered": AlreadyAnswered, "released": LeaseOver, "withdrawn": LeaseWithdrawn}.get(self.state[key])
-        if self.state[key] == "expired" and (task.status != queue or not self._free(task)):
-            refusal = None if self._has_room_beside(task, key[2]) else LeaseTaken
         taken = any(self.state.get((key[0], mate, key[2])) in {"leased", "answered"} for mate in self._mates(worker.id))
         if self.state[key] == "expired" and (task.status != queue or not self._free(task) or taken):
-            refusal = LeaseTaken
+            refusal = None if not taken and self._has_room_beside(task, key[2]) else LeaseTaken
         if refusal is None:
             factories.submit(self.db, worker, self.leases[key], category)
             self.state[key] = "answered"

@@ -34,7 +34,7 @@ from workforce.models import Pool, Worker, WorkerStatus
 
 Token = Callable[..., str]
 # The rules about attempts alone: all of them after each act take a minute.
-_RULES = [sql for name, sql in checks.CHECKS.items() if name[:3] in {"W30", "W31", "W32"}]
+_RULES = [sql for name, sql in checks.CHECKS.items() if name[:3] in {"W40", "W41", "W42"}]
 PAYS = (Price(tier=0, amount="1.50", currency="USD"),)
 
 

@@ -151,13 +151,13 @@ BREAKS = {
         INSERT INTO brakes (id, requester_id, state, since, n_rejected, n_judged, created_at)
         SELECT 'bra_x', requester_id, 'on', now(), 1, 1, now() - interval '1 day' FROM reviews
          WHERE state = 'rejected'""",
-    "W30 an attempt is what its answers say of it": """
+    "W40 an attempt is what its answers say of it": """
         UPDATE attempts SET n_right = 0""",
-    "W31 an attempt that pays is paid once, when it is over and anything was answered": """
+    "W41 an attempt that pays is paid once, when it is over and anything was answered": """
         UPDATE attempts SET state = 'sitting', ended_at = NULL WHERE id = (SELECT max(id) FROM attempts)""",
-    "W32 nobody sits an exam more often than it allows, or again before it does, or when they have passed it": """
+    "W42 nobody sits an exam more often than it allows, or again before it does, or when they have passed it": """
         UPDATE exams SET attempts_max = 1""",
-    "W33 a task is kept from everybody just as long as somebody's report of it waits": """
+    "W43 a task is kept from everybody just as long as somebody's report of it waits": """
         UPDATE tasks SET parked_at = now() WHERE status = 'open'""",
     "W22 everybody stands where their last move has brought them": """
         UPDATE worker_tiers SET tier = 3""",
@@ -243,9 +243,9 @@ MORE = {
     "an answer that outlives its gold": ("W11", "UPDATE tasks SET status = 'retired' WHERE status = 'gold'"),
     "a gold that is short of a slot": ("W1", "UPDATE tasks SET free_slots = 0 WHERE status = 'gold'"),
     "a retired gold with a slot": ("W6", "UPDATE tasks SET status = 'retired' WHERE status = 'gold'"),
-    "passed with less than was asked for": ("W30", "UPDATE attempts SET n_needed = 4, state = 'passed'"),
-    "passed and sat again": ("W32", "UPDATE attempts SET state = 'passed', n_needed = 1"),
-    "too soon": ("W32", "UPDATE exams SET cool_down_days = 7"),
+    "passed with less than was asked for": ("W40", "UPDATE attempts SET n_needed = 4, state = 'passed'"),
+    "passed and sat again": ("W42", "UPDATE attempts SET state = 'passed', n_needed = 1"),
+    "too soon": ("W42", "UPDATE exams SET cool_down_days = 7"),
     "a free slot": ("W6", "UPDATE tasks SET free_slots = 1"),
 }
 
