@@ -90,19 +90,21 @@ def _make(
     return LabelFile(file, rows, last if rows == most else None)
 
 
-# By the requester, whose tasks have an index in the order of their ids.
-_SETTLED = text("""
+# By the requester, whose tasks have an index in the order of their ids. The number stands in the text: as a parameter
+# it lets a generic plan ask for the answers of all tasks before it puts these in order.
+_SETTLED = text(f"""
     SELECT t.id, t.unique_id, t.batch_id, t.label, t.confidence, t.settled_by, t.flagged, t.settled_at, t.metadata,
            given.answers, given.dissenting, given.amounts
-      FROM tasks t
+      FROM (SELECT * FROM tasks
+             WHERE requester_id = :requester_id AND project_id = :project_id AND status = 'settled' AND id > :after
+             ORDER BY id LIMIT {_AT_ONCE}) t
      CROSS JOIN LATERAL (
            SELECT count(*) FILTER (WHERE a.kind = 'answer') AS answers,
                   CASE WHEN :has_classes
                        THEN count(*) FILTER (WHERE a.kind = 'answer' AND a.label <> t.label) END AS dissenting,
-                  coalesce(array_agg(s.amount), '{}') AS amounts
+                  coalesce(array_agg(s.amount), '{{}}') AS amounts
              FROM answers a JOIN assignments s ON s.project_id = a.project_id AND s.id = a.assignment_id
             WHERE a.task_id = t.id AND a.status = 'accepted') given
-     WHERE t.requester_id = :requester_id AND t.project_id = :project_id AND t.status = 'settled' AND t.id > :after
      ORDER BY t.id LIMIT :most
 """)
 

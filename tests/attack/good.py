@@ -312,8 +312,10 @@ def _new_project(db: Session) -> Good:
         "overlap_max": 3, "params": {"here": True}, "estimated_seconds": 20, "pools": ["crowd"], "countries": ["KE"],
         "languages": ["sw"], "language_level": "b1", "leases_max": 5, "answers_per_day": 40, "worker_share": 0.1,
         "priority": 3, "lease_policy": "learned", "late_rule": "paid", "reports_to_park": 3,
+        "task_type": "categorization", "form": {},
     }  # fmt: skip
-    return Good("requester", factories.create_requester(db).id, body=body)
+    known = {"/form": 422, "/form/kept/0": 422}
+    return Good("requester", factories.create_requester(db).id, body=body, known=known)
 
 
 def _of_project(role: str = "requester", query: str = "", body: Any = None) -> Callable[[Session], Good]:
@@ -491,7 +493,7 @@ def _audited(body: Any = None, query: str = "", *, named: bool = False) -> Calla
         right = audits.Finding(AuditVerdict.ACCEPTED)
         audits.audit(db, project, settled[0].id, right, made_by=project.requester_id)
         names = {"project_id": project.id, **({"task_id": settled[1].id} if named else {})}
-        known = {"/category": 422, "/verdict": 422}
+        known = {"/category": 422, "/verdict": 422, "/value": 422, "/value/kept/0": 422}
         return Good("requester", project.requester_id, names, body, query=query, known=known if named else {})
 
     return good
