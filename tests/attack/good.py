@@ -1649,7 +1649,7 @@ class _Params(schemas.NewProject):
     """What Scale's surface reads out of a project's params."""
 
     class Meta:
-        exclude = ("name", "labels", "params", "estimated_seconds")
+        exclude = ("name", "task_type", "labels", "form", "params", "estimated_seconds")
 
     categories = ma.fields.List(fields.Text(name=True))
 
