@@ -97,7 +97,7 @@ def create_exam(db: Session, requester: Requester | None = None, *, n: int = 4, 
     )  # fmt: skip
     for i in range(questions):
         asked = exams.Question({"attachment": f"bird {i}"}, "rook", f"Its beak, {i}.")
-        exams.add_question(db, made.project_id, asked, added_by="tok_1")
+        exams.add_question(db, made.project_id, asked, added_by=requester.id)
     return made
 
 

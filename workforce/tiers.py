@@ -176,8 +176,8 @@ def reconsider(db: Session, worker_id: str, skill: str, *, corrected: bool) -> N
     if db.get(Worker, worker_id) is None:
         return
     place = _held(db, worker_id, skill)
-    if corrected and place.pinned_until is None:
-        _put_right(db, place)
+    while corrected and place.pinned_until is None and _put_right(db, place):
+        pass
     _consider(db, place)
 
 
@@ -251,24 +251,17 @@ def _shown(record: Record | None) -> Standing:
     return ladders.NOTHING if record is None else Standing(record.n_seen, record.shown)
 
 
-def _put_right(db: Session, place: WorkerTier) -> None:
-    """Take a demotion back whose evidence, as it is known by now, would not have demoted anybody.
+def _put_right(db: Session, place: WorkerTier) -> bool:
+    """Take a demotion back whose evidence, as it is known by now, would not have demoted anybody. False: there is none.
 
-    Only the last one, and only if nobody of ops has moved the worker since.
+    The last one that still holds somebody down, and only if nobody of ops has moved the worker since.
     """
-    rows = select(TierMove).where(TierMove.worker_id == place.worker_id, TierMove.skill == place.skill)
-    for last in db.scalars(rows.order_by(TierMove.id.desc())):
-        if last.cause == Cause.DEMOTION:
-            break
-        if last.cause in {Cause.OPS, Cause.CORRECTION, Cause.EARLIER}:
-            return
-    else:
-        return
+    last = _last_demotion(db, place)
+    if last is None:
+        return False
     assert last.rule_id is not None
     assert last.since is not None
     assert last.through is not None
-    if last.tier_from <= place.tier:
-        return
     rule, record = ladders.find(db, last.rule_id), checking.find(db, place.worker_id, place.skill)
     assert record is not None
     keep = rule.steps[last.tier_from].keep or 0.0
@@ -276,12 +269,30 @@ def _put_right(db: Session, place: WorkerTier) -> None:
     for through in (last.through, record.n_seen):
         shown = checking.shown(db, Stretch(place.worker_id, place.skill, last.since, through))
         if Standing(through, shown).high < keep:
-            return
+            return False
     checking.begin_anew(db, place.worker_id, place.skill, since=last.since)
     record = checking.find(db, place.worker_id, place.skill)
     name = rule.steps[last.tier_from].name
     reason = f"What had spoken against you was put right: {name} again, as before {last.created_at:%Y-%m-%d}."
     _move(db, place, last.tier_from, cause=Cause.CORRECTION, reason=reason, rule=rule, record=record)
+    return True
+
+
+def _last_demotion(db: Session, place: WorkerTier) -> TierMove | None:
+    """The newest demotion that was neither put right nor made up for since."""
+    n_put_right = 0
+    rows = select(TierMove).where(TierMove.worker_id == place.worker_id, TierMove.skill == place.skill)
+    for move in db.scalars(rows.order_by(TierMove.id.desc())):
+        if move.cause in {Cause.OPS, Cause.EARLIER}:
+            return None
+        if move.cause == Cause.CORRECTION:
+            n_put_right += 1
+        elif move.cause == Cause.DEMOTION and n_put_right:
+            # Each puts the last one right that there was before it.
+            n_put_right -= 1
+        elif move.cause == Cause.DEMOTION and move.tier_from > place.tier:
+            return move
+    return None
 
 
 def tell(db: Session, told: Sequence[TierMoved]) -> None:

@@ -240,6 +240,22 @@ def test_a_demotion_by_wrong_gold_is_taken_back_when_the_gold_is_put_right(db: S
     assert (record.since, record.shown.n, record.shown.n_right) == (0, 34, 34)
 
 
+def test_every_demotion_by_wrong_gold_is_taken_back_not_the_last_one_alone(db: Session) -> None:
+    project, worker = factories.create_gold_project(db), factories.create_worker(db)
+    tiers.set_tier(db, worker.id, skill=factories.SKILL, tier=4, reason="test", moved_by="ops")
+    known = check(db, project, worker, *[False] * 12)
+    down = [move for move in _moves(db, worker) if move[2] == "demotion"]
+    assert len(down) >= 2
+
+    for one in known:
+        golds.correct(db, project, one, label=0, reason="A crow.", corrected_by="ops")
+    follow(db)
+
+    up = [(to, from_, "correction") for from_, to, _ in reversed(down)]
+    assert _moves(db, worker)[-len(down) :] == up
+    assert up[-1][1] == 4
+
+
 def test_a_demotion_stands_that_the_rest_of_its_evidence_bears(db: Session) -> None:
     project, worker = factories.create_gold_project(db), factories.create_worker(db)
     first, *_ = check(db, project, worker, *[False] * 9)
