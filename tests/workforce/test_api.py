@@ -212,7 +212,8 @@ def test_an_expert_reads_the_dossier_of_what_they_hold(
 
     assert lease["kind"] == "adjudication"
     assert set(dossier["posterior"]) == {"crow", "rook"}
-    assert [set(answer) for answer in dossier["answers"]] == [{"pseudonym", "category", "reliability"}] * 2
+    shown = {"pseudonym", "category", "payload", "reliability"}
+    assert [set(answer) for answer in dossier["answers"]] == [shown] * 2
     assert "wrk_" not in str(dossier)
 
 
