@@ -36,13 +36,14 @@ _SILENCE_SECONDS = 7.0
 # So long a statement may take that adds up all there ever was, where `patience` is asked for.
 _PATIENCE_SECONDS = 240
 _READ_ONLY = "25006"
+LOCK_NOT_AVAILABLE = "55P03"
 # What text in a list is not sent with as it is; the last one is refused.
 _NEEDS_CARE = re.compile(r'["\\\0]')
 # What PostgreSQL says when it is not the statement's fault and the same request may succeed in a moment.
 _PASSING = {
     "08000", "08003", "08006",  # the connection broke
     "25006",  # read-only: a server that was failed over
-    "25P03", "55P03", "57014",  # something took too long
+    "25P03", LOCK_NOT_AVAILABLE, "57014",  # something took too long
     "40001", "40P01",  # others came first, however often `http` tried
     "53100", "53200", "53300", "58030",  # disk, memory, connections, input and output
     "57P01", "57P02", "57P03",  # the server stops or starts

@@ -13,7 +13,7 @@ from sqlalchemy import Index, LargeBinary, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from foundation.db import Base, Created, IdText
+from foundation.db import LOCK_NOT_AVAILABLE, Base, Created, IdText, sqlstate
 from foundation.errors import BadRequest, Conflict, Invalid
 
 KEPT = timedelta(days=30)
@@ -56,7 +56,6 @@ class Replay:
     body: bytes
 
 
-_LOCK_NOT_AVAILABLE = "55P03"
 # Shorter than any other wait of the house: whoever sends a key twice holds a thread and a connection for each.
 _WAIT = text("SET LOCAL lock_timeout = '2s'")
 _WAIT_AS_EVER = text("SET LOCAL lock_timeout TO DEFAULT")
@@ -91,7 +90,7 @@ def _reserve(db: Session, row: dict[str, object]) -> bool:
     try:
         new = db.execute(_BEGIN, row).scalar()
     except OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+        if sqlstate(error) != LOCK_NOT_AVAILABLE:
             raise
         message = "Wait for the answer to the request that was sent first, then send this one again."
         raise IdempotencyKeyInUse(message, headers={"Retry-After": "1"}) from error

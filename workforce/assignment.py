@@ -17,9 +17,11 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import TextClause, select, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from foundation import ids, outbox, pagination
+from foundation.db import LOCK_NOT_AVAILABLE, sqlstate
 from foundation.errors import Conflict, Forbidden, NotFound
 from payments import rates
 from quality import votes
@@ -314,11 +316,16 @@ def _in_turn(db: Session, wanted: dict[str, Any]) -> Iterator[Sequence[Any]]:
 def _wait_for_one(db: Session, worker_id: str, passed: Sequence[tuple[Any, Kind]]) -> list[Lease]:
     """A task for who came away with nothing, of those that others were just claiming and may leave slots of.
 
-    Whoever waits holds no task, and takes one alone: so nobody waits in a circle.
+    Whoever waits holds no task, and takes one alone: so nobody waits in a circle. Who waited in vain comes again.
     """
-    for project, kind in passed:
-        if leases := _claim_in(db, worker_id, project, kind, 1, waits=True):
-            return leases
+    try:
+        with db.begin_nested():
+            for project, kind in passed:
+                if leases := _claim_in(db, worker_id, project, kind, 1, waits=True):
+                    return leases
+    except DBAPIError as error:
+        if sqlstate(error) != LOCK_NOT_AVAILABLE:
+            raise
     return []
 
 

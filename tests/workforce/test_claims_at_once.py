@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from tests import factories
@@ -61,6 +62,24 @@ def test_who_finds_all_tasks_in_the_hands_of_claims_waits_for_what_they_leave(ho
     assert lease is not None
     assert [lease.task_id, *given] == made * 2
     assert _claims(house, [third]) == [None]
+
+
+def test_who_waits_in_vain_is_told_that_there_is_nothing_now(house: House) -> None:
+    with house.sessions() as db:
+        (task_id,) = _made(db, n_tasks=1, overlap=2)
+        worker = factories.create_worker(db)
+        db.commit()
+
+    with house.sessions() as busy, house.sessions() as claiming:
+        busy.execute(text("SELECT FROM tasks WHERE id = :id FOR UPDATE"), {"id": task_id})
+        claiming.execute(text("SET LOCAL lock_timeout = '100ms'"))
+        assert assignment.claim(claiming, worker.id) is None
+        busy.rollback()
+        lease = assignment.claim(claiming, worker.id)
+        claiming.commit()
+
+    assert lease is not None
+    assert lease.task_id == task_id
 
 
 def test_what_others_hold_at_the_head_of_the_line_keeps_nobody_from_the_tasks_behind(house: House) -> None:

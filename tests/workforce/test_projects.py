@@ -79,7 +79,6 @@ IMPOSSIBLE: dict[str, dict[str, Any]] = {
     "expert_share_range": {"expert_share": 1.1},
     "spot_share_range": {"spot_share": 1.1},
     "lease_range": {"lease_seconds": 9},
-    "labels_range": {"labels": ["alone"]},
 }
 
 

@@ -19,7 +19,7 @@ from payments.ledger import InsufficientFunds
 from payments.models import Billing, Presentation
 from payments.rates import Price, RateMissing
 from tests import factories
-from tests.conftest import House, age
+from tests.conftest import House, age, held_up
 from workforce import assignment, checks, projects, tasks
 from workforce.models import BatchStatus, Project, Requester, Task, TaskStatus
 from workforce.tasks import BatchClosed, Question, TaskInWork, UniqueIdTaken
@@ -302,13 +302,12 @@ def test_a_claim_and_a_cancel_at_once_do_not_both_succeed(house: House) -> None:
         worker = factories.create_worker(db)
         db.commit()
 
-    with house.sessions() as cancelling, house.sessions() as claiming:
+    with house.sessions() as cancelling:
         tasks.cancel(cancelling, task.requester_id, task.id, actor_ref="test")
-        given = assignment.claim(claiming, worker.id)
-        cancelling.commit()
-        claiming.commit()
+        with held_up(house, lambda session: assignment.claim(session, worker.id)) as given:
+            cancelling.commit()
 
-    assert given is None
+    assert given.result() is None
     with house.sessions() as db:
         assert assignment.claim(db, worker.id) is None
 
