@@ -433,6 +433,7 @@ def test_every_route_to_one_thing_of_an_owner_is_tried_by_strangers() -> None:
         ("GET", "/api/me/statements/<month>"),
         ("GET", "/api/me/statements/<month>.csv"),
         ("GET", "/api/ladders/<skill>"),
+        ("GET", "/api/ladder-versions/<ladder_id>"),
     }
 
     here = {(method, path) for method, path, _, _ in FOREIGN}
