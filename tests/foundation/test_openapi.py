@@ -63,7 +63,7 @@ def test_an_answer_promises_all_its_members_and_a_body_asks_for_what_it_needs(do
     schemas = document["components"]["schemas"]
 
     assert set(schemas["workforce.Worker"]["required"]) == set(schemas["workforce.Worker"]["properties"])
-    assert schemas["workforce.NewProject"]["required"] == ["labels", "name", "rates"]
+    assert schemas["workforce.NewProject"]["required"] == ["name", "rates"]
     assert "required" not in schemas["workforce.Claim"]
     assert document["paths"]["/v1/batches"]["post"]["requestBody"]["required"]
     assert not document["paths"]["/v1/task/{task_id}/cancel"]["post"]["requestBody"]["required"]
