@@ -13,12 +13,6 @@ _ID = sa.Text(collation="C")
 
 
 def upgrade() -> None:
-    op.add_column("project_skills", sa.Column("kind", _ID, nullable=True))
-    op.add_column("project_skills", sa.Column("tolerance", sa.Double(), nullable=True))
-    op.create_check_constraint(op.f("ck_project_skills_tolerance_positive"), "project_skills", "tolerance > 0")
-    op.add_column("projects", sa.Column("form", JSONB(), server_default=sa.text("'{}'"), nullable=False))
-    op.drop_constraint(op.f("ck_projects_labels_range"), "projects", type_="check")
-    op.create_check_constraint(op.f("ck_projects_labels_range"), "projects", "cardinality(labels) <= 100")
     op.create_table(
         "task_values",
         sa.Column("project_id", _ID, nullable=False),
@@ -37,6 +31,13 @@ def upgrade() -> None:
         sa.Column("known", sa.SmallInteger(), nullable=False),
         sa.PrimaryKeyConstraint("project_id", "task_id", "label", "known", name=op.f("pk_like_values")),
     )
+    # Last, for nobody reads or writes these until the end.
+    op.add_column("project_skills", sa.Column("kind", _ID, nullable=True))
+    op.add_column("project_skills", sa.Column("tolerance", sa.Double(), nullable=True))
+    op.create_check_constraint(op.f("ck_project_skills_tolerance_positive"), "project_skills", "tolerance > 0")
+    op.add_column("projects", sa.Column("form", JSONB(), server_default=sa.text("'{}'"), nullable=False))
+    op.drop_constraint(op.f("ck_projects_labels_range"), "projects", type_="check")
+    op.create_check_constraint(op.f("ck_projects_labels_range"), "projects", "cardinality(labels) <= 100")
 
 
 def downgrade() -> None:

@@ -18,11 +18,6 @@ def _moment(name: str, *, needed: bool = False, now: bool = False) -> sa.Column[
 
 
 def upgrade() -> None:
-    op.drop_constraint(op.f("ck_tier_moves_cause_known"), "tier_moves")
-    op.create_check_constraint(op.f("ck_tier_moves_cause_known"), "tier_moves", f"cause IN ({_CAUSES})")
-    op.add_column("projects", sa.Column("purpose", sa.Text(), server_default=sa.text("'work'"), nullable=False))
-    op.create_check_constraint(op.f("ck_projects_purpose_known"), "projects", "purpose IN ('work', 'training', 'exam')")
-    op.create_index("ix_projects_to_sit", "projects", ["id"], postgresql_where=sa.text("purpose <> 'work'"))
     op.create_table(
         "exams",
         sa.Column("project_id", _ID, nullable=False),
@@ -115,6 +110,12 @@ def upgrade() -> None:
         sa.CheckConstraint("num_nulls(label, answered_at) IN (0, 2)", name=op.f("ck_attempt_answers_answered_when")),
     )
     op.create_index("uq_attempt_answers_question_id", "attempt_answers", ["question_id", "attempt_id"], unique=True)
+    # Last, for nobody reads or writes these until the end.
+    op.drop_constraint(op.f("ck_tier_moves_cause_known"), "tier_moves")
+    op.create_check_constraint(op.f("ck_tier_moves_cause_known"), "tier_moves", f"cause IN ({_CAUSES})")
+    op.add_column("projects", sa.Column("purpose", sa.Text(), server_default=sa.text("'work'"), nullable=False))
+    op.create_check_constraint(op.f("ck_projects_purpose_known"), "projects", "purpose IN ('work', 'training', 'exam')")
+    op.create_index("ix_projects_to_sit", "projects", ["id"], postgresql_where=sa.text("purpose <> 'work'"))
 
 
 def downgrade() -> None:

@@ -13,13 +13,6 @@ _REASONS = "'not_shown', 'no_right_answer', 'contradicts_instruction', 'private_
 
 
 def upgrade() -> None:
-    op.add_column(
-        "projects", sa.Column("reports_to_park", sa.SmallInteger(), server_default=sa.text("2"), nullable=False)
-    )
-    op.create_check_constraint(op.f("ck_projects_reports_range"), "projects", "reports_to_park BETWEEN 1 AND 100")
-    op.add_column("tasks", sa.Column("parked_at", sa.DateTime(timezone=True), nullable=True))
-    # No row has it yet, so this reads the table once and writes nothing.
-    op.create_index("ix_tasks_parked", "tasks", ["parked_at"], postgresql_where=sa.text("parked_at IS NOT NULL"))
     op.create_table(
         "task_reports",
         sa.Column("id", _ID, nullable=False),
@@ -49,6 +42,12 @@ def upgrade() -> None:
     op.create_index("ix_task_reports_project_id_id", "task_reports", ["project_id", "id"])
     op.create_index("ix_task_reports_worker_id_id", "task_reports", ["worker_id", "id"])
     op.create_index("ix_task_reports_open", "task_reports", ["task_id"], postgresql_where=sa.text("state = 'open'"))
+    # Last, for nobody reads or writes these until the end.
+    op.add_column(
+        "projects", sa.Column("reports_to_park", sa.SmallInteger(), server_default=sa.text("2"), nullable=False)
+    )
+    op.create_check_constraint(op.f("ck_projects_reports_range"), "projects", "reports_to_park BETWEEN 1 AND 100")
+    op.add_column("tasks", sa.Column("parked_at", sa.DateTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:
