@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -101,12 +102,18 @@ def test_a_canary_is_in_every_row_of_every_column_that_is_to_have_one(stage: Sta
                 assert rows > 0, f"nothing in {table}.{column} to be found"
 
 
+def _words_in(value: Any) -> Iterable[str]:
+    if isinstance(value, dict):
+        return [*value.keys(), *value.values()]
+    return value if isinstance(value, list) else [value]
+
+
 def test_words_are_words_and_references_lead_to_rows_with_a_rule(stage: Stage, marks: Marks) -> None:
     with stage.scene() as session:
         for table in VISIBLE:
             for column in _rules(table)["words"]:
                 values = session.scalars(text(f"SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL"))
-                words = {word for value in values for word in (value if isinstance(value, list) else [value])}
+                words = {word for value in values for word in _words_in(value)}
                 assert [word for word in words if not _WORD.fullmatch(word)] == [], f"{table}.{column}"
             for column in _rules(table)["refers"]:
                 values = session.scalars(text(f"SELECT DISTINCT {column} FROM {table} WHERE {column} IS NOT NULL"))
