@@ -142,7 +142,7 @@ def _try_upgrade(engine: Engine, script: ScriptDirectory, application_role: str 
         try:
             return _upgrade_once(engine, script, application_role)
         except OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) != _DEADLOCK:
+            if db.sqlstate(error) != _DEADLOCK:
                 raise
     return _upgrade_once(engine, script, application_role)
 

@@ -77,7 +77,7 @@ def merge(db: Session, project_id: str, measure: Measure, task_ids: Sequence[str
     return [
         Merged(
             task_id=task_id,
-            label=values.number(db, project_id, task_id, found.consensus[task_code[task_id]]),
+            label=values.number(db, project_id, task_id, measure.kind.write(found.consensus[task_code[task_id]])),
             voter_ids=[voters[answers.voters[i]] for i in of_task[task_code[task_id]].tolist()],
             standing=stand[task_code[task_id]],
         )

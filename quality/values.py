@@ -55,22 +55,22 @@ _NUMBER = text("""
 """)
 
 
-def number(db: Session, project_id: str, task_id: str, value: Any) -> int:
-    """The label of a value of a task, which gets the next one if nobody has said this before."""
-    found = measure(db, project_id)
-    assert found is not None, "a project whose answers are no classes"
-    written = found.kind.write(value)
+def number(db: Session, project_id: str, task_id: str, written: str) -> int:
+    """The label of a value of a task, which gets the next one if nobody has said this before.
+
+    written : as its kind writes it, so that whoever says the same has the same number.
+    """
     db.execute(_TURN, {"task_id": task_id})
     where = {"project_id": project_id, "task_id": task_id}
     digest = hashlib.sha256(written.encode()).digest()
     return int(db.execute(_NUMBER, {**where, "digest": digest, "value": written}).scalar_one())
 
 
-def read(db: Session, project_id: str, written: str) -> Any:
-    """A value out of what somebody wrote. Raises `Unfit`."""
+def rewritten(db: Session, project_id: str, written: str) -> str:
+    """What somebody wrote, as its kind writes it. Raises `Unfit`."""
     found = measure(db, project_id)
     assert found is not None, "a project whose answers are no classes"
-    return found.kind.read(written)
+    return found.kind.write(found.kind.read(written))
 
 
 _SAID = text("""

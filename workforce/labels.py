@@ -52,10 +52,10 @@ def label_of(db: Session, asked: Answerable, payload: dict[str, Any]) -> int:
     if task_types.TYPES[asked.task_type].kind(asked.form) is None:
         return asked.labels.index(said)
     try:
-        value = values.read(db, asked.project_id, said)
+        written = values.rewritten(db, asked.project_id, said)
     except Unfit as error:
         raise invalid({"payload": [f"Its {error}."]}) from error
-    return values.number(db, asked.project_id, asked.task_id, value)
+    return values.number(db, asked.project_id, asked.task_id, written)
 
 
 def are_classes(project: Project) -> bool:
