@@ -25,7 +25,7 @@ from foundation.db import LOCK_NOT_AVAILABLE, sqlstate
 from foundation.errors import Conflict, Forbidden, NotFound
 from payments import rates
 from quality import votes
-from workforce import caps, golds, labels, linked, paces, pools, precedence
+from workforce import caps, golds, labels, linked, paces, pools, precedence, required_exams
 from workforce.events import AnswerSubmitted
 from workforce.labels import Answerable
 from workforce.models import (
@@ -136,7 +136,7 @@ def _eligible(which: str) -> TextClause:
              LEFT JOIN worker_shares k ON k.worker_id = me.id AND k.project_id = p.id
             WHERE p.status = 'active' AND {which}
               AND coalesce(s.tier, :starting) >= p.tier_min
-              AND {pools.SEES}
+              AND {pools.SEES} AND {required_exams.PASSED}
             ORDER BY {precedence.ORDER}) p
             WHERE p.room > 0 AND {
         _has_next(

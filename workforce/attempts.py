@@ -78,7 +78,8 @@ class AttemptOver(Conflict):
 class Offer:
     """What a worker may sit: its terms, what an attempt pays them, and what they have done of it.
 
-    attempt_id : the one that is under way. again_at : before that no other may be started.
+    attempt_id : the one that is under way. again_at : before that no other may be started. n_opens : so many projects
+    with open tasks, which the worker may see, ask for it.
     """
 
     project_id: str
@@ -94,6 +95,7 @@ class Offer:
     passed: bool
     attempt_id: str | None
     again_at: datetime | None
+    n_opens: int
     price: Quote | None
 
 
@@ -104,7 +106,12 @@ _OFFERS = text(f"""
            coalesce(mine.passed, false) AS passed, mine.attempt_id,
            mine.ended_at + make_interval(days => x.cool_down_days) AS again_at,
            x.n_questions <= (SELECT count(*) FROM exam_questions q
-                              WHERE q.project_id = p.id AND q.retired_at IS NULL) AS is_ready
+                              WHERE q.project_id = p.id AND q.retired_at IS NULL) AS is_ready,
+           (SELECT count(*) FROM projects p
+             WHERE p.required_exams <> '{{}}' AND x.project_id = ANY(p.required_exams) AND p.status = 'active'
+               AND {pools.SEES}
+               AND EXISTS (SELECT FROM tasks t WHERE t.project_id = p.id AND t.status IN ('open', 'escalated')
+                                                 AND t.free_slots > 0)) AS n_opens
       FROM me JOIN projects p ON p.purpose <> 'work' AND p.status = 'active'
                              AND p.id = coalesce(CAST(:project_id AS text), p.id)
                              AND (CAST(:after AS text) IS NULL OR p.id < :after)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from foundation import pagination
 from payments import rates
 from payments.rates import Quote
-from workforce import assignment, caps, linked, paces, pools
+from workforce import assignment, caps, linked, paces, pools, required_exams
 from workforce.models import Kind
 from workforce.tiers import STARTING, Tier
 
@@ -62,7 +62,8 @@ def _available(*, is_clustered: bool) -> TextClause:
            WHERE coalesce(s.tier, :starting) >= {int(Tier.EXPERT)}
              AND {_claimable(Kind.ADJUDICATION, "-1", is_clustered=is_clustered)}
            LIMIT {COUNTED_MOST}) escalated) e
-     WHERE me.status = 'active' AND coalesce(s.tier, :starting) >= p.tier_min AND {pools.SEES} AND o.n + e.n > 0
+     WHERE me.status = 'active' AND coalesce(s.tier, :starting) >= p.tier_min AND {pools.SEES}
+       AND {required_exams.PASSED} AND o.n + e.n > 0
      ORDER BY p.id DESC LIMIT :most
     """)
 

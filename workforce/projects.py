@@ -16,7 +16,7 @@ from payments import funding, money, rates
 from payments.rates import Price
 from quality import skills
 from quality.escalation import Basis, Fallback
-from workforce import task_types
+from workforce import required_exams, task_types
 from workforce.models import (
     GOLD,
     Acceptance,
@@ -98,6 +98,7 @@ class Settings:
     countries: list[str] = field(default_factory=list)
     languages: list[str] = field(default_factory=list)
     language_level: str = LanguageLevel.A1
+    required_exams: list[str] = field(default_factory=list)
     params: dict[str, Any] = field(default_factory=dict)
 
 
@@ -114,6 +115,7 @@ def create(db: Session, *, requester_id: str, name: str, settings: Settings, pri
         # The schema sees what was sent; here the defaults are filled in.
         reason = f"{settings.overlap_min} must not be above overlap_max {settings.overlap_max}."
         raise invalid({"overlap_min": [reason]})
+    required_exams.refuse_unknown(db, requester_id, settings.required_exams)
     name = fields.tidy(name)
     _take_turns(db, requester_id)
     if db.scalar(select(Project.id).where(Project.requester_id == requester_id, Project.name == name)):

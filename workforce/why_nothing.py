@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from foundation.errors import NotFound
 from payments import rates
-from workforce import assignment, caps, linked, pools
+from workforce import assignment, caps, linked, pools, required_exams
 from workforce.models import Kind, ProjectStatus, WorkerStatus
 from workforce.tiers import STARTING, Tier
 
@@ -33,6 +33,7 @@ class Rule(StrEnum):
     LANGUAGE = "language"
     PAUSED = "paused"
     TIER = "tier"
+    EXAM = "exam"
     EXPERTS = "experts"
     PRICE = "price"
     CAP = "cap"
@@ -51,6 +52,7 @@ _SAYS = {
     Rule.LANGUAGE: "The project is for people who know other languages, or know them better.",
     Rule.PAUSED: "The project is paused.",
     Rule.TIER: "The project is for higher tiers.",
+    Rule.EXAM: "The project is for those who have passed an exam or training that you have not.",
     Rule.EXPERTS: "The task waits for an expert.",
     Rule.PRICE: "The project has no price for your tier in your country.",
     Rule.CAP: "You do as much in the project as one worker may: at once, today, or of all its answers.",
@@ -97,7 +99,8 @@ _PROJECTS = text(f"""
       FROM me LEFT JOIN LATERAL (
            SELECT p.id AS project_id, p.status, p.tier_min, coalesce(s.tier, :starting) AS tier,
                   {caps.ROOM} AS room,
-                  {pools.IN_POOL} AS in_pool, {pools.IN_COUNTRY} AS in_country, {pools.KNOWS_LANGUAGE} AS knows_language
+                  {pools.IN_POOL} AS in_pool, {pools.IN_COUNTRY} AS in_country,
+                  {pools.KNOWS_LANGUAGE} AS knows_language, {required_exams.PASSED} AS passed
              FROM projects p LEFT JOIN worker_tiers s ON s.worker_id = me.id AND s.skill = p.skill
              LEFT JOIN worker_shares k ON k.worker_id = me.id AND k.project_id = p.id
             WHERE p.id = coalesce(CAST(:project_id AS text), p.id) AND (:with_hidden OR {pools.SEES})
@@ -174,6 +177,7 @@ def _rule(project: Any, task: Any, prices: Mapping[tuple[str, int], object]) -> 
         Rule.LANGUAGE: not project.knows_language,
         Rule.PAUSED: project.status != ProjectStatus.ACTIVE,
         Rule.TIER: project.tier < project.tier_min,
+        Rule.EXAM: not project.passed,
         Rule.EXPERTS: task.rule == Rule.EXPERTS,
         Rule.PRICE: (project.project_id, assignment.price_tier(project.tier, kind)) not in prices,
         Rule.CAP: task.rule is None and kind == Kind.ANSWER and project.room <= 0,

@@ -40,6 +40,8 @@ _CLAIMABLE = """
      WHERE w.id = :me AND w.status = 'active' AND p.status = 'active' AND coalesce(s.tier, 1) >= p.tier_min
        AND t.parked_at IS NULL AND (t.kept_until IS NULL OR t.kept_until < now() OR w.id = ANY(t.kept_for))
        AND (p.countries = '{}' OR w.country = ANY(p.countries))
+       AND p.required_exams <@ ARRAY(
+            SELECT x.project_id FROM attempts x WHERE x.worker_id = w.id AND x.state = 'passed')
        AND (p.languages = '{}' OR EXISTS (
             SELECT FROM worker_languages l WHERE l.worker_id = w.id AND l.language = ANY(p.languages)
                                              AND l.level >= p.language_level))

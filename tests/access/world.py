@@ -569,6 +569,7 @@ def _work(session: Session, cast: Cast) -> Iterator[Thing]:
         "vendors": {"pools": [Pool.VENDOR]},
         "abroad": {"countries": ["DE", "FR"]},
         "spoken": {"languages": ["de", "sw"], "language_level": LanguageLevel.B2},
+        "examined": {"required_exams": [factories.create_exam(session, cast.requesters["requester"]).project_id]},
     }
     for state, settings in settings_of.items():
         project, _ = _asked(session, cast.requesters["requester"], **settings)

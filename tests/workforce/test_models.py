@@ -46,6 +46,7 @@ REFUSED = {
     "ck_project_paces_in_order": "UPDATE project_paces SET p95_seconds = median_seconds - 1",
     "fk_project_paces_project_id_projects": "UPDATE project_paces SET project_id = 'prj_nowhere'",
     "ck_projects_reports_range": "UPDATE projects SET reports_to_park = 0",
+    "ck_projects_required_exams_range": "UPDATE projects SET required_exams = array_fill('prj_a'::text, ARRAY[11])",
     "ck_projects_late_rule_known": "UPDATE projects SET late_rule = 'perhaps'",
     "ck_projects_lease_policy_known": "UPDATE projects SET lease_policy = 'guessed'",
     "ck_projects_priority_range": "UPDATE projects SET priority = 5",

@@ -23,6 +23,8 @@ def _create(db: Session, requester_id: str, name: str = "birds", **settings: Any
 
 
 def test_a_project_keeps_its_settings(db: Session) -> None:
+    requester = factories.create_requester(db)
+    exam = factories.create_exam(db, requester)
     settings: dict[str, Any] = {
         "tier_min": 2,
         "overlap_min": 4,
@@ -52,9 +54,10 @@ def test_a_project_keeps_its_settings(db: Session) -> None:
         "leases_max": 5,
         "answers_per_day": 40,
         "worker_share": 0.1,
+        "required_exams": [exam.project_id],
     }
 
-    made = _create(db, factories.create_requester(db).id, **settings, lease_seconds=60, instruction="Look.")
+    made = _create(db, requester.id, **settings, lease_seconds=60, instruction="Look.")
 
     db.refresh(made)
     assert {name: getattr(made, name) for name in settings} == settings

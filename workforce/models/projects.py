@@ -150,6 +150,8 @@ class Project(Base):
     countries: Mapped[list[str]] = mapped_column(ARRAY(IdText), server_default=text("'{}'"))
     languages: Mapped[list[str]] = mapped_column(ARRAY(IdText), server_default=text("'{}'"))
     language_level: Mapped[str] = mapped_column(IdText, server_default=text("'a1'"))
+    # What somebody must have passed to be given its tasks (required_exams.py).
+    required_exams: Mapped[list[str]] = mapped_column(ARRAY(IdText), server_default=text("'{}'"))
     params: Mapped[Json]
     created_at: Mapped[Created]
 
@@ -179,6 +181,7 @@ class Project(Base):
         one_of("lease_policy", LeasePolicy),
         one_of("late_rule", LateRule),
         CheckConstraint("reports_to_park BETWEEN 1 AND 100", name="reports_range"),
+        CheckConstraint("cardinality(required_exams) <= 10", name="required_exams_range"),
         CheckConstraint("priority BETWEEN 0 AND 4 AND raised BETWEEN 0 AND 4", name="priority_range"),
         CheckConstraint("leases_max BETWEEN 1 AND 20", name="leases_max_range"),
         CheckConstraint("answers_per_day BETWEEN 1 AND 1000000", name="answers_per_day_range"),
@@ -186,6 +189,7 @@ class Project(Base):
         one_of("status", ProjectStatus),
         one_of("purpose", Purpose),
         Index("ix_projects_to_sit", "id", postgresql_where=text("purpose <> 'work'")),
+        Index("ix_projects_that_require", "id", postgresql_where=text("required_exams <> '{}'")),
     )
 
 

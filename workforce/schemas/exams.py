@@ -135,6 +135,9 @@ class OfferedExam(Schema):
     passed = Flag()
     attempt_id = Identifier("exm", allow_none=True, metadata={"description": "The one that is under way."})
     again_at = Timestamp(allow_none=True)
+    opens = Integer(
+        attribute="n_opens", metadata={"description": "Projects with open tasks that ask for having passed it."}
+    )
 
 
 class Attempt(Schema):

@@ -24,6 +24,7 @@ from workforce import task_types
 from workforce.assignment import LEASES_MAX
 from workforce.models import Acceptance, LanguageLevel, LateRule, LeasePolicy, Pool, Purpose, WhenRevised
 from workforce.precedence import BAND_MAX
+from workforce.required_exams import REQUIRED_MAX
 from workforce.schemas.imports import TaskFields
 from workforce.schemas.parts import Language, Name, Price, Several, Skill
 from workforce.tiers import Tier
@@ -154,6 +155,11 @@ class NewProject(Schema):
     countries = Several(Country(), most=300)
     languages = Several(Language(), most=50)
     language_level = Choice(LanguageLevel)
+    required_exams = Several(
+        Identifier("prj"),
+        most=REQUIRED_MAX,
+        metadata={"description": "Exams and training that somebody must have passed to be given tasks."},
+    )
     params = JsonObject()
 
     @ma.validates_schema
@@ -203,6 +209,7 @@ class Project(Schema):
     countries = ma.fields.List(Text())
     languages = ma.fields.List(Text())
     language_level = Choice(LanguageLevel)
+    required_exams = ma.fields.List(Identifier("prj"))
     params = JsonObject()
     created_at = Timestamp()
 
