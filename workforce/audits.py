@@ -47,7 +47,7 @@ def audit(db: Session, project: Project, task_id: str, finding: Finding, *, made
     """Keep what a requester found, and do it. Raises `InsufficientFunds` where a task is to be decided anew."""
     outbox.hold_stream(db, project.id)
     db.refresh(project)
-    rows = of_project(project).where(Task.id == task_id)
+    rows = tasks.of_project(project).where(Task.id == task_id)
     task = db.scalar(rows.with_for_update().execution_options(populate_existing=True))
     if task is None:
         raise NoSuchTask("Look its id up among the tasks of this project.")
@@ -92,18 +92,13 @@ def _label(db: Session, project: Project, task: Task, finding: Finding) -> int |
     return label
 
 
-def of_project(project: Project) -> Select[Task]:
-    """The tasks of a project that its requester may look at."""
-    return tasks.listed(project.requester_id).where(Task.project_id == project.id)
-
-
 def sample(db: Session, project: Project, *, most: int) -> Sequence[Task]:
     """Settled tasks drawn at random, which nobody has looked at yet."""
     seen = select(Audit.id).where(Audit.task_id == Task.id, Audit.project_id == Task.project_id).exists()
-    newest = of_project(project).where(Task.status == TaskStatus.SETTLED, ~seen).order_by(Task.id.desc())
+    newest = tasks.of_project(project).where(Task.status == TaskStatus.SETTLED, ~seen).order_by(Task.id.desc())
     drawn = newest.with_only_columns(Task.id).limit(DRAWN_FROM).subquery()
     chosen = select(drawn.c.id).order_by(func.random()).limit(most)
-    return db.scalars(of_project(project).where(Task.id.in_(chosen))).all()
+    return db.scalars(tasks.of_project(project).where(Task.id.in_(chosen))).all()
 
 
 def listed(project: Project) -> Select[Audit]:

@@ -1,6 +1,5 @@
 """What experts see: the tasks that wait for one, and the dossier of the task that one holds."""
 
-import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,6 +10,7 @@ from sqlalchemy.orm import Session
 from foundation import pagination
 from foundation.errors import NotFound
 from quality import consensus, reliability
+from workforce import pseudonyms
 from workforce.models import Answer, Assignment, AssignmentStatus, Kind, Project, Task, TaskStatus
 
 
@@ -77,14 +77,16 @@ def dossier(db: Session, worker_id: str, assignment_id: str) -> Dossier:
     project = db.get_one(Project, held.project_id)
     rows = select(Answer).where(Answer.task_id == held.task_id, Answer.kind == Kind.ANSWER).order_by(Answer.id)
     given = db.scalars(rows).all()
-    shares = reliability.of_voters(db, project.id, [answer.worker_id for answer in given])
+    voters = [answer.worker_id for answer in given]
+    shares = reliability.of_voters(db, project.id, voters)
+    names = pseudonyms.of(db, held.task_id, voters)
     return Dossier(
         task_id=held.task_id,
         reason=view.reason,
         posterior=dict(zip(project.labels, view.posterior, strict=True)) if view.posterior else {},
         answers=[
             DossierAnswer(
-                pseudonym=_pseudonym(held.task_id, answer.worker_id),
+                pseudonym=names[answer.worker_id],
                 category=project.labels[answer.label] if view.posterior else None,
                 payload=answer.payload,
                 reliability=shares.get(answer.worker_id),
@@ -92,7 +94,3 @@ def dossier(db: Session, worker_id: str, assignment_id: str) -> Dossier:
             for answer in given
         ],
     )
-
-
-def _pseudonym(task_id: str, worker_id: str) -> str:
-    return hashlib.sha256(f"{task_id}:{worker_id}".encode()).hexdigest()[:8]

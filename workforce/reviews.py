@@ -5,14 +5,16 @@ they are rejected is in `rejections.py`. Whoever changes a review holds its proj
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Select, TextClause, select, text
 from sqlalchemy.orm import Session, joinedload
 
-from foundation import outbox
+from foundation import outbox, pagination
 from foundation.errors import Conflict, NotFound
 from payments import batch_floors, earnings
+from workforce import pseudonyms
 from workforce.models import Project, Review, ReviewState
 
 # So many at one word of a requester, and at one look of a sweep.
@@ -191,9 +193,20 @@ def listed(project_id: str, *, state: str | None = None) -> Select[Review]:
     return rows if state is None else rows.where(Review.state == state)
 
 
-def shown(project_id: str, *, state: str) -> Select[Review]:
-    """The same with what was answered."""
-    return listed(project_id, state=state).options(joinedload(Review.answer))
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """An answer that is or was its requester's to judge, and what its worker is called for them."""
+
+    review: Review
+    pseudonym: str
+
+
+def page(db: Session, project: Project, request: pagination.PageRequest, *, state: str) -> pagination.Page:
+    """The same in one state with what was answered, newest first."""
+    rows = listed(project.id, state=state).options(joinedload(Review.answer))
+    found = pagination.read(db, rows, Review.answer_id, request)
+    names = pseudonyms.of(db, project.requester_id, {one.worker_id for one in found.items})
+    return replace(found, items=[Reviewed(one, names[one.worker_id]) for one in found.items])
 
 
 def of_worker(worker_id: str, *, state: str | None = None) -> Select[Review]:

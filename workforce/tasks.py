@@ -253,6 +253,11 @@ def listed(requester_id: str) -> Select[Task]:
     return select(Task).where(Task.requester_id == requester_id, Task.status.not_in(GOLD))
 
 
+def of_project(project: Project) -> Select[Task]:
+    """The tasks of a project that its requester may look at."""
+    return listed(project.requester_id).where(Task.project_id == project.id)
+
+
 _BEGUN = text("""
     SELECT EXISTS (SELECT FROM assignments WHERE project_id = :project_id AND task_id = :task_id
                                              AND status IN ('leased', 'answered'))

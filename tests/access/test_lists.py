@@ -368,6 +368,7 @@ def test_every_list_is_tested() -> None:
             "reviews",
             "audits",
             "task-reports",
+            "tasks/<task_id>/answers",
         )
     }
     of_a_run = {f"/api/payout-runs/<run_id>/{name}" for name in ("payouts", "left-out", "files")}
@@ -470,6 +471,25 @@ def test_the_reviews_of_a_project_are_of_that_project_in_that_state_and_without_
                     "SELECT answer_id FROM reviews WHERE project_id = :id AND state = :state AND NOT of_gold",
                     where,
                 )
+
+
+def test_the_answers_to_a_task_are_of_that_task_by_workers_whom_nobody_else_knows_by_these_names(stage: Stage) -> None:
+    names: dict[str, set[str]] = {}
+    with stage.scene() as session:
+        for state in ("open", "answered", "widened", "settled", "escalated"):
+            for owner, given in stage.world.things["task"][state].items():
+                path = f"/api/projects/{given['project_id']}/tasks/{given['task_id']}/answers"
+                shown = stage.send(owner, "GET", path).get_json()["items"]
+                where = {"id": given["task_id"]}
+                assert {one["id"] for one in shown} == _ids(
+                    session, "SELECT id FROM answers WHERE task_id = :id", where
+                )
+                workers = _ids(session, "SELECT DISTINCT worker_id FROM answers WHERE task_id = :id", where)
+                assert len({one["pseudonym"] for one in shown}) == len(workers)
+                names.setdefault(owner, set()).update(one["pseudonym"] for one in shown)
+    # The same two of the crowd answer everywhere.
+    assert [len(known) for known in names.values()] == [2, 2]
+    assert len(set.union(*names.values())) == 4
 
 
 def test_what_is_shown_under_a_brake_was_rejected_by_that_requester(stage: Stage) -> None:

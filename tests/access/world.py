@@ -215,6 +215,7 @@ def build(urls: Urls) -> World:
             "project": batches["in_progress"][name]["project"],
             "batch": batches["in_progress"][name]["batch"],
             "batch_elsewhere": batches["unpaid"][name]["batch"],
+            "exam": named["exam"]["open"][name]["project_id"],
             "now": now,
             "requester_id": cast.requesters[name].id,
         }
@@ -562,6 +563,9 @@ def _held(session: Session, cast: Cast) -> Iterator[Thing]:
 
 def _work(session: Session, cast: Cast) -> Iterator[Thing]:
     """Projects with a task that nobody has seen yet."""
+    exam = factories.create_exam(session, cast.requesters["requester"])
+    factories.sit(session, cast.workers["worker"], exam, right=0, wrong=4)
+    factories.sit(session, cast.workers["other_worker"], exam, right=4)
     settings_of: dict[str, dict[str, Any]] = {
         "open": {},
         "senior": {"tier_min": 3},
@@ -569,7 +573,7 @@ def _work(session: Session, cast: Cast) -> Iterator[Thing]:
         "vendors": {"pools": [Pool.VENDOR]},
         "abroad": {"countries": ["DE", "FR"]},
         "spoken": {"languages": ["de", "sw"], "language_level": LanguageLevel.B2},
-        "examined": {"required_exams": [factories.create_exam(session, cast.requesters["requester"]).project_id]},
+        "examined": {"required_exams": [exam.project_id]},
     }
     for state, settings in settings_of.items():
         project, _ = _asked(session, cast.requesters["requester"], **settings)
@@ -581,8 +585,9 @@ def _work(session: Session, cast: Cast) -> Iterator[Thing]:
 def _tasks(session: Session, cast: Cast, owner: str, requester: Requester) -> Iterator[Thing]:
     """A requester's tasks in every state but `staged`."""
     one, other, *_ = cast.crowd
+    exams = [factories.create_exam(session, requester).project_id]
     asked = {
-        "open": _asked(session, requester, pools=list(Pool), countries=["KE"], languages=["en"]),
+        "open": _asked(session, requester, pools=list(Pool), countries=["KE"], languages=["en"], required_exams=exams),
         "held": _asked(session, requester),
         "answered": _asked(session, requester),
         "widened": _asked(session, requester, overlap_min=2, confidence_target=0.99, expert_share=0.0),

@@ -1829,6 +1829,7 @@ GOOD: dict[str, Callable[[Session], Good]] = {
         {"verdict": "fixed", "category": "crow", "comment": "Its beak."}, named=True
     ),
     "GET /api/projects/<project_id>/audits": _audited(query="limit=1"),
+    "GET /api/projects/<project_id>/tasks/<task_id>/answers": _audited(query="limit=1", named=True),
     "GET /api/projects/<project_id>/reviews": _review(query="state=waiting&limit=1"),
     "POST /api/projects/<project_id>/reviews/acceptance": _review(lambda answer_id: {"answer_ids": [answer_id]}),
     "POST /api/projects/<project_id>/reviews/<answer_id>/rejection": _review(

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from foundation.errors import NotFound
 from foundation.pagination import PageRequest
 from tests import factories
-from workforce import dossiers
+from workforce import dossiers, pseudonyms
 from workforce.models import Worker
 
 
@@ -39,8 +39,10 @@ def test_an_experts_dossier_shows_answers_without_saying_whose(db: Session, book
         assert worker.name not in shown
 
 
-def test_the_same_worker_has_another_pseudonym_on_another_task() -> None:
-    assert dossiers._pseudonym("tsk_1", "wrk_1") != dossiers._pseudonym("tsk_2", "wrk_1")
+def test_the_same_worker_has_another_pseudonym_on_another_task(db: Session) -> None:
+    names = [pseudonyms.of(db, task_id, ["wrk_1"])["wrk_1"] for task_id in ("tsk_1", "tsk_2")]
+
+    assert names[0] != names[1]
 
 
 @pytest.mark.parametrize("whose", ["another expert", "a crowd lease", "nothing"])

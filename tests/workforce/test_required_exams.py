@@ -167,5 +167,5 @@ def test_over_http_it_is_part_of_the_project(client: FlaskClient, db: Session, t
         "/api/projects", json={**body, "name": "B", "required_exams": [exam.project_id] * 2}, headers=headers
     )
 
-    assert (made.status_code, made.json["required_exams"]) == (201, [exam.project_id])
-    assert (twice.status_code, twice.json["errors"][0]["pointer"]) == (422, "/required_exams")
+    assert (made.status_code, made.get_json()["required_exams"]) == (201, [exam.project_id])
+    assert (twice.status_code, twice.get_json()["errors"][0]["pointer"]) == (422, "/required_exams")

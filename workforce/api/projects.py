@@ -10,7 +10,7 @@ from payments.rates import Price
 from quality import agreement, calibration, confusion, votes
 from quality import schemas as quality_schemas
 from quality.methods.agreement import Agreement
-from workforce import costs, labels, projects, rate_cards, schemas, tasks
+from workforce import costs, labels, projects, rate_cards, schemas, task_answers, tasks
 from workforce.api.edge import routes
 from workforce.labels import Labelled
 from workforce.models import Project, Task
@@ -73,6 +73,15 @@ def create_task(call: Call, project_id: str) -> Labelled:
     project = projects.find(call.db, call.actor.subject_id, project_id)
     batch = projects.batch_of(call.db, project, call.body.pop("batch", None))
     return Labelled(tasks.create(call.db, project, batch, Question.of(call.body)), None)
+
+
+@routes.get(
+    "/projects/<project_id>/tasks/<task_id>/answers", allow=allow("requester"), returns=schemas.TaskAnswer, paged=True
+)
+def task_answers_of(call: Call, project_id: str, task_id: str) -> pagination.Page:
+    """What was answered to a task of your project, oldest first. Workers have pseudonyms that hold for you alone."""
+    project = projects.find(call.db, call.actor.subject_id, project_id)
+    return task_answers.page(call.db, project, task_id, call.page)
 
 
 @routes.post(

@@ -16,9 +16,9 @@ from workforce.models import Review
     paged=True,
 )
 def list_reviews(call: Call, project_id: str) -> pagination.Page:
-    """Answers of your project that wait for your word, newest first; or of another `state`. No worker is named."""
+    """Answers of your project that wait for your word, newest first; or of another `state`. Workers have pseudonyms."""
     project = projects.find(call.db, call.actor.subject_id, project_id)
-    return pagination.read(call.db, reviews.shown(project.id, **call.query), Review.answer_id, call.page)
+    return reviews.page(call.db, project, call.page, **call.query)
 
 
 @routes.post(

@@ -190,6 +190,7 @@ from workforce.schemas.reviews import (
     Review,
     ReviewQuery,
 )
+from workforce.schemas.task_answers import TaskAnswer
 from workforce.schemas.tiers import (
     ForeseenMove,
     InSkill,
@@ -391,6 +392,7 @@ __all__ = [
     "Suspension",
     "SuspensionQuery",
     "TakingBack",
+    "TaskAnswer",
     "TaskFields",
     "TaskReport",
     "TaskReportOfWorker",

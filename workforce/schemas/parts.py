@@ -43,6 +43,14 @@ def _each_once(values: Sequence[Any]) -> None:
         raise ma.ValidationError("Name each just once.")
 
 
+class Pseudonym(Text):
+    """What a worker is called for whoever reads it."""
+
+    def __init__(self, **options: Any) -> None:
+        told = "The same for one worker wherever you see them, and another for everybody else who does."
+        super().__init__(metadata={"description": told}, **options)
+
+
 class Name(Text):
     """A name by which a project or a batch can be found: in the place of an id, and as the end of an address."""
 

@@ -5,6 +5,7 @@ import marshmallow as ma
 from foundation.fields import Choice, Identifier, Integer, JsonObject, Schema, Text, Timestamp
 from workforce import reviews
 from workforce.models import RejectReason, ReviewState
+from workforce.schemas.parts import Pseudonym
 
 
 class ReviewQuery(Schema):
@@ -50,6 +51,16 @@ class JudgedReview(OwnReview):
     task_id = Identifier("tsk")
 
 
-class Review(JudgedReview):
-    payload = JsonObject(attribute="answer.payload")
-    answered_at = Timestamp(attribute="answer.created_at")
+class Review(Schema):
+    answer_id = Identifier("ans", attribute="review.answer_id")
+    task_id = Identifier("tsk", attribute="review.task_id")
+    project_id = Identifier("prj", attribute="review.project_id")
+    pseudonym = Pseudonym()
+    state = Choice(ReviewState, attribute="review.state")
+    accept_at = Timestamp(attribute="review.accept_at", metadata={"description": "When silence accepts it."})
+    reason = Choice(RejectReason, attribute="review.reason", allow_none=True)
+    evidence = Text(attribute="review.evidence", allow_none=True)
+    decided_at = Timestamp(attribute="review.decided_at", allow_none=True)
+    appeal_until = Timestamp(attribute="review.appeal_until", allow_none=True)
+    payload = JsonObject(attribute="review.answer.payload")
+    answered_at = Timestamp(attribute="review.answer.created_at")
