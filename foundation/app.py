@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import structlog
@@ -44,7 +45,7 @@ def build_app(house: http.House, groups: Sequence[http.Routes], *, version: str)
     app.extensions["rookery"] = house
     for group in groups:
         app.register_blueprint(group.blueprint)
-    open_endpoints = _mount_docs(app, list(groups), version) | _mount_health(app, house)
+    open_endpoints = _mount_docs(app, list(groups), version) | _mount_health(app)
     _check_policies(app, groups, open_endpoints)
     surfaces = {group.blueprint.name: group.surface for group in groups}
     prefixes = [(group.prefix + "/", group.surface) for group in groups if group.surface.name != "api"]
@@ -153,11 +154,12 @@ def _endpoints(group: http.Routes) -> list[str]:
     return [f"{route.method.lower()}_{route.view.__name__}" for route in group.routes]
 
 
-def _mount_health(app: Flask, house: http.House) -> set[str]:
+def _mount_health(app: Flask) -> set[str]:
     def health() -> Response:
         return _json({"status": "up"})
 
     def ready() -> Response:
+        house: http.House = current_app.extensions["rookery"]
         with house.sessions() as session:
             session.execute(text("SELECT 1 FROM signing_keys"))
         return _json({"status": "ready"})
@@ -168,7 +170,10 @@ def _mount_health(app: Flask, house: http.House) -> set[str]:
 
 
 def _mount_docs(app: Flask, groups: list[http.Routes], version: str) -> set[str]:
-    specification = _json(openapi.document(groups, version=version)).get_data()
+    @cache
+    def specification() -> bytes:
+        # Most processes are never asked for it.
+        return http.dump(openapi.document(groups, version=version))
 
     def problems() -> Response:
         listed = sorted(errors.registry.items())
@@ -180,7 +185,7 @@ def _mount_docs(app: Flask, groups: list[http.Routes], version: str) -> set[str]
         return _json({"type": f"/problems/{name}", **_explain(errors.registry[name])})
 
     app.add_url_rule("/", "root", lambda: redirect(_DOCS + "/"))
-    app.add_url_rule("/api/openapi.json", "openapi", lambda: Response(specification, content_type="application/json"))
+    app.add_url_rule("/api/openapi.json", "openapi", lambda: Response(specification(), content_type="application/json"))
     app.add_url_rule("/problems", "problems", problems)
     app.add_url_rule("/problems/<name>", "problem", problem)
     page = get_swaggerui_blueprint(_DOCS, "/api/openapi.json", config={"app_name": "Rookery", "validatorUrl": None})

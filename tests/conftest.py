@@ -5,12 +5,14 @@ what needs several connections: concurrency, background work, crashes.
 """
 
 import base64
+import copy
 import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -201,8 +203,20 @@ def client(sessions: sessionmaker[Session]) -> FlaskClient:
 
 
 def _app(factory: sessionmaker[Session]) -> Any:
-    house = http.House(factory, wake=lambda: None)
-    return foundation_app.build_app(house, wsgi.program.routes, version=wsgi.VERSION)
+    return application(http.House(factory, wake=lambda: None))
+
+
+def application(house: http.House) -> Flask:
+    """The whole application on a house. Routes are mounted once for all tests of a process: they never change."""
+    made = copy.copy(_mounted())
+    made.extensions = {**made.extensions, "rookery": house}
+    return made
+
+
+@cache
+def _mounted() -> Flask:
+    nowhere = http.House(sessionmaker(), wake=lambda: None)
+    return foundation_app.build_app(nowhere, wsgi.program.routes, version=wsgi.VERSION)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from werkzeug.test import TestResponse
 
 import wsgi
-from foundation import app as foundation_app
 from foundation import auth, db, http, logs
 from foundation.limits import STRANGERS, Limits
+from tests import conftest
 from tests.access.world import World
 from tests.conftest import DESTINATION_KEYS
 
@@ -68,8 +68,7 @@ def open_stage(world: World) -> Iterator[Stage]:
             info={"destination_keys": DESTINATION_KEYS},
         )  # fmt: skip
         house = http.House(sessions, lambda: None, Limits(amounts=_PLENTY))
-        app = foundation_app.build_app(house, wsgi.program.routes, version=wsgi.VERSION)
-        yield Stage(world, connection, sessions, app.test_client())
+        yield Stage(world, connection, sessions, conftest.application(house).test_client())
     engine.dispose()
 
 

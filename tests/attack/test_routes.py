@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from structlog.testing import capture_logs
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
-import wsgi
-from foundation import app, http
+from foundation import http
 from foundation.limits import Limits
+from tests import conftest
 from tests.attack import cells, corpus, credentials, verdict
 from tests.attack.assault import everything
 from tests.attack.cells import NO_LIMITS, ROUTES, Cell
@@ -48,7 +48,7 @@ def test_every_route_has_a_good_request() -> None:
 def send(sessions: sessionmaker[Session]) -> Iterator[Send]:
     """Hands a cell to the application as a server would, and closes the answer."""
     house = http.House(sessions, lambda: None, Limits(amounts=NO_LIMITS))
-    application = app.build_app(house, wsgi.program.routes, version=wsgi.VERSION)
+    application = conftest.application(house)
 
     def hand_over(cell: Cell, tokens: Credentials) -> Answer:
         headers = [(name, value.decode("latin-1")) for name, value in credentials.headers(cell, tokens)]
