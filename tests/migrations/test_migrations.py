@@ -63,8 +63,10 @@ from workforce.models import (
 
 _SCRIPTS = ScriptDirectory.from_config(installation._alembic())
 _EARLIER = [script.revision for script in _SCRIPTS.walk_revisions() if script.revision != _SCRIPTS.get_current_head()]
+# From the first on, so that the database that goes through them need not begin anew.
+_EARLIER.reverse()
 # Each way begins with data where the one before it ends.
-_WAYS = list(pairwise([*_EARLIER[::-1][::10], _SCRIPTS.get_current_head()]))
+_WAYS = list(pairwise([*_EARLIER[::10], _SCRIPTS.get_current_head()]))
 # Migrates again and again up to a version, each time killed a statement later in the version that it reached, until it
 # comes to that one's end; then the same in the next. What is killed is our side, at a statement's end; the many grants
 # that come last are sampled. The rest of the way goes undisturbed.
@@ -121,19 +123,58 @@ def upgrade():
 
 
 @pytest.fixture
-def empty(engines: embedded.Engines, worker_name: str) -> Iterator[Callable[[], Urls]]:
-    """Makes databases without a table."""
+def named(engines: embedded.Engines, worker_name: str) -> Iterator[Callable[..., Urls]]:
+    """Makes databases without a table, or like another one."""
     made: list[str] = []
 
-    def make() -> Urls:
+    def make(template: str | None = None) -> Urls:
         made.append(f"upgrade_{worker_name}_{len(made)}")
         embedded.drop_database(engines.superuser, made[-1])
-        embedded.create_database(engines.superuser, made[-1])
-        return Urls(_named(engines.database_url, made[-1]), _named(engines.database_owner_url, made[-1]))
+        embedded.create_database(engines.superuser, made[-1], **({} if template is None else {"template": template}))
+        return _urls(engines, made[-1])
 
     yield make
     for name in made:
         embedded.drop_database(engines.superuser, name)
+
+
+def _urls(engines: embedded.Engines, name: str) -> Urls:
+    return Urls(_named(engines.database_url, name), _named(engines.database_owner_url, name))
+
+
+@pytest.fixture(scope="module")
+def ladder(engines: embedded.Engines, worker_name: str) -> Iterator[Callable[[str], str]]:
+    """The name of a database at an earlier version: one for all, which goes up, and begins anew where it has to."""
+    name, reached = f"ladder_{worker_name}", ""
+
+    def up_to(revision: str) -> str:
+        nonlocal reached
+        if not reached or revision < reached:
+            embedded.drop_database(engines.superuser, name)
+            embedded.create_database(engines.superuser, name)
+        engine = database.make_engine(_urls(engines, name).owner, patient=True)
+        with engine.begin() as connection:
+            installation.upgrade(connection, _SCRIPTS, revision, None)
+        engine.dispose()
+        reached = revision
+        return name
+
+    yield up_to
+    embedded.drop_database(engines.superuser, name)
+
+
+@pytest.fixture
+def at(
+    engines: embedded.Engines, named: Callable[..., Urls], ladder: Callable[[str], str], lived_in: Urls
+) -> Callable[[str], Urls]:
+    """Makes a database of an earlier version in which something has happened."""
+
+    def make(revision: str) -> Urls:
+        urls = named(ladder(revision))
+        _fill(urls, engines, lived_in)
+        return urls
+
+    return make
 
 
 @pytest.fixture(scope="module")
@@ -272,12 +313,8 @@ def _schema(url: str, parts: tuple[str, ...] | None = None) -> set[str]:
         return catalog.read(connection, *([] if parts is None else [parts]))
 
 
-def _at(urls: Urls, revision: str, engines: embedded.Engines, filled_from: Urls) -> None:
-    """Bring an empty database to an earlier version, with the rows of another one that it has a place for."""
-    engine = database.make_engine(urls.owner, patient=True)
-    with engine.begin() as connection:
-        installation.upgrade(connection, _SCRIPTS, revision, None)
-    engine.dispose()
+def _fill(urls: Urls, engines: embedded.Engines, filled_from: Urls) -> None:
+    """Give a database of an earlier version the rows of another one that it has a place for."""
     names = [make_url(each.owner).database for each in (urls, filled_from)]
     with (
         psycopg.connect(engines.superuser, dbname=names[0]) as old,
@@ -323,9 +360,9 @@ def _broken(url: str) -> list[str]:
 
 
 def test_the_schema_of_the_migrations_is_that_of_the_models(
-    empty: Callable[[], Urls], new_database: Callable[[], Urls]
+    named: Callable[..., Urls], new_database: Callable[[], Urls]
 ) -> None:
-    of_models = empty()
+    of_models = named()
     engine = database.make_engine(of_models.owner)
     database.Base.metadata.create_all(engine)
     engine.dispose()
@@ -335,11 +372,10 @@ def test_the_schema_of_the_migrations_is_that_of_the_models(
 
 @pytest.mark.parametrize("way", _WAYS, ids="-".join)
 def test_an_upgrade_may_be_killed_at_any_statement_and_ends_as_a_fresh_database_begins(
-    way: tuple[str, str], empty: Callable[[], Urls], lived_in: Urls, engines: embedded.Engines, fresh: Urls
+    way: tuple[str, str], at: Callable[[str], Urls], fresh: Urls
 ) -> None:
     begin, end = way
-    urls = empty()
-    _at(urls, begin, engines, lived_in)
+    urls = at(begin)
     before = _rows(urls.owner)
 
     root = Path(migrations.__file__).parent.parent
@@ -354,10 +390,9 @@ def test_an_upgrade_may_be_killed_at_any_statement_and_ends_as_a_fresh_database_
 
 @pytest.mark.parametrize("earlier", _EARLIER)
 def test_whoever_writes_during_an_upgrade_neither_fails_nor_waits_long_and_nothing_is_lost(
-    earlier: str, empty: Callable[[], Urls], lived_in: Urls, engines: embedded.Engines, fresh: Urls
+    earlier: str, at: Callable[[str], Urls], fresh: Urls
 ) -> None:
-    urls = empty()
-    _at(urls, earlier, engines, lived_in)
+    urls = at(earlier)
     before = _rows(urls.owner)
     rounds: list[int] = []
     done = threading.Event()
@@ -443,10 +478,9 @@ def test_an_upgrade_that_cannot_have_a_lock_gives_up_soon_and_is_run_again(
 
 
 def test_a_currency_that_was_added_by_hand_keeps_its_name_and_its_unit(
-    empty: Callable[[], Urls], lived_in: Urls, engines: embedded.Engines
+    at: Callable[[str], Urls],
 ) -> None:
-    urls = empty()
-    _at(urls, "0026", engines, lived_in)
+    urls = at("0026")
     with _connected(urls.owner) as owner:
         owner.execute(text("DELETE FROM currencies WHERE code IN ('CHF', 'XYZ')"))
         owner.execute(text("INSERT INTO currencies VALUES ('CHF', 'Stutz', 2, 6), ('XYZ', 'Ours', 0, 1)"))
