@@ -33,7 +33,7 @@ from sqlalchemy.orm import Session
 
 from foundation import checks, embedded, embedded_postgres, ids, logs
 from foundation import db as database
-from foundation.installation import migrate
+from foundation.migrating import migrate
 from payments import checks as rules_of_books
 from payments import destinations, export_making, exports, ledger, paying_accounts, reconciliation, runs, sealing
 from payments.ledger import BANK, HOUSE, PAYABLE, PLATFORM_FEE, AccountName, Entry, Line

@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 
 from foundation import db as database
 from foundation import embedded, ids, logs, pagination
-from foundation.installation import migrate
+from foundation.migrating import migrate
 from payments import (
     bank_balances,
     export_making,

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 import wsgi
 from foundation import app, auth, db, embedded, http, jobs, outbox
-from foundation.installation import migrate
 from foundation.limits import Limits
+from foundation.migrating import migrate
 from workforce import onboarding, requesters
 from workforce.models import WorkerStatus
 

@@ -9,7 +9,7 @@ import click
 
 from foundation import archive, backup, data_folder, db, logs, restore
 from foundation.backup import BackupError
-from foundation.installation import data_folder_of, migrate, open_installation
+from foundation.installation import data_folder_of, open_installation
 from foundation.program import Program
 from foundation.settings import Settings
 
@@ -92,7 +92,7 @@ def _restore(program: Program) -> click.Command:
 def _broken(configured: Settings, program: Program) -> list[str]:
     """What is wrong with a restored house, brought to this program's version first."""
     with open_installation(configured) as installation:
-        migrate(installation.database_owner_url, installation.database_url)
+        installation.migrate()
         engine = db.make_engine(installation.database_url, patient=True, pool_size=1)
         try:
             with db.sessions(engine)() as opened:

@@ -35,7 +35,7 @@ from foundation import (
     trail,
 )
 from foundation.errors import Problem
-from foundation.installation import InstallationError, migrate, open_installation, require_migrated
+from foundation.installation import InstallationError, open_installation, require_migrated
 from foundation.limits import STRANGERS, Limits
 from foundation.program import Program
 from foundation.settings import Settings, SettingsError
@@ -161,7 +161,7 @@ def operator() -> auth.Actor:
 def session(configured: Settings) -> Iterator[Session]:
     """A session for one command against a migrated database; commits at the end."""
     with sentences(), open_installation(configured) as installation:
-        migrate(installation.database_owner_url, installation.database_url)
+        installation.migrate()
         engine = db.make_engine(installation.database_url, patient=True, pool_size=1)
         try:
             carried = {**configured.carried(), "destination_keys": installation.destination_keys}
@@ -177,7 +177,7 @@ def session(configured: Settings) -> Iterator[Session]:
 def _migrate(configured: Settings) -> None:
     """Bring the database to this version."""
     with sentences(), open_installation(configured) as installation:
-        migrate(installation.database_owner_url, installation.database_url)
+        installation.migrate()
     click.echo("The database is up to date.")
 
 

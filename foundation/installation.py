@@ -5,25 +5,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import structlog
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.runtime.environment import EnvironmentContext
-from alembic.script import ScriptDirectory
-from alembic.script.revision import RevisionError
-from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, make_url, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 import migrations
 from foundation import db, embedded
 from foundation.settings import Settings
 
-_MIGRATION_LOCK = 7_265_002
-_DEADLOCK, _DEADLOCKS_MAX = "40P01", 5
 # Between two tries to start an engine that does not want to.
 _PAUSE_SECONDS = 1.0
 
@@ -58,6 +49,12 @@ class Installation:
             "ROOKERY_DESTINATION_KEYS": self.destination_keys,
             "ROOKERY_MAIL_URL": self.mail_url,
         }
+
+    def migrate(self) -> None:
+        """Bring the database to this program's version."""
+        from foundation import migrating  # noqa: PLC0415 - Alembic is large, and web processes never migrate
+
+        migrating.migrate(self.database_owner_url, self.database_url)
 
 
 @contextmanager
@@ -103,72 +100,14 @@ def _reach(url: str, name: str) -> None:
         with engine.connect():
             pass
     except OperationalError as error:
-        raise InstallationError(f"The database of {name} cannot be reached: {_reason(error)}") from error
+        raise InstallationError(f"The database of {name} cannot be reached: {reason(error)}") from error
     finally:
         engine.dispose()
 
 
-def _reason(error: DBAPIError) -> str:
+def reason(error: DBAPIError) -> str:
     """What the server or the system says, without the hints below it."""
     return str(error.orig).strip().splitlines()[0]
-
-
-def migrate(owner_url: str, application_url: str) -> None:
-    """Bring the database to this program's version, and the application's login to just the rights it needs.
-
-    A version at a time, each in a transaction of its own: a table is locked no longer than its own change takes. Two at
-    once take turns; a killed one is simply run again, and one that meets whoever locks its tables in another order is
-    tried again here, as a request is.
-    """
-    owner, application = make_url(owner_url).username, make_url(application_url).username
-    engine = db.make_engine(owner_url, patient=True)
-    # Read once: it holds the code of every version.
-    script = ScriptDirectory.from_config(_alembic())
-    try:
-        while not _try_upgrade(engine, script, None if application == owner else application):
-            pass
-    except DBAPIError as error:
-        raise InstallationError(f"The database cannot be brought up to date: {_reason(error)}") from error
-    except (CommandError, RevisionError) as error:
-        raise InstallationError(
-            f"A newer version of this program made the database; use that one. ({error})"
-        ) from error
-    finally:
-        engine.dispose()
-
-
-def _try_upgrade(engine: Engine, script: ScriptDirectory, application_role: str | None) -> bool:
-    for _ in range(_DEADLOCKS_MAX):
-        try:
-            return _upgrade_once(engine, script, application_role)
-        except OperationalError as error:
-            if db.sqlstate(error) != _DEADLOCK:
-                raise
-    return _upgrade_once(engine, script, application_role)
-
-
-def _upgrade_once(engine: Engine, script: ScriptDirectory, application_role: str | None) -> bool:
-    """Go on to the next version, and give the role its rights in the last; whether that is this one."""
-    with engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-        reached = MigrationContext.configure(connection).get_current_revision()
-        left = [version.revision for version in script.iterate_revisions("head", reached)]
-        is_last = len(left) <= 1
-        upgrade(connection, script, "head" if is_last else left[-1], application_role if is_last else None)
-    return is_last
-
-
-def upgrade(connection: Connection, script: ScriptDirectory, revision: str, application_role: str | None) -> None:
-    """Bring the database to one version in the connection's transaction; a role gets the rights of the last."""
-    config = _alembic()
-    config.attributes.update(connection=connection, application_role=application_role)
-
-    # As `alembic.command.upgrade` does it, which would read all versions again.
-    def steps(reached: Any, _: MigrationContext) -> Any:
-        return script._upgrade_revs(revision, reached)  # noqa: SLF001 - Alembic has no other name for it
-
-    with EnvironmentContext(config, script, fn=steps, destination_rev=revision):
-        script.run_env()
 
 
 def require_migrated(engine: Engine) -> None:
@@ -178,15 +117,9 @@ def require_migrated(engine: Engine) -> None:
             known = connection.scalar(text("SELECT to_regclass('alembic_version')"))
             found = connection.scalar(text("SELECT version_num FROM alembic_version")) if known else None
     except DBAPIError as error:
-        raise InstallationError(f"The database cannot be used: {_reason(error)}") from error
-    wanted = ScriptDirectory.from_config(_alembic()).get_current_head()
+        raise InstallationError(f"The database cannot be used: {reason(error)}") from error
+    wanted = migrations.head()
     if found != wanted:
         raise InstallationError(
             f"The database is at version {found or 'none'} and this program needs {wanted}; run `rookery migrate`."
         )
-
-
-def _alembic() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    return config

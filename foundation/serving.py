@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 import structlog
 
 from foundation import archive, logs, metrics, processes, server
-from foundation.installation import Installation, InstallationError, data_folder_of, migrate, open_installation
+from foundation.installation import Installation, InstallationError, data_folder_of, open_installation
 from foundation.settings import Settings
 
 _READY_SECONDS = 30.0
@@ -37,7 +37,7 @@ def serving(
     ):
         if installation.database_owner_url == installation.database_url:
             log.warning("one login owns the tables and serves; give the application its own, see docs/operators.md")
-        migrate(installation.database_owner_url, installation.database_url)
+        installation.migrate()
         shown = replace(configured, log_level="warning") if quiet else configured
         environment = {**installation.environment(), **shown.environment(), metrics.FOLDER_VARIABLE: counted}
         children = [*_web_children(configured, listening, application), *jobs_children(installation)]

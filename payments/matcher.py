@@ -16,14 +16,13 @@ import structlog
 from sqlalchemy.orm import Session
 
 from payments.models import Outcome
-from payments.screeners import Snapshot, Verdict
+from payments.screeners import UNASKED, Snapshot, Verdict
 
 # For each answer, and the longest silence in it: the database ends a transaction that is silent for ten.
 _SECONDS, _SILENCE_SECONDS = 6.0, 3.0
 _BYTES_MAX = 5_000_000
 _FINDINGS_MAX = 20
 _TEXT_MAX = 200
-FAILED = "matcher_failed"
 
 log = structlog.get_logger()
 
@@ -84,7 +83,7 @@ def _ask(method: str, url: str, body: Any = None) -> Any:
 
 def _failed() -> Verdict:
     """A review of its own each time: whoever decides one has not decided the next."""
-    return Verdict(Outcome.REVIEW, 0, [{"kind": FAILED, "attempt": secrets.token_hex(8)}])
+    return Verdict(Outcome.REVIEW, 0, [{"kind": UNASKED, "attempt": secrets.token_hex(8)}])
 
 
 def _verdict(answer: Any) -> Verdict:

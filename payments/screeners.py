@@ -8,6 +8,9 @@ from sqlalchemy.orm import Session
 
 from payments.models import Outcome
 
+# What is found where nobody could be asked.
+UNASKED = "matcher_failed"
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session, aliased
 
 from foundation import clock, ids
 from foundation.errors import Conflict
-from payments import matcher, watch_list
+from payments import watch_list
 from payments.models import Outcome, RoundState, Screening, ScreeningRound
-from payments.screeners import Screener, Snapshot, Verdict
+from payments.screeners import UNASKED, Screener, Snapshot, Verdict
 
 # Payees of one step where the lists are here, and where somebody else is asked, who has to answer in seconds.
 _AT_ONCE, _AT_ONCE_REMOTE = 1000, 50
@@ -33,7 +33,11 @@ class NoListToScreenAgainst(Conflict):
 def screeners(db: Session) -> list[Screener]:
     """The lists that this house has: its own, and a matcher's if the operator has set one."""
     url = str(db.info.get("screening_url", ""))
-    return [watch_list.OwnList(), *([matcher.Matcher(url)] if url else [])]
+    if not url:
+        return [watch_list.OwnList()]
+    from payments.matcher import Matcher  # noqa: PLC0415 - a client for HTTP is large, and few houses ask anybody
+
+    return [watch_list.OwnList(), Matcher(url)]
 
 
 # Where somebody stands
@@ -90,7 +94,7 @@ def _read(db: Session, statement: TextClause, payee_ids: Collection[str], versio
         "version": version or "",
         "days": db.info.get("screening_days", DAYS_GOOD),
         # Whoever could not be asked about is asked about again.
-        "failed": json.dumps({"items": [{"kind": matcher.FAILED}]}),
+        "failed": json.dumps({"items": [{"kind": UNASKED}]}),
     }
     return [
         Standing(

@@ -29,7 +29,7 @@ import wsgi
 from foundation import app as foundation_app
 from foundation import auth, embedded, http, jobs, outbox
 from foundation import db as database
-from foundation.installation import migrate
+from foundation.migrating import migrate
 from tests import factories, travel
 from workforce.models import WorkerStatus
 

@@ -18,7 +18,7 @@ import wsgi
 from foundation import auth, embedded
 from foundation.auth import PUBLIC, Policy
 from foundation.http import Route
-from foundation.installation import migrate
+from foundation.migrating import migrate
 from tests import planting
 from tests.access import guards, matrix
 from tests.access.matrix import ROWS

@@ -21,7 +21,7 @@ import psutil
 from sqlalchemy.orm import Session
 
 from foundation import db, embedded
-from foundation.installation import migrate
+from foundation.migrating import migrate
 
 _ROOT = Path(__file__).parent.parent.parent
 _READY_SECONDS = 60.0

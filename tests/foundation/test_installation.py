@@ -10,7 +10,7 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.orm import Session
 
 from foundation import db as database
-from foundation import embedded, installation
+from foundation import embedded, installation, migrating
 from foundation.installation import Installation, InstallationError
 from foundation.settings import Settings
 from tests.conftest import House, Urls, _named
@@ -51,7 +51,7 @@ def test_a_bare_database_is_refused_and_a_migrated_one_served(bare: Urls) -> Non
 
     with pytest.raises(InstallationError, match="rookery migrate"):
         installation.require_migrated(engine)
-    installation.migrate(bare.owner, bare.app)
+    migrating.migrate(bare.owner, bare.app)
     installation.require_migrated(engine)
     engine.dispose()
 
@@ -59,7 +59,7 @@ def test_a_bare_database_is_refused_and_a_migrated_one_served(bare: Urls) -> Non
 def test_migrating_again_changes_nothing(house: House) -> None:
     before = _version(house.urls.owner)
 
-    installation.migrate(house.urls.owner, house.urls.app)
+    migrating.migrate(house.urls.owner, house.urls.app)
 
     assert before is not None
     assert _version(house.urls.owner) == before
@@ -67,7 +67,7 @@ def test_migrating_again_changes_nothing(house: House) -> None:
 
 def test_two_migrations_at_once_take_turns(bare: Urls) -> None:
     with ThreadPoolExecutor(2) as threads:
-        list(threads.map(installation.migrate, [bare.owner] * 2, [bare.app] * 2))
+        list(threads.map(migrating.migrate, [bare.owner] * 2, [bare.app] * 2))
 
     assert _version(bare.owner) is not None
 
@@ -111,7 +111,7 @@ def test_the_applications_login_cannot_rewrite_what_was_said(db: Session, statem
 
 def test_a_login_that_may_not_make_tables_is_one_sentence(bare: Urls) -> None:
     with pytest.raises(InstallationError, match="cannot be brought up to date") as refused:
-        installation.migrate(bare.app, bare.app)
+        migrating.migrate(bare.app, bare.app)
 
     assert "\n" not in str(refused.value)
 

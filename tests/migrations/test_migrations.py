@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 
 import migrations
 import wsgi
-from foundation import clock, embedded, ids, installation
+from foundation import clock, embedded, ids, migrating
 from foundation import db as database
 from foundation.installation import InstallationError
 from payments import contacts, holds, paying_accounts, periods, runs
@@ -61,7 +61,7 @@ from workforce.models import (
     Project,
 )
 
-_SCRIPTS = ScriptDirectory.from_config(installation._alembic())
+_SCRIPTS = ScriptDirectory.from_config(migrating.alembic())
 _EARLIER = [script.revision for script in _SCRIPTS.walk_revisions() if script.revision != _SCRIPTS.get_current_head()]
 # From the first on, so that the database that goes through them need not begin anew.
 _EARLIER.reverse()
@@ -75,7 +75,7 @@ import os, signal, sys
 import psycopg
 from sqlalchemy import Engine, event
 import wsgi  # once for all of them
-from foundation import installation
+from foundation import migrating
 
 owner, app, end = sys.argv[1:]
 
@@ -99,11 +99,11 @@ while at != end:
         if len(done) == survived:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    installation.migrate(owner, app)
+    migrating.migrate(owner, app)
     os._exit(0)
 
 print(killed)
-installation.migrate(owner, app)
+migrating.migrate(owner, app)
 """
 _WRITES = (
     "UPDATE workers SET name = name",
@@ -154,7 +154,7 @@ def ladder(engines: embedded.Engines, worker_name: str) -> Iterator[Callable[[st
             embedded.create_database(engines.superuser, name)
         engine = database.make_engine(_urls(engines, name).owner, patient=True)
         with engine.begin() as connection:
-            installation.upgrade(connection, _SCRIPTS, revision, None)
+            migrating.upgrade(connection, _SCRIPTS, revision, None)
         engine.dispose()
         reached = revision
         return name
@@ -401,7 +401,7 @@ def test_whoever_writes_during_an_upgrade_neither_fails_nor_waits_long_and_nothi
         writing = pool.submit(_write, urls.app, done, rounds)
         try:
             _until_more(rounds, writing)
-            installation.migrate(urls.owner, urls.app)
+            migrating.migrate(urls.owner, urls.app)
             _until_more(rounds, writing)
         finally:
             done.set()
@@ -469,9 +469,9 @@ def test_an_upgrade_that_cannot_have_a_lock_gives_up_soon_and_is_run_again(
         reader.execute(text("SELECT FROM tasks"))
         started = time.monotonic()
         with pytest.raises(InstallationError, match="lock timeout"):
-            installation.migrate(urls.owner, urls.app)
+            migrating.migrate(urls.owner, urls.app)
         waited = time.monotonic() - started
-    installation.migrate(urls.owner, urls.app)
+    migrating.migrate(urls.owner, urls.app)
 
     assert waited < 5
     assert any(" planted " in line for line in _schema(urls.owner, ("column",)))
@@ -486,7 +486,7 @@ def test_a_currency_that_was_added_by_hand_keeps_its_name_and_its_unit(
         owner.execute(text("INSERT INTO currencies VALUES ('CHF', 'Stutz', 2, 6), ('XYZ', 'Ours', 0, 1)"))
         owner.commit()
 
-    installation.migrate(urls.owner, urls.app)
+    migrating.migrate(urls.owner, urls.app)
 
     with _connected(urls.app) as app:
         asked = "SELECT code, name, ledger_exponent, iso_code, iso_number FROM currencies WHERE code IN ('CHF', 'XYZ')"
@@ -501,7 +501,7 @@ def test_a_database_of_a_newer_version_is_one_sentence(new_database: Callable[[]
         owner.commit()
 
     with pytest.raises(InstallationError, match="A newer version of this program") as refused:
-        installation.migrate(urls.owner, urls.app)
+        migrating.migrate(urls.owner, urls.app)
 
     assert "\n" not in str(refused.value)
 

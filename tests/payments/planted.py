@@ -19,7 +19,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from foundation import embedded
-from foundation.installation import migrate
+from foundation.migrating import migrate
 from tests import planting
 from tests.conftest import _CONF, _named
 from tests.planting import Edit
