@@ -12,8 +12,6 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.orm import Session
 
 from foundation.errors import Internal, Unavailable
@@ -55,6 +53,9 @@ def seal(destination: Destination, keys: Mapping[str, bytes], *, owner: str) -> 
     """Encrypt under the first key, so that only the same owner's name opens it again."""
     if not keys:
         raise SealKeyMissing("Ask the operator to set ROOKERY_DESTINATION_KEYS.")
+    # Large, and most processes never touch an account.
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
     key_id, key = next(iter(keys.items()))
     header = _VERSION + bytes([len(key_id)]) + key_id.encode()
     nonce = os.urandom(_NONCE_BYTES)
@@ -64,6 +65,9 @@ def seal(destination: Destination, keys: Mapping[str, bytes], *, owner: str) -> 
 
 def unseal(sealed: bytes, keys: Mapping[str, bytes], *, owner: str) -> Destination:
     """Decrypt what was sealed for this owner. Anything else is `SealBroken`, or `SealKeyUnknown`."""
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
     key_id = key_of(sealed)
     if key_id not in keys:
         raise SealKeyUnknown(f"Ask the operator to put the key {key_id} back into ROOKERY_DESTINATION_KEYS.")
