@@ -27,8 +27,8 @@ from workforce.tiers import Tier
 
 QUOTA = Limit("label-files", 5_000, DAY)
 MOST = 50_000
-_AT_ONCE = 2_000
-_IN_MEMORY = 1024 * 1024
+_AT_ONCE = 1_000
+_IN_MEMORY = 256 * 1024
 _COLUMNS = (
     "task_id", "unique_id", "batch_id", "label", "confidence", "settled_by", "flagged", "answers", "dissenting", "cost",
     "currency", "settled_at",
