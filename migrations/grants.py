@@ -73,6 +73,9 @@ _UNUSUAL = {
     "clawbacks": "SELECT, INSERT, UPDATE (returned, recovered, written_off, state, decided_by, decided_at, entry_id, "
     "write_off_by, write_off_reason, written_off_by, written_off_at)",
     "contracts": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
+    "bulk_lines": "SELECT, INSERT, UPDATE (fate, why, override_id)",
+    "bulk_moves": "SELECT, INSERT, UPDATE (state, n_waiting, n_moved, n_skipped, n_returned, n_kept, expires_at, "
+    "decided_by, decided_at, undone_by, undone_at, undo_reason)",
     "corrections": "SELECT, INSERT, UPDATE (state, n_previews, n_lines, content_hash, decided_by, decided_at)",
     "credit_limits": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     "credit_note_numbers": "SELECT, INSERT, UPDATE (last)",

@@ -213,6 +213,35 @@ CHECKS = {
             ON o.worker_id = p.worker_id AND o.skill = p.skill
          WHERE p.pinned_until IS DISTINCT FROM o.ends_at OR o.tier <> p.tier
             OR o.ends_at < now() - interval '1 hour'""",
+    "W34 a bulk move counts its lines": """
+        SELECT b.id FROM bulk_moves b LEFT JOIN (
+               SELECT bulk_id, count(*) FILTER (WHERE fate = 'waiting') AS waiting,
+                      count(*) FILTER (WHERE fate = 'there') AS there, count(*) FILTER (WHERE fate = 'bad') AS bad,
+                      count(*) FILTER (WHERE fate = 'moved') AS moved,
+                      count(*) FILTER (WHERE fate = 'skipped') AS skipped,
+                      count(*) FILTER (WHERE fate = 'returned') AS returned,
+                      count(*) FILTER (WHERE fate = 'kept') AS kept
+                 FROM bulk_lines GROUP BY bulk_id) l ON l.bulk_id = b.id
+         WHERE (b.n_waiting, b.n_there, b.n_bad, b.n_moved, b.n_skipped, b.n_returned, b.n_kept) IS DISTINCT FROM
+               (coalesce(l.waiting, 0), coalesce(l.there, 0), coalesce(l.bad, 0), coalesce(l.moved, 0),
+                coalesce(l.skipped, 0), coalesce(l.returned, 0), coalesce(l.kept, 0))""",
+    "W35 a line of an approved bulk move has moved its worker once, just as its preview said": """
+        SELECT l.bulk_id || ' line ' || l.line FROM bulk_lines l
+          JOIN bulk_moves b ON b.id = l.bulk_id JOIN tier_overrides o ON o.id = l.override_id
+          LEFT JOIN (SELECT moved_by, count(*) AS times, min(tier_from) AS tier_from, min(tier_to) AS tier_to
+                       FROM tier_moves WHERE cause = 'override' GROUP BY 1) m ON m.moved_by = o.id
+         WHERE b.state IN ('proposed', 'refused', 'expired')
+            OR (o.worker_id, o.skill, o.tier, o.tier_before, o.proposed_by, o.decided_by) IS DISTINCT FROM
+               (l.worker_id, l.skill, l.tier_to, l.tier_from, b.proposed_by, b.decided_by)
+            OR (m.times, m.tier_from, m.tier_to) IS DISTINCT FROM (1, l.tier_from, l.tier_to)""",
+    "W36 of an undone bulk move nothing holds, and whoever it returned went once to where they had stood": """
+        SELECT l.bulk_id || ' line ' || l.line FROM bulk_lines l
+          JOIN bulk_moves b ON b.id = l.bulk_id JOIN tier_overrides o ON o.id = l.override_id
+          LEFT JOIN (SELECT moved_by, count(*) AS times, min(tier_to) AS tier_to
+                       FROM tier_moves WHERE cause = 'expiry' GROUP BY 1) m ON m.moved_by = o.id
+         WHERE (b.state = 'undone' AND o.state <> 'ended')
+            OR (l.fate = 'returned' AND (b.state NOT IN ('undoing', 'undone') OR o.ended_by IS DISTINCT FROM b.undone_by
+                                         OR (m.times, m.tier_to) IS DISTINCT FROM (1, l.tier_from)))""",
     "W25 whoever is linked is in one cluster, and in a cluster are just those who are linked": """
         WITH RECURSIVE linked(of, ref) AS (
             SELECT id, id FROM workers WHERE cluster_id IS NOT NULL

@@ -4,7 +4,7 @@ A record is at most `LONGEST` bytes, and what is read ahead of it as much again:
 """
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,6 +144,18 @@ def columns_of(row: Sequence[str], known: Iterable[str]) -> list[str]:
             raise ValueError(f"The column {name[:50]!r} is none of {', '.join(sorted(allowed))} or metadata.NAME.")
         if name in names[:at]:
             raise ValueError(f"The column {name[:50]!r} is there twice.")
+    return names
+
+
+def exact_columns(header: Record | None, known: Collection[str], *, optional: Collection[str] = ()) -> list[str]:
+    """The columns that a header names: all that are known, but for optional ones. Raises `ValueError` as well."""
+    if header is None or header.fault is not None:
+        raise ValueError("The first row names the columns." if header is None else str(header.fault))
+    names = [name.strip().removeprefix("\ufeff") for name in header.value]
+    if (lacking := sorted(set(known) - set(optional) - set(names))) or len(set(names)) < len(names):
+        raise ValueError(f"The column {lacking[0]} is missing." if lacking else "A column is there twice.")
+    if foreign := sorted(set(names) - set(known)):
+        raise ValueError(f"The column {foreign[0][:50]!r} is none of {', '.join(known)}.")
     return names
 
 

@@ -110,14 +110,10 @@ def _read(file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any] | _Wrong]]:
 
 
 def _columns_of(header: Record | None) -> list[str]:
-    if header is None or header.fault is not None:
-        raise ListUnreadable("The first row names the columns." if header is None else str(header.fault))
-    names = [name.strip().removeprefix("\ufeff") for name in header.value]
-    if (lacking := sorted(set(_COLUMNS) - {"languages"} - set(names))) or len(set(names)) < len(names):
-        raise ListUnreadable(f"The column {lacking[0]} is missing." if lacking else "A column is there twice.")
-    if foreign := sorted(set(names) - set(_COLUMNS)):
-        raise ListUnreadable(f"The column {foreign[0][:50]!r} is none of {', '.join(_COLUMNS)}.")
-    return names
+    try:
+        return import_lines.exact_columns(header, _COLUMNS, optional=["languages"])
+    except ValueError as error:
+        raise ListUnreadable(str(error)) from error
 
 
 def _person(record: Record) -> dict[str, Any] | _Wrong:

@@ -3,7 +3,8 @@
 While it holds nothing moves the worker in that skill. Then they go back to where they were, and the rule decides anew.
 """
 
-from datetime import timedelta
+import math
+from datetime import datetime, timedelta
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
@@ -84,6 +85,33 @@ def approve(db: Session, override_id: str, *, approved_by: str) -> TierOverride:
     return override
 
 
+def hold(
+    db: Session, worker_id: str, *, skill: str, tier: int, reason: str, until: datetime, proposed_by: str,
+    approved_by: str,
+) -> TierOverride:  # fmt: skip
+    """Let an override hold at once that two people have agreed on together with others, in a bulk move."""
+    now = clock.now(db)
+    made = TierOverride(
+        id=ids.new("ovr"),
+        worker_id=worker_id,
+        skill=skill,
+        tier=tier,
+        reason=reason,
+        days=math.ceil((until - now) / timedelta(days=1)),
+        state=OverrideState.ACTIVE,
+        proposed_by=proposed_by,
+        decided_by=approved_by,
+        decided_at=now,
+        ends_at=until,
+    )
+    made.tier_before = tiers.pin(
+        db, worker_id, skill=skill, tier=tier, until=until, reason=reason, moved_by=made.id
+    )  # fmt: skip
+    db.add(made)
+    db.flush()
+    return made
+
+
 def refuse(db: Session, override_id: str, *, refused_by: str) -> TierOverride:
     """Drop a proposal; whoever made it may take it back so."""
     override = _in(db, override_id, OverrideState.PROPOSED)
@@ -96,8 +124,17 @@ def end(db: Session, override_id: str, *, ended_by: str) -> TierOverride:
     """End an override before its date: the rule holds again."""
     override = _in(db, override_id, OverrideState.ACTIVE)
     _refuse_oneself(db, override.worker_id, ended_by)
-    _end(db, override, ended_by)
+    _end(db, override, ended_by, _over(override))
     return override
+
+
+def take_back(db: Session, override: TierOverride, *, reason: str, taken_by: str) -> None:
+    """End an override of a bulk move that is undone. Call this with its row locked, while it holds."""
+    _end(db, override, taken_by, f"What was said on {override.decided_at:%Y-%m-%d} is taken back: {reason}")
+
+
+def _over(override: TierOverride) -> str:
+    return f"What was said on {override.decided_at:%Y-%m-%d} is over: {override.reason}"
 
 
 def _in(db: Session, override_id: str, state: OverrideState) -> TierOverride:
@@ -109,14 +146,13 @@ def _in(db: Session, override_id: str, state: OverrideState) -> TierOverride:
     return override
 
 
-def _end(db: Session, override: TierOverride, ended_by: str) -> None:
+def _end(db: Session, override: TierOverride, ended_by: str, why: str) -> None:
     override.state, override.ended_by, override.ended_at = OverrideState.ENDED, ended_by, clock.now(db)
     db.flush()
     assert override.tier_before is not None
     tiers.unpin(
         db, override.worker_id, skill=override.skill, back_to=override.tier_before, cause=Cause.EXPIRY,
-        reason=f"What was said on {override.decided_at:%Y-%m-%d} is over: {override.reason}"[:1000],
-        moved_by=override.id,
+        reason=why[:1000], moved_by=override.id,
     )  # fmt: skip
 
 
@@ -126,7 +162,7 @@ def expire(db: Session) -> int:
     rows = rows.order_by(TierOverride.worker_id, TierOverride.skill).limit(_EXPIRED_AT_ONCE)
     over = db.scalars(rows.with_for_update(skip_locked=True).execution_options(populate_existing=True)).all()
     for override in over:
-        _end(db, override, "house")
+        _end(db, override, "house", _over(override))
     return len(over)
 
 

@@ -185,7 +185,7 @@ def ask(stage: Stage, cell: Cell, *, method: str = "") -> Outcome:
         options = {"query_string": {"nonsense": "1"}} if row.method == "GET" else _NO_JSON
     elif row.body is None:
         del options["json"]
-        options |= {"data": row.upload.encode()} if row.upload else {}
+        options |= {"data": _BRACES.sub(lambda found: str(values[found[1]]), row.upload).encode()} if row.upload else {}
     response = stage.send(cell.caller.name, method or row.method, path, **options)
     headers = sorted((name, value) for name, value in response.headers if name not in _OF_EACH)
     outcome = Outcome(cell, f"{path} {options}", response.status_code, headers, response.text)

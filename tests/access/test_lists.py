@@ -322,6 +322,8 @@ LISTS = (
     List("/api/identity-checks?state=refused", "SELECT id FROM identity_checks WHERE state = 'refused'", ("ops",)),
     List("/api/erasures", "SELECT id FROM erasures", ("ops",)),
     List("/api/erasures?state=requested", "SELECT id FROM erasures WHERE state = 'requested'", ("ops",)),
+    List("/api/bulk-moves", "SELECT id FROM bulk_moves", ("ops",)),
+    List("/api/bulk-moves?state=applied", "SELECT id FROM bulk_moves WHERE state = 'applied'", ("ops",)),
     List("/api/invitation-lists", "SELECT id FROM invitation_lists", ("ops",)),
     List("/api/invitation-lists?state=done", "SELECT id FROM invitation_lists WHERE state = 'done'", ("ops",)),
     List("/api/account-links", "SELECT id FROM account_links", ("ops",)),
@@ -385,7 +387,7 @@ def test_every_list_is_tested() -> None:
     }
     of_one |= {"/api/corrections/<correction_id>/lines", "/api/ladder-versions/<ladder_id>/moves"}
     of_one |= {"/api/ladders/<skill>/versions"}
-    of_one |= {"/api/exams/<project_id>/questions"}
+    of_one |= {"/api/exams/<project_id>/questions", "/api/bulk-moves/<bulk_id>/lines"}
     of_one |= {"/api/workers/<worker_id>/tier-moves", "/api/workers/<voter_id>/checks"}
     assert paged - tested == of_a_project | of_a_run | of_an_invoice | of_one | {"/api/accounts/<account_id>/statement"}
 

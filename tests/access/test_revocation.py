@@ -140,6 +140,25 @@ def test_nobody_of_ops_corrects_what_they_have_proposed(stage: Stage) -> None:
     assert (mine.status_code, mine.get_json()["type"]) == (409, "/problems/same-person")
 
 
+def test_nobody_of_ops_moves_themselves_or_alone_by_a_file(stage: Stage) -> None:
+    worker_id, other = (stage.world.callers[name].subject_id for name in ("worker", "other_worker"))
+    file = f"worker_id,skill,tier\n{worker_id},image.categorization,4\n{other},image.categorization,3\n".encode()
+    address = "/api/bulk-moves?reason=A%20friend.&days=30"
+    with stage.scene() as session:
+        _, secret = auth.issue(session, role="ops", subject_id=worker_id)
+        oneself = stage.send_as(f"Bearer {secret}", "POST", address, data=file).get_json()["bulk_move"]
+        made = stage.send("ops", "POST", address, data=file).get_json()["bulk_move"]
+        approval, seen = f"/api/bulk-moves/{made['id']}/approval", {"content_hash": made["content_hash"]}
+        alone = stage.send("ops", "POST", approval, json=seen)
+        about_them = stage.send_as(f"Bearer {secret}", "POST", approval, json=seen)
+
+    assert ((oneself["waiting"], oneself["bad"]), (made["waiting"], made["bad"])) == ((1, 1), (2, 0))
+    assert (alone.get_json()["type"], about_them.get_json()["type"]) == (
+        "/problems/same-person",
+        "/problems/linked-to-you",
+    )
+
+
 # Tokens give no more than their role has, and no successor gives more than the token did.
 
 

@@ -54,7 +54,7 @@ from quality import proposals, quarantine
 from quality.gold_words import Ending, Verdict
 from quality.models import Quarantine, QuarantineStatus
 from tests import factories, wronged
-from tests.access import banking, broken, canaries, clear, pay, sat
+from tests.access import banking, broken, bulk, canaries, clear, pay, sat
 from tests.conftest import DESTINATION_KEYS, Urls, _app
 from tests.payments import owed
 from workforce import (
@@ -318,6 +318,7 @@ _VALUES = {
     "mail": "SELECT id AS mail_id FROM mails WHERE id = :id",
     "invitation": f"SELECT id AS invitation_id, {_PROVES} AS secret FROM invitations WHERE id = :id",
     "check": "SELECT id AS check_id FROM identity_checks WHERE id = :id",
+    "bulk_move": "SELECT id AS bulk_id, encode(content_hash, 'hex') AS content_hash FROM bulk_moves WHERE id = :id",
     "list": "SELECT id AS list_id FROM invitation_lists WHERE id = :id",
     "link": """
         SELECT l.id AS link_id, l.one_ref, (SELECT min(w.id) FROM workers w) AS somebody
@@ -329,7 +330,7 @@ _VALUES = {
     "contact_proof": f"SELECT {_PROVES} AS secret FROM payee_contacts WHERE id = :id",
 }
 _PREFIXES = {
-    "list_id": "ivl", "link_id": "lnk", "one_ref": "wrk", "somebody": "wrk",
+    "bulk_id": "bmv", "list_id": "ivl", "link_id": "lnk", "one_ref": "wrk", "somebody": "wrk",
     "assignment_id": "asg", "project_id": "prj", "batch_id": "bat", "task_id": "tsk", "worker_id": "wrk",
     "requester_id": "req", "voter_id": "wrk", "quarantine_id": "qtn", "override_id": "ovr",
     "rate_id": "fxr", "rule_id": "txr", "payee_id": "pye", "hold_id": "hld", "paying_id": "pac", "run_id": "run",
@@ -460,6 +461,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     yield from _members(session, cast)
     yield from _links(session, cast)
     yield from _lists(session, cast)
+    yield from (Thing(*found) for found in bulk.things(session, cast.ops))
     bank = session.scalars(text("SELECT id FROM accounts WHERE role = 'bank' AND currency = 'USD'")).one()
     yield Thing("account", "known", "", bank)
 

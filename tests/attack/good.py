@@ -63,7 +63,7 @@ from payments.models import (
 from payments.tax_documents import Shown
 from quality import checking, proposals, quarantine
 from tests import factories, wronged
-from tests.attack import good_exams, good_reports
+from tests.attack import good_bulk, good_exams, good_reports
 from tests.attack.request import Good
 from tests.payments import cleared, exported, owed
 from tests.payments.files.test_camt import OURS, document, entry
@@ -1818,6 +1818,7 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "GET /api/requesters": _requesters,
     "POST /api/projects": _new_project,
     "GET /api/projects": _requester,
+    **good_bulk.GOOD,
     **good_exams.GOOD,
     **good_reports.GOOD,
     "GET /api/projects/<project_id>": _of_project(),

@@ -35,6 +35,7 @@ from tests.drills import catalog
 from tests.payments import owed
 from workforce import (
     assignment,
+    bulk_moves,
     drafts,
     erasures,
     identity,
@@ -232,6 +233,8 @@ def _live_in(house: House) -> None:
         linked.declare(session, one, other, kind="device", evidence="One telephone.", recorded_by="ada")
         people = io.BytesIO(b"external_id,email,name,country,pool\n7,cid@example.com,Cid,KE,vendor\n")
         invitation_lists.check(session, people, team="acme", activates=False, made_by="ada")
+        moves = io.BytesIO(f"worker_id,skill,tier\n{lost.id},{others.skill},3\nnobody,x,9\n".encode())
+        bulk_moves.propose(session, moves, reason="Tested.", days=9, proposed_by="ada")
         stopped = [factories.create_worker(session).id]
         _correct(session, project)
         suspensions.suspend(session, stopped, hours=24, reason="Two in one.", made_by="ada")

@@ -7,12 +7,15 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
+from foundation.jobs import run_steps
 from quality import checking
 from quality.events import ReliabilityChanged
 from tests import factories
 from tests.conftest import Urls
 from workforce import (
     appeals,
+    bulk_moves,
+    bulk_steps,
     checks,
     invitation_lists,
     linked,
@@ -71,11 +74,26 @@ def worked(new_database: Callable[[], Urls]) -> Urls:
         people = f"{','.join(invitation_lists._COLUMNS)}\n7,ada@example.com,Ada,KE,,vendor\n"
         sent = io.BytesIO(people.encode())
         invitation_lists.check(db, sent, team="acme", activates=False, made_by="ada")
+        _move_many(db)
         one, other = _mates(db)
         linked.declare(db, one.id, other.id, kind="device", evidence="One telephone.", recorded_by="ada")
         db.commit()
     engine.dispose()
     return urls
+
+
+def _move_many(db: Session) -> None:
+    """One bulk move that holds, with a line that is wrong; one that was undone; and one that waits."""
+    for act in ("hold", "undo", "wait"):
+        skill, worker = factories.SKILL, factories.create_worker(db)
+        file = io.BytesIO(f"worker_id,skill,tier\n{worker.id},{skill},3\n{worker.id},{skill},3\n".encode())
+        made = bulk_moves.propose(db, file, reason="Tested.", days=9, proposed_by="ada")
+        if act != "wait":
+            bulk_moves.approve(db, made.id, content_hash=made.hash, approved_by="bob")
+            run_steps(db, bulk_steps.go_on(db))
+        if act == "undo":
+            bulk_moves.undo(db, made.id, reason="The wrong file.", undone_by="ada")
+            run_steps(db, bulk_steps.go_on(db))
 
 
 def _mates(db: Session) -> list[Worker]:
@@ -98,6 +116,13 @@ def owner(worked: Urls) -> Iterator[Session]:
 
 
 BREAKS = {
+    "W34 a bulk move counts its lines": """
+        UPDATE bulk_moves SET n_bad = n_bad + 1, n_lines = n_lines + 1""",
+    "W35 a line of an approved bulk move has moved its worker once, just as its preview said": """
+        UPDATE bulk_lines SET tier_from = 0 WHERE fate = 'moved'""",
+    "W36 of an undone bulk move nothing holds, and whoever it returned went once to where they had stood": """
+        UPDATE tier_overrides SET state = 'active', ended_by = NULL, ended_at = NULL
+         WHERE id IN (SELECT override_id FROM bulk_lines WHERE fate = 'returned')""",
     "W27 a list of people counts its lines": """
         UPDATE invitation_lists SET n_new = n_new - 1, n_bad = n_bad + 1""",
     "W25 whoever is linked is in one cluster, and in a cluster are just those who are linked": """
@@ -193,6 +218,20 @@ BREAKS = {
 }
 
 MORE = {
+    "moved by what was refused": ("W35", "UPDATE bulk_moves SET state = 'refused' WHERE state = 'applied'"),
+    "moved twice by one line": (
+        "W35",
+        """INSERT INTO tier_moves (id, worker_id, skill, tier_from, tier_to, reason, moved_by, cause)
+           SELECT 'mov_again', worker_id, skill, tier_from, tier_to, reason, moved_by, cause FROM tier_moves
+            WHERE moved_by IN (SELECT override_id FROM bulk_lines WHERE fate = 'moved')""",
+    ),
+    "moved by what says another step": ("W35", "UPDATE tier_overrides SET tier = 0"),
+    "returned by somebody else": ("W36", "UPDATE tier_overrides SET ended_by = 'cid' WHERE state = 'ended'"),
+    "returned and not undone": (
+        "W36",
+        """UPDATE bulk_moves SET state = 'applied', undone_by = NULL, undone_at = NULL, undo_reason = NULL
+            WHERE state = 'undone'""",
+    ),
     "a lease too many": ("W1", "UPDATE tasks SET overlap = 1, free_slots = 0 WHERE status = 'open'"),
     "a slot too few": ("W1", "UPDATE tasks SET free_slots = 0 WHERE status = 'open'"),
     "two rulings": ("W1", "UPDATE assignments SET kind = 'adjudication'"),

@@ -16,6 +16,7 @@ from workforce.models.assignment import (
 )
 from workforce.models.audience import LanguageLevel, Pool, PoolMembership, WorkerLanguage
 from workforce.models.audits import Audit, AuditVerdict
+from workforce.models.bulk_moves import BulkLine, BulkMove, BulkState, LineFate
 from workforce.models.corrections import (
     Change,
     Correction,
@@ -96,6 +97,9 @@ __all__ = [
     "BatchStatus",
     "Brake",
     "BrakeState",
+    "BulkLine",
+    "BulkMove",
+    "BulkState",
     "Cause",
     "Change",
     "CheckState",
@@ -132,6 +136,7 @@ __all__ = [
     "LanguageLevel",
     "LateRule",
     "LeasePolicy",
+    "LineFate",
     "LinkKind",
     "ListState",
     "Member",
