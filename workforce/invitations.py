@@ -150,6 +150,15 @@ def revoke(db: Session, invitation_id: str) -> Invitation:
     return invitation
 
 
+def revoke_member(db: Session, requester_id: str, invitation_id: str, *, revoked_by: str) -> Invitation:
+    """End an invitation into a requester's team, as its owner says. revoked_by : who of the team."""
+    teams.require_owner(db, requester_id, revoked_by)
+    found = db.get(Invitation, invitation_id)
+    if found is None or found.requester_id != requester_id:
+        raise NotFound("There is no such invitation into your team.")
+    return revoke(db, invitation_id)
+
+
 def look_up(db: Session, *, secret: str) -> Invitation:
     """The invitation that somebody holds; it stays as it is."""
     return find(db, proofs.look_up(db, purpose=_PURPOSE, secret=secret))
@@ -189,6 +198,13 @@ def listed(*, status: str | None = None, role: str | None = None, bounced: bool 
 def of_staff() -> Select[Invitation]:
     """Those of staff alone."""
     return select(Invitation).where(Invitation.subject.is_not(None))
+
+
+def into_team(db: Session, requester_id: str, *, asked_by: str, status: str | None = None) -> Select[Invitation]:
+    """Those into a requester's team, or those in a status; for its owners. asked_by : who of the team wants to know."""
+    teams.require_owner(db, requester_id, asked_by)
+    rows = select(Invitation).where(Invitation.requester_id == requester_id)
+    return rows.where(Invitation.status == status) if status is not None else rows
 
 
 _EXPIRE = text("""

@@ -1,4 +1,4 @@
-"""moves of many workers at once."""
+"""moves of many workers at once; invitations by the team that they lead into."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -65,6 +65,11 @@ def upgrade() -> None:
     )
     op.create_index("ix_bulk_moves_state_id", "bulk_moves", ["state", "id"])
     _create_lines()
+    # Last, for whoever invites somebody waits until the end.
+    op.create_index(
+        "ix_invitations_requester", "invitations", ["requester_id", "id"],
+        postgresql_where=sa.text("requester_id IS NOT NULL"),
+    )  # fmt: skip
 
 
 def _create_lines() -> None:

@@ -306,6 +306,12 @@ LISTS = (
     List("/api/parked-events", "SELECT id::text FROM outbox_events WHERE parked_at IS NOT NULL", ("ops", "admin")),
     List("/api/mails", "SELECT id FROM mails", ("ops",)),
     List("/api/invitations", "SELECT id FROM invitations", ("ops", "admin")),
+    List("/api/me/member-invitations", "SELECT id FROM invitations WHERE requester_id = :me", _REQUESTERS),
+    List(
+        "/api/me/member-invitations?status=revoked",
+        "SELECT id FROM invitations WHERE requester_id = :me AND status = 'revoked'",
+        ("requester",),
+    ),
     List("/api/me/members", "SELECT id FROM members WHERE requester_id = :me", _REQUESTERS),
     List("/api/me/messages", "SELECT id FROM messages WHERE person_ref = :me", ("worker", "other_worker", "requester")),
     List(

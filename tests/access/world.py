@@ -324,6 +324,7 @@ _VALUES = {
         SELECT l.id AS link_id, l.one_ref, (SELECT min(w.id) FROM workers w) AS somebody
           FROM account_links l WHERE l.id = :id""",
     "erasure": "SELECT id AS erasure_id FROM erasures WHERE id = :id",
+    "member_invitation": "SELECT id AS invitation_id FROM invitations WHERE id = :id",
     "member": "SELECT id AS member_id FROM members WHERE id = :id",
     "message": "SELECT id AS message_id FROM messages WHERE id = :id",
     "suspension": "SELECT id AS suspension_id FROM suspensions WHERE id = :id",
@@ -1305,6 +1306,13 @@ def _members(session: Session, cast: Cast) -> Iterator[Thing]:
             if state == "left":
                 teams.leave(session, requester.id, member.id)
             yield Thing("member", state, name, member.id)
+        for state in ("sent", "revoked"):
+            asked = invitations.invite_member(
+                session, requester.id, email=f"{canaries.new()}@example.com", role="viewer", made_by=requester.id
+            )
+            if state == "revoked":
+                invitations.revoke(session, asked.id)
+            yield Thing("member_invitation", state, name, asked.id)
 
 
 def _months(session: Session, cast: Cast) -> Iterator[Thing]:

@@ -914,6 +914,15 @@ def _team(db: Session) -> Good:
     return replace(_member()(db), names={}, query="limit=1")
 
 
+def _asked_member(query: str = "") -> Callable[[Session], Good]:
+    def good(db: Session) -> Good:
+        owner = factories.create_requester(db, funds=None).id
+        made = invitations.invite_member(db, owner, email="ada@example.com", role="viewer", made_by=owner)
+        return Good("requester", owner, names={} if query else {"invitation_id": made.id}, query=query)
+
+    return good
+
+
 def _new_member(db: Session) -> Good:
     body = {"email": "ada@example.com", "role": "viewer"}
     return Good("requester", factories.create_requester(db, funds=None).id, body=body, known={"/email": 422})
@@ -1922,6 +1931,8 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     "PUT /api/me/profile": _applicant(_PROFILE),
     "GET /api/me/members": _team,
     "POST /api/me/member-invitations": _new_member,
+    "GET /api/me/member-invitations": _asked_member("limit=1&status=sent"),
+    "POST /api/me/member-invitations/<invitation_id>/revocation": _asked_member(),
     "PUT /api/me/members/<member_id>": _member({"role": "viewer"}),
     "POST /api/me/members/<member_id>/removal": _member(),
     "POST /api/me/team-leaving": _leaving_member,

@@ -7,13 +7,13 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from foundation import auth, ids
+from foundation import auth, ids, proofs
 from foundation.auth import ScopeMissing, TokenRefused
 from foundation.errors import NotFound
 from tests import factories
 from tests.conftest import House, held_up
 from workforce import invitations, teams
-from workforce.invitations import AlreadyInvited
+from workforce.invitations import AlreadyInvited, InvitationOver
 from workforce.models import Member, MemberRole, Requester
 from workforce.teams import LastOwner, OwnersAlone
 
@@ -151,6 +151,49 @@ def test_somebody_may_be_asked_into_two_teams_and_into_one_once(db: Session, mus
             invitations.invite_member(db, requester.id, **asked)
 
 
+def test_owners_alone_see_whom_their_team_has_asked_and_revoke_it(db: Session, museum: Requester) -> None:
+    owner, _ = _join(db, museum)
+    manager, _ = _join(db, museum, "manager", "ben@example.com")
+    open_ = invitations.invite_member(db, museum.id, email="eve@example.com", role="viewer", made_by=owner.id)
+    other = factories.create_requester(db, funds=None)
+    invitations.invite_member(db, other.id, email="eve@example.com", role="viewer", made_by=other.id)
+
+    with pytest.raises(OwnersAlone):
+        invitations.into_team(db, museum.id, asked_by=manager.id)
+    with pytest.raises(OwnersAlone):
+        invitations.revoke_member(db, museum.id, open_.id, revoked_by=manager.id)
+
+    found = [one.status for one in db.scalars(invitations.into_team(db, museum.id, asked_by=owner.id))]
+    assert sorted(found) == ["accepted", "accepted", "sent"]
+    [sent] = db.scalars(invitations.into_team(db, museum.id, asked_by=museum.id, status="sent"))
+    assert sent.id == open_.id
+
+
+def test_what_was_revoked_is_of_no_use_and_may_be_asked_again(db: Session, museum: Requester) -> None:
+    asked = {"email": "eve@example.com", "role": "viewer", "made_by": museum.id}
+    made = invitations.invite_member(db, museum.id, **asked)
+    secret = factories.secret_about(db, made.id)
+
+    assert invitations.revoke_member(db, museum.id, made.id, revoked_by=museum.id).status == "revoked"
+
+    with pytest.raises(proofs.ProofRefused):
+        invitations.accept(db, secret=secret)
+    with pytest.raises(InvitationOver):
+        invitations.revoke_member(db, museum.id, made.id, revoked_by=museum.id)
+    assert invitations.invite_member(db, museum.id, **asked).status == "sent"
+
+
+def test_what_leads_into_another_team_or_nowhere_is_not_there(db: Session, museum: Requester) -> None:
+    other = factories.create_requester(db, funds=None)
+    theirs = invitations.invite_member(db, other.id, email="eve@example.com", role="viewer", made_by=other.id)
+    worker = invitations.invite(db, email="eve@example.com", role="worker", activates=False, made_by="ops")
+
+    for invitation_id in (theirs.id, worker.id, ids.new("ivt")):
+        with pytest.raises(NotFound):
+            invitations.revoke_member(db, museum.id, invitation_id, revoked_by=museum.id)
+    assert (theirs.status, worker.status) == ("sent", "sent")
+
+
 def test_a_viewer_sees_all_and_changes_nothing(client: FlaskClient, db: Session, museum: Requester) -> None:
     project = factories.create_project(db, museum)
     _, secret = _join(db, museum, "viewer")
@@ -192,6 +235,9 @@ def test_an_owner_makes_a_team_over_http(
     body = {"email": "ada@example.com", "role": "owner"}
 
     asked = client.post("/api/me/member-invitations", headers=owner, json=body)
+    wrong = client.post("/api/me/member-invitations", headers=owner, json={**body, "email": "adam@example.com"})
+    address = f"/api/me/member-invitations/{wrong.get_json()['id']}/revocation"
+    revoked = [client.post(address, headers=owner) for _ in range(2)]
     secret = factories.secret_about(db, asked.get_json()["id"])
     came = client.post("/api/invitations/acceptance", json={"secret": secret}).get_json()
     [member] = client.get("/api/me/members", headers=owner).get_json()["items"]
@@ -199,4 +245,9 @@ def test_an_owner_makes_a_team_over_http(
 
     assert (asked.status_code, came["subject_id"], member["role"]) == (201, member["id"], "owner")
     assert alone.get_json()["type"] == "/problems/last-owner"
+    assert [answer.status_code for answer in revoked] == [200, 409]
+    listed = client.get("/api/me/member-invitations", headers=owner).get_json()["items"]
+    assert [(one["member_role"], one["status"]) for one in listed] == [("owner", "revoked"), ("owner", "accepted")]
+    [open_] = client.get("/api/me/member-invitations?status=revoked", headers=owner).get_json()["items"]
+    assert open_["id"] == wrong.get_json()["id"]
     assert client.post("/api/me/member-invitations", headers=owner, json={**body, "role": "king"}).status_code == 422

@@ -22,12 +22,33 @@ def my_members(call: Call) -> pagination.Page:
     allow=allow("requester"),
     quota=Limit("member-invitations", 100, DAY),
     body=schemas.NewMemberInvitation,
-    returns=schemas.Invitation,
+    returns=schemas.MemberInvitation,
     status=201,
 )
 def invite_member(call: Call) -> Invitation:
     """Ask somebody by mail to come into your team; for its owners."""
     return invitations.invite_member(call.db, call.actor.subject_id, **call.body, made_by=call.actor.person)
+
+
+@routes.get(
+    "/me/member-invitations",
+    allow=allow("requester"),
+    query=schemas.MemberInvitationQuery,
+    returns=schemas.MemberInvitation,
+    paged=True,
+)
+def my_member_invitations(call: Call) -> pagination.Page:
+    """Who was asked to come into your team and what came of it, newest first; `status` narrows it. For its owners."""
+    rows = invitations.into_team(call.db, call.actor.subject_id, **call.query, asked_by=call.actor.person)
+    return pagination.read(call.db, rows, Invitation.id, call.page)
+
+
+@routes.post(
+    "/me/member-invitations/<invitation_id>/revocation", allow=allow("requester"), returns=schemas.MemberInvitation
+)
+def revoke_member_invitation(call: Call, invitation_id: str) -> Invitation:
+    """End an invitation into your team; what was sent is of no use from now on. For its owners."""
+    return invitations.revoke_member(call.db, call.actor.subject_id, invitation_id, revoked_by=call.actor.person)
 
 
 @routes.put("/me/members/<member_id>", allow=allow("requester"), body=schemas.MemberChange, returns=schemas.Member)

@@ -102,6 +102,7 @@ class Invitation(Base):
             "ix_invitations_open_subject", "subject", unique=True,
             postgresql_where=text("ended_at IS NULL AND subject IS NOT NULL"),
         ),
+        Index("ix_invitations_requester", "requester_id", "id", postgresql_where=text("requester_id IS NOT NULL")),
         Index("ix_invitations_due", "expires_at", postgresql_where=text("ended_at IS NULL")),
         Index(None, "status", "id"),
     )  # fmt: skip

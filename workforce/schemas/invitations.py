@@ -61,6 +61,14 @@ class Invitation(Schema):
     ended_at = Timestamp(allow_none=True)
 
 
+class MemberInvitation(Invitation):
+    member_role = Choice(MemberRole, metadata={"description": "What they are to be in the team."})
+
+
+class MemberInvitationQuery(Schema):
+    status = Choice(InvitationStatus)
+
+
 class StaffInvitation(Invitation):
     subject = Text()
     made_by = Text()
