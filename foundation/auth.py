@@ -1,8 +1,8 @@
 """Tokens and the calling actor. Every route declares its policy; each package declares its roles. No Flask here.
 
-A token is 256 random bits behind a visible prefix, with a checksum so that a scanner (and we) can tell a mistyped
-one without asking a table. Only its SHA-256 is stored; it is looked up on every request, so a revocation acts on
-the next one.
+A token is 256 random bits behind a visible prefix, which tells a test token from a live one, with a checksum so that a
+scanner (and we) can tell a mistyped one without asking a table. Only its SHA-256 is stored; it is looked up on every
+request, so a revocation acts on the next one.
 """
 
 import base64
@@ -14,15 +14,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import ARRAY, DateTime, Index, LargeBinary, Text, exists, func, select, text
+from sqlalchemy import ARRAY, DateTime, Index, LargeBinary, Text, exists, func, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from foundation import ids
+from foundation import ids, worlds
 from foundation.db import Base, Created, Id, IdText, Ref
 from foundation.errors import Conflict, Forbidden, NotFound, Unauthorized
 from foundation.limits import Limit
+from foundation.worlds import World
 
-_PREFIX = "rk_"
+# The alphabet of what follows has no "_", and the checksum is of all: no token of one world can be one of the other.
+_PREFIXES = {World.LIVE: "rk_", World.TEST: "rk_test_"}
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SECRET_LENGTH = 43  # 62^43 > 2^256
 _CHECKSUM_LENGTH = 6  # 62^6 > 2^32
@@ -65,10 +67,11 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Who may call a route: everybody if it is public, else whoever has any of the scopes."""
+    """Who may call a route: everybody if it is public, else whoever has any of the scopes; in one world, or in both."""
 
     scopes: frozenset[str] = frozenset()
     public: bool = False
+    world: World | None = None
 
     def permits(self, actor: "Actor") -> bool:
         return not self.scopes.isdisjoint(actor.scopes)
@@ -77,9 +80,9 @@ class Policy:
 PUBLIC = Policy(public=True)
 
 
-def allow(*scopes: str) -> Policy:
-    """The policy of a route that needs at least one of these scopes."""
-    return Policy(scopes=frozenset(scopes))
+def allow(*scopes: str, world: World | None = None) -> Policy:
+    """The policy of a route that needs at least one of these scopes, and one of the two worlds if it is said."""
+    return Policy(scopes=frozenset(scopes), world=world)
 
 
 ADMIN = Role("admin", frozenset({"admin", "audit", "metrics"}))
@@ -178,6 +181,15 @@ def authenticate(db: Session, authorization: str | None) -> Actor:
     return Actor(row.id, row.subject_id, row.role, frozenset(row.scopes), row.person_ref)
 
 
+def world_of(authorization: str | None) -> World:
+    """The world that an Authorization header, whoever's it is, is for."""
+    return _world(_secret(authorization or ""))
+
+
+def _world(secret: str) -> World:
+    return World.TEST if secret.startswith(_PREFIXES[World.TEST]) else World.LIVE
+
+
 def _log_dead(db: Session, secret: str) -> None:
     # Whoever looks into a wave of refusals wants to know which token it was; the caller is told nothing more.
     token_id = db.scalar(select(Token.id).where(Token.secret_hash == _hash(secret)))
@@ -212,9 +224,11 @@ def issue(
     granted = sorted(scopes if scopes is not None else roles[role].scopes)
     if foreign := set(granted) - roles[role].scopes - roles[role].views.keys():
         raise ScopeMissing(f"The role {role} never has the scope {', '.join(sorted(foreign))}.")
+    if roles[role].is_staff:
+        worlds.require(db, World.LIVE)
     if (find := roles[role].find) is not None:
         find(db, subject_id)
-    secret = _new_secret()
+    secret = _new_secret(worlds.of(db))
     token = Token(
         id=ids.new("tok"),
         secret_hash=_hash(secret),
@@ -254,6 +268,12 @@ def rotate(db: Session, token_id: str) -> tuple[Token, str]:
     return new, secret
 
 
+def revoke_all(db: Session, subject_ids: Collection[str]) -> None:
+    """End all tokens of these subjects."""
+    theirs = update(Token).where(Token.subject_id.in_(subject_ids), Token.revoked_at.is_(None))
+    db.execute(theirs.values(revoked_at=func.now()).execution_options(synchronize_session=False))
+
+
 def is_known(db: Session, subject_id: str) -> bool:
     """Whether anybody ever had a token under this name; it is theirs for good."""
     return bool(db.scalar(select(exists().where(Token.subject_id == subject_id))))
@@ -276,13 +296,14 @@ def narrow(db: Session, person_ref: str, scopes: Collection[str]) -> None:
 
 def is_well_formed(secret: str) -> bool:
     """Whether a string has a token's shape and its checksum fits."""
-    if len(secret) != len(_PREFIX) + _SECRET_LENGTH + _CHECKSUM_LENGTH or not secret.isascii():
+    prefix = _PREFIXES[_world(secret)]
+    if len(secret) != len(prefix) + _SECRET_LENGTH + _CHECKSUM_LENGTH or not secret.isascii():
         return False
-    return secret.startswith(_PREFIX) and secret[-_CHECKSUM_LENGTH:] == _checksum(secret[:-_CHECKSUM_LENGTH])
+    return secret.startswith(prefix) and secret[-_CHECKSUM_LENGTH:] == _checksum(secret[:-_CHECKSUM_LENGTH])
 
 
-def _new_secret() -> str:
-    body = _PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_LENGTH))
+def _new_secret(world: World = World.LIVE) -> str:
+    body = _PREFIXES[world] + "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_LENGTH))
     return body + _checksum(body)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from foundation import archive, backup, data_folder, db, logs, restore
+from foundation import archive, backup, checks, data_folder, db, logs, restore
 from foundation.backup import BackupError
 from foundation.installation import data_folder_of, open_installation
 from foundation.program import Program
@@ -96,10 +96,10 @@ def _broken(configured: Settings, program: Program) -> list[str]:
         engine = db.make_engine(installation.database_url, patient=True, pool_size=1)
         try:
             with db.sessions(engine)() as opened:
-                found = [part(opened) for part in program.checks]
+                found = checks.of_both_worlds(opened, program.checks)
         finally:
             engine.dispose()
-    return [f"BROKEN  {name}: {row}" for part in found for name, rows in part.items() for row in rows]
+    return [f"BROKEN  {name}: {row}" for name, rows in found.items() for row in rows]
 
 
 def _backup_dir(configured: Settings) -> Path:

@@ -1,13 +1,23 @@
 """A package's invariants: what must always hold, as SQL that finds what breaks it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from foundation import worlds
 from foundation.db import patience
 
 _SHOWN = 20
+
+
+def of_both_worlds(db: Session, checks: Sequence[Callable[[Session], dict[str, list[str]]]]) -> dict[str, list[str]]:
+    """What is wrong under each rule's name, in the live world and in the test world if anybody has come into it."""
+    found = {name: rows for check in checks for name, rows in check(db).items()}
+    if worlds.is_open(db.connection()):
+        with worlds.in_test(db) as test:
+            found |= {f"test world: {name}": rows for check in checks for name, rows in check(test).items()}
+    return found
 
 
 def broken(db: Session, rules: Mapping[str, str]) -> dict[str, list[str]]:

@@ -14,7 +14,7 @@ import structlog
 from flask import Flask
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -22,6 +22,7 @@ from foundation import (
     app,
     auth,
     backup_commands,
+    checks,
     db,
     http,
     jobs,
@@ -35,10 +36,11 @@ from foundation import (
     trail,
 )
 from foundation.errors import Problem
-from foundation.installation import InstallationError, open_installation, require_migrated
+from foundation.installation import InstallationError, engine_of_test_world, open_installation, require_migrated
 from foundation.limits import STRANGERS, Limits
 from foundation.program import Program
 from foundation.settings import Settings, SettingsError
+from foundation.worlds import World
 
 log = structlog.get_logger()
 
@@ -61,8 +63,12 @@ def build(program: Program, configured: Settings) -> Flask:
     outbox.reactions(program.reactions)
     _require_known_limits(program, configured)
     sessions = db.sessions(engine, **configured.carried())
+    # With fewer connections: what is tried shall not take the database from who works.
+    test = engine_of_test_world(engine, configured.database_url, pool_size=max(configured.web_threads // 2, 1))
     counters = Limits(configured.redis_url, processes=configured.web_processes, amounts=configured.limits)
-    return app.build_app(http.House(sessions, wake, counters), program.routes, version=program.version)
+    tested = None if test is None else db.sessions(test, **configured.carried(), world=World.TEST)
+    house = http.House(sessions, wake, counters, tested)
+    return app.build_app(house, program.routes, version=program.version)
 
 
 def _require_known_limits(program: Program, configured: Settings) -> None:
@@ -175,9 +181,9 @@ def session(configured: Settings) -> Iterator[Session]:
 @click.command("migrate")
 @click.pass_obj
 def _migrate(configured: Settings) -> None:
-    """Bring the database to this version."""
+    """Bring the database to this version, with a test world beside the live one."""
     with sentences(), open_installation(configured) as installation:
-        installation.migrate()
+        installation.migrate(with_test_world=True)
     click.echo("The database is up to date.")
 
 
@@ -258,7 +264,7 @@ def _run_job(program: Program, configured: Settings, only: str) -> None:
         raise InstallationError("Set DATABASE_URL, or leave --only away.")
     engine = db.make_engine(configured.database_url, patient=True, pool_size=4)
     require_migrated(engine)
-    work = jobs.Background(
+    live = jobs.Background(
         engine=engine,
         sessions=db.sessions(engine, **configured.carried()),
         reactions=outbox.reactions(program.reactions),
@@ -266,6 +272,8 @@ def _run_job(program: Program, configured: Settings, only: str) -> None:
         works=program.works,
         errands=program.errands,
     )
+    test = engine_of_test_world(engine, configured.database_url, pool_size=2, patient=True)
+    work = live if test is None else replace(live, test=_tested(live, test, configured))
     pulse = processes.Pulse(configured.pulse_fd)
     pulse.beat()
     if only == "sweeper":
@@ -277,6 +285,12 @@ def _run_job(program: Program, configured: Settings, only: str) -> None:
         raise InstallationError("Set REDIS_URL; without Redis the sweeper alone delivers.")
     else:
         jobs.run_worker(work, configured.redis_url)
+
+
+def _tested(live: jobs.Background, engine: Engine, configured: Settings) -> jobs.Background:
+    """The background of the test world: as the live one's, and without errands."""
+    sessions = db.sessions(engine, **configured.carried(), world=World.TEST)
+    return replace(live, engine=engine, sessions=sessions, errands=())
 
 
 @click.group("token")
@@ -348,12 +362,11 @@ def _check(program: Program) -> click.Command:
         """Test every invariant of the house; exit code 1 if one is broken."""
         broken = 0
         with session(configured) as opened:
-            for part in program.checks:
-                for name, rows in part(opened).items():
-                    click.echo(f"{'BROKEN' if rows else 'ok    '}  {name}")
-                    for row in rows:
-                        click.echo(f"          {row}")
-                    broken += bool(rows)
+            for name, rows in checks.of_both_worlds(opened, program.checks).items():
+                click.echo(f"{'BROKEN' if rows else 'ok    '}  {name}")
+                for row in rows:
+                    click.echo(f"          {row}")
+                broken += bool(rows)
         if broken:
             sys.exit(1)
 

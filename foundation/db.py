@@ -80,14 +80,17 @@ def one_of(column: str, values: type) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({allowed})", name=f"{column}_known")
 
 
-def make_engine(url: str, *, pool_size: int = 8, patient: bool = False) -> Engine:
+def make_engine(url: str, *, pool_size: int = 8, patient: bool = False, schema: str | None = None) -> Engine:
     """An engine whose every session has limits on waiting.
 
-    `patient` lifts the statement limit, for migrations, exports and checks.
+    `patient` lifts the statement limit, for migrations, exports and checks. schema : the only one that its statements
+    find tables in (worlds.py), if it is not the login's own.
     """
     limits = {"lock_timeout": _LOCK_TIMEOUT, "idle_in_transaction_session_timeout": _IDLE_TIMEOUT}
     if not patient:
         limits["statement_timeout"] = _STATEMENT_TIMEOUT
+    if schema is not None:
+        limits["search_path"] = schema
     engine = create_engine(
         url,
         # A statement that fails is logged without what people sent.

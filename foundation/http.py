@@ -8,7 +8,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal
 from urllib.parse import quote, unquote_to_bytes
@@ -19,7 +19,7 @@ from flask import Blueprint, Response, current_app, g, request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
-from foundation import auth, idempotency, outbox, pagination, strict_json, trail
+from foundation import auth, idempotency, outbox, pagination, strict_json, trail, worlds
 from foundation.errors import (
     BadRequest,
     ContentTooLarge,
@@ -32,6 +32,7 @@ from foundation.errors import (
 )
 from foundation.fields import QueryInteger, Schema, Text
 from foundation.limits import STRANGERS, Limit, Limits, Standing, address_key
+from foundation.worlds import World
 
 BODY_MAX = 256 * 1024
 # Of a file that is sent as a body so much is kept in memory; the rest waits on the disk.
@@ -52,6 +53,12 @@ class House:
     sessions: sessionmaker[Session]
     wake: Callable[[], None]
     limits: Limits = field(default_factory=Limits)
+    # Of the test world, if there is one.
+    test_sessions: Callable[[], AbstractContextManager[Session]] | None = None
+
+    def sessions_in(self, world: World) -> Callable[[], AbstractContextManager[Session]]:
+        """Where a request of a world is answered. Without a test world its tokens are unknown in the live one."""
+        return self.test_sessions if world is World.TEST and self.test_sessions is not None else self.sessions
 
 
 @dataclass(slots=True)
@@ -232,11 +239,12 @@ def _handle(route: Route, values: Mapping[str, str]) -> Response:
 
 def _try(route: Route, values: Mapping[str, str], sent: "_Sent") -> Response:
     house: House = current_app.extensions["rookery"]
+    sessions = house.sessions_in(_world())
     tries_left = _TRANSACTION_TRIES
     while True:
         tries_left -= 1
         try:
-            with house.sessions() as db:
+            with sessions() as db:
                 response = _answer(db, house.limits, route, values, sent)
                 if response.status_code < 400:
                     db.commit()
@@ -316,6 +324,8 @@ def _admit(db: Session, limits: Limits, route: Route) -> auth.Actor:
     actor, address = auth.NOBODY, address_key(request.remote_addr)
     if route.policy.public:
         _count(limits, STRANGERS, address)
+        if _world() is World.TEST:
+            raise worlds.LiveWorldAlone("Nobody applies or comes to be tried; send no token here.")
     else:
         try:
             actor = auth.authenticate(db, request.headers.get("Authorization"))
@@ -325,9 +335,15 @@ def _admit(db: Session, limits: Limits, route: Route) -> auth.Actor:
         structlog.contextvars.bind_contextvars(token_id=actor.token_id)
         _count(limits, auth.roles[actor.role].limit, actor.token_id)
         auth.require(actor, route.policy, changes=route.changes)
+        if route.policy.world is not None:
+            worlds.require(db, route.policy.world)
     if route.quota is not None:
         _count(limits, route.quota, address if route.policy.public else actor.subject_id)
     return actor
+
+
+def _world() -> World:
+    return auth.world_of(request.headers.get("Authorization"))
 
 
 def _count(limits: Limits, limit: Limit, caller: str) -> None:

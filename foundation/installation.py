@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 import migrations
-from foundation import db, embedded
+from foundation import db, embedded, worlds
 from foundation.settings import Settings
 
 # Between two tries to start an engine that does not want to.
@@ -50,11 +50,11 @@ class Installation:
             "ROOKERY_MAIL_URL": self.mail_url,
         }
 
-    def migrate(self) -> None:
-        """Bring the database to this program's version."""
+    def migrate(self, *, with_test_world: bool = False) -> None:
+        """Bring the database to this program's version; the test world too, which is made if it is asked for."""
         from foundation import migrating  # noqa: PLC0415 - Alembic is large, and web processes never migrate
 
-        migrating.migrate(self.database_owner_url, self.database_url)
+        migrating.migrate(self.database_owner_url, self.database_url, with_test_world=with_test_world)
 
 
 @contextmanager
@@ -123,3 +123,13 @@ def require_migrated(engine: Engine) -> None:
         raise InstallationError(
             f"The database is at version {found or 'none'} and this program needs {wanted}; run `rookery migrate`."
         )
+
+
+def engine_of_test_world(engine: Engine, url: str, *, pool_size: int, patient: bool = False) -> Engine | None:
+    """An engine in the test world of the house that the first one is in, if there is one. Raises if it is half made."""
+    with engine.connect() as connection:
+        if not worlds.is_there(connection):
+            return None
+    found = db.make_engine(url, pool_size=pool_size, patient=patient, schema=worlds.SCHEMA)
+    require_migrated(found)
+    return found

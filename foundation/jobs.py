@@ -22,8 +22,9 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from foundation import outbox
+from foundation import outbox, worlds
 from foundation.metrics import Gauge, redis_failures
+from foundation.worlds import World
 
 _QUEUE = "rookery"
 _AWAKE = "rookery:awake"
@@ -66,6 +67,8 @@ class Background:
     works: Sequence[Work] = ()
     # Works that wait for servers of others, so that nothing of ours waits behind them.
     errands: Sequence[Work] = ()
+    # The same for the test world, if there is one. It has no errands: nothing leaves it.
+    test: "Background | None" = None
 
 
 class Bell:
@@ -126,8 +129,11 @@ def run_worker(background: Background, redis_url: str) -> NoReturn:
     def deliver() -> None:
         # In the forked work-horse: its parent's connections must not be used, nor closed, by the child.
         background.engine.dispose(close=False)
+        if background.test is not None:
+            background.test.engine.dispose(close=False)
         redis.delete(_AWAKE)
-        deliver_all(background, seconds=_DELIVER_SECONDS)
+        for world in _worlds(background):
+            deliver_all(world, seconds=_DELIVER_SECONDS)
 
     AllowedJob.functions = {"deliver": deliver}
     worker = Worker(
@@ -148,6 +154,17 @@ def run_worker(background: Background, redis_url: str) -> NoReturn:
     raise SystemExit(0)
 
 
+def _worlds(background: Background) -> Iterator[Background]:
+    """The live one, and the test world once somebody has come into it."""
+    yield background
+    if background.test is not None and _attempt(background.test, _is_open):
+        yield background.test
+
+
+def _is_open(db: Session) -> int:
+    return int(worlds.is_open(db.connection()))
+
+
 def deliver_all(background: Background, *, seconds: float = math.inf) -> int:
     """Deliver until nothing waits or the time is up; returns the number of events taken."""
     total, end = 0, time.monotonic() + seconds
@@ -163,7 +180,7 @@ def run_sweeper(background: Background) -> NoReturn:
     thaws it does nothing more before it leads again; what it had begun was rolled back.
     """
     leads = threading.Event()
-    for name, act in {"works": work, "errands": run_errands}.items():
+    for name, act in {"works": work, "test works": work_in_test, "errands": run_errands}.items():
         threading.Thread(target=_work_along, args=(background, leads, act), name=name, daemon=True).start()
     while True:
         try:
@@ -173,7 +190,8 @@ def run_sweeper(background: Background) -> NoReturn:
                 log.info("sweeper leads")
                 leads.set()
                 while True:
-                    sweep(background, still_leads=lambda: connection.execute(text("SELECT true")))
+                    for world in _worlds(background):
+                        sweep(world, still_leads=lambda: connection.execute(text("SELECT true")))
                     time.sleep(_TICK_SECONDS)
         except SQLAlchemyError as error:
             leads.clear()
@@ -236,6 +254,14 @@ def work(background: Background) -> dict[str, int | None]:
     return _attempt_all(background, background.works)
 
 
+def work_in_test(background: Background) -> dict[str, int | None]:
+    """The same in the test world, which nothing of the live one waits for."""
+    done: dict[str, int | None] = {}
+    for world in list(_worlds(background))[1:]:
+        done |= work(world)
+    return done
+
+
 def run_errands(background: Background) -> dict[str, int | None]:
     """The same for what waits for servers of others."""
     return _attempt_all(background, background.errands)
@@ -266,8 +292,9 @@ def each_step(db: Session, steps: Iterator[None]) -> Iterator[int]:
 
 
 def _watch_lag(db: Session) -> int:
-    age = outbox.oldest_seconds(db)
-    lag_seconds.observe(age)
+    # How long somebody's test waits says nothing about work.
+    if worlds.of(db) is World.LIVE:
+        lag_seconds.observe(outbox.oldest_seconds(db))
     return 1
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 # Tokens, and secrets that prove something.
-_TOKEN = re.compile(r"(rk|rp)_[0-9A-Za-z]{8,}")
+_TOKEN = re.compile(r"(rk|rp)_(?:test_)?[0-9A-Za-z]{8,}")
 # PostgreSQL quotes rows and values under an error, on lines of their own.
 _QUOTED_ROW = re.compile(r"(?<=\n)(DETAIL|CONTEXT):.*?(?=\n[A-Z]+:|\n\[SQL|\Z)", re.DOTALL)
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*@")

@@ -37,7 +37,7 @@ def serving(
     ):
         if installation.database_owner_url == installation.database_url:
             log.warning("one login owns the tables and serves; give the application its own, see docs/operators.md")
-        installation.migrate()
+        installation.migrate(with_test_world=True)
         shown = replace(configured, log_level="warning") if quiet else configured
         environment = {**installation.environment(), **shown.environment(), metrics.FOLDER_VARIABLE: counted}
         children = [*_web_children(configured, listening, application), *jobs_children(installation)]

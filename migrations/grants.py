@@ -171,5 +171,7 @@ def grant(connection: Connection, metadata: MetaData, role: str) -> None:
         connection.execute(text(f"GRANT {_UNUSUAL.get(table, _USUAL)} ON {table} TO {quoted}"))
     for view in _VIEWS:
         connection.execute(text(f"GRANT SELECT ON {view} TO {quoted}"))
-    connection.execute(text(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {quoted}"))
-    connection.execute(text(f"GRANT USAGE ON SCHEMA public TO {quoted}"))
+    # Of the world that the connection is in.
+    schema = connection.scalar(text("SELECT quote_ident(current_schema())"))
+    connection.execute(text(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {quoted}"))
+    connection.execute(text(f"GRANT USAGE ON SCHEMA {schema} TO {quoted}"))

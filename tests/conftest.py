@@ -10,8 +10,8 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,10 @@ from sqlalchemy.orm import Session, sessionmaker
 
 import wsgi
 from foundation import app as foundation_app
-from foundation import auth, embedded, http, jobs, outbox
+from foundation import auth, checks, embedded, http, jobs, outbox, worlds
 from foundation import db as database
 from foundation.migrating import migrate
+from foundation.worlds import World
 from tests import factories, travel
 from workforce.models import WorkerStatus
 
@@ -103,7 +104,7 @@ def new_database(
         template = f"{_TEMPLATE}_{mine}"
         made.append(template)
         embedded.create_database(engines.superuser, template)
-        migrate(urls(template).owner, urls(template).app)
+        migrate(urls(template).owner, urls(template).app, with_test_world=True)
 
     def make() -> Urls:
         name = f"test_{mine}_{len(made)}"
@@ -198,12 +199,17 @@ def db(sessions: sessionmaker[Session]) -> Iterator[Session]:
 @pytest.fixture
 def client(sessions: sessionmaker[Session]) -> FlaskClient:
     """An HTTP client of the whole application, in the transaction that is rolled back."""
-    application: Flask = _app(sessions)
+    application: Flask = _app(sessions, beside(sessions))
     return application.test_client()
 
 
-def _app(factory: sessionmaker[Session]) -> Any:
-    return application(http.House(factory, wake=lambda: None))
+def beside(sessions: sessionmaker[Session]) -> Callable[[], AbstractContextManager[Session]]:
+    """Sessions of the test world in the one transaction of these."""
+    return lambda: worlds.beside(sessions.kw["bind"], destination_keys=DESTINATION_KEYS)
+
+
+def _app(factory: sessionmaker[Session], test: Callable[[], AbstractContextManager[Session]] | None = None) -> Any:
+    return application(http.House(factory, wake=lambda: None, test_sessions=test))
 
 
 def application(house: http.House) -> Flask:
@@ -227,11 +233,14 @@ class House:
     engine: Engine
     sessions: sessionmaker[Session]
     app: Any
+    # The engine and the sessions of its test world.
+    test_engine: Engine
+    test_sessions: sessionmaker[Session]
 
     @property
     def background(self) -> jobs.Background:
         """What the jobs process works with."""
-        return jobs.Background(
+        live = jobs.Background(
             self.engine,
             self.sessions,
             outbox.reactions(wsgi.program.reactions),
@@ -239,6 +248,7 @@ class House:
             wsgi.program.works,
             wsgi.program.errands,
         )
+        return replace(live, test=replace(live, engine=self.test_engine, sessions=self.test_sessions, errands=()))
 
     def settle(self) -> int:
         """Deliver everything that waits, as the jobs process would; returns how many events were taken."""
@@ -263,11 +273,15 @@ def house(new_database: Callable[[], Urls]) -> Iterator[House]:
 def a_house(urls: Urls) -> Iterator[House]:
     """An installation on a database, with the invariants checked at the end."""
     engine = database.make_engine(urls.app, pool_size=20)
+    test_engine = database.make_engine(urls.app, pool_size=5, schema=worlds.SCHEMA)
     factory = database.sessions(engine, destination_keys=DESTINATION_KEYS)
-    yield House(urls, engine, factory, _app(factory))
+    test = database.sessions(test_engine, destination_keys=DESTINATION_KEYS, world=World.TEST)
+    yield House(urls, engine, factory, _app(factory, test), test_engine, test)
     with factory() as session:
-        broken = {name: rows for check in wsgi.program.checks for name, rows in check(session).items() if rows}
+        found = checks.of_both_worlds(session, wsgi.program.checks)
+    broken = {name: rows for name, rows in found.items() if rows}
     engine.dispose()
+    test_engine.dispose()
     assert broken == {}
 
 
@@ -276,8 +290,8 @@ def books(sessions: sessionmaker[Session]) -> Iterator[None]:
     """Every invariant of the house holds after the test; ask for it wherever money moves."""
     yield
     with sessions() as session:
-        broken = {name: rows for check in wsgi.program.checks for name, rows in check(session).items() if rows}
-    assert broken == {}
+        found = checks.of_both_worlds(session, wsgi.program.checks)
+    assert {name: rows for name, rows in found.items() if rows} == {}
 
 
 @pytest.fixture

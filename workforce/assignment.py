@@ -123,7 +123,7 @@ def _eligible(which: str) -> TextClause:
     """
     return text(f"""
     WITH me AS MATERIALIZED (
-        SELECT w.id, w.status, w.country, w.cluster_id, {linked.MATES} AS mates, {linked.TURN} AS turn,
+        SELECT w.id, w.status, w.country, w.works_for, w.cluster_id, {linked.MATES} AS mates, {linked.TURN} AS turn,
                {pools.POOLS} AS pools
           FROM workers w WHERE w.id = :worker_id)
     SELECT me.status, me.country, me.cluster_id, me.mates, p.*,

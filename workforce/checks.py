@@ -263,6 +263,18 @@ CHECKS = {
                             AND b.worker_id = m.id
          WHERE a.status IN ('leased', 'answered') AND b.status IN ('leased', 'answered')
            AND (b.created_at, b.id) <= (a.created_at, a.id)""",
+    "W60 whoever works for one requester alone is of the test world, as is everybody there": """
+        SELECT id FROM workers WHERE (works_for IS NOT NULL) <> (current_schema() = 'test_world')""",
+    "W61 whoever works for one requester alone was given nobody else's task": """
+        SELECT a.id FROM assignments a JOIN workers w ON w.id = a.worker_id JOIN projects p ON p.id = a.project_id
+         WHERE w.works_for <> p.requester_id""",
+    "W62 in the test world nobody is of the staff, and nothing is paid out": """
+        SELECT id FROM tokens WHERE current_schema() = 'test_world' AND role NOT IN ('requester', 'worker')
+         UNION ALL
+        SELECT id FROM payout_runs WHERE current_schema() = 'test_world'""",
+    "W63 the account of somebody's test world is of the test world alone": """
+        SELECT t.account_id FROM test_worlds t
+         WHERE current_schema() = 'test_world' OR EXISTS (SELECT FROM requesters r WHERE r.id = t.account_id)""",
     "W27 a list of people counts its lines": """
         SELECT s.id FROM invitation_lists s LEFT JOIN (
                SELECT list_id, count(*) FILTER (WHERE fate = 'new') AS n_new,

@@ -1,6 +1,7 @@
 """Who may see a project: the pools, countries and languages that it names, beside what is known of a worker.
 
-A project that names none of a sort is open to all of that sort. To whoever it is closed to, it does not exist.
+A project that names none of a sort is open to all of that sort. To whoever it is closed to, it does not exist. Whoever
+is there to try things out for one requester, in the test world, sees nobody else's.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,15 +20,16 @@ POOLS = """
              '{crowd}')
 """
 # SQL: a worker `me`, as the rest needs them.
-ME = f"SELECT w.id, w.status, w.country, {POOLS} AS pools FROM workers w WHERE w.id = :worker_id"
-# SQL: whether a project `p` may be seen by a worker `me`, by each of the three. The order of levels is that of their
+ME = f"SELECT w.id, w.status, w.country, w.works_for, {POOLS} AS pools FROM workers w WHERE w.id = :worker_id"
+# SQL: whether a project `p` may be seen by a worker `me`, by each of these. The order of levels is that of their
 # letters.
+WORKS_FOR = "(me.works_for IS NULL OR me.works_for = p.requester_id)"
 IN_POOL = "(p.pools = '{}' OR p.pools && me.pools)"
 IN_COUNTRY = "(p.countries = '{}' OR me.country = ANY(p.countries))"
 KNOWS_LANGUAGE = """(p.languages = '{}' OR EXISTS (
          SELECT FROM worker_languages l
           WHERE l.worker_id = me.id AND l.language = ANY(p.languages) AND l.level >= p.language_level))"""
-SEES = f"{IN_POOL} AND {IN_COUNTRY} AND {KNOWS_LANGUAGE}"
+SEES = f"{WORKS_FOR} AND {IN_POOL} AND {IN_COUNTRY} AND {KNOWS_LANGUAGE}"
 
 
 @dataclass(frozen=True, slots=True)

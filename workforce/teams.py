@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from foundation import auth, clock, ids
+from foundation import auth, clock, ids, worlds
 from foundation.errors import Conflict, Forbidden, NotFound
 from workforce import requesters
 from workforce.models import Member, MemberRole, Requester
@@ -59,7 +59,7 @@ def change(db: Session, requester_id: str, member_id: str, *, role: str, person:
     if member.role == MemberRole.OWNER and role != MemberRole.OWNER:
         _require_other_owner(db, member)
     member.role = role
-    auth.narrow(db, member.id, SCOPES[role])
+    _narrow(db, member.id, SCOPES[role])
     db.flush()
     return member
 
@@ -81,9 +81,17 @@ def _end(db: Session, member: Member) -> Member:
         if member.role == MemberRole.OWNER:
             _require_other_owner(db, member)
         member.left_at = clock.now(db)
-        auth.narrow(db, member.id, ())
+        _narrow(db, member.id, frozenset())
         db.flush()
     return member
+
+
+def _narrow(db: Session, member_id: str, scopes: frozenset[str]) -> None:
+    """Let a member's tokens carry just these scopes, those of their test world too; without any they end."""
+    auth.narrow(db, member_id, scopes)
+    if worlds.is_open(db.connection()):
+        with worlds.in_test(db) as test:
+            auth.narrow(test, member_id, scopes)
 
 
 def listed(requester_id: str) -> Select[Member]:

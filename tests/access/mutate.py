@@ -56,7 +56,7 @@ def main() -> int:
 def _made(engines: embedded.Engines) -> World:
     embedded.create_database(engines.superuser, "world")
     urls = _urls(engines, "world")
-    migrate(urls.owner, urls.app)
+    migrate(urls.owner, urls.app, with_test_world=True)
     with logged("critical"):
         return build(urls)
 

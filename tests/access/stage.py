@@ -19,7 +19,7 @@ from foundation import auth, db, http, logs
 from foundation.limits import STRANGERS, Limits
 from tests import conftest
 from tests.access.world import World
-from tests.conftest import DESTINATION_KEYS
+from tests.conftest import DESTINATION_KEYS, beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def open_stage(world: World) -> Iterator[Stage]:
             connection, join_transaction_mode="create_savepoint", expire_on_commit=False, autoflush=False,
             info={"destination_keys": DESTINATION_KEYS},
         )  # fmt: skip
-        house = http.House(sessions, lambda: None, Limits(amounts=_PLENTY))
+        house = http.House(sessions, lambda: None, Limits(amounts=_PLENTY), beside(sessions))
         yield Stage(world, connection, sessions, conftest.application(house).test_client())
     engine.dispose()
 

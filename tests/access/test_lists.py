@@ -312,6 +312,7 @@ LISTS = (
         "SELECT id FROM invitations WHERE requester_id = :me AND status = 'revoked'",
         ("requester",),
     ),
+    List("/api/me/test-workers", "SELECT id FROM test_world.workers WHERE works_for = :me", ("tester",)),
     List("/api/me/members", "SELECT id FROM members WHERE requester_id = :me", _REQUESTERS),
     List("/api/me/messages", "SELECT id FROM messages WHERE person_ref = :me", ("worker", "other_worker", "requester")),
     List(

@@ -20,7 +20,9 @@ from sqlalchemy import Engine, create_engine, select, text, update
 from sqlalchemy.orm import Session
 
 from foundation import auth, clock, db, ids, mail, outbox, proofs
+from foundation import worlds as foundation_worlds
 from foundation.jobs import run_steps
+from foundation.worlds import World as Side
 from payments import (
     active_time,
     adjustments,
@@ -87,6 +89,7 @@ from workforce import (
     tasks,
     teams,
     tiers,
+    worlds,
 )
 from workforce.events import AnswerSubmitted
 from workforce.messages import News
@@ -137,6 +140,8 @@ class Caller:
     token: str
     secret: str
     header: str | None
+    # In which of the two worlds of the house they are.
+    side: Side = Side.LIVE
 
     @property
     def viewer(self) -> tuple[str, str]:
@@ -162,7 +167,7 @@ class World:
     def load(path: Path) -> "World":
         """A world that was saved."""
         kept = json.loads(path.read_text())
-        callers = {name: Caller(**caller) for name, caller in kept["callers"].items()}
+        callers = {name: Caller(**{**caller, "side": Side(caller["side"])}) for name, caller in kept["callers"].items()}
         return World(Urls(**kept["urls"]), callers, kept["things"], kept["mine"])
 
 
@@ -460,6 +465,7 @@ def things(session: Session, cast: Cast) -> Iterator[Thing]:
     yield from _checks(session, cast)
     yield from _erasures(session)
     yield from _members(session, cast)
+    _test_worlds(session, cast)
     yield from _links(session, cast)
     yield from _lists(session, cast)
     yield from (Thing(*found) for found in bulk.things(session, cast.ops))
@@ -1315,6 +1321,20 @@ def _members(session: Session, cast: Cast) -> Iterator[Thing]:
             yield Thing("member_invitation", state, name, asked.id)
 
 
+def _owner(requester_id: str) -> auth.Actor:
+    return auth.Actor("", requester_id, "requester", frozenset({"requester", "funds"}))
+
+
+def _test_worlds(session: Session, cast: Cast) -> None:
+    """Test worlds of all requesters, each with more workers than a page has."""
+    for requester in cast.requesters.values():
+        account_id = worlds.enter(session, _owner(requester.id)).account_id
+        with foundation_worlds.in_test(session) as test:
+            for number in range(5):
+                said: dict[str, Any] = {"name": f"Tester {number}", "country": "KE"}
+                worlds.employ(test, account_id, **said, pools_in=[], languages={}, steps={})
+
+
 def _months(session: Session, cast: Cast) -> Iterator[Thing]:
     """Months of the books in a row: two closed, a third that is to be opened again, two that wait to be closed."""
     found = Line(AccountName(BANK, HOUSE, "USD"), AccountName(PLATFORM_FEE, HOUSE, "USD"), 10_000)
@@ -1347,6 +1367,11 @@ def tokens(session: Session, cast: Cast) -> Iterator[Caller]:
         role, who = given["role"], given.get("who", name)
         if not role:
             yield Caller(name, who, role, "", "none", "", None)
+            continue
+        if "side" in given:
+            entered = worlds.enter(session, _owner(subjects[who]))
+            secret = str(entered.token)
+            yield Caller(name, name, role, entered.account_id, "", secret, f"Bearer {secret}", Side(given["side"]))
             continue
         # Whoever is staff has a name that stands nowhere else.
         subject = subjects.setdefault(who, canaries.new())

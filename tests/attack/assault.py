@@ -8,7 +8,7 @@ import math
 import socket
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 
@@ -37,7 +37,7 @@ _PATIENCE_SECONDS = 30.0
 _PIECE = 64 * 1024
 _WARM_ROUNDS = 20
 
-Sessions = Callable[[], Session]
+Sessions = Callable[[], AbstractContextManager[Session]]
 
 
 @dataclass(slots=True)

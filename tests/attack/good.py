@@ -63,7 +63,7 @@ from payments.models import (
 from payments.tax_documents import Shown
 from quality import checking, proposals, quarantine
 from tests import factories, wronged
-from tests.attack import good_bulk, good_exams, good_reports
+from tests.attack import good_bulk, good_exams, good_reports, good_worlds
 from tests.attack.request import Good
 from tests.payments import cleared, exported, owed
 from tests.payments.files.test_camt import OURS, document, entry
@@ -1830,6 +1830,7 @@ GOOD: dict[str, Callable[[Session], Good]] = {
     **good_bulk.GOOD,
     **good_exams.GOOD,
     **good_reports.GOOD,
+    **good_worlds.GOOD,
     "GET /api/projects/<project_id>": _of_project(),
     "GET /api/projects/<project_id>/progress": _of_project(),
     "GET /api/projects/<project_id>/tasks": _of_project(),

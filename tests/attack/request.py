@@ -7,6 +7,7 @@ from typing import Any
 import marshmallow as ma
 
 from foundation import ids
+from foundation.worlds import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +32,5 @@ class Good:
     """What the view itself reads out of an object that the schema leaves open."""
     person: str | None = None
     """Who of the subject's people."""
+    world: World = World.LIVE
+    """In which world the subject is."""

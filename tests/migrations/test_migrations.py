@@ -25,7 +25,7 @@ from sqlalchemy.orm import Session
 
 import migrations
 import wsgi
-from foundation import clock, embedded, ids, migrating
+from foundation import auth, clock, embedded, ids, migrating
 from foundation import db as database
 from foundation.installation import InstallationError
 from payments import contacts, holds, paying_accounts, periods, runs
@@ -50,6 +50,7 @@ from workforce import (
     reviews,
     suspensions,
     teams,
+    worlds,
 )
 from workforce.models import (
     Assignment,
@@ -229,6 +230,7 @@ def _live_in(house: House) -> None:
         _prepare_pay(session)
         erasures.request(session, identity.request(session, factories.create_worker(session).id).worker_id)
         teams.join(session, project.requester_id, role="owner", masked="a***@example.com")
+        worlds.enter(session, auth.Actor("", project.requester_id, "requester", frozenset({"requester"})))
         one, other = (factories.create_worker(session).id for _ in range(2))
         linked.declare(session, one, other, kind="device", evidence="One telephone.", recorded_by="ada")
         people = io.BytesIO(b"external_id,email,name,country,pool\n7,cid@example.com,Cid,KE,vendor\n")

@@ -176,7 +176,8 @@ def sealed(new_database: Callable[[], Urls]) -> Iterator[Urls]:
     """Books under three seals."""
     urls = new_database()
     engine = database.make_engine(urls.app)
-    house = House(urls, engine, database.sessions(engine), None)
+    factory = database.sessions(engine)
+    house = House(urls, engine, factory, None, engine, factory)
     for key in "abc":
         alone(house, partial(_pay_in, key=key))
         settle(house)

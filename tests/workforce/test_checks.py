@@ -123,6 +123,21 @@ BREAKS = {
     "W36 of an undone bulk move nothing holds, and whoever it returned went once to where they had stood": """
         UPDATE tier_overrides SET state = 'active', ended_by = NULL, ended_at = NULL
          WHERE id IN (SELECT override_id FROM bulk_lines WHERE fate = 'returned')""",
+    "W60 whoever works for one requester alone is of the test world, as is everybody there": """
+        UPDATE workers SET works_for = (SELECT min(id) FROM requesters) WHERE id = (SELECT min(id) FROM workers)""",
+    "W61 whoever works for one requester alone was given nobody else's task": """
+        UPDATE workers w SET works_for = (
+               SELECT max(id) FROM requesters WHERE id NOT IN (
+                      SELECT p.requester_id FROM assignments a JOIN projects p ON p.id = a.project_id
+                       WHERE a.worker_id = w.id))
+         WHERE id = (SELECT min(worker_id) FROM assignments)""",
+    "W62 in the test world nobody is of the staff, and nothing is paid out": """
+        SET LOCAL search_path TO test_world;
+        INSERT INTO tokens (id, secret_hash, role, subject_id, name, scopes)
+        VALUES ('tok_x', 'x', 'finance', 'Ada', '', '{}')""",
+    "W63 the account of somebody's test world is of the test world alone": """
+        INSERT INTO test_worlds (account_id, requester_id, opened_by)
+        SELECT max(id), min(id), min(id) FROM requesters""",
     "W27 a list of people counts its lines": """
         UPDATE invitation_lists SET n_new = n_new - 1, n_bad = n_bad + 1""",
     "W25 whoever is linked is in one cluster, and in a cluster are just those who are linked": """

@@ -28,6 +28,7 @@ from workforce.api import (
     suspensions,
     teams,
     tiers,
+    worlds,
 )
 from workforce.api.edge import routes
 
@@ -60,4 +61,5 @@ __all__ = [
     "suspensions",
     "teams",
     "tiers",
+    "worlds",
 ]

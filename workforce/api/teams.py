@@ -4,6 +4,7 @@ from foundation import pagination
 from foundation.auth import allow
 from foundation.http import Call
 from foundation.limits import DAY, Limit
+from foundation.worlds import World
 from workforce import invitations, schemas, teams
 from workforce.api.edge import routes
 from workforce.models import Invitation, Member
@@ -19,7 +20,7 @@ def my_members(call: Call) -> pagination.Page:
 
 @routes.post(
     "/me/member-invitations",
-    allow=allow("requester"),
+    allow=allow("requester", world=World.LIVE),
     quota=Limit("member-invitations", 100, DAY),
     body=schemas.NewMemberInvitation,
     returns=schemas.MemberInvitation,

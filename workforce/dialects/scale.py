@@ -12,11 +12,12 @@ import marshmallow as ma
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from foundation import errors
+from foundation import errors, worlds
 from foundation.auth import allow
 from foundation.errors import BadRequest, Problem
 from foundation.fields import Flag, JsonObject, QueryInteger, Schema, Text
 from foundation.http import Call, Routes, Surface, load
+from foundation.worlds import World
 from payments.rates import Price
 from workforce import labels, projects, schemas, tasks
 from workforce.models import Batch, BatchStatus, Project, Task, TaskStatus
@@ -308,7 +309,7 @@ def _task(db: Session, task: Task, project: Project, batch: Batch) -> dict[str, 
         "callback_url": task.callback_url,
         "project": project.name,
         "batch": batch.name,
-        "is_test": False,
+        "is_test": worlds.of(db) is World.TEST,
     }
     if task.unique_id is not None:
         shown["unique_id"] = task.unique_id

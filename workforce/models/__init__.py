@@ -77,6 +77,7 @@ from workforce.models.shares import (
 from workforce.models.suspensions import SuspendedWorker, Suspension, SuspensionState
 from workforce.models.tasks import GOLD, Task, TaskStatus, positions
 from workforce.models.teams import Member, MemberRole
+from workforce.models.worlds import TestWorld
 
 __all__ = [
     "GOLD",
@@ -167,6 +168,7 @@ __all__ = [
     "TaskReport",
     "TaskStatus",
     "TeamPool",
+    "TestWorld",
     "TierMove",
     "TierOverride",
     "ToSit",

@@ -51,9 +51,18 @@ class Worker(Base):
     # With whom they count as one, and since when it is just these (linked.py).
     cluster_id: Mapped[str | None] = mapped_column(IdText)
     clustered_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # Of the test world: for whom alone they are there (worlds.py).
+    works_for: Mapped[str | None] = mapped_column(IdText, ForeignKey("requesters.id"))
 
     __table_args__ = (
         one_of("status", WorkerStatus),
+        Index(
+            "uq_workers_works_for_name",
+            "works_for",
+            "name",
+            unique=True,
+            postgresql_where=text("works_for IS NOT NULL"),
+        ),
         CheckConstraint("(cluster_id IS NULL) = (clustered_at IS NULL)", name="clustered_whole"),
         Index(None, "status", "id"),
         Index("ix_workers_cluster_id", "cluster_id", "id", postgresql_where=text("cluster_id IS NOT NULL")),

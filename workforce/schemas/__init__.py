@@ -221,6 +221,14 @@ from workforce.schemas.tiers import (
     TierOverrideQuery,
     WorkerTier,
 )
+from workforce.schemas.worlds import (
+    NewPlayMoney,
+    NewTestToken,
+    NewTestWorker,
+    PlayMoney,
+    TestWorld,
+    TestWorldWithToken,
+)
 
 __all__ = [
     "Acceptance",
@@ -356,6 +364,7 @@ __all__ = [
     "NewLadder",
     "NewMemberInvitation",
     "NewMessageChoice",
+    "NewPlayMoney",
     "NewProject",
     "NewQuestion",
     "NewRates",
@@ -363,6 +372,8 @@ __all__ = [
     "NewStaffInvitation",
     "NewSuspension",
     "NewTask",
+    "NewTestToken",
+    "NewTestWorker",
     "NewTierOverride",
     "OfferedExam",
     "OnLadders",
@@ -375,6 +386,7 @@ __all__ = [
     "Passed",
     "PassedByTier",
     "PassedByTime",
+    "PlayMoney",
     "PoolChange",
     "Pools",
     "PreviewedRates",
@@ -420,6 +432,8 @@ __all__ = [
     "TaskFields",
     "TaskReport",
     "TaskReportOfWorker",
+    "TestWorld",
+    "TestWorldWithToken",
     "TierChange",
     "TierMove",
     "TierOverride",
