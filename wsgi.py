@@ -49,6 +49,7 @@ from workforce import (
     imports,
     invitation_lists,
     invitations,
+    label_corrections,
     ladder_versions,
     leases,
     linked,
@@ -65,6 +66,7 @@ from workforce import (
 from workforce.events import (
     AnswerSubmitted,
     AppealDecided,
+    LabelCorrected,
     LeaseTakenBack,
     TierMoved,
 )
@@ -106,6 +108,7 @@ program = Program(
         On(TierMoved, tiers.tell),
         On(WeightsChanged, settlement.reweigh),
         On(LeaseTakenBack, leases.tell),
+        On(LabelCorrected, label_corrections.tell),
     ),
     # What is due by the clock.
     sweeps=(

@@ -18,6 +18,7 @@ _UNUSUAL = {
     "balance_snapshots": "SELECT, INSERT",
     "bank_balances": "SELECT, INSERT",
     "bank_days": "SELECT, INSERT",
+    "corrected_labels": "SELECT, INSERT",
     "correction_lines": "SELECT, INSERT",
     "credit_note_lines": "SELECT, INSERT",
     "evidence": "SELECT, INSERT",

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session, aliased
 
 from foundation import ids, pagination
 from foundation.errors import NotFound
-from quality.models import Adjudication, KnownLabel
+from quality import certain
+from quality.models import Adjudication
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +84,16 @@ def page(db: Session, project_id: str, request: pagination.PageRequest) -> pagin
     other = aliased(Adjudication)
     of_task = and_(other.project_id == Adjudication.project_id, other.task_id == Adjudication.task_id)
     is_checked = select(other).where(of_task, other.voter_id != Adjudication.voter_id).exists()
-    decided = and_(KnownLabel.project_id == Adjudication.project_id, KnownLabel.task_id == Adjudication.task_id)
+    known = certain.KNOWN.c
+    decided = and_(known.project_id == Adjudication.project_id, known.task_id == Adjudication.task_id)
     rows = (
         select(
             Adjudication.voter_id,
             func.count().label("n_rulings"),
-            func.count().filter(is_checked, KnownLabel.label.is_not(None)).label("n_checked"),
-            func.count().filter(is_checked, KnownLabel.label == Adjudication.label).label("n_upheld"),
+            func.count().filter(is_checked, known.label.is_not(None)).label("n_checked"),
+            func.count().filter(is_checked, known.label == Adjudication.label).label("n_upheld"),
         )
-        .outerjoin(KnownLabel, decided)
+        .outerjoin(certain.KNOWN, decided)
         .where(Adjudication.project_id == project_id)
         .group_by(Adjudication.voter_id)
     )

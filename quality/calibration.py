@@ -6,11 +6,11 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from quality import votes
+from quality import certain, votes
 from quality.methods import em, hierarchical, intervals, reading, scores
 from quality.methods.reading import Trust
 from quality.methods.votes import UNKNOWN, FloatArray, IntArray, Votes
-from quality.models import KnownLabel, ProjectFit
+from quality.models import ProjectFit
 
 _KNOWN_MAX = votes.DECIDED_MAX
 # A share of tasks moves no more long before the posteriors stand still.
@@ -54,8 +54,8 @@ def of_project(db: Session, project_id: str) -> Calibration:
     where .84 are.
     """
     fit, coded = db.get(ProjectFit, project_id), votes.decided(db, project_id)
-    newest = select(KnownLabel.task_id, KnownLabel.label, KnownLabel.is_sample)
-    newest = newest.where(KnownLabel.project_id == project_id).order_by(KnownLabel.task_id.desc())
+    of = certain.KNOWN.c
+    newest = select(of.task_id, of.label, of.is_sample).where(of.project_id == project_id).order_by(of.task_id.desc())
     rows = {row.task_id: row for row in db.execute(newest.limit(_KNOWN_MAX))}
     if fit is None or not rows.keys() & set(coded.task_ids):
         return Calibration([], [])

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from foundation import ids, pagination
 from foundation.errors import NotFound
 from foundation.outbox import publish
-from quality import values
+from quality import certain, values
 from quality.events import ReliabilityChanged
 from quality.methods import anytime
 from quality.models import CheckedVote, VoterRecord
@@ -46,7 +46,7 @@ _CHECK_TASKS = text(f"""
     INSERT INTO checked_votes (project_id, task_id, voter_id, skill, source, is_right)
     SELECT v.project_id, v.task_id, v.voter_id, s.skill, CASE WHEN k.is_sample THEN 'spot' ELSE 'dispute' END,
            {values.IS_RIGHT}
-      FROM known_labels k
+      FROM {certain.LABELS} k
       JOIN votes v ON v.project_id = k.project_id AND v.task_id = k.task_id
       JOIN project_skills s ON s.project_id = v.project_id
      WHERE k.project_id = :project_id AND k.task_id = ANY(:task_ids)
@@ -75,9 +75,23 @@ _RECHECK = text("""
 """)
 
 
+_RECHECK_TASK = text(f"""
+    UPDATE checked_votes c SET is_right = {values.IS_RIGHT}
+      FROM {certain.LABELS} k JOIN votes v ON v.project_id = k.project_id AND v.task_id = k.task_id
+     WHERE k.project_id = :project_id AND k.task_id = :task_id AND c.source <> 'gold'
+       AND c.voter_id = v.voter_id AND c.project_id = v.project_id AND c.task_id = v.task_id
+""")
+
+
 def recheck(db: Session, project_id: str, task_id: str) -> None:
     """Judge the votes on a gold by what is known of it now. Hold the project's stream, as whoever checks does."""
     db.execute(_RECHECK, {"project_id": project_id, "task_id": task_id})
+
+
+def recheck_task(db: Session, project_id: str, task_id: str) -> None:
+    """The same for the votes on a task that is no gold, by what is certain of it now."""
+    values.compare(db, project_id, [task_id])
+    db.execute(_RECHECK_TASK, {"project_id": project_id, "task_id": task_id})
 
 
 @dataclass(frozen=True, slots=True)

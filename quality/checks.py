@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session
 
 from foundation import checks
-from quality import values
+from quality import certain, values
 
 CHECKS = {
     "Q1 every quarantine stands on evidence against its voter": """
@@ -30,7 +30,7 @@ CHECKS = {
           FROM checked_votes c
           LEFT JOIN votes v ON v.project_id = c.project_id AND v.task_id = c.task_id AND v.voter_id = c.voter_id
           LEFT JOIN golds g ON g.project_id = c.project_id AND g.task_id = c.task_id
-          LEFT JOIN known_labels k ON k.project_id = c.project_id AND k.task_id = c.task_id
+          LEFT JOIN {certain.LABELS} k ON k.project_id = c.project_id AND k.task_id = c.task_id
          WHERE v.label IS NULL OR c.is_right IS DISTINCT FROM
                CASE WHEN c.source <> 'gold' THEN {values.IS_RIGHT}
                     WHEN g.ended_by = 'contested' THEN NULL ELSE v.label = g.label END""",
@@ -40,9 +40,16 @@ CHECKS = {
           JOIN (SELECT project_id, task_id, label FROM votes
                  UNION ALL SELECT project_id, task_id, label FROM adjudications
                  UNION ALL SELECT project_id, task_id, label FROM known_labels
+                 UNION ALL SELECT project_id, task_id, label FROM corrected_labels
                  UNION ALL SELECT project_id, task_id, label FROM consensus) s ON s.project_id = p.project_id
           LEFT JOIN task_values x ON x.project_id = s.project_id AND x.task_id = s.task_id AND x.label = s.label
          WHERE p.kind IS NOT NULL AND x.label IS NULL""",
+    "Q7 a label that was corrected is what its task is settled with, and nobody corrects what was never settled": """
+        SELECT b.task_id FROM corrected_labels b
+          LEFT JOIN consensus c ON c.project_id = b.project_id AND c.task_id = b.task_id
+         WHERE NOT EXISTS (SELECT FROM corrected_labels d
+                            WHERE d.project_id = b.project_id AND d.task_id = b.task_id AND d.nth > b.nth)
+           AND (c.label, c.decision) IS DISTINCT FROM (b.label, 'settle')""",
 }
 
 

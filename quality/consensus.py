@@ -130,7 +130,8 @@ _KNOWN = text("""
 
 _RULED = text("""
     UPDATE consensus
-       SET label = :label, confidence = 1, decision = 'settle', reason = 'an expert decided: ' || reason,
+       SET label = :label, confidence = 1, decision = 'settle',
+           reason = coalesce(CAST(:reason AS text), 'an expert decided: ' || reason),
            posterior = coalesce((SELECT array_agg((i = :label + 1)::int::float8 ORDER BY i)
                                    FROM generate_series(1, cardinality(posterior)) i), '{}'), updated_at = now()
      WHERE project_id = :project_id AND task_id = :task_id
@@ -147,8 +148,14 @@ def adjudicate(
     where = {"project_id": project_id, "task_id": task_id, "label": label}
     if db.execute(_KNOWN, {**where, "voter_id": voter_id, "is_sample": is_sample}).scalar() is None:
         return False
-    db.execute(_RULED, where)
+    db.execute(_RULED, {**where, "reason": None})
     return True
+
+
+def overrule(db: Session, project_id: str, task_id: str, *, label: int) -> None:
+    """Let what a task is settled with be another label, which is certain."""
+    where = {"project_id": project_id, "task_id": task_id, "label": label}
+    db.execute(_RULED, {**where, "reason": "its label was corrected"})
 
 
 def learn(db: Session, project_id: str, task_ids: Sequence[str], *, n_classes: int) -> None:

@@ -1,4 +1,4 @@
-"""A gold that had the wrong label: what would change if it had another, and the change itself."""
+"""A gold, or a settled task, that had the wrong label: what another one would change, and the change itself."""
 
 from dataclasses import dataclass, replace
 
@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from foundation import ids
 from foundation.errors import Conflict
-from quality import checking, gold, reliability, votes
+from quality import certain, checking, consensus, gold, proposals, reliability, votes
 from quality.methods import em, hierarchical, intervals, reading
 from quality.methods import gold as capping
 from quality.methods.votes import UNKNOWN, FloatArray, IntArray
@@ -181,6 +181,30 @@ def apply(
     db.execute(_CORRECT, {"project_id": project_id, "task_id": task_id, "label": label})
     checking.recheck(db, project_id, task_id)
     return Corrected(made.id, made.label_from, label, refitted=refit(db, project_id, n_classes))
+
+
+def relabel(
+    db: Session,
+    project_id: str,
+    task_id: str,
+    *,
+    label: int,
+    n_classes: int,
+    reason: str,
+    corrected_by: str,
+    correction_id: str,
+) -> None:
+    """Let another label of a settled task be certain, keep who said so and why, and fit again. Hold the stream.
+
+    Votes on it are judged by it, those that were not judged yet too: as a task in dispute, which counts in no record.
+    """
+    told = {"reason": reason, "corrected_by": corrected_by, "correction_id": correction_id}
+    certain.correct(db, project_id, task_id, label=label, **told)
+    consensus.overrule(db, project_id, task_id, label=label)
+    proposals.withdraw(db, project_id, task_id, withdrawn_by=corrected_by)
+    consensus.learn(db, project_id, [task_id], n_classes=n_classes)
+    checking.recheck_task(db, project_id, task_id)
+    refit(db, project_id, n_classes)
 
 
 def refit(db: Session, project_id: str, n_classes: int) -> bool:

@@ -168,6 +168,13 @@ def project_of(db: Session, task_id: str) -> str:
     return found
 
 
+def made_of(db: Session, project_id: str, origin_id: str) -> View | None:
+    """The gold that was made of a settled task, if one was."""
+    rows = select(Gold).where(Gold.project_id == project_id, Gold.origin_id == origin_id)
+    found = db.scalar(rows.execution_options(populate_existing=True))
+    return None if found is None else _view(found)
+
+
 def find(db: Session, project_id: str, task_id: str) -> View:
     """A gold of a project."""
     found = db.get(Gold, (project_id, task_id), populate_existing=True)

@@ -13,7 +13,7 @@ import numpy as np
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from quality import standings, values
+from quality import certain, standings, values
 from quality.escalation import Standing
 from quality.structured.answers import Answers
 from quality.values import Measure
@@ -33,9 +33,9 @@ _VOTES = text("""
      WHERE v.project_id = :project_id AND v.task_id = ANY(:task_ids)
      ORDER BY v.task_id DESC, v.created_at, v.voter_id
 """)
-_KNOWN = text("""
+_KNOWN = text(f"""
     SELECT k.task_id, x.value
-      FROM known_labels k
+      FROM {certain.LABELS} k
       JOIN task_values x ON x.project_id = k.project_id AND x.task_id = k.task_id AND x.label = k.label
      WHERE k.project_id = :project_id AND k.task_id = ANY(:task_ids)
 """)

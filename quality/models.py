@@ -53,6 +53,27 @@ class KnownLabel(Base):
     created_at: Mapped[Created]
 
 
+class CorrectedLabel(Base):
+    """That a settled task had the wrong label: the right one, who says so and why. Append-only; the last one counts.
+
+    nth : which correction of the task it is, from 1. is_sample : as of its known label, if it had one.
+    """
+
+    __tablename__ = "corrected_labels"
+
+    project_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    task_id: Mapped[str] = mapped_column(IdText, primary_key=True)
+    nth: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    correction_id: Mapped[Ref]
+    label: Mapped[int] = mapped_column(SmallInteger)
+    is_sample: Mapped[bool]
+    reason: Mapped[str]
+    corrected_by: Mapped[Ref]
+    created_at: Mapped[Created]
+
+    __table_args__ = (CheckConstraint("nth > 0", name="nth_positive"),)
+
+
 class Adjudication(Base):
     """One expert's word on one task. What is known of the task follows from all of them."""
 

@@ -39,7 +39,7 @@ class View:
 
 
 # What an expert decided is proposed if the crowd was not of one mind, and one of it agreed: it tells voters apart, and
-# somebody can be right.
+# somebody can be right. What was wrong once makes no gold.
 _FROM_EXPERTS = text("""
     INSERT INTO gold_proposals (project_id, task_id, label, source, why, status)
     SELECT k.project_id, k.task_id, k.label, 'expert',
@@ -48,6 +48,7 @@ _FROM_EXPERTS = text("""
       JOIN LATERAL (SELECT count(*) AS n, count(*) FILTER (WHERE v.label = k.label) AS agreed FROM votes v
                      WHERE v.project_id = k.project_id AND v.task_id = k.task_id) v ON v.agreed > 0 AND v.agreed < v.n
      WHERE k.project_id = :project_id
+       AND NOT EXISTS (SELECT FROM corrected_labels b WHERE b.project_id = k.project_id AND b.task_id = k.task_id)
        AND NOT EXISTS (SELECT FROM gold_proposals p WHERE p.project_id = k.project_id AND p.task_id = k.task_id)
      ORDER BY k.task_id LIMIT :most ON CONFLICT DO NOTHING
 """)
@@ -61,9 +62,21 @@ _FROM_CONSENSUS = text("""
        AND NOT EXISTS (SELECT FROM votes v
                         WHERE v.project_id = c.project_id AND v.task_id = c.task_id AND v.label <> c.label)
        AND NOT EXISTS (SELECT FROM known_labels k WHERE k.project_id = c.project_id AND k.task_id = c.task_id)
+       AND NOT EXISTS (SELECT FROM corrected_labels b WHERE b.project_id = c.project_id AND b.task_id = c.task_id)
        AND NOT EXISTS (SELECT FROM gold_proposals p WHERE p.project_id = c.project_id AND p.task_id = c.task_id)
      ORDER BY c.task_id LIMIT :most ON CONFLICT DO NOTHING
 """)
+
+
+_WITHDRAW = text("""
+    UPDATE gold_proposals SET status = 'refused', reason = 'Its label was corrected.', decided_by = :by
+     WHERE project_id = :project_id AND task_id = :task_id AND status = 'proposed'
+""")
+
+
+def withdraw(db: Session, project_id: str, task_id: str, *, withdrawn_by: str) -> None:
+    """Let a task be gold no more that is still proposed."""
+    db.execute(_WITHDRAW, {"project_id": project_id, "task_id": task_id, "by": withdrawn_by})
 
 
 def propose(db: Session, project_id: str, *, most: int) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from quality import certain
 from quality.kinds import KINDS, Kind
 from quality.models import ProjectSkill
 from quality.structured.answers import Answers
@@ -91,9 +92,9 @@ def said(db: Session, project_id: str, wanted: Collection[tuple[str, int]]) -> d
 IS_RIGHT = """(v.label = k.label OR EXISTS (
                SELECT FROM like_values l WHERE l.project_id = v.project_id AND l.task_id = v.task_id
                                            AND l.label = v.label AND l.known = k.label))"""
-_BESIDE_KNOWN = text("""
+_BESIDE_KNOWN = text(f"""
     SELECT k.task_id, k.label AS known, t.value AS truth, v.label, v.value
-      FROM known_labels k
+      FROM {certain.LABELS} k
       JOIN task_values t ON t.project_id = k.project_id AND t.task_id = k.task_id AND t.label = k.label
       JOIN task_values v ON v.project_id = k.project_id AND v.task_id = k.task_id
      WHERE k.project_id = :project_id AND k.task_id = ANY(:task_ids) ORDER BY k.task_id, v.label

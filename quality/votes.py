@@ -10,10 +10,11 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from foundation.limits import Limit
+from quality import certain
 from quality.gold_words import Ending
 from quality.methods.reading import APART, CROWD
 from quality.methods.votes import UNKNOWN, BoolArray, IntArray, Votes
-from quality.models import Gold, KnownLabel, Vote
+from quality.models import Gold, Vote
 
 CAST = text("""
     INSERT INTO votes (project_id, task_id, voter_id, label, is_expert, too_fast)
@@ -119,9 +120,9 @@ def read_all(db: Session, project_id: str, *, n_classes: int) -> Coded:
             voters.extend([code_of.setdefault(voter_id, len(code_of)) for voter_id in who])
             labels.extend(what)
             experts.update(known_well or ())
-    certain = _certain(db, project_id)
+    sure = _certain(db, project_id)
     voted = set(task_ids)
-    task_ids += sorted(certain.known.keys() - certain.gold.keys() - voted)
+    task_ids += sorted(sure.known.keys() - sure.gold.keys() - voted)
     voter_ids, order = sorted(code_of), np.empty(len(code_of), dtype=np.int64)
     order[[code_of[voter_id] for voter_id in voter_ids]] = np.arange(len(voter_ids))
     votes = Votes(
@@ -132,7 +133,7 @@ def read_all(db: Session, project_id: str, *, n_classes: int) -> Coded:
         n_voters=len(voter_ids),
         n_classes=n_classes,
     )
-    return certain.coded(votes, task_ids, voter_ids, experts)
+    return sure.coded(votes, task_ids, voter_ids, experts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +155,12 @@ class _Certain:
 
 def _certain(db: Session, project_id: str, task_ids: Sequence[str] | None = None) -> _Certain:
     """What is certain of these tasks, or of all. Gold that is retired because its label is doubted is not."""
-    known = select(KnownLabel.task_id, KnownLabel.label, KnownLabel.is_sample)
-    known = known.where(KnownLabel.project_id == project_id)
+    of = certain.KNOWN.c
+    known = select(of.task_id, of.label, of.is_sample).where(of.project_id == project_id)
     gold = select(Gold.task_id, Gold.label).where(Gold.project_id == project_id)
     gold = gold.where(Gold.ended_by.is_distinct_from(Ending.CONTESTED))
     if task_ids is not None:
-        known, gold = known.where(KnownLabel.task_id.in_(task_ids)), gold.where(Gold.task_id.in_(task_ids))
+        known, gold = known.where(of.task_id.in_(task_ids)), gold.where(Gold.task_id.in_(task_ids))
     rows = db.execute(known).all()
     of_gold = {row.task_id: row.label for row in db.execute(gold)}
     return _Certain(

@@ -1,5 +1,6 @@
 """Workers who went down by golds that had the wrong label, and what they earned meanwhile."""
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import text
@@ -12,7 +13,7 @@ from quality.events import ReliabilityChanged
 from tests import factories
 from workforce import corrections, projects, tiers
 from workforce.corrections import Wanted
-from workforce.models import Correction, CorrectionKind, Project, Worker
+from workforce.models import Correction, CorrectionKind, Kind, Project, Worker
 
 ONE: dict[str, Any] = {"overlap_min": 1, "overlap_max": 1, "confidence_target": 0.5, "expert_share": 0.0}
 # Of a wrong answer to five golds nobody keeps the first step, and of four they do.
@@ -31,6 +32,23 @@ def failed(db: Session, worker: Worker, n: int = WRONG, **settings: Any) -> tupl
         factories.settle(db)
     follow(db)
     return project, known
+
+
+def overruled(db: Session, worker: Worker, n: int = WRONG, **settings: Any) -> tuple[Project, list[str]]:
+    """A worker says crow to so many tasks of a spot check, which an expert takes for rooks; they go down by it."""
+    spot = {**ONE, "expert_share": 1.0, "spot_share": 1.0, **settings}
+    project, expert = factories.create_project(db, **spot), factories.create_worker(db, tier=4)
+    if project.skill != factories.SKILL:
+        tiers.set_tier(db, expert.id, skill=project.skill, tier=4, reason="test", moved_by="ops")
+    task_ids = []
+    for _ in range(n):
+        task_ids.append(factories.create_task(db, project).id)
+        factories.answer(db, worker, "crow", project=project)
+        factories.settle(db)
+        factories.answer(db, expert, "rook", project=project, kind=Kind.ADJUDICATION)
+        factories.settle(db)
+    follow(db)
+    return project, task_ids
 
 
 def follow(db: Session) -> None:
@@ -59,15 +77,23 @@ def work(db: Session, worker: Worker, project: Project, n: int = 1) -> None:
     factories.settle(db)
 
 
-def underpaid(db: Session, *, skill: str = factories.SKILL) -> list[str]:
-    """Golds that were wrong about somebody new, who has earned too little since."""
+def underpaid(db: Session, by: Callable[..., tuple[Project, list[str]]] = failed, *, skill: str) -> list[str]:
+    """Golds, or rulings, that were wrong about somebody new, who has earned too little since."""
     worker = factories.create_worker(db)
-    _, known = failed(db, worker, skill=skill)
+    _, known = by(db, worker, skill=skill)
     work(db, worker, dear(db, skill=skill))
     return known
 
 
-def proposed(db: Session, task_id: str, *, by: str = "ada") -> Correction:
-    """That a gold is a crow."""
-    wanted = Wanted(CorrectionKind.GOLD, "Its beak.", task_id=task_id, category="crow")
+def proposed(db: Session, task_id: str, *, by: str = "ada", kind: str = "gold", category: str = "crow") -> Correction:
+    """That a gold, or a settled task, is a crow."""
+    wanted = Wanted(CorrectionKind(kind), "Its beak.", task_id=task_id, category=category)
     return corrections.propose(db, wanted, proposed_by=by)
+
+
+def corrected(
+    db: Session, task_id: str, *, by: str = "bob", proposed_by: str = "ada", kind: str = "label", category: str = "crow"
+) -> Correction:
+    """The same, applied by somebody else."""
+    made = proposed(db, task_id, by=proposed_by, kind=kind, category=category)
+    return corrections.apply(db, made.id, content_hash=made.hash, applied_by=by)

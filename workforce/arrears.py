@@ -1,11 +1,12 @@
-"""Arrears: what answers were paid too little while their worker stood lower than they should have.
+"""Arrears: what answers were paid too little, as their worker stood lower than they should have, or was not believed.
 
 A price is fixed at the claim, by the worker's tier. Whoever was demoted wrongly and put right later has claimed at
 lower prices meanwhile; the difference is known to the last digit. What work they were not given at all nobody knows.
+A rejected answer that turns out right is worth what its claim said.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import text
@@ -20,7 +21,12 @@ from workforce.models import Change, CorrectionLine, PaidBy
 from workforce.tiers import Tier
 
 # A worker reads it, and learns of no gold by it.
-WHY = "For answers that were priced too low, while something spoke against you that was put right since."
+WHY = "For answers priced too low, or rejected, while something spoke against you that was put right since."
+
+# SQL: whether the house has made up for an answer `n` already.
+_MADE_UP = """EXISTS (SELECT FROM correction_lines l JOIN corrections o ON o.id = l.correction_id
+                     WHERE l.answer_id = n.id AND l.paid_by = 'house' AND o.state = 'applied'
+                       AND o.n_previews = l.preview)"""
 
 # Demotions that were taken back, in whose evidence this answer of the worker's is; and the moments of both, as ids tell
 # them.
@@ -34,7 +40,7 @@ _PUT_RIGHT = text("""
         ON d.since < v.seq AND v.seq <= d.through AND d.tier_from = c.tier_to
      ORDER BY c.id
 """)
-_CLAIMED = text("""
+_CLAIMED = text(f"""
     SELECT n.id AS answer_id, n.worker_id, n.project_id, w.country, r.tier, a.currency, a.exponent, a.amount,
            a.created_at
       FROM unnest(CAST(:worker_ids AS text[]), CAST(:tiers AS int[]), CAST(:sinces AS text[]),
@@ -45,21 +51,21 @@ _CLAIMED = text("""
       JOIN assignments a ON a.id = n.assignment_id AND a.project_id = n.project_id
        AND a.id > 'asg_' || r.since AND a.id < 'asg_' || r.until
       JOIN projects p ON p.id = n.project_id AND p.skill = :skill
-     WHERE NOT EXISTS (SELECT FROM correction_lines l JOIN corrections o ON o.id = l.correction_id
-                        WHERE l.answer_id = n.id AND l.paid_by = 'house' AND o.state = 'applied'
-                          AND o.n_previews = l.preview)
+     WHERE NOT {_MADE_UP}
      ORDER BY n.id LIMIT :most
 """)
 
 
-def of_answers(db: Session, skill: str, seqs: Mapping[str, int | None], *, most: int) -> Iterator[CorrectionLine]:
-    """What is owed beyond their prices for answers of workers whose demotion by one checked answer was taken back.
+def of_answers(
+    db: Session, skill: str, checked: Iterable[tuple[str, int | None]], *, most: int
+) -> Iterator[CorrectionLine]:
+    """What is owed beyond their prices for answers of workers whose demotion by a checked answer was taken back.
 
-    seqs : which of each worker's checked answers it is. Of answers claimed in between, at most so many of them, those
-    whose price would have been higher and that nothing was paid for yet.
+    checked : workers, and which of their checked answers each is. Of answers claimed in between, at most so many of
+    them, those whose price would have been higher and that nothing was paid for yet.
     """
-    counted = {worker_id: seq for worker_id, seq in seqs.items() if seq is not None}
-    where = {"worker_ids": list(counted), "seqs": list(counted.values()), "skill": skill}
+    counted = [(worker_id, seq) for worker_id, seq in checked if seq is not None]
+    where = {"worker_ids": [one for one, _ in counted], "seqs": [seq for _, seq in counted], "skill": skill}
     put_right = db.execute(_PUT_RIGHT, where).all() if counted else []
     rows = _claimed(db, skill, put_right, most=most)
     asked = [Asked(row.project_id, min(row.tier, Tier.SENIOR), row.country, row.created_at) for row in rows]
@@ -88,6 +94,28 @@ def _claimed(db: Session, skill: str, put_right: Sequence[Any], *, most: int) ->
     }
     rows = db.execute(_CLAIMED, {**where, "skill": skill, "most": most}).all()
     return list({row.answer_id: row for row in rows}.values())
+
+
+_REJECTED = text(f"""
+    SELECT n.id AS answer_id, n.worker_id, a.amount, a.currency, a.exponent,
+           CASE r.state WHEN 'rejected' THEN 'requester' ELSE 'house' END AS paid_by
+      FROM answers n
+      JOIN reviews r ON r.answer_id = n.id AND r.project_id = n.project_id
+      JOIN assignments a ON a.id = n.assignment_id AND a.project_id = n.project_id
+     WHERE n.project_id = :project_id AND n.task_id = :task_id AND n.status = 'rejected'
+       AND n.worker_id = ANY(:worker_ids) AND NOT {_MADE_UP}
+     ORDER BY n.id
+""")
+
+
+def of_rejected(db: Session, project_id: str, task_id: str, worker_ids: Sequence[str]) -> Iterator[CorrectionLine]:
+    """What is owed for the answers of these workers to a task that were rejected and not made up for yet.
+
+    By their requester as long as their money is kept, and by the house once it was given back.
+    """
+    where = {"project_id": project_id, "task_id": task_id, "worker_ids": list(worker_ids)}
+    for row in db.execute(_REJECTED, where).mappings():
+        yield CorrectionLine(change=Change.PAY, **row)
 
 
 _PAYEES = text("SELECT id, payee_id FROM workers WHERE id = ANY(:worker_ids)")

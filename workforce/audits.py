@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from foundation import errors, ids, outbox
+from foundation import ids, outbox
 from foundation.errors import Conflict, NotFound, invalid
-from workforce import golds, labels, tasks
-from workforce.labels import Answerable
+from quality import certain
+from workforce import labels, tasks
 from workforce.models import Audit, AuditVerdict, Project, Task, TaskStatus
 
 # A sample is drawn of so many of the newest tasks, so that drawing takes the same time however many there are.
@@ -30,7 +30,7 @@ class TaskNotSettled(Conflict):
 
 
 class ExpertDecided(Conflict):
-    """An expert has decided this task."""
+    """An expert has decided this task, or a correction has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,8 @@ def audit(db: Session, project: Project, task_id: str, finding: Finding, *, made
     if made.label_after is not None:
         tasks.fix(db, project, task, label=made.label_after)
     if finding.verdict == AuditVerdict.REWORK:
-        if task.settled_by == tasks.EXPERT:
+        # Whatever its requester has fixed since.
+        if certain.label(db, project.id, task.id) is not None:
             raise ExpertDecided("It was as surely decided as can be; if you know better, fix it.")
         tasks.reopen(db, project, task, n_experts=1)
     db.add(made)
@@ -80,14 +81,8 @@ def _label(db: Session, project: Project, task: Task, finding: Finding) -> int |
     given = "category" if finding.value is None else "value"
     if (finding.category is not None) + (finding.value is not None) != (finding.verdict == AuditVerdict.FIXED):
         raise invalid({given: ["One of category and value is for a task that is fixed, and needed there."]})
-    if finding.value is not None:
-        with errors.within("", {"payload": "value"}):
-            label = labels.label_of(db, Answerable.of(project, task.id), finding.value)
-    elif finding.category is not None:
-        label = golds.label_of(project, finding.category)
-    else:
-        return None
-    if label == task.label:
+    label = labels.named(db, project, task.id, category=finding.category, value=finding.value)
+    if label is not None and label == task.label:
         raise invalid({given: ["The task has this label; accept it."]})
     return label
 

@@ -40,9 +40,9 @@ CHECKS = {
         SELECT t.id FROM tasks t
          WHERE t.status IN ('settled', 'cancelled', 'retired') AND (t.free_slots > 0 OR EXISTS (
                SELECT FROM assignments a WHERE a.task_id = t.id AND a.status = 'leased'))""",
-    "W7 what experts decided is the label, until its requester fixes it": """
+    "W7 what experts decided is the label, until its requester fixes it or it is corrected": """
         SELECT t.id FROM tasks t JOIN answers n ON n.task_id = t.id AND n.project_id = t.project_id
-         WHERE n.kind = 'adjudication' AND t.status = 'settled' AND t.settled_by <> 'requester'
+         WHERE n.kind = 'adjudication' AND t.status = 'settled' AND t.settled_by NOT IN ('requester', 'correction')
          GROUP BY t.id, t.project_id HAVING bool_and(n.label <> t.label)""",
     "W8 the project counts its tasks rightly": """
         SELECT p.id FROM projects p
@@ -206,6 +206,22 @@ CHECKS = {
     "W32 an appeal that a correction found right is upheld": """
         SELECT c.id FROM corrections c LEFT JOIN appeals a ON a.id = c.subject_id
          WHERE c.kind = 'appeal' AND c.state = 'applied' AND a.state IS DISTINCT FROM 'upheld'""",
+    "W50 a corrected label is what its last correction says, until its requester fixes it": """
+        SELECT coalesce(t.id, c.subject_id)
+          FROM (SELECT DISTINCT ON (subject_id) project_id, subject_id, label_to FROM corrections
+                 WHERE kind = 'label' AND state = 'applied' ORDER BY subject_id, decided_at DESC, id DESC) c
+          FULL JOIN (SELECT * FROM tasks WHERE settled_by = 'correction') t
+            ON t.id = c.subject_id AND t.project_id = c.project_id
+         WHERE CASE WHEN t.id IS NULL
+                    THEN NOT EXISTS (SELECT FROM tasks f
+                                      WHERE f.id = c.subject_id AND f.status = 'settled' AND f.settled_by = 'requester')
+                    ELSE t.status <> 'settled' OR t.label IS DISTINCT FROM c.label_to END""",
+    "W51 a rejected answer that was right is made up for just as it was priced": """
+        SELECT l.answer_id FROM correction_lines l
+          JOIN corrections c ON c.id = l.correction_id AND c.n_previews = l.preview AND c.state = 'applied'
+          JOIN answers n ON n.id = l.answer_id
+          JOIN assignments a ON a.id = n.assignment_id AND a.project_id = n.project_id
+         WHERE l.paid_by = 'house' AND n.status = 'rejected' AND l.amount <> a.amount""",
     "W24 a worker is kept on a step just as long as an override of two people holds": """
         SELECT coalesce(p.worker_id || ' in ' || p.skill, o.id) FROM (
                SELECT * FROM worker_tiers WHERE pinned_until IS NOT NULL) p

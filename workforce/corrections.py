@@ -7,7 +7,7 @@ would happen, nothing does, and there is a new preview to look at.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from foundation.errors import Conflict, NotFound, invalid
 from payments import four_eyes
 from quality import gold
 from quality.gold_words import Ending
-from workforce import appeals, arrears, golds, rejudging
+from workforce import appeals, arrears, golds, label_corrections, labels, rejudging
 from workforce.models import (
     Answer,
     Appeal,
@@ -32,6 +32,7 @@ from workforce.models import (
     PaidBy,
     Project,
 )
+from workforce.rejudging import Before
 
 # So many answers to a gold can be judged anew while somebody waits, and so many be paid more.
 ANSWERS_MAX = 1_000
@@ -64,18 +65,23 @@ class PreviewOutdated(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What somebody says was wrong. task_id : a gold; category : its right label's name, or None if nobody knows it."""
+    """What somebody says was wrong.
+
+    task_id : a gold, or a settled task. category : its right label's name; None where nobody knows a gold's, or where a
+    settled task's is said by `value`, as an answer would.
+    """
 
     kind: CorrectionKind
     reason: str
     task_id: str | None = None
     category: str | None = None
     appeal_id: str | None = None
+    value: dict[str, Any] | None = None
 
 
 def propose(db: Session, wanted: Wanted, *, proposed_by: str) -> Correction:
     """Say that something was wrong, and keep what would change by putting it right. Nothing is changed yet."""
-    made = _of_gold(db, wanted) if wanted.kind == CorrectionKind.GOLD else _of_appeal(db, wanted)
+    made = _OF[wanted.kind](db, wanted)
     made.id, made.state, made.n_previews = ids.new("cor"), CorrectionState.PROPOSED, 0
     made.kind, made.reason, made.proposed_by = wanted.kind, wanted.reason, proposed_by
     # Who proposes another one at the same moment waits here.
@@ -88,7 +94,7 @@ def propose(db: Session, wanted: Wanted, *, proposed_by: str) -> Correction:
 
 
 def _of_gold(db: Session, wanted: Wanted) -> Correction:
-    _refuse_mixed(wanted, needed="task_id", unwanted=("appeal_id",))
+    _refuse_mixed(wanted, needed="task_id", unwanted=("appeal_id", "value"))
     assert wanted.task_id is not None
     project = db.get_one(Project, gold.project_of(db, wanted.task_id))
     known = gold.find(db, project.id, wanted.task_id)
@@ -99,11 +105,29 @@ def _of_gold(db: Session, wanted: Wanted) -> Correction:
 
 
 def _of_appeal(db: Session, wanted: Wanted) -> Correction:
-    _refuse_mixed(wanted, needed="appeal_id", unwanted=("task_id", "category"))
+    _refuse_mixed(wanted, needed="appeal_id", unwanted=("task_id", "category", "value"))
     found = db.get(Appeal, wanted.appeal_id)
     if found is None:
         raise appeals.NoSuchAppeal("Look its id up in the list of appeals.")
     return Correction(project_id=found.project_id, subject_id=found.id)
+
+
+def _of_label(db: Session, wanted: Wanted) -> Correction:
+    _refuse_mixed(wanted, needed="task_id", unwanted=("appeal_id",))
+    assert wanted.task_id is not None
+    if (wanted.category is None) == (wanted.value is None):
+        raise invalid({"category": ["One of category and value is needed: what the task is."]})
+    task = label_corrections.settled(db, wanted.task_id)
+    project = db.get_one(Project, task.project_id)
+    label = labels.named(db, project, task.id, category=wanted.category, value=wanted.value)
+    return Correction(project_id=project.id, subject_id=task.id, label_from=task.label, label_to=label)
+
+
+_OF: Mapping[CorrectionKind, Callable[[Session, Wanted], Correction]] = {
+    CorrectionKind.GOLD: _of_gold,
+    CorrectionKind.APPEAL: _of_appeal,
+    CorrectionKind.LABEL: _of_label,
+}
 
 
 def _refuse_mixed(wanted: Wanted, *, needed: str, unwanted: Sequence[str]) -> None:
@@ -174,15 +198,14 @@ def _preview(db: Session, correction: Correction, asked_by: str) -> None:
 
 def _done(db: Session, correction: Correction, by: str) -> Iterator[CorrectionLine]:
     """Put it right, and all that followed but for what workers were paid too little; tells what became different."""
-    done = _gold_done if correction.kind == CorrectionKind.GOLD else _appeal_done
-    return done(db, correction, by)
+    return _DONE[CorrectionKind(correction.kind)](db, correction, by)
 
 
 def _gold_done(db: Session, correction: Correction, by: str) -> Iterator[CorrectionLine]:
     outbox.hold_stream(db, correction.project_id)
     project = db.get_one(Project, correction.project_id, populate_existing=True)
     task_id, label, reason = correction.subject_id, correction.label_to, correction.reason
-    before = rejudging.look(db, project, task_id)
+    before = rejudging.look(db, project, [task_id])
     was_known = gold.find(db, project.id, task_id).ended_by != Ending.CONTESTED
     if label is None:
         golds.disown(db, project, task_id, reason=reason)
@@ -190,14 +213,32 @@ def _gold_done(db: Session, correction: Correction, by: str) -> Iterator[Correct
         golds.correct(
             db, project, task_id, label=label, reason=reason, corrected_by=by, correction_id=correction.id
         )  # fmt: skip
-    lines = list(rejudging.follow(db, project, task_id, before))
-    seqs = {worker_id: one.seq for worker_id, one in before.judged.items()}
-    owed = list(arrears.of_answers(db, project.skill, seqs, most=PAID_MAX + 1))
-    if len(owed) > PAID_MAX:
-        raise CorrectionTooLarge(f"More than {PAID_MAX} answers were paid too little.")
+    lines = list(rejudging.follow(db, project, [task_id], before))
+    owed = _priced_too_low(db, project, before)
     if label is None and not was_known and not lines and not owed:
         raise NothingToCorrect("Its label counts as unknown already, and nobody is owed anything for it.")
     yield from (*lines, *owed)
+
+
+def _label_done(db: Session, correction: Correction, by: str) -> Iterator[CorrectionLine]:
+    outbox.hold_stream(db, correction.project_id)
+    project = db.get_one(Project, correction.project_id, populate_existing=True)
+    wrong = label_corrections.made_of(db, project, correction)
+    task_ids = [correction.subject_id, *([] if wrong is None else [wrong.task_id])]
+    before = rejudging.look(db, project, task_ids)
+    named = label_corrections.correct(db, project, correction, by=by)
+    followed = list(rejudging.follow(db, project, task_ids, before))
+    owed = label_corrections.accept_right(db, project, correction.subject_id, by=by)
+    yield from (*named, *followed, *owed, *_priced_too_low(db, project, before))
+
+
+def _priced_too_low(db: Session, project: Project, before: Before) -> list[CorrectionLine]:
+    """What is owed to whoever was demoted by what was wrong."""
+    checked = ((worker_id, one.seq) for (_, worker_id), one in before.judged.items())
+    owed = list(arrears.of_answers(db, project.skill, checked, most=PAID_MAX + 1))
+    if len(owed) > PAID_MAX:
+        raise CorrectionTooLarge(f"More than {PAID_MAX} answers were paid too little.")
+    return owed
 
 
 def _appeal_done(db: Session, correction: Correction, by: str) -> Iterator[CorrectionLine]:
@@ -214,6 +255,12 @@ def _appeal_done(db: Session, correction: Correction, by: str) -> Iterator[Corre
         paid_by=PaidBy.REQUESTER,
     )
 
+
+_DONE: Mapping[CorrectionKind, Callable[[Session, Correction, str], Iterator[CorrectionLine]]] = {
+    CorrectionKind.GOLD: _gold_done,
+    CorrectionKind.APPEAL: _appeal_done,
+    CorrectionKind.LABEL: _label_done,
+}
 
 # Bounds move with every answer that is checked meanwhile, and move nothing by themselves.
 _PROMISED = (
@@ -235,11 +282,13 @@ def _hash(lines: Sequence[CorrectionLine]) -> bytes:
 class Shown:
     """A correction with what its last preview comes to.
 
-    moves : rows of tier_from, tier_to and workers; money : rows of currency, exponent, paid_by, amount, workers and
-    answers.
+    value_from, value_to : what its labels say, as an answer would. moves : rows of tier_from, tier_to and workers.
+    money : rows of currency, exponent, paid_by, amount, workers and answers.
     """
 
     correction: Correction
+    value_from: dict[str, Any] | None
+    value_to: dict[str, Any] | None
     rejudged: int
     tasks: int
     quarantines: int
@@ -277,7 +326,9 @@ def shown(db: Session, correction: Correction) -> Shown:
     where = {"id": correction.id, "preview": correction.n_previews}
     counts = db.execute(_COUNTS, where).one()
     moves, money = db.execute(_MOVES, where).all(), db.execute(_MONEY, where).all()
-    return Shown(correction, counts.rejudged, counts.tasks, counts.quarantines, moves, money)
+    project, of = db.get_one(Project, correction.project_id), correction.subject_id
+    before, after = labels.shown(db, project, [(of, correction.label_from), (of, correction.label_to)])
+    return Shown(correction, before, after, counts.rejudged, counts.tasks, counts.quarantines, moves, money)
 
 
 def listed(kind: str | None = None, state: str | None = None) -> Select[Correction]:

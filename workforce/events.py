@@ -48,6 +48,20 @@ class AppealDecided(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class LabelCorrected(Event):
+    """A settled task has another label; the correction has why."""
+
+    correction_id: str
+    task_id: str
+    project_id: str
+
+    @property
+    def stream(self) -> str:
+        """What is told of one project comes in the order in which it happened."""
+        return self.project_id
+
+
+@dataclass(frozen=True, slots=True)
 class TierMoved(Event):
     """A worker is on another step of a skill's ladder; the move has the reason."""
 

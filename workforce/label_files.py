@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from foundation.limits import DAY, Limit
 from payments import funding, money, rates
 from payments.files import cells
-from workforce import labels
+from workforce import labels, tasks
 from workforce.models import Project
 from workforce.tiers import Tier
 
@@ -31,7 +31,7 @@ _AT_ONCE = 1_000
 _IN_MEMORY = 256 * 1024
 _COLUMNS = (
     "task_id", "unique_id", "batch_id", "label", "confidence", "settled_by", "flagged", "answers", "dissenting", "cost",
-    "currency", "settled_at",
+    "currency", "settled_at", "corrected_from", "corrected_at", "correction_reason",
 )  # fmt: skip
 
 
@@ -117,10 +117,12 @@ def _labels(db: Session, project: Project, after: str, most: int) -> Iterator[di
         rows = db.execute(_SETTLED, {**whose, "after": after, "most": min(most, _AT_ONCE)}).all()
         fees = funding.fees_of(db, {row.batch_id for row in rows})
         said = labels.shown(db, project, [(row.id, row.label) for row in rows])
+        corrected = labels.corrections(db, project, [row.id for row in rows if row.settled_by == tasks.CORRECTION])
         for row, value in zip(rows, said, strict=True):
             # A class is its name; what is none, as a worker would send it.
             label = project.labels[row.label] if has_classes else value
-            yield _label(row, label, card, fees[row.batch_id])
+            correction = _correction(project, corrected.get(row.id, labels.NEVER_CORRECTED), has_classes=has_classes)
+            yield _label(row, label, card, fees[row.batch_id]) | correction | {"metadata": row.metadata}
         if len(rows) < _AT_ONCE:
             return
         after, most = rows[-1].id, most - len(rows)
@@ -141,5 +143,13 @@ def _label(row: Any, label: Any, card: rates.Quote, fee: int) -> dict[str, Any]:
         "cost": money.format_amount(cost, card.exponent),
         "currency": card.currency,
         "settled_at": row.settled_at.astimezone(UTC).isoformat(),
-        "metadata": row.metadata,
+    }
+
+
+def _correction(project: Project, found: labels.Corrected, *, has_classes: bool) -> dict[str, Any]:
+    before = found.label_before
+    return {
+        "corrected_from": project.labels[before] if has_classes and before is not None else found.value_before,
+        "corrected_at": None if found.at is None else found.at.astimezone(UTC).isoformat(),
+        "correction_reason": found.reason,
     }

@@ -6,16 +6,18 @@ A class has the number of its place among its project's labels, and what is no c
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from foundation import errors
 from foundation.errors import invalid
 from quality import values
 from quality.kinds import Unfit
-from workforce import task_types
-from workforce.models import Project, Task
+from workforce import golds, task_types, tasks
+from workforce.models import Correction, CorrectionKind, CorrectionState, Project, Task
 from workforce.task_types.task_type import Asked
 
 
@@ -58,23 +60,67 @@ def label_of(db: Session, asked: Answerable, payload: dict[str, Any]) -> int:
     return values.number(db, asked.project_id, asked.task_id, written)
 
 
+def named(
+    db: Session, project: Project, task_id: str, *, category: str | None, value: dict[str, Any] | None
+) -> int | None:
+    """The number in a task of what somebody says by a label's name, or as an answer; None if they say neither."""
+    if value is not None:
+        with errors.within("", {"payload": "value"}):
+            return label_of(db, Answerable.of(project, task_id), value)
+    return None if category is None else golds.label_of(project, category)
+
+
 def are_classes(project: Project) -> bool:
     """Whether an answer to this project's tasks is one of its labels."""
     return task_types.TYPES[project.task_type].kind(project.form) is None
 
 
 @dataclass(frozen=True, slots=True)
+class Corrected:
+    """That a settled label was wrong and is another now: what it said before, why it was wrong, and since when.
+
+    Nothing of that where it never was.
+    """
+
+    label_before: int | None = None
+    value_before: dict[str, Any] | None = None
+    reason: str | None = None
+    at: datetime | None = None
+
+
+NEVER_CORRECTED = Corrected()
+
+
+@dataclass(frozen=True, slots=True)
 class Labelled:
-    """A task, and what its label says, if it has one."""
+    """A task, what its label says, if it has one, and what it was before it was corrected."""
 
     task: Task
     value: dict[str, Any] | None
+    correction: Corrected = NEVER_CORRECTED
 
 
-def of_tasks(db: Session, project: Project, tasks: Sequence[Task]) -> list[Labelled]:
+def of_tasks(db: Session, project: Project, found: Sequence[Task]) -> list[Labelled]:
     """Tasks of a project beside what their labels say."""
-    said = shown(db, project, [(task.id, task.label) for task in tasks])
-    return [Labelled(task, value) for task, value in zip(tasks, said, strict=True)]
+    said = shown(db, project, [(task.id, task.label) for task in found])
+    corrected = corrections(db, project, [task.id for task in found if task.settled_by == tasks.CORRECTION])
+    return [
+        Labelled(task, value, corrected.get(task.id, NEVER_CORRECTED)) for task, value in zip(found, said, strict=True)
+    ]
+
+
+def corrections(db: Session, project: Project, task_ids: Sequence[str]) -> dict[str, Corrected]:
+    """The last correction of each of these tasks, of those whose label was corrected."""
+    if not task_ids:
+        return {}
+    made = select(Correction).where(Correction.project_id == project.id, Correction.subject_id.in_(task_ids))
+    made = made.where(Correction.kind == CorrectionKind.LABEL, Correction.state == CorrectionState.APPLIED)
+    last = {one.subject_id: one for one in db.scalars(made.order_by(Correction.decided_at, Correction.id))}
+    before = shown(db, project, [(task_id, one.label_from) for task_id, one in last.items()])
+    return {
+        task_id: Corrected(one.label_from, value, one.reason, one.decided_at)
+        for (task_id, one), value in zip(last.items(), before, strict=True)
+    }
 
 
 def shown(db: Session, project: Project, wanted: Sequence[tuple[str, int | None]]) -> list[dict[str, Any] | None]:

@@ -37,6 +37,9 @@ KINDS: Mapping[str, Kind] = {
     ),
     "appeal_decided": Kind("Your appeal was decided", "Your appeal about task {task_id} was {outcome}. {reason}"),
     "pay_put_right": Kind("Your pay was put right", "{amount} {currency} more are due to you. {reason}"),
+    "label_corrected": Kind(
+        "A label was corrected", "Task {task_id} of project {project_id} has another label now. {reason}"
+    ),
     "payout_sent": Kind("Your pay is on its way", "{net} {currency} have left over {rail}."),
     "pay_held": Kind("Some of your pay is held back", "It is held {until}, because: {reason}"),
     "gold_low": Kind("Gold runs low", "The gold of project {project_id} ends in about {days} days."),

@@ -1,4 +1,6 @@
-"""What follows when a gold gets another label: answers to it are judged anew, and whoever was moved by them with them.
+"""What follows when a task gets another label: answers to it are judged anew, and whoever was moved by them with them.
+
+The task is a gold, or a settled one; or both, where a gold was made of what was settled wrongly.
 
 Lines say what became different; who shows them to people is `corrections.py`.
 """
@@ -22,9 +24,9 @@ _WHY = "What had spoken for it was put right."
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """How things stood: the answers to the gold as they were judged, their workers, and the last refit."""
+    """How things stood: the answers as they were judged, by task and worker, their workers, and the last refit."""
 
-    judged: Mapping[str, Judged]
+    judged: Mapping[tuple[str, str], Judged]
     seen: Mapping[str, Any]
     refit: int
 
@@ -40,21 +42,31 @@ _SEEN = text("""
 """)
 
 
-def look(db: Session, project: Project, task_id: str) -> Before:
-    """How things stand before a gold gets another label. Hold the project's stream; its workers are locked."""
-    judged = checking.on_task(db, project.id, task_id)
-    db.execute(_LOCK, {"worker_ids": list(judged)})
-    return Before(judged, _seen(db, project.skill, list(judged)), refits.last(db, project.id))
+def look(db: Session, project: Project, task_ids: Sequence[str]) -> Before:
+    """How things stand before tasks get another label. Hold the project's stream; their workers are locked."""
+    judged = _judged(db, project, task_ids)
+    worker_ids = sorted({worker_id for _, worker_id in judged})
+    db.execute(_LOCK, {"worker_ids": worker_ids})
+    return Before(judged, _seen(db, project.skill, worker_ids), refits.last(db, project.id))
 
 
-def follow(db: Session, project: Project, task_id: str, before: Before) -> Iterator[CorrectionLine]:
-    """Let records, tiers and quarantines follow what is known of a gold now; tells what became different."""
-    checking.count_task(db, project.id, task_id)
-    judged = checking.on_task(db, project.id, task_id)
-    other = [voter for voter, one in judged.items() if one.is_right != before.judged[voter].is_right]
-    for worker_id in other:
+def _judged(db: Session, project: Project, task_ids: Sequence[str]) -> dict[tuple[str, str], Judged]:
+    of_tasks = {task_id: checking.on_task(db, project.id, task_id) for task_id in task_ids}
+    return {(task_id, voter): one for task_id, judged in of_tasks.items() for voter, one in judged.items()}
+
+
+def follow(db: Session, project: Project, task_ids: Sequence[str], before: Before) -> Iterator[CorrectionLine]:
+    """Let records, tiers and quarantines follow what is known of tasks now; tells what became different."""
+    for task_id in task_ids:
+        checking.count_task(db, project.id, task_id)
+    judged = _judged(db, project, task_ids)
+    was = before.judged
+    anew = {key: one for key, one in judged.items() if key not in was or one.is_right != was[key].is_right}
+    other = sorted({voter for _, voter in anew})
+    # What a record does not count moves nobody, such as answers to what was in dispute.
+    for worker_id in sorted({voter for (_, voter), one in anew.items() if one.seq is not None}):
         tiers.reconsider(db, worker_id, project.skill, corrected=True)
-    yield from _workers(db, project, {voter: judged[voter] for voter in other}, before)
+    yield from _workers(db, project, {key: one for key, one in anew.items() if key in was}, before)
     for found, settled, label in revisions.since(db, project.id, before.refit, most=TASKS_MAX):
         yield CorrectionLine(change=Change.TASK, task_id=found, label_from=settled, label_to=label)
     lifted = inquiry.acquitted(db, project.id, other, n_classes=len(project.labels))
@@ -63,9 +75,11 @@ def follow(db: Session, project: Project, task_id: str, before: Before) -> Itera
         yield CorrectionLine(change=Change.QUARANTINE, worker_id=voter_id, quarantine_id=quarantine_id)
 
 
-def _workers(db: Session, project: Project, judged: Mapping[str, Judged], before: Before) -> Iterator[CorrectionLine]:
-    after = _seen(db, project.skill, list(judged))
-    for worker_id, one in judged.items():
+def _workers(
+    db: Session, project: Project, judged: Mapping[tuple[str, str], Judged], before: Before
+) -> Iterator[CorrectionLine]:
+    after = _seen(db, project.skill, sorted({worker_id for _, worker_id in judged}))
+    for (task_id, worker_id), one in judged.items():
         then, now = before.seen.get(worker_id), after.get(worker_id)
         # Votes may be of somebody who is no worker of ours.
         if then is None or now is None:
@@ -74,7 +88,7 @@ def _workers(db: Session, project: Project, judged: Mapping[str, Judged], before
             change=Change.WORKER,
             worker_id=worker_id,
             skill=project.skill,
-            was_right=before.judged[worker_id].is_right,
+            was_right=before.judged[task_id, worker_id].is_right,
             is_right=one.is_right,
             low_before=then.low,
             high_before=then.high,

@@ -27,7 +27,7 @@ from workforce.tiers import Tier
 # What one mistaken loop of a program may send before somebody has to look.
 QUOTA = Limit("tasks", 500_000, DAY)
 # Who made a label final.
-CONSENSUS, EXPERT, REQUESTER = "consensus", "expert", "requester"
+CONSENSUS, EXPERT, REQUESTER, CORRECTION = "consensus", "expert", "requester", "correction"
 
 
 class UniqueIdTaken(Conflict):
@@ -408,14 +408,14 @@ def reopen(db: Session, project: Project, task: Task, *, n_experts: int) -> None
     escalate(db, project, {task: n_experts})
 
 
-def fix(db: Session, project: Project, task: Task, *, label: int) -> None:
-    """Give a settled task the label that its requester says. What votes and experts said stays as it was said."""
+def fix(db: Session, project: Project, task: Task, *, label: int, fixed_by: str = REQUESTER) -> None:
+    """Give a settled task another label, as its requester or a correction says. What votes and experts said stays."""
     if task.settled_by == EXPERT:
         project.n_escalated -= 1
         project.n_settled += 1
     else:
         project.error_settled = max(project.error_settled - (1.0 - (task.confidence or 0.0)), 0.0)
-    task.label, task.confidence, task.settled_by, task.flagged = label, 1.0, REQUESTER, False
+    task.label, task.confidence, task.settled_by, task.flagged = label, 1.0, fixed_by, False
     task.updated_at = clock.now(db)
     db.flush()
 

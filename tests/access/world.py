@@ -290,6 +290,9 @@ _VALUES = {
     "wronged": """
         SELECT g.task_id, p.labels[2 - g.label] AS other
           FROM golds g JOIN projects p ON p.id = g.project_id WHERE g.task_id = :id""",
+    "mislabelled": """
+        SELECT t.id AS task_id, p.labels[2 - t.label] AS other
+          FROM tasks t JOIN projects p ON p.id = t.project_id WHERE t.id = :id""",
     "quarantine": "SELECT id AS quarantine_id FROM quarantines WHERE id = :id",
     "fx_rate": "SELECT id AS rate_id FROM fx_rates WHERE id = :id",
     "tax_rule": "SELECT id AS rule_id FROM tax_rules WHERE id = :id",
@@ -624,9 +627,10 @@ def _tasks(session: Session, cast: Cast, owner: str, requester: Requester) -> It
     yield Thing("project", "active", owner, asked["open"][0].id)
     asked["answered"][0].status = ProjectStatus.PAUSED
     yield Thing("project", "paused", owner, asked["answered"][0].id)
-    ruled, _ = _disputed(session, requester, one, other)
+    ruled, task = _disputed(session, requester, one, other)
     factories.answer(session, cast.workers["expert"], project=ruled, kind=Kind.ADJUDICATION)
     factories.settle(session)
+    wronged.corrected(session, task.id, by="ops", proposed_by="finance")
     yield Thing("project", "ruled", owner, ruled.id)
 
 
@@ -915,6 +919,7 @@ def _corrections(session: Session) -> Iterator[Thing]:
             run_steps(session, ladder_versions.roll_out(session))
         yield Thing("ladder", held, "", rule.id)
     yield Thing("wronged", "known", "", wronged.underpaid(session, skill="bird.jay")[0])
+    yield Thing("mislabelled", "settled", "", wronged.underpaid(session, wronged.overruled, skill="bird.owl")[0])
 
 
 def _quarantines(session: Session, cast: Cast) -> Iterator[Thing]:

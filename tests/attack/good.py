@@ -444,7 +444,8 @@ def _of_ladder(db: Session) -> Good:
 def _new_correction(db: Session) -> Good:
     _, task_id = _with_gold(db)
     body = {"kind": "gold", "task_id": task_id, "category": "crow", "reason": "Its beak."}
-    return Good("ops", body=body, known={"/task_id": 404, "/category": 422, "/kind": 422})
+    known = {"/task_id": 404, "/category": 422, "/kind": 422, "/value": 422, "/value/kept/0": 422}
+    return Good("ops", body=body, known=known)
 
 
 def _of_correction(query: str = "", *, applied: bool = False) -> Callable[[Session], Good]:

@@ -260,6 +260,13 @@ def _correct(session: Session, project: Project) -> None:
     session.add(made)
     session.flush()
     session.add(CorrectionLine(correction_id=made.id, preview=1, number=1, change="task", task_id=ids.new("tsk")))
+    # A label that is certain now and the same; versions before knew no correction of one.
+    session.execute(
+        text("""INSERT INTO corrected_labels
+                SELECT project_id, task_id, 1, :made, label, false, 'why', 'ada' FROM consensus
+                 WHERE project_id = :project AND decision = 'settle' ORDER BY task_id LIMIT 1"""),
+        {"made": made.id, "project": project.id},
+    )
 
 
 def _judge(session: Session) -> None:

@@ -62,7 +62,7 @@ FEE = AccountName(PLATFORM_FEE, HOUSE, "USD")
 
 APPEND_ONLY = [
     "journal_entries", "journal_lines", "rates", "tier_moves", "known_labels", "adjudications", "adjustments",
-    "invoice_lines", "credit_note_lines",
+    "invoice_lines", "credit_note_lines", "corrected_labels",
     "active_time", "weekly_pay", "seals", "balance_snapshots", "withholdings", "bank_balances",
     "bank_days",
     "kyc_records", "watch_lists", "watch_list_rows", "blocked_amounts",
@@ -73,6 +73,7 @@ _COLUMN = {
     "journal_entries": "kind",
     "journal_lines": "amount",
     "known_labels": "label",
+    "corrected_labels": "label",
     "adjudications": "label",
     "invoice_lines": "kind",
     "credit_note_lines": "kind",
@@ -123,6 +124,7 @@ def written(new_database: Callable[[], Urls]) -> Urls:
         db.execute(text("INSERT INTO workers (id, name, country, status, payee_id) SELECT 'w','n','KE','active','p'"))
         db.execute(text("INSERT INTO tier_moves SELECT 'm', 'w', 's', 1, 2, 'why', 'ops', now()"))
         db.execute(text("INSERT INTO known_labels (project_id, task_id, label, voter_id) SELECT 'p', 't', 1, 'w'"))
+        db.execute(text("INSERT INTO corrected_labels SELECT 'p', 't', 1, 'c', 1, false, 'why', 'ops'"))
         db.execute(text("INSERT INTO adjudications (project_id, task_id, voter_id, label) SELECT 'p', 't', 'w', 1"))
         owed.bank_account(db, OURS)
         unknown = document(entry()).replace(b'"EUR"', b'"USD"')

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
-from quality import checking, checks, quarantine
+from quality import checking, checks, correction, quarantine
 from quality.methods.evidence import Evidence, Kind
 from tests import factories
 from tests.conftest import Urls
@@ -28,6 +28,13 @@ def judged(new_database: Callable[[], Urls]) -> Urls:
         factories.answer(db, factories.create_worker(db), project=project)
         factories.settle(db)
         checking.count(db)
+        settled = factories.create_project(db, overlap_min=1, overlap_max=1, confidence_target=0.5, expert_share=0.0)
+        task = factories.create_task(db, settled)
+        factories.answer_all(db, settled, "rook")
+        factories.settle(db)
+        correction.relabel(
+            db, settled.id, task.id, label=0, n_classes=2, reason="Its beak.", corrected_by="bob", correction_id="cor_1"
+        )  # fmt: skip
         db.commit()
     engine.dispose()
     return urls
@@ -53,6 +60,8 @@ BREAKS = {
     "Q4 every record holds each checked answer of its sequence once": "UPDATE voter_records SET n_right = 0",
     "Q5 what was checked is as right as what is known of its task says": "UPDATE votes SET label = 1 - label",
     "Q6 where answers are no classes, every label says something": "UPDATE project_skills SET kind = 'text'",
+    "Q7 a label that was corrected is what its task is settled with, and nobody corrects what was never settled": """
+        UPDATE consensus SET label = 1 - label""",
 }
 
 
@@ -78,13 +87,31 @@ def test_a_broken_rule_turns_its_check_red(owner: Session, name: str) -> None:
         "DELETE FROM voter_records",
         "UPDATE checked_votes SET seq = NULL, counted = NULL",
         """INSERT INTO checked_votes (project_id, task_id, voter_id, skill, source, is_right, counted, seq)
-           SELECT project_id, 'again', voter_id, skill, source, true, true, 2 FROM checked_votes""",
+           SELECT project_id, 'again', voter_id, skill, source, true, true, 2 FROM checked_votes
+            WHERE source = 'gold'""",
     ],
 )
 def test_an_answer_that_is_counted_twice_or_nowhere_turns_red(owner: Session, more: str) -> None:
     owner.execute(text(more))
 
     assert checks.check(owner)["Q4 every record holds each checked answer of its sequence once"]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "UPDATE consensus SET decision = 'open'",
+        "DELETE FROM consensus",
+        """INSERT INTO corrected_labels
+           SELECT project_id, task_id, 2, 'cor_2', 1, false, '', 'bob' FROM corrected_labels""",
+    ],
+)
+def test_a_corrected_label_that_is_not_what_its_task_is_settled_with_turns_red(owner: Session, more: str) -> None:
+    owner.execute(text(more))
+
+    broken = checks.check(owner)
+
+    assert [name[:2] for name, rows in broken.items() if rows][-1] == "Q7"
 
 
 def test_a_quarantine_that_nobody_ends_turns_red(owner: Session) -> None:

@@ -67,6 +67,8 @@ def test_what_an_expert_decided_may_be_fixed_and_is_not_decided_anew(db: Session
     _audit(db, project, task, "fixed", "rook")
 
     assert (task.label, task.settled_by) == (1, "requester")
+    with pytest.raises(ExpertDecided):
+        _audit(db, project, task, "rework")
 
 
 @pytest.mark.parametrize("is_fixed", [False, True])

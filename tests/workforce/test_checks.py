@@ -166,7 +166,7 @@ BREAKS = {
         UPDATE assignments SET amount = amount + 1""",
     "W6 a final task has no free slot and no live lease": """
         UPDATE assignments SET status = 'leased'""",
-    "W7 what experts decided is the label, until its requester fixes it": """
+    "W7 what experts decided is the label, until its requester fixes it or it is corrected": """
         UPDATE answers SET kind = 'adjudication', label = 1 - label""",
     "W8 the project counts its tasks rightly": """
         UPDATE projects SET n_settled = n_settled + 1""",
@@ -228,6 +228,16 @@ BREAKS = {
         INSERT INTO corrections (id, kind, project_id, subject_id, reason, state, n_previews, n_lines, content_hash,
                                  proposed_by, decided_by, decided_at)
         SELECT 'cor_x', 'appeal', project_id, id, '', 'applied', 1, 0, '', 'ada', 'bob', now() FROM appeals""",
+    "W50 a corrected label is what its last correction says, until its requester fixes it": """
+        UPDATE tasks SET settled_by = 'correction' WHERE status = 'settled'""",
+    "W51 a rejected answer that was right is made up for just as it was priced": """
+        INSERT INTO corrections (id, kind, project_id, subject_id, label_from, reason, state, n_previews, n_lines,
+                                 content_hash, proposed_by, decided_by, decided_at)
+        SELECT 'cor_x', 'gold', 'prj', 'tsk', 1, '', 'applied', 1, 1, '', 'ada', 'bob', now();
+        UPDATE answers SET status = 'rejected';
+        INSERT INTO correction_lines (correction_id, preview, number, change, worker_id, answer_id, amount, currency,
+                                      exponent, paid_by)
+        SELECT 'cor_x', 1, 1, 'pay', worker_id, id, 1, 'USD', 4, 'house' FROM answers LIMIT 1""",
     "W24 a worker is kept on a step just as long as an override of two people holds": """
         UPDATE worker_tiers SET pinned_until = now()""",
 }
@@ -300,6 +310,22 @@ MORE = {
     "passed with less than was asked for": ("W40", "UPDATE attempts SET n_needed = 4, state = 'passed'"),
     "passed and sat again": ("W42", "UPDATE attempts SET state = 'passed', n_needed = 1"),
     "too soon": ("W42", "UPDATE exams SET cool_down_days = 7"),
+    "a corrected label that nobody shows": (
+        "W50",
+        """INSERT INTO corrections (id, kind, project_id, subject_id, label_from, label_to, reason, state, n_previews,
+                                    n_lines, content_hash, proposed_by, decided_by, decided_at)
+           SELECT 'cor_x', 'label', project_id, id, 1, 0, '', 'applied', 1, 0, '', 'ada', 'bob', now()
+             FROM tasks WHERE status = 'settled' LIMIT 1""",
+    ),
+    "another label than was corrected": (
+        "W50",
+        """INSERT INTO corrections (id, kind, project_id, subject_id, label_from, label_to, reason, state, n_previews,
+                                    n_lines, content_hash, proposed_by, decided_by, decided_at)
+           SELECT 'cor_x', 'label', project_id, id, label, 1 - label, '', 'applied', 1, 0, '', 'ada', 'bob', now()
+             FROM tasks WHERE status = 'settled' LIMIT 1;
+           UPDATE tasks SET settled_by = 'correction'
+            WHERE id IN (SELECT subject_id FROM corrections WHERE id = 'cor_x')""",
+    ),
     "a free slot": ("W6", "UPDATE tasks SET free_slots = 1"),
 }
 

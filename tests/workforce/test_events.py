@@ -10,6 +10,7 @@ from workforce import (
 )
 from workforce.events import (
     AppealDecided,
+    LabelCorrected,
 )
 
 
@@ -29,6 +30,14 @@ def test_a_decided_appeal_is_told_with_its_ids_and_what_came_of_it(db: Session) 
     row = db.execute(text("SELECT topic, stream, payload FROM outbox_events")).one()
     assert (row.topic, row.stream) == ("AppealDecided", "wrk_1")
     assert row.payload == {"appeal_id": "apl_1", "worker_id": "wrk_1", "state": "upheld"}
+
+
+def test_a_corrected_label_is_told_in_the_stream_of_its_project(db: Session) -> None:
+    publish(db, LabelCorrected(correction_id="cor_1", task_id="tsk_1", project_id="prj_1"))
+
+    row = db.execute(text("SELECT topic, stream, payload FROM outbox_events")).one()
+    assert (row.topic, row.stream) == ("LabelCorrected", "prj_1")
+    assert row.payload == {"correction_id": "cor_1", "task_id": "tsk_1", "project_id": "prj_1"}
 
 
 def test_a_move_on_a_ladder_is_told_in_the_workers_stream(db: Session) -> None:

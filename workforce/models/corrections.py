@@ -18,10 +18,11 @@ from foundation.db import Base, Created, Id, IdText, Moment, Ref, one_of
 
 
 class CorrectionKind(StrEnum):
-    """What was wrong: a gold's label, or the rejection of an answer that a worker has appealed."""
+    """What was wrong: a gold's label, that of a settled task, or the rejection of an answer that a worker appealed."""
 
     GOLD = "gold"
     APPEAL = "appeal"
+    LABEL = "label"
 
 
 class CorrectionState(StrEnum):
@@ -33,8 +34,8 @@ class CorrectionState(StrEnum):
 class Change(StrEnum):
     """What a line of a preview is about.
 
-    A worker whose answer is judged anew, a settled task that votes would decide otherwise, a quarantine that nothing
-    speaks for any more, and pay.
+    A worker whose answer is judged anew; a settled task that votes would decide otherwise, or a gold that was made of
+    the corrected one; a quarantine that nothing speaks for any more; and pay.
     """
 
     WORKER = "worker"
@@ -53,8 +54,8 @@ class PaidBy(StrEnum):
 class Correction(Base):
     """Something that was wrong. One person proposes, with a preview; another one applies all of it, or nothing.
 
-    subject_id : a gold, or an appeal. label_to : of a gold; nothing where nobody knows. n_previews : how often it was
-    looked at; the lines of the last one are what `content_hash` is of.
+    subject_id : a gold, a settled task, or an appeal. label_to : nothing where nobody knows a gold's. n_previews : how
+    often it was looked at; the lines of the last one are what `content_hash` is of.
     """
 
     __tablename__ = "corrections"
@@ -77,7 +78,7 @@ class Correction(Base):
 
     @property
     def task_id(self) -> str | None:
-        return self.subject_id if self.kind == CorrectionKind.GOLD else None
+        return None if self.kind == CorrectionKind.APPEAL else self.subject_id
 
     @property
     def appeal_id(self) -> str | None:
@@ -91,10 +92,17 @@ class Correction(Base):
     __table_args__ = (
         Index("uq_corrections_open", "subject_id", unique=True, postgresql_where=text("state = 'proposed'")),
         Index(None, "state", "id"),
+        Index(
+            "ix_corrections_of_label",
+            "project_id",
+            "subject_id",
+            postgresql_where=text("kind = 'label' AND state = 'applied'"),
+        ),
         one_of("kind", CorrectionKind),
         one_of("state", CorrectionState),
-        CheckConstraint("(kind = 'gold') = (label_from IS NOT NULL)", name="label_of_gold"),
-        CheckConstraint("kind = 'gold' OR label_to IS NULL", name="no_label_of_others"),
+        CheckConstraint("(kind IN ('gold', 'label')) = (label_from IS NOT NULL)", name="label_of_gold"),
+        CheckConstraint("kind IN ('gold', 'label') OR label_to IS NULL", name="no_label_of_others"),
+        CheckConstraint("kind <> 'label' OR label_to IS NOT NULL", name="label_is_known"),
         CheckConstraint(
             "(state = 'proposed') = (decided_at IS NULL) AND num_nulls(decided_by, decided_at) IN (0, 2)",
             name="decided_by_somebody",

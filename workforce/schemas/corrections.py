@@ -4,7 +4,18 @@ import re
 
 import marshmallow as ma
 
-from foundation.fields import Choice, Flag, Fraction, Identifier, Integer, Schema, Shaped, Text, Timestamp
+from foundation.fields import (
+    Choice,
+    Flag,
+    Fraction,
+    Identifier,
+    Integer,
+    JsonObject,
+    Schema,
+    Shaped,
+    Text,
+    Timestamp,
+)
 from payments import money
 from workforce.models import Change, CorrectionKind, CorrectionState, PaidBy
 from workforce.schemas.parts import Reason
@@ -21,12 +32,15 @@ class ContentHash(Shaped):
 
 class NewCorrection(Reason):
     kind = Choice(CorrectionKind, required=True)
-    task_id = Identifier("tsk", metadata={"description": "The gold that had the wrong label."})
+    task_id = Identifier("tsk", metadata={"description": "The gold, or the settled task, that had the wrong label."})
     category = Text(
         longest=200,
         name=True,
-        metadata={"description": "The right one of the labels; left out: nobody knows it, and the gold is retired."},
+        metadata={
+            "description": "The right one of the labels; left out of a gold: nobody knows it, and it is retired."
+        },
     )
+    value = JsonObject(metadata={"description": "What a settled task is, as a worker would send it; or `category`."})
     appeal_id = Identifier("apl", metadata={"description": "The open appeal that is right."})
 
 
@@ -83,6 +97,8 @@ class CorrectedPay(_Amount):
 
 class CorrectionShown(Schema):
     correction = ma.fields.Nested(Correction)
+    value_from = JsonObject(allow_none=True, metadata={"description": "What `label_from` says, as a worker would."})
+    value_to = JsonObject(allow_none=True, metadata={"description": "What `label_to` says."})
     rejudged = Integer(metadata={"description": "Workers whose answer is judged otherwise."})
     tasks = Integer(metadata={"description": "Settled tasks that votes would decide otherwise now."})
     quarantines = Integer(metadata={"description": "Those that nothing speaks for any more."})

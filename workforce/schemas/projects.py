@@ -258,6 +258,13 @@ class ProjectTask(Schema):
     value = JsonObject(allow_none=True, metadata={"description": "What the label says, as a worker would."})
     confidence = Fraction(attribute="task.confidence", allow_none=True)
     settled_by = Text(attribute="task.settled_by", allow_none=True)
+    value_before = JsonObject(
+        attribute="correction.value_before",
+        allow_none=True,
+        metadata={"description": "What the label said before it was corrected, if it was."},
+    )
+    correction_reason = Text(attribute="correction.reason", allow_none=True)
+    corrected_at = Timestamp(attribute="correction.at", allow_none=True)
     flagged = Flag(
         attribute="task.flagged", metadata={"description": "Settled below the confidence that you asked for."}
     )
