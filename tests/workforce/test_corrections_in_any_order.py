@@ -108,7 +108,7 @@ class Birds:
 
     def reject(self, number: int) -> None:
         """Reject all that waits of a task."""
-        rows = reviews.shown(self.project.id, state="waiting").where(Review.task_id == self.tasks[number].id)
+        rows = reviews.listed(self.project.id, state="waiting").where(Review.task_id == self.tasks[number].id)
         for answer_id in [one.answer_id for one in self.db.scalars(rows)]:
             self._may(partial(rejections.reject, self.db, self.project, answer_id, **WHY))
 
