@@ -342,8 +342,8 @@ class Moving(RuleBasedStateMachine):
     def _of(self, bulk_id: str, *fates: str) -> list[str]:
         return [who for (bulk, who), fate in sorted(self.fates.items()) if bulk == bulk_id and fate in fates]
 
-    @rule(tiers_to=st.lists(st.integers(0, 4), min_size=1, max_size=3))
-    def propose(self, tiers_to: list[int]) -> None:
+    @rule(tiers_to=st.lists(st.integers(0, 4), min_size=1, max_size=3), at_once=st.booleans())
+    def propose(self, tiers_to: list[int], *, at_once: bool) -> None:
         pairs = list(zip(self.workers, tiers_to, strict=False))
         made = propose(self.db, *(line(worker, tier) for worker, tier in pairs))
         self.made.append(made)
@@ -352,12 +352,19 @@ class Moving(RuleBasedStateMachine):
             now = self.tiers[worker.id]
             fate = "bad" if worker.id in self.held else "there" if tier == now else "waiting"
             self.fates[made.id, worker.id], self.wanted[made.id, worker.id] = fate, (now, tier)
+        if at_once:
+            approve(self.db, made)
+            self.states[made.id] = "applying" if self._of(made.id, "waiting") else "applied"
 
-    @rule(at=st.integers(0, 99))
-    def approve(self, at: int) -> None:
-        if not self.made:
+    def _one(self, *states: str) -> BulkMove | None:
+        """One in these states, or else any."""
+        return next((made for made in self.made if self.states[made.id] in states), self.made[0] if self.made else None)
+
+    @rule()
+    def approve(self) -> None:
+        made = self._one("proposed")
+        if made is None:
             return
-        made = self.made[at % len(self.made)]
         if self.states[made.id] != "proposed":
             with pytest.raises(BulkMoveDecided):
                 approve(self.db, made)
@@ -365,11 +372,11 @@ class Moving(RuleBasedStateMachine):
         approve(self.db, made)
         self.states[made.id] = "applying" if self._of(made.id, "waiting") else "applied"
 
-    @rule(at=st.integers(0, 99))
-    def undo(self, at: int) -> None:
-        if not self.made:
+    @rule()
+    def undo(self) -> None:
+        made = self._one("applied", "applying")
+        if made is None:
             return
-        made = self.made[at % len(self.made)]
         if self.states[made.id] == "proposed":
             with pytest.raises(BulkMoveDecided):
                 bulk_moves.undo(self.db, made.id, reason="x", undone_by="ada")
@@ -378,8 +385,12 @@ class Moving(RuleBasedStateMachine):
         if self.states[made.id] != "undone":
             self.states[made.id] = "undoing"
 
-    @rule()
-    def one_step(self) -> None:
+    @rule(n=st.integers(1, 4))
+    def some_steps(self, n: int) -> None:
+        for _ in range(n):
+            self._one_step()
+
+    def _one_step(self) -> None:
         for state, act in (("undoing", self._one_back), ("applying", self._one_on)):
             going = [made for made in self.made if self.states[made.id] == state]
             if going:
@@ -468,4 +479,4 @@ def test_any_order_of_acts_leaves_everybody_where_it_should(
 ) -> None:
     monkeypatch.setattr(bulk_steps, "_AT_ONCE", 1)
     Moving.urls = new_database()
-    run_state_machine_as_test(Moving, settings=settings(max_examples=15, stateful_step_count=25, deadline=None))
+    run_state_machine_as_test(Moving, settings=settings(max_examples=20, stateful_step_count=40, deadline=None))
