@@ -70,7 +70,9 @@ CHECKS = {
          WHERE t.status IN ('gold', 'retired')
            AND NOT EXISTS (SELECT FROM reviews v
                             WHERE v.answer_id = n.id AND v.project_id = n.project_id AND v.state = 'waiting')
-           AND (n.status = 'submitted') <> (ahead.status IN ('open', 'escalated') AND t.status = 'gold')
+           -- What was final once and is decided anew has let its gold go.
+           AND CASE WHEN n.status = 'submitted' THEN NOT (ahead.status IN ('open', 'escalated') AND t.status = 'gold')
+                    ELSE ahead.status IN ('open', 'escalated') AND t.status = 'gold' AND ahead.reopened = 0 END
            AND NOT EXISTS (SELECT FROM outbox_events o
                             WHERE o.stream = n.project_id AND o.parked_at IS NULL AND o.payload ->> 'answer_id' = n.id)
         """,

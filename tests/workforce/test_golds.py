@@ -18,8 +18,8 @@ from quality import gold
 from quality.gold_words import Ending
 from tests import factories
 from tests.conftest import House, age
-from workforce import assignment, golds, projects, settlement, tasks
-from workforce.models import Answer, AnswerStatus, Assignment, Project, Task, TaskStatus, Worker
+from workforce import assignment, audits, golds, projects, settlement, tasks
+from workforce.models import Answer, AnswerStatus, Assignment, AuditVerdict, Project, Task, TaskStatus, Worker
 
 Token = Callable[..., str]
 ONE_ANSWER: dict[str, Any] = {"overlap_min": 1, "overlap_max": 1, "confidence_target": 0.5, "expert_share": 0.0}
@@ -337,6 +337,18 @@ def test_an_answer_to_gold_is_accepted_with_the_task_before_which_it_was_given(d
     assert _status(db, first.id) == TaskStatus.SETTLED
     assert _earned(db, worker) == ["due", "due"]
     assert _status(db, given.task_id) == TaskStatus.GOLD
+
+
+def test_an_answer_to_gold_stays_accepted_when_that_task_is_decided_anew(db: Session, books: None) -> None:
+    project, (first,), _ = _with_gold(db, n_tasks=1, **ONE_ANSWER)
+    worker = factories.create_worker(db)
+    on_gold = factories.answer(db, worker, project=project)
+    factories.answer(db, worker, project=project)
+    factories.settle(db)
+
+    audits.audit(db, project, first.id, audits.Finding(AuditVerdict.REWORK), made_by=project.requester_id)
+
+    assert (_status(db, first.id), _answer_status(db, on_gold)) == (TaskStatus.ESCALATED, AnswerStatus.ACCEPTED)
 
 
 def _answer_status(db: Session, answer: Answer) -> str:
