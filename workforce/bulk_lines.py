@@ -30,7 +30,7 @@ COLUMNS = list(_FIELDS.fields)
 _OPTIONAL = ("reason", "days", "expires_at")
 
 
-class FileUnreadable(Invalid):
+class MovesUnreadable(Invalid):
     """This is no file of moves."""
 
 
@@ -92,7 +92,7 @@ def _read(file: IO[bytes], whole: Mapping[str, Any], now: datetime) -> Iterator[
     try:
         columns = import_lines.exact_columns(header, COLUMNS, optional=_OPTIONAL)
     except ValueError as error:
-        raise FileUnreadable(str(error)) from error
+        raise MovesUnreadable(str(error)) from error
     # A header may be quoted over several lines.
     before = 0 if header is None else header.n_lines
     n_lines = 0
@@ -101,7 +101,7 @@ def _read(file: IO[bytes], whole: Mapping[str, Any], now: datetime) -> Iterator[
             continue
         n_lines += 1
         if n_lines > LINES_MAX:
-            raise FileUnreadable(f"A file has at most {LINES_MAX:,} moves; send several.")
+            raise MovesUnreadable(f"A file has at most {LINES_MAX:,} moves; send several.")
         yield before + record.line, _cells(record, whole, now)
 
 

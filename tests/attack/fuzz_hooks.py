@@ -48,6 +48,8 @@ ACCEPTED = (
     Accepted("invalid", "Is there twice", "A rule between the lines of a list."),
     Accepted("address-malformed", "", "What can be written to is in the rules of mail, not in a pattern."),
     Accepted("file-unreadable", "", "A file has a format of its own, which no schema tells."),
+    Accepted("moves-unreadable", "", "A file has a format of its own, which no schema tells."),
+    Accepted("invalid", "^/required_exams", "Which exams there are belongs to the requester."),
     Accepted("bad-request", "Send the file as the body", "A file is never empty."),
     Accepted("week-invalid", "not every year", "A 53rd week is in some years alone."),
     Accepted("nothing-takes-its-place", "", "What has become of a currency is in the books."),

@@ -18,7 +18,7 @@ from payments.four_eyes import SamePerson
 from tests import factories
 from tests.conftest import age
 from workforce import bulk_lines, bulk_moves, bulk_steps, linked, overrides, places
-from workforce.bulk_lines import FileUnreadable
+from workforce.bulk_lines import MovesUnreadable
 from workforce.bulk_moves import BulkMoveDecided, NoSuchBulkMove, NotWhatWasShown
 from workforce.linked import LinkedToYou
 from workforce.models import BulkLine, BulkMove, Project, Worker, WorkerStatus
@@ -112,7 +112,7 @@ def test_a_line_that_is_wrong_is_told_by_its_column(db: Session, cells: str, poi
 
 @pytest.mark.parametrize("header", ["", "worker_id,skill", f"{HEADER},pay", f"{HEADER},tier", '"', "\x00"])
 def test_a_file_without_its_columns_is_none_of_moves(db: Session, header: str) -> None:
-    with pytest.raises(FileUnreadable):
+    with pytest.raises(MovesUnreadable):
         propose(db, header=header)
 
 
@@ -121,7 +121,7 @@ def test_a_file_is_bounded(db: Session, monkeypatch: pytest.MonkeyPatch) -> None
     workers = [factories.create_worker(db) for _ in range(3)]
 
     assert propose(db, *(line(one, 3) for one in workers[:2])).n_waiting == 2
-    with pytest.raises(FileUnreadable):
+    with pytest.raises(MovesUnreadable):
         propose(db, *(line(one, 3) for one in workers))
 
 
