@@ -39,13 +39,11 @@ _UNUSUAL = {
     "run_rates": "SELECT, INSERT",
     "seals": "SELECT, INSERT",
     "task_values": "SELECT, INSERT",
-    "tier_moves": "SELECT, INSERT",
     "trail_entries": "SELECT, INSERT",
     "unplaced_fees": "SELECT, INSERT",
     "votes": "SELECT, INSERT",
     "weekly_pay": "SELECT, INSERT",
     "releases": "SELECT, INSERT",
-    "withdrawals": "SELECT, INSERT",
     "withholdings": "SELECT, INSERT",
     "blocked_amounts": "SELECT, INSERT",
     "kyc_records": "SELECT, INSERT",
@@ -59,9 +57,9 @@ _UNUSUAL = {
     "attempt_answers": "SELECT, INSERT, UPDATE (label, answered_at)",
     "attempts": "SELECT, INSERT, UPDATE",
     "exam_questions": "SELECT, INSERT, UPDATE (retired_at)",
-    "task_reports": "SELECT, INSERT, UPDATE (state, decided_by, decided_at)",
+    "task_reports": "SELECT, INSERT, UPDATE (note, state, decided_by, decided_at)",
     "exams": "SELECT, INSERT, UPDATE (qualified_by, qualified_at)",
-    "appeals": "SELECT, INSERT, UPDATE (state, decision, decided_by, decided_at)",
+    "appeals": "SELECT, INSERT, UPDATE (grounds, state, decision, decided_by, decided_at)",
     "brakes": "SELECT, INSERT, UPDATE (state, reason, decided_by, decided_at)",
     "assignments": "SELECT, INSERT, UPDATE (status, lease_expires_at)",
     "balances": "SELECT, INSERT, UPDATE (debits, credits)",
@@ -74,10 +72,10 @@ _UNUSUAL = {
     "clawbacks": "SELECT, INSERT, UPDATE (returned, recovered, written_off, state, decided_by, decided_at, entry_id, "
     "write_off_by, write_off_reason, written_off_by, written_off_at)",
     "contracts": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
-    "bulk_lines": "SELECT, INSERT, UPDATE (fate, why, override_id)",
+    "bulk_lines": "SELECT, INSERT, UPDATE (fate, why, reason, override_id)",
     "bulk_moves": "SELECT, INSERT, UPDATE (state, n_waiting, n_moved, n_skipped, n_returned, n_kept, expires_at, "
     "decided_by, decided_at, undone_by, undone_at, undo_reason)",
-    "corrections": "SELECT, INSERT, UPDATE (state, n_previews, n_lines, content_hash, decided_by, decided_at)",
+    "corrections": "SELECT, INSERT, UPDATE (reason, state, n_previews, n_lines, content_hash, decided_by, decided_at)",
     "credit_limits": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     "credit_note_numbers": "SELECT, INSERT, UPDATE (last)",
     "credit_notes": "SELECT, INSERT, UPDATE (state, year, serial, issued_by, issued_at, entry_id, voided_by, "
@@ -92,14 +90,14 @@ _UNUSUAL = {
     "horizons": "SELECT, INSERT, UPDATE (heard_xact, is_final)",
     "ladder_rules": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at, looked_through, looked_at)",
     "nettings": "SELECT, INSERT, UPDATE (open, counts)",
-    "tier_overrides": "SELECT, INSERT, UPDATE (state, decided_by, decided_at, tier_before, ends_at, ended_by, "
+    "tier_overrides": "SELECT, INSERT, UPDATE (reason, state, decided_by, decided_at, tier_before, ends_at, ended_by, "
     "ended_at)",
     # Locked by whoever changes what is paid to whom.
     "payees": "SELECT, INSERT, UPDATE (name)",
     "paying_accounts": "SELECT, INSERT, UPDATE (confirmed_by, confirmed_at)",
     "payout_failures": "SELECT, INSERT, UPDATE (state, decided_by, decided_at)",
     "payout_items": "SELECT, INSERT, UPDATE (open, counts)",
-    "payout_methods": "SELECT, INSERT, UPDATE (status, retired_at)",
+    "payout_methods": "SELECT, INSERT, UPDATE (status, retired_at), DELETE",
     "payout_runs": "SELECT, INSERT, UPDATE",
     "payouts": "SELECT, INSERT, UPDATE (state, reason, ended_at)",
     "project_paces": "SELECT, INSERT, UPDATE (seconds, median_seconds, p95_seconds, is_known)",
@@ -126,6 +124,9 @@ _UNUSUAL = {
     "unclaimed": "SELECT, INSERT, UPDATE (amount, state, decided_by, decided_at, claimed_by, claimed_at, filing, "
     "filed_by, handed_by, handed_at)",
     "unclaimed_items": "SELECT, INSERT, UPDATE (counts)",
+    # Of whom is forgotten, the words go.
+    "tier_moves": "SELECT, INSERT, UPDATE (reason)",
+    "withdrawals": "SELECT, INSERT, UPDATE (note)",
     # Bytes go when an export has expired, rows when it is finished; the manifest stays.
     "export_chunks": "SELECT, INSERT, DELETE",
     "export_downloads": "SELECT, INSERT",
@@ -144,7 +145,7 @@ _UNUSUAL = {
     "erasures": "SELECT, INSERT, UPDATE (state, reason, decided_by, decided_at)",
     "identity_checks": "SELECT, INSERT, UPDATE (state, reason, decided_by, decided_at, expires_on)",
     "members": "SELECT, INSERT, UPDATE (role, left_at)",
-    "suspensions": "SELECT, INSERT, UPDATE (state, decided_by, decided_at)",
+    "suspensions": "SELECT, INSERT, UPDATE (reason, state, decided_by, decided_at)",
     "suspended_workers": "SELECT, INSERT, UPDATE (begins_at, until, ended_at)",
     "messages": "SELECT, INSERT, UPDATE (read_at, created_at), DELETE",
     "proofs": "SELECT, INSERT, UPDATE (expires_at, ended_at), DELETE",

@@ -78,6 +78,18 @@ def lift(db: Session, quarantine_id: str, *, reason: str, lifted_by: str) -> Qua
     return end(db, quarantine_id, reason=reason, ended_by=lifted_by)
 
 
+def forget(db: Session, voter_id: str) -> None:
+    """Forget what was said about a voter; how little their votes weigh stays."""
+    db.execute(_FORGET, {"voter_id": voter_id})
+
+
+_FORGET = text("""
+    UPDATE quarantines SET reason = CASE WHEN reason IS NOT NULL THEN '***' END,
+                           end_reason = CASE WHEN end_reason IS NOT NULL THEN '***' END
+     WHERE voter_id = :voter_id
+""")
+
+
 def _decide(db: Session, quarantine_id: str, status: QuarantineStatus, *, reason: str, decided_by: str) -> Quarantine:
     quarantine = _locked(db, quarantine_id)
     if quarantine.status != QuarantineStatus.PROPOSED:

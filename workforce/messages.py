@@ -74,6 +74,8 @@ _STORE = text("""
     SELECT id, person, :kind, key, :title, words
       FROM unnest(CAST(:ids AS text[]), CAST(:persons AS text[]), CAST(:keys AS text[]), CAST(:words AS text[]))
         AS told(id, person, key, words)
+     -- Whoever was forgotten is told nothing more; words would be left of them.
+     WHERE NOT EXISTS (SELECT FROM erasures e WHERE e.worker_id = told.person AND e.state = 'done')
     ON CONFLICT DO NOTHING
     RETURNING id, person_ref
 """)

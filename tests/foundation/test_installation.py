@@ -100,7 +100,10 @@ def test_the_applications_login_cannot_change_the_tables(db: Session) -> None:
         "UPDATE journal_entries SET kind = 'x'",
         "UPDATE rates SET amount = 1",
         "UPDATE signing_keys SET secret = ''",
-        "UPDATE tier_moves SET reason = ''",
+        "UPDATE tier_moves SET tier_to = 4",
+        "UPDATE tier_moves SET cause = 'ops'",
+        "UPDATE tier_moves SET worker_id = 'x'",
+        "DELETE FROM tier_moves",
         "UPDATE votes SET label = 1",
     ],
 )

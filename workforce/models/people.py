@@ -110,7 +110,10 @@ class WorkerTier(Base):
 
 
 class TierMove(Base):
-    """Every move on a ladder: from, to, why, by whom, by which rule, and what was known then. Append-only."""
+    """Every move on a ladder: from, to, why, by whom, by which rule, and what was known then.
+
+    Append-only, but for the reason, which goes when its worker is forgotten.
+    """
 
     __tablename__ = "tier_moves"
 
