@@ -33,12 +33,13 @@ def upgrade() -> None:
               WHEN (NEW.{column} IS DISTINCT FROM OLD.{column} AND NEW.{column} IS DISTINCT FROM '***')
               EXECUTE FUNCTION refuse_words()
         """)
-    # Of a move nothing else changes.
+    # Of a move nothing else changes, and nothing is written again as it was.
     op.execute("DROP TRIGGER append_only ON tier_moves")
     op.execute("CREATE TRIGGER append_only BEFORE DELETE ON tier_moves FOR EACH ROW EXECUTE FUNCTION refuse_change()")
     op.execute("""
         CREATE TRIGGER words_alone BEFORE UPDATE ON tier_moves FOR EACH ROW
-          WHEN (to_jsonb(NEW) - 'reason' IS DISTINCT FROM to_jsonb(OLD) - 'reason')
+          WHEN (to_jsonb(NEW) - 'reason' IS DISTINCT FROM to_jsonb(OLD) - 'reason'
+                OR NEW.reason IS NOT DISTINCT FROM OLD.reason AND NEW.reason IS DISTINCT FROM '***')
           EXECUTE FUNCTION refuse_change()
     """)
 
