@@ -34,8 +34,10 @@ def upgrade() -> None:
               EXECUTE FUNCTION refuse_words()
         """)
     # Of a move nothing else changes, and nothing is written again as it was.
-    op.execute("DROP TRIGGER append_only ON tier_moves")
-    op.execute("CREATE TRIGGER append_only BEFORE DELETE ON tier_moves FOR EACH ROW EXECUTE FUNCTION refuse_change()")
+    # Replaced, for dropping one would keep readers waiting until the last grant.
+    op.execute("""
+        CREATE OR REPLACE TRIGGER append_only BEFORE DELETE ON tier_moves FOR EACH ROW EXECUTE FUNCTION refuse_change()
+    """)
     op.execute("""
         CREATE TRIGGER words_alone BEFORE UPDATE ON tier_moves FOR EACH ROW
           WHEN (to_jsonb(NEW) - 'reason' IS DISTINCT FROM to_jsonb(OLD) - 'reason'

@@ -315,9 +315,11 @@ def _prepare_pay(session: Session) -> None:
 @contextmanager
 def _connected(url: str) -> Iterator[Connection]:
     engine = database.make_engine(url)
-    with engine.connect() as connection:
-        yield connection
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def _schema(url: str, parts: tuple[str, ...] | None = None) -> set[str]:
